@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+
+bool bl_name_valid(const char *name)
+{
+	static const char ok[] = "abcdefghijklmnopqrstuvwxyz"
+				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789._+-";
+	size_t len = name ? strlen(name) : 0;
+
+	return len > 0 && len <= BL_NAME_MAX && name[0] != '.' &&
+	       name[0] != '-' && strspn(name, ok) == len;
+}
+
+char *bl_path(const char *fmt, ...)
+{
+	va_list ap;
+	char *path;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&path, fmt, ap);
+	va_end(ap);
+	return n < 0 ? NULL : path;
+}
+
+char *bl_path_cache(void)
+{
+	const char *dir = getenv("BELAY_CACHE");
+	const char *xdg = getenv("XDG_CACHE_HOME");
+	const char *home = getenv("HOME");
+
+	if (dir && *dir)
+		return strdup(dir);
+	if (geteuid() == 0)
+		return strdup("/var/cache/belay");
+	if (xdg && *xdg)
+		return bl_path("%s/belay", xdg);
+	return bl_path("%s/.cache/belay", home && *home ? home : "/tmp");
+}
+
+int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
+		 struct bl_err *err)
+{
+	bl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	size_t before = ret->len;
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "cannot open %s", path);
+	if (fstat(fd, &st) < 0)
+		return bl_err_errno(err, -errno, "cannot stat %s", path);
+	if (S_ISDIR(st.st_mode))
+		return bl_err_set(err, -EISDIR,
+				  "%s is a folder, a file was expected", path);
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return bl_err_set(err, -EINVAL,
+				  "%s is neither a regular file nor a pipe",
+				  path);
+	for (;;) {
+		r = bl_buf_reserve(ret, 64 * 1024);
+		if (r < 0)
+			break;
+		n = read(fd, ret->data + ret->len, 64 * 1024);
+		if (n < 0 && errno == EINTR)
+			continue;
+		r = n < 0 ? -errno : 0;
+		if (n <= 0)
+			break;
+		ret->len += (size_t)n;
+		r = ret->len - before > max_bytes ? -EFBIG : 0;
+		if (r < 0)
+			break;
+	}
+	if (r < 0) {
+		ret->len = before;
+		if (r == -EFBIG)
+			return bl_err_set(err, r, "%s is larger than the limit of %zu bytes",
+					  path, max_bytes);
+		return bl_err_errno(err, r, "cannot read %s", path);
+	}
+	ret->data[ret->len] = '\0';
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static char *dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	if (slash == path)
+		return strdup("/");
+	return strndup(path, (size_t)(slash - path));
+}
+
+int bl_file_sync_dir(const char *path, struct bl_err *err)
+{
+	bl_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "cannot open folder %s", path);
+	if (fsync(fd) < 0)
+		return bl_err_errno(err, -errno, "cannot sync folder %s", path);
+	return 0;
+}
+
+int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
+		  struct bl_err *err)
+{
+	bl_autofree char *tmp = bl_path("%s.XXXXXX", path);
+	bl_autofree char *dir = dir_of(path);
+	bl_autoclose int fd = -1;
+	int r;
+
+	if (!tmp || !dir)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	fd = mkostemp(tmp, O_CLOEXEC);
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "cannot create %s", tmp);
+	r = write_all(fd, data, len);
+	if (!r && (fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+		   rename(tmp, path) < 0))
+		r = -errno;
+	if (r < 0) {
+		unlink(tmp);
+		return bl_err_errno(err, r, "cannot write %s", path);
+	}
+	return bl_file_sync_dir(dir, err);
+}
+
+int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err)
+{
+	bl_autofree char *p = strdup(path);
+	char *s;
+
+	if (!p)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	for (s = p + 1;; s++) {
+		char c = *s;
+
+		if (c && c != '/')
+			continue;
+		*s = '\0';
+		if (mkdir(p, mode) < 0 && errno != EEXIST)
+			return bl_err_errno(err, -errno,
+					    "cannot create folder %s", p);
+		if (!c)
+			return 0;
+		*s = c;
+	}
+}
+
+static int rm_one(const char *path, const struct stat *st, int kind,
+		  struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	return kind == FTW_DP ? rmdir(path) : unlink(path);
+}
+
+int bl_file_rmtree(const char *path, struct bl_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 :
+					 bl_err_errno(err, -errno,
+						      "cannot stat %s", path);
+	if (nftw(path, rm_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
+		return bl_err_errno(err, errno ? -errno : -EIO,
+				    "cannot remove %s", path);
+	return 0;
+}

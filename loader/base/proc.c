@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+
+#define OUTPUT_DEFAULT (1024 * 1024)
+
+void bl_proc_result_free(struct bl_proc_result *r)
+{
+	bl_buf_free(&r->out);
+}
+
+/* In the child: descriptor @fd (or /dev/null) becomes @as. */
+static void child_fd(int fd, int as)
+{
+	if (fd < 0)
+		fd = open("/dev/null", O_RDWR);
+	if (fd != as)
+		dup2(fd, as);
+	else
+		fcntl(fd, F_SETFD, 0);
+}
+
+static void child_exec(const char *const *argv, const char *cwd, int in,
+		       int out, int errfd, int status_fd)
+{
+	sigset_t none;
+	int code;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	/* Out of the way of 0..2 first, so that no dup2 destroys a source. */
+	if (in >= 0)
+		in = fcntl(in, F_DUPFD_CLOEXEC, 3);
+	if (out >= 0)
+		out = fcntl(out, F_DUPFD_CLOEXEC, 3);
+	if (errfd >= 0)
+		errfd = fcntl(errfd, F_DUPFD_CLOEXEC, 3);
+	child_fd(in, 0);
+	child_fd(out, 1);
+	child_fd(errfd, 2);
+	if (!cwd || chdir(cwd) == 0)
+		execvp(argv[0], (char *const *)argv);
+	code = errno;
+	if (write(status_fd, &code, sizeof(code)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static int spawn(const char *const *argv, const char *cwd, int in, int out,
+		 int errfd, pid_t *ret_pid, struct bl_err *err)
+{
+	int status[2], code = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(status, O_CLOEXEC) < 0)
+		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
+	pid = fork();
+	if (pid == 0)
+		child_exec(argv, cwd, in, out, errfd, status[1]);
+	close(status[1]);
+	if (pid < 0) {
+		code = errno;
+		close(status[0]);
+		return bl_err_errno(err, -code, "cannot start %s", argv[0]);
+	}
+	do
+		n = read(status[0], &code, sizeof(code));
+	while (n < 0 && errno == EINTR);
+	close(status[0]);
+	if (n == (ssize_t)sizeof(code)) {
+		waitpid(pid, NULL, 0);
+		return bl_err_errno(err, -code, "cannot run %s", argv[0]);
+	}
+	*ret_pid = pid;
+	return 0;
+}
+
+int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
+		  pid_t *ret_pid, struct bl_err *err)
+{
+	return spawn(argv, NULL, in, out, errfd, ret_pid, err);
+}
+
+/* Reads until end of file or deadline; keeps the first @max bytes. */
+static int collect(int fd, uint64_t deadline_ms, size_t max,
+		   struct bl_buf *out)
+{
+	char chunk[4096];
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		uint64_t now = bl_clock_mono_ms();
+		int wait = -1, r;
+		ssize_t n;
+
+		if (deadline_ms) {
+			if (now >= deadline_ms)
+				return -ETIMEDOUT;
+			wait = (int)(deadline_ms - now);
+		}
+		r = poll(&p, 1, wait);
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r < 0)
+			return -errno;
+		n = read(fd, chunk, sizeof(chunk));
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if (out->len < max) {
+			size_t take = (size_t)n;
+
+			if (take > max - out->len)
+				take = max - out->len;
+			r = bl_buf_add(out, chunk, take);
+			if (r < 0)
+				return r;
+		}
+	}
+}
+
+static int reap(pid_t pid)
+{
+	int st;
+
+	while (waitpid(pid, &st, 0) < 0)
+		if (errno != EINTR)
+			return 255;
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+}
+
+int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
+		struct bl_proc_result *ret, struct bl_err *err)
+{
+	static const struct bl_proc_opts none;
+	const struct bl_proc_opts *o = opts ? opts : &none;
+	uint64_t deadline =
+		o->timeout_ms ? bl_clock_mono_ms() + o->timeout_ms : 0;
+	bl_autoclose int rd = -1;
+	bl_autoclose int wr = -1;
+	struct bl_proc_result res = { 0 };
+	pid_t pid;
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
+	rd = fds[0];
+	wr = fds[1];
+	r = spawn(argv, o->cwd, -1, o->passthrough ? 1 : wr,
+		  o->passthrough ? 2 : wr, &pid, err);
+	if (r < 0)
+		return r;
+	/* With passthrough the child holds only our own descriptors; the pipe
+	 * stays open in it no longer than exec, so end of file means nothing:
+	 * wait for the process instead. */
+	if (!o->passthrough) {
+		close(BL_TAKE_FD(wr));
+		r = collect(rd, deadline,
+			    o->max_output ? o->max_output : OUTPUT_DEFAULT,
+			    &res.out);
+		if (r < 0 && r != -EINTR)
+			kill(-pid, SIGKILL);
+		while (r == -EINTR) {
+			kill(-pid, SIGTERM);
+			r = collect(rd, bl_clock_mono_ms() + 2000, 0, &res.out);
+			kill(-pid, SIGKILL);
+			if (!r)
+				r = -ECANCELED;
+		}
+	}
+	res.status = reap(pid);
+	res.timed_out = r == -ETIMEDOUT;
+	if (r < 0) {
+		bl_proc_result_free(&res);
+		return bl_err_errno(err, r, "%s did not finish", argv[0]);
+	}
+	*ret = res;
+	return 0;
+}
+
+/* The last @lines lines of @text. */
+static const char *tail(const char *text, int lines)
+{
+	const char *p = text + strlen(text);
+
+	while (p > text && p[-1] == '\n')
+		p--;
+	while (p > text)
+		if (*--p == '\n' && --lines == 0)
+			return p + 1;
+	return p;
+}
+
+int bl_proc_check(const char *const *argv, const struct bl_proc_opts *opts,
+		  struct bl_err *err)
+{
+	bl_autoproc struct bl_proc_result res = { 0 };
+	int r = bl_proc_run(argv, opts, &res, err);
+
+	if (r < 0)
+		return r;
+	if (res.status == 0)
+		return 0;
+	return bl_err_set(err, -EREMOTEIO, "%s ended with status %d: %s",
+			  argv[0], res.status, tail(bl_buf_str(&res.out), 5));
+}
