@@ -4,13 +4,13 @@
 
 #include "loader/verbs.h"
 
-#define PENDING(name)                                                        \
-	__attribute__((weak)) int name(int argc, char **argv,                \
-				       struct bl_err *err)                   \
-	{                                                                    \
-		(void)argc;                                                  \
-		bl_err_set(err, -ENOSYS, "%s is not built yet", argv[0]);    \
-		return BL_EXIT_UNDECIDED;                                    \
+#define PENDING(name)                                                     \
+	__attribute__((weak)) int name(int argc, char **argv,             \
+				       struct bl_err *err)                \
+	{                                                                 \
+		(void)argc;                                               \
+		bl_err_set(err, -ENOSYS, "%s is not built yet", argv[0]); \
+		return BL_EXIT_UNDECIDED;                                 \
 	}
 
 PENDING(bl_cmd_check)

@@ -12,8 +12,8 @@
 
 struct bl_buf {
 	char *data;
-	size_t len;	/* bytes used, without the closing NUL */
-	size_t size;	/* bytes allocated */
+	size_t len;  /* bytes used, without the closing NUL */
+	size_t size; /* bytes allocated */
 };
 
 #define bl_autobuf __attribute__((cleanup(bl_buf_free)))

@@ -39,23 +39,23 @@ static inline void bl_cleanup_closedir(DIR **d)
  * zero-initialised objects: BL_CLEANUP(fn) T x = {0}; */
 #define BL_CLEANUP(fn) __attribute__((cleanup(fn)))
 
-#define bl_autofree __attribute__((cleanup(bl_cleanup_free)))
-#define bl_autoclose __attribute__((cleanup(bl_cleanup_close)))
-#define bl_autofclose __attribute__((cleanup(bl_cleanup_fclose)))
+#define bl_autofree	__attribute__((cleanup(bl_cleanup_free)))
+#define bl_autoclose	__attribute__((cleanup(bl_cleanup_close)))
+#define bl_autofclose	__attribute__((cleanup(bl_cleanup_fclose)))
 #define bl_autoclosedir __attribute__((cleanup(bl_cleanup_closedir)))
 
-#define BL_TAKE(p)                       \
-	__extension__({                  \
-		__typeof__(p) _t = (p);  \
-		(p) = NULL;              \
-		_t;                      \
+#define BL_TAKE(p)                      \
+	__extension__({                 \
+		__typeof__(p) _t = (p); \
+		(p) = NULL;             \
+		_t;                     \
 	})
 
-#define BL_TAKE_FD(fd)           \
-	__extension__({          \
-		int _t = (fd);   \
-		(fd) = -1;       \
-		_t;              \
+#define BL_TAKE_FD(fd)         \
+	__extension__({        \
+		int _t = (fd); \
+		(fd) = -1;     \
+		_t;            \
 	})
 
 #define BL_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -14,10 +14,10 @@
 #include "loader/base/err.h"
 
 enum bl_exit {
-	BL_EXIT_OK = 0,		/* accepted, done */
-	BL_EXIT_REJECTED = 1,	/* rejected, rolled back */
-	BL_EXIT_UNDECIDED = 2,	/* could not be checked or done: never a pass */
-	BL_EXIT_USAGE = 64,	/* EX_USAGE of sysexits.h */
+	BL_EXIT_OK = 0,	       /* accepted, done */
+	BL_EXIT_REJECTED = 1,  /* rejected, rolled back */
+	BL_EXIT_UNDECIDED = 2, /* could not be checked or done: never a pass */
+	BL_EXIT_USAGE = 64,    /* EX_USAGE of sysexits.h */
 };
 
 struct bl_verb {

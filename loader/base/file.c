@@ -88,8 +88,10 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 	if (r < 0) {
 		ret->len = before;
 		if (r == -EFBIG)
-			return bl_err_set(err, r, "%s is larger than the limit of %zu bytes",
-					  path, max_bytes);
+			return bl_err_set(
+				err, r,
+				"%s is larger than the limit of %zu bytes",
+				path, max_bytes);
 		return bl_err_errno(err, r, "cannot read %s", path);
 	}
 	ret->data[ret->len] = '\0';
@@ -147,8 +149,8 @@ int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 	if (fd < 0)
 		return bl_err_errno(err, -errno, "cannot create %s", tmp);
 	r = write_all(fd, data, len);
-	if (!r && (fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
-		   rename(tmp, path) < 0))
+	if (!r &&
+	    (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(tmp, path) < 0))
 		r = -errno;
 	if (r < 0) {
 		unlink(tmp);
@@ -192,8 +194,8 @@ int bl_file_rmtree(const char *path, struct bl_err *err)
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 :
-					 bl_err_errno(err, -errno,
+		return errno == ENOENT ? 0
+				       : bl_err_errno(err, -errno,
 						      "cannot stat %s", path);
 	if (nftw(path, rm_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
 		return bl_err_errno(err, errno ? -errno : -EIO,

@@ -243,8 +243,8 @@ static const char *type_name(const json_t *v)
 }
 
 static const char *const wanted[] = {
-	[BL_JSON_STRING] = "a string", [BL_JSON_INT] = "a whole number",
-	[BL_JSON_REAL] = "a number",   [BL_JSON_BOOL] = "true or false",
+	[BL_JSON_STRING] = "a string",	[BL_JSON_INT] = "a whole number",
+	[BL_JSON_REAL] = "a number",	[BL_JSON_BOOL] = "true or false",
 	[BL_JSON_OBJECT] = "an object", [BL_JSON_ARRAY] = "an array",
 	[BL_JSON_ANY] = "a value",
 };
@@ -284,8 +284,8 @@ static int check_range(const struct bl_json_doc *doc, const json_t *v,
 
 		if (d < (double)lo || d > (double)hi)
 			return bl_json_fail(doc, path, err,
-					    "%g is outside %lld to %lld", d,
-					    lo, hi);
+					    "%g is outside %lld to %lld", d, lo,
+					    hi);
 		return 0;
 	}
 	if (f->type == BL_JSON_STRING) {
@@ -298,8 +298,9 @@ static int check_range(const struct bl_json_doc *doc, const json_t *v,
 		n = json_integer_value(v);
 	}
 	if (n < lo || n > hi)
-		return bl_json_fail(doc, path, err, "%lld%s is outside %lld to %lld",
-				    n, unit, lo, hi);
+		return bl_json_fail(doc, path, err,
+				    "%lld%s is outside %lld to %lld", n, unit,
+				    lo, hi);
 	return 0;
 }
 
@@ -389,12 +390,12 @@ int bl_json_read(const struct bl_json_doc *doc, const json_t *obj,
 		return bl_json_fail(doc, path, err,
 				    "an object was expected, this is %s",
 				    obj ? type_name(obj) : "nothing");
-	json_object_foreach((json_t *)(uintptr_t)obj, key, v) {
+	json_object_foreach ((json_t *)(uintptr_t)obj, key, v) {
 		const struct bl_json_field *f = find(fields, count, key);
 
 		snprintf(at, sizeof(at), "%s%s%s", path, dot, key);
-		r = f ? read_field(doc, v, at, f, target, err) :
-			fail_unknown(doc, at, fields, count, err);
+		r = f ? read_field(doc, v, at, f, target, err)
+		      : fail_unknown(doc, at, fields, count, err);
 		if (r < 0)
 			return r;
 	}

@@ -19,13 +19,13 @@
 #include "loader/base/err.h"
 
 #define BL_JSON_DEPTH_MAX 16
-#define BL_JSON_PATH_MAX 512
+#define BL_JSON_PATH_MAX  512
 
 struct bl_json_doc {
 	json_t *root;
-	char *text;		/* as read, for line numbers */
+	char *text; /* as read, for line numbers */
 	size_t len;
-	char *name;		/* file name for messages */
+	char *name; /* file name for messages */
 };
 
 #define bl_autojson_doc __attribute__((cleanup(bl_json_doc_free)))
@@ -40,21 +40,21 @@ int bl_json_load(const char *path, size_t max_bytes, struct bl_json_doc *ret,
 		 struct bl_err *err);
 
 enum bl_json_type {
-	BL_JSON_STRING,		/* const char *; min/max: bytes */
-	BL_JSON_INT,		/* int64_t; min/max: value */
-	BL_JSON_REAL,		/* double (integers accepted); min/max: value */
-	BL_JSON_BOOL,		/* bool */
-	BL_JSON_OBJECT,		/* json_t *; borrowed */
-	BL_JSON_ARRAY,		/* json_t *; borrowed; min/max: elements */
-	BL_JSON_ANY,		/* json_t *; borrowed; any type but null */
+	BL_JSON_STRING, /* const char *; min/max: bytes */
+	BL_JSON_INT,	/* int64_t; min/max: value */
+	BL_JSON_REAL,	/* double (integers accepted); min/max: value */
+	BL_JSON_BOOL,	/* bool */
+	BL_JSON_OBJECT, /* json_t *; borrowed */
+	BL_JSON_ARRAY,	/* json_t *; borrowed; min/max: elements */
+	BL_JSON_ANY,	/* json_t *; borrowed; any type but null */
 };
 
 struct bl_json_field {
 	const char *key;
 	enum bl_json_type type;
 	bool required;
-	size_t offset;		/* offsetof the member in the target struct */
-	int64_t min, max;	/* checked unless both are 0 */
+	size_t offset;	  /* offsetof the member in the target struct */
+	int64_t min, max; /* checked unless both are 0 */
 };
 
 /*

@@ -97,8 +97,7 @@ int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 }
 
 /* Reads until end of file or deadline; keeps the first @max bytes. */
-static int collect(int fd, uint64_t deadline_ms, size_t max,
-		   struct bl_buf *out)
+static int collect(int fd, uint64_t deadline_ms, size_t max, struct bl_buf *out)
 {
 	char chunk[4096];
 
@@ -150,8 +149,8 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 {
 	static const struct bl_proc_opts none;
 	const struct bl_proc_opts *o = opts ? opts : &none;
-	uint64_t deadline =
-		o->timeout_ms ? bl_clock_mono_ms() + o->timeout_ms : 0;
+	uint64_t deadline = o->timeout_ms ? bl_clock_mono_ms() + o->timeout_ms
+					  : 0;
 	bl_autoclose int rd = -1;
 	bl_autoclose int wr = -1;
 	struct bl_proc_result res = { 0 };

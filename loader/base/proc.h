@@ -14,16 +14,16 @@
 #include "loader/base/err.h"
 
 struct bl_proc_opts {
-	uint64_t timeout_ms;	/* 0: none */
-	const char *cwd;	/* NULL: ours */
-	bool passthrough;	/* stdout/stderr are ours, nothing is kept */
-	size_t max_output;	/* bytes kept of stdout+stderr; 0: 1 MiB */
+	uint64_t timeout_ms; /* 0: none */
+	const char *cwd;     /* NULL: ours */
+	bool passthrough;    /* stdout/stderr are ours, nothing is kept */
+	size_t max_output;   /* bytes kept of stdout+stderr; 0: 1 MiB */
 };
 
 struct bl_proc_result {
-	int status;		/* exit status 0..255, 128+N if signal N ended it */
-	bool timed_out;		/* killed at the deadline */
-	struct bl_buf out;	/* stdout and stderr, interleaved; caller frees */
+	int status;	   /* exit status 0..255, 128+N if signal N ended it */
+	bool timed_out;	   /* killed at the deadline */
+	struct bl_buf out; /* stdout and stderr, interleaved; caller frees */
 };
 
 #define bl_autoproc __attribute__((cleanup(bl_proc_result_free)))

@@ -34,7 +34,7 @@ unsigned bl_term_columns(FILE *f)
 const char *bl_style(bool colour, enum bl_style style)
 {
 	static const char *const codes[] = {
-		[BL_STYLE_PLAIN] = "",	       [BL_STYLE_GOOD] = "\033[32m",
+		[BL_STYLE_PLAIN] = "",	      [BL_STYLE_GOOD] = "\033[32m",
 		[BL_STYLE_WARN] = "\033[33m", [BL_STYLE_BAD] = "\033[31m",
 		[BL_STYLE_DIM] = "\033[2m",   [BL_STYLE_BOLD] = "\033[1m",
 	};
@@ -129,7 +129,8 @@ void bl_table_print(const struct bl_table *t, FILE *f, const char *indent)
 
 	for (r = 0; r < t->rows; r++)
 		for (c = 0; c < columns; c++) {
-			unsigned w = width_of(t->cells[r * t->columns + c].text);
+			unsigned w =
+				width_of(t->cells[r * t->columns + c].text);
 
 			if (w > width[c])
 				width[c] = w;
@@ -161,8 +162,7 @@ void bl_table_print(const struct bl_table *t, FILE *f, const char *indent)
 	}
 }
 
-void bl_progress_start(struct bl_progress *p, const char *title,
-		       unsigned total)
+void bl_progress_start(struct bl_progress *p, const char *title, unsigned total)
 {
 	*p = (struct bl_progress){ .title = title,
 				   .total = total,

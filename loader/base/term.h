@@ -40,8 +40,8 @@ void bl_table_free(struct bl_table **t);
 #define bl_autotable __attribute__((cleanup(bl_table_free)))
 /* Starts a row; the cells that follow go into it from left to right. */
 void bl_table_row(struct bl_table *t);
-void bl_table_cell(struct bl_table *t, enum bl_style style, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+void bl_table_cell(struct bl_table *t, enum bl_style style, const char *fmt,
+		   ...) __attribute__((format(printf, 3, 4)));
 /* The first row is the header (bold, dashes under it without colour). */
 void bl_table_print(const struct bl_table *t, FILE *f, const char *indent);
 

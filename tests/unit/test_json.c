@@ -34,17 +34,17 @@ static int parse(const char *text)
 static int read_rule(const char *text)
 {
 	ck_assert_int_eq(parse(text), 0);
-	return bl_json_read(&doc, json_array_get(json_object_get(doc.root,
-								 "rules"),
-						 1),
-			    "rules[1]", rule_fields, BL_ARRAY_SIZE(rule_fields),
-			    &rule, &err);
+	return bl_json_read(
+		&doc, json_array_get(json_object_get(doc.root, "rules"), 1),
+		"rules[1]", rule_fields, BL_ARRAY_SIZE(rule_fields), &rule,
+		&err);
 }
 
 START_TEST(reads_by_table_and_keeps_defaults)
 {
 	ck_assert_int_eq(read_rule("{\"rules\":[0,{\"path\":\"/a\","
-				   "\"deny\":true}]}"), 0);
+				   "\"deny\":true}]}"),
+			 0);
 	ck_assert_str_eq(rule.path, "/a");
 	ck_assert_int_eq(rule.port, 443);
 	ck_assert(rule.deny);
