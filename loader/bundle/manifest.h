@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest: what a bundle is made of and what its trial must show. Strict
+ * JSON; an unknown key, a wrong type or a number out of range is an error with
+ * file, line and field.
+ *
+ *	{
+ *	  "name": "belay-sensor",
+ *	  "version": "1.2.0",
+ *	  "object": "sensor.bpf.o",
+ *	  "content": "content.json",
+ *	  "trial": {
+ *	    "probation_ms": 10000,
+ *	    "max_drop_ratio": 0.01,
+ *	    "max_ns_per_event": 1000000,
+ *	    "min_events": 1
+ *	  }
+ *	}
+ *
+ * name, version and object are required. object and content are file names,
+ * never paths: the files lie beside the manifest when the bundle is built, and
+ * carry these names inside it. Without content the object brings its own.
+ * trial and each of its keys may be left out; the values above are then used.
+ */
+#ifndef BL_BUNDLE_MANIFEST_H
+#define BL_BUNDLE_MANIFEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/base/err.h"
+#include "loader/base/file.h"
+
+#define BL_MANIFEST_MAX (64 * 1024) /* bytes of a manifest */
+
+#define BL_TRIAL_PROBATION_MS	  10000
+#define BL_TRIAL_MAX_DROP_RATIO	  0.01
+#define BL_TRIAL_MAX_NS_PER_EVENT 1000000
+#define BL_TRIAL_MIN_EVENTS	  1
+
+/* The conditions under which a host commits a new generation. */
+struct bl_trial_limits {
+	uint64_t probation_ms;	   /* 0: commit at the first good probe */
+	double max_drop_ratio;	   /* drops / (events + drops), 0 to 1 */
+	uint64_t max_ns_per_event; /* run time of the programs per run */
+	uint64_t min_events;	   /* fewer in all of the trial is a failure */
+};
+
+struct bl_manifest {
+	char name[BL_NAME_MAX + 1];
+	char version[BL_NAME_MAX + 1];
+	char object[BL_NAME_MAX + 1];  /* file name */
+	char content[BL_NAME_MAX + 1]; /* file name, "" if none */
+	struct bl_trial_limits trial;
+};
+
+/*
+ * Reads a manifest; @name is its file name for messages. -EBADMSG when it is
+ * not a manifest. *ret is whole or untouched.
+ */
+int bl_manifest_parse(const char *name, const char *text, size_t len,
+		      struct bl_manifest *ret, struct bl_err *err);
+
+#endif
