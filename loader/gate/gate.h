@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gate: every check that a file passes before any host sees it.
+ *
+ *	struct bl_gate_opts opts = { .path = "sensor.bpf.o" };
+ *	bl_autoreport struct bl_report report = { 0 };
+ *
+ *	r = bl_gate_check(&opts, &report, err);
+ *	if (r < 0)
+ *		…the check itself could not run: undecided, never a pass
+ *	else if (bl_report_verdict(&report, NULL) == BL_VERDICT_PASS)
+ *		…accepted
+ *
+ * The file may be a BPF object (anyone's), a bundle or content in JSON; what it
+ * is follows from its bytes, not from its name. Objects are verified on every
+ * chosen kernel of the lab, each in its own microVM; nothing is loaded on the
+ * running kernel unless "host" was asked for.
+ *
+ * Invariants:
+ *  - I6: whatever could not be checked is an undecided finding that says why
+ *    and names its log; only an answer from a kernel is a pass;
+ *  - a kernel that panics while it verifies an object rejects it;
+ *  - a return below zero leaves no VM running and *ret untouched.
+ */
+#ifndef BL_GATE_GATE_H
+#define BL_GATE_GATE_H
+
+#include "loader/gate/finding.h"
+
+#define BL_GATE_FILE_MAX (64u << 20) /* bytes of a file that is checked */
+
+struct bl_gate_opts {
+	const char *path;
+	/* Releases, leading version components, "all" or "host"; none: all. */
+	const char *const *kernels;
+	size_t kernel_count;
+	const char *log_dir;  /* NULL: a new folder in the cache */
+	unsigned jobs;	      /* VMs at a time; 0: one per CPU */
+	uint64_t deadline_ms; /* per VM; 0: two minutes */
+	/*
+	 * Called often while VMs run. @text says what just happened, NULL: only
+	 * time passed. May be NULL.
+	 */
+	void (*progress)(void *ctx, unsigned done, unsigned total,
+			 const char *text);
+	void *progress_ctx;
+};
+
+/*
+ * 0 with a report, whatever its verdict. -errno when the file could not be
+ * read, a kernel is not in the catalogue, memory ran out, or -EINTR after
+ * SIGINT or SIGTERM (bl_cli_catch_signals).
+ */
+int bl_gate_check(const struct bl_gate_opts *opts, struct bl_report *ret,
+		  struct bl_err *err);
+
+#endif
