@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What controllers share: a small store of keys and values with revisions.
+ * Controllers keep no state of their own; several may use one store.
+ *
+ * Every successful transaction raises the store's revision by one and stamps
+ * it on each key that it writes. A transaction compares the revisions of some
+ * keys and writes others, all or nothing, durable before it returns. That is
+ * all that the ledger needs, and what etcd offers as well.
+ *
+ *	struct bl_store *s;
+ *	r = bl_store_open("sqlite:/var/lib/belay/fleet.db", &s, err);
+ *	r = bl_store_get(s, "rollout/r1", &item, err);
+ *	…
+ *	cmp = { "rollout/r1", item.revision };
+ *	put = { "rollout/r1", text, len };
+ *	r = bl_store_txn(s, &cmp, 1, &put, 1, err);    -EAGAIN: read again
+ *
+ * Invariants:
+ *  - a reader sees all of a transaction or nothing of it;
+ *  - what a transaction wrote is there after a crash, or the call failed;
+ *  - revisions only grow; a key that was removed and made again has a new one.
+ *
+ * One handle is used by one thread at a time; processes need no such care.
+ */
+#ifndef BL_CANARY_STORE_H
+#define BL_CANARY_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/base/buf.h"
+#include "loader/base/err.h"
+
+#define BL_STORE_KEY_MAX   512
+#define BL_STORE_VALUE_MAX (64u * 1024 * 1024)
+#define BL_STORE_TXN_MAX   16 /* compares, and puts, of one transaction */
+
+struct bl_store_item {
+	char *key;
+	struct bl_buf value;
+	int64_t revision; /* of the transaction that wrote it; > 0 */
+};
+#define bl_autostore_item __attribute__((cleanup(bl_store_item_free)))
+void bl_store_item_free(struct bl_store_item *item);
+
+struct bl_store_list {
+	struct bl_store_item *items; /* sorted by key, bytewise */
+	size_t count;
+};
+#define bl_autostore_list __attribute__((cleanup(bl_store_list_free)))
+void bl_store_list_free(struct bl_store_list *list);
+
+struct bl_store_compare {
+	const char *key;
+	int64_t revision; /* 0: the key must not exist */
+};
+
+struct bl_store_put {
+	const char *key;
+	const void *data; /* NULL: remove the key */
+	size_t len;
+};
+
+struct bl_store;
+struct bl_store_ops {
+	int (*get)(struct bl_store *s, const char *key,
+		   struct bl_store_item *ret, struct bl_err *err);
+	int (*list)(struct bl_store *s, const char *prefix,
+		    struct bl_store_list *ret, struct bl_err *err);
+	int (*txn)(struct bl_store *s, const struct bl_store_compare *compares,
+		   size_t compare_count, const struct bl_store_put *puts,
+		   size_t put_count, struct bl_err *err);
+	int (*revision)(struct bl_store *s, int64_t *ret, struct bl_err *err);
+	void (*close)(struct bl_store *s);
+};
+
+/* The head of every implementation. */
+struct bl_store {
+	const struct bl_store_ops *ops;
+};
+
+/*
+ * Opens "sqlite:FILE", made if missing. -EINVAL for another scheme, -EBADMSG
+ * for a file that is no store of belay's or of a newer belay.
+ */
+int bl_store_open(const char *url, struct bl_store **ret, struct bl_err *err);
+void bl_store_close(struct bl_store *s);
+
+/* -ENOENT: no such key. The caller frees *ret. */
+int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
+		 struct bl_err *err);
+
+/* All keys that begin with @prefix, in one consistent reading. */
+int bl_store_list(struct bl_store *s, const char *prefix,
+		  struct bl_store_list *ret, struct bl_err *err);
+
+/*
+ * If every compare holds, does every put; else -EAGAIN and nothing happened.
+ * -EBUSY: another process held the store for too long. Any other error: it
+ * may or may not have happened; read again.
+ */
+int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
+		 size_t compare_count, const struct bl_store_put *puts,
+		 size_t put_count, struct bl_err *err);
+
+/* The revision of the newest transaction; 0 for an empty store. */
+int bl_store_revision(struct bl_store *s, int64_t *ret, struct bl_err *err);
+
+/* The SQLite store on @path; see bl_store_open. */
+int bl_store_sqlite_open(const char *path, struct bl_store **ret,
+			 struct bl_err *err);
+
+#endif
