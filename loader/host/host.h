@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One host: what is live on it, and the transaction that changes that.
+ *
+ *	struct bl_host_config config = { 0 };	// the real kernel, usual places
+ *	BL_CLEANUP(bl_host_closep) struct bl_host *host = NULL;
+ *	r = bl_host_open(&config, &host, err);
+ *	r = bl_host_apply(host, &bundle, NULL, &result, err);
+ *
+ * apply, rollback and recover take the host's lock for as long as they work,
+ * so two belay at once are safe: one works, the other is told who does and
+ * since when. open, status, history and events never wait for it.
+ *
+ * Invariants (slot.h has all of them): a known-good generation stays attached
+ * through every update (I1); intent is durable before the kernel changes (I2);
+ * going back needs neither network nor the process that went forward (I3).
+ *
+ * 0 means that the call did its work and *ret tells what happened, which may
+ * well be "rolled back"; a negative errno that it could not, and err says why.
+ */
+#ifndef BL_HOST_HOST_H
+#define BL_HOST_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/base/err.h"
+#include "loader/bundle/bundle.h"
+#include "loader/kern/ops.h"
+
+#define BL_HOST_STATE_DIR "/var/lib/belay"
+#define BL_HOST_PIN_DIR	  "/sys/fs/bpf/belay"
+#define BL_HOST_PROBE_MS  250
+#define BL_REASON_LEN	  256
+
+struct bl_host;
+
+/* Time, so that tests need none. */
+struct bl_host_clock {
+	uint64_t (*mono_ms)(void *ctx);
+	int64_t (*wall_ms)(void *ctx);
+	void (*sleep_ms)(void *ctx, uint64_t ms);
+	void *ctx;
+};
+
+struct bl_host_config {
+	const char *state_dir;	       /* NULL: BL_HOST_STATE_DIR */
+	const char *pin_dir;	       /* NULL: BL_HOST_PIN_DIR */
+	const struct bl_kern_ops *ops; /* NULL: libbpf, pins in pin_dir */
+	void *kern;
+	const struct bl_host_clock *clock; /* NULL: the real one */
+};
+
+/* Opens (makes, if new) the state of this host. Changes nothing in the
+ * kernel. -EACCES, -ENOSPC …; -EBADMSG for a journal that is not ours. */
+int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
+		 struct bl_err *err);
+/* NULL is fine. What was committed stays attached. */
+void bl_host_close(struct bl_host *host);
+static inline void bl_host_closep(struct bl_host **host)
+{
+	bl_host_close(*host);
+}
+
+enum bl_apply_outcome {
+	BL_APPLY_COMMITTED,
+	BL_APPLY_ROLLED_BACK,
+	BL_APPLY_REFUSED, /* nothing was touched; see refusal */
+};
+
+enum bl_refusal {
+	BL_REFUSAL_NONE,
+	BL_REFUSAL_TOMBSTONE,	/* failed here before */
+	BL_REFUSAL_BUSY,	/* another belay works on this host */
+	BL_REFUSAL_LIVE,	/* is what runs already */
+	BL_REFUSAL_UNSUPPORTED, /* this kernel cannot do what it asks */
+	BL_REFUSAL_EMPTY,	/* rollback: nothing is live */
+};
+
+/* How a trial stands, for whoever watches it. */
+struct bl_trial_view {
+	const char *digest;
+	uint64_t txn;
+	uint64_t elapsed_ms, probation_ms;
+	struct bl_kern_sample sample;
+	uint64_t events_read; /* by belay out of the new ring */
+	unsigned splats;
+};
+
+struct bl_apply_opts {
+	uint64_t probation_ms;	     /* 0: the manifest's */
+	const char *override_reason; /* not NULL: try even a tombstoned one */
+	/* Called when the trial starts and at every probe (each
+	 * BL_HOST_PROBE_MS). Non-zero ends it: roll back, no tombstone. */
+	int (*tick)(void *ctx, const struct bl_trial_view *view);
+	/*
+	 * Events that come while apply works: those of the old generation up
+	 * to the commit, those of the new one from there on; none twice. NULL:
+	 * the old generation's ring is left alone.
+	 */
+	bl_event_fn on_event;
+	void *ctx; /* of both */
+};
+
+struct bl_apply_result {
+	enum bl_apply_outcome outcome;
+	enum bl_refusal refusal;
+	char digest[BL_DIGEST_HEX];   /* what was tried; after a rollback what
+				       * is live now, "" for nothing */
+	char reason[BL_REASON_LEN];   /* "" when all is well */
+	bool tombstoned;	      /* by this call */
+	uint64_t txn;		      /* 0 when refused */
+	struct bl_kern_sample sample; /* the last of the trial */
+};
+
+/* Tries @bundle and commits it, or returns to what was live. @opts may be
+ * NULL. */
+int bl_host_apply(struct bl_host *host, const struct bl_bundle *bundle,
+		  const struct bl_apply_opts *opts, struct bl_apply_result *ret,
+		  struct bl_err *err);
+
+/*
+ * Returns to the generation that was committed before the live one, from the
+ * bundle kept in the state folder; to nothing, if there was none. What is left
+ * gets a tombstone with @reason. COMMITTED: done, ret->digest is live.
+ */
+int bl_host_rollback(struct bl_host *host, const char *reason,
+		     struct bl_apply_result *ret, struct bl_err *err);
+
+enum bl_recover_outcome {
+	BL_RECOVER_NOTHING,	/* all is as the journal says */
+	BL_RECOVER_ROLLED_BACK, /* an open transaction was undone */
+	BL_RECOVER_FINISHED,	/* a committed one was brought to its end */
+	BL_RECOVER_RESTORED,	/* the live generation was loaded again */
+	BL_RECOVER_BARE,	/* it could not be; nothing is attached */
+	BL_RECOVER_BUSY,	/* another belay works on this host */
+};
+
+struct bl_recover_result {
+	enum bl_recover_outcome outcome; /* the last that applied */
+	uint64_t txn;			 /* 0: none */
+	bool tombstoned;
+	char digest[BL_DIGEST_HEX]; /* live now, "" for nothing */
+	char reason[BL_REASON_LEN];
+};
+
+/* Brings kernel and journal together again after a crash or a reboot. Needs
+ * no network, may be run any number of times. Every verb runs it first. */
+int bl_host_recover(struct bl_host *host, struct bl_recover_result *ret,
+		    struct bl_err *err);
+
+/* What one committed generation was. */
+struct bl_host_generation {
+	char digest[BL_DIGEST_HEX]; /* "": there is none */
+	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	uint32_t number;  /* as in its events; also the transaction */
+	int64_t since_ms; /* wall clock */
+};
+
+struct bl_host_status {
+	struct bl_host_generation live, previous;
+	enum bl_slot slot;	     /* of live */
+	bool healthy;		     /* live is attached as committed */
+	char problem[BL_REASON_LEN]; /* why not */
+	struct bl_kern_slot_state slots[BL_SLOT_COUNT];
+	struct bl_kern_sample sample; /* of live */
+	int busy_pid;		      /* 0: nobody works on this host */
+	int64_t busy_since_ms;
+	char busy_what[32];
+	size_t tombstones;
+	char boot_id[BL_KERN_BOOT_ID_LEN];
+};
+
+/* Does not wait, changes nothing. */
+int bl_host_status(struct bl_host *host, struct bl_host_status *ret,
+		   struct bl_err *err);
+
+struct bl_host_txn {
+	uint64_t id;
+	char kind[16];	/* apply, rollback, restore */
+	char phase[16]; /* as in txn.h: "done", "rolled-back", … */
+	char digest[BL_DIGEST_HEX]; /* "": to nothing */
+	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	char old_digest[BL_DIGEST_HEX];
+	char strategy[16];
+	enum bl_slot slot;
+	unsigned attempt; /* trials of this digest up to this one */
+	char boot_id[BL_KERN_BOOT_ID_LEN];
+	char reason[BL_REASON_LEN];
+	char tags[1024]; /* "name:tag name:tag …" */
+	int64_t started_ms, changed_ms;
+};
+
+struct bl_host_tombstone {
+	char digest[BL_DIGEST_HEX];
+	char reason[BL_REASON_LEN];
+	uint64_t txn;
+	int64_t at_ms;
+};
+
+struct bl_host_history {
+	struct bl_host_txn *txns; /* newest first */
+	size_t count;
+	struct bl_host_tombstone *tombstones; /* newest first */
+	size_t tombstone_count;
+};
+
+/* The last @limit transactions (0: all kept) and every tombstone. */
+int bl_host_history(struct bl_host *host, size_t limit,
+		    struct bl_host_history *ret, struct bl_err *err);
+void bl_host_history_free(struct bl_host_history *h);
+
+/* Whether @digest failed here: 1 with *ret, 0 if not, -errno. */
+int bl_host_tombstoned(struct bl_host *host, const char *digest,
+		       struct bl_host_tombstone *ret, struct bl_err *err);
+
+/*
+ * Reads events of whatever is live, across updates by anybody. Returns how
+ * many were read; -ENOENT while nothing with a ring is live; -EBUSY if another
+ * process reads them (an event goes to one reader only; this one stays the
+ * reader until bl_host_close); -EINTR on a signal.
+ */
+int bl_host_events(struct bl_host *host, int timeout_ms, bl_event_fn fn,
+		   void *ctx, struct bl_err *err);
+
+#endif
