@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Content in the form that sensors read, and its interpreter.
+ *
+ * One source, compiled into user space (the gate's checks, the compiler's
+ * tests), into eBPF and into kernel modules: pure, no calls, no memory of its
+ * own, every loop bounded by a constant. All numbers are in the byte order of
+ * the machine; content is compiled for little-endian ones.
+ *
+ * A binary is a header, slot_count slots (a hash table with open addressing)
+ * and rule_count names of BL_CONTENT_NAME_MAX bytes, nothing else:
+ *
+ *	struct bl_content_hdr | struct bl_content_slot[] | char[][32]
+ *
+ * A rule is found by the hash of what it matches: all of a path (exact), the
+ * beginning of a path up to and with a '/' (prefix), or an address under a
+ * mask. A path is hashed byte by byte from its front, so that one pass serves
+ * all its prefixes. Every rule lies at most BL_CONTENT_PROBES - 1 slots behind
+ * its home; the compiler grows the table until that holds.
+ *
+ * The hash is 128 bits wide. Rules whose hashes meet are refused when they are
+ * compiled; that a path which no rule names meets a rule by chance does not
+ * happen in practice. It is no cryptographic hash and its seed is public.
+ *
+ * Use: define BL_CONTENT_SLOT(src, index), which yields a pointer to a slot or
+ * NULL for an index that is out of range, then include this file. src is
+ * whatever the macro needs, passed through.
+ */
+#ifndef BL_BPF_CONTENT_H
+#define BL_BPF_CONTENT_H
+
+#include "bpf/event.h"
+
+#define BL_CONTENT_MAGIC     0x43594c42U /* "BLYC" */
+#define BL_CONTENT_CONTRACT  1
+#define BL_CONTENT_PROBES    4
+#define BL_CONTENT_RULES_MAX (1U << 16)
+#define BL_CONTENT_SLOTS_MIN 8U /* a power of two, as every slot_count */
+#define BL_CONTENT_SLOTS_MAX (1U << 19)
+#define BL_CONTENT_NETS_MAX  33 /* different lengths of masks per family */
+#define BL_CONTENT_NAME_MAX  32 /* with the closing NUL */
+#define BL_CONTENT_PATH_MAX  (BL_EVENT_PATH_MAX - 1) /* bytes looked at */
+
+enum bl_content_type {
+	BL_CONTENT_EMPTY, /* no rule in this slot */
+	BL_CONTENT_EXACT,
+	BL_CONTENT_PREFIX,
+	BL_CONTENT_NET4,
+	BL_CONTENT_NET6,
+	BL_CONTENT_TYPES,
+};
+
+struct bl_content_slot {
+	__u64 hash[2];
+	__u32 rule;
+	__u8 type;   /* enum bl_content_type */
+	__u8 kind;   /* enum bl_event_kind */
+	__u8 action; /* enum bl_action */
+	__u8 reserved;
+};
+
+struct bl_content_hdr {
+	__u32 magic;
+	__u32 contract;
+	__u32 size; /* bytes of the whole binary */
+	__u32 slot_count;
+	__u32 rule_count;
+	__u32 deny_count;
+	__u64 seed;
+	__u32 kind_rules[4];	/* rules of each kind; the last is 0 */
+	__u8 default_action[4]; /* of each kind, emit or ignore; last: 0 */
+	__u8 net_count[2];	/* of v4, of v6 */
+	/* Lengths of masks in use, longest first; v4, v6; unused ones are 0. */
+	__u8 net_len[2][BL_CONTENT_NETS_MAX];
+	/* Bit n % 64 of word n / 64: some prefix is n bytes long. */
+	__u64 prefix_len[BL_EVENT_PATH_MAX / 64];
+};
+
+struct bl_match {
+	__u32 rule;   /* BL_RULE_NONE: the default */
+	__u32 action; /* enum bl_action */
+};
+
+#define BL_CONTENT_INLINE \
+	static inline __attribute__((always_inline)) __attribute__((unused))
+
+struct bl_hash {
+	__u64 a, b;
+};
+
+BL_CONTENT_INLINE __u64 bl_hash_mix(__u64 x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return x ^ x >> 33;
+}
+
+BL_CONTENT_INLINE void bl_hash_start(struct bl_hash *h, __u64 seed)
+{
+	h->a = seed ^ 0x9e3779b97f4a7c15ULL;
+	h->b = seed + 0xd1b54a32d192ed03ULL;
+}
+
+/* Takes one byte of a path, or 64 bits of an address. */
+BL_CONTENT_INLINE void bl_hash_add(struct bl_hash *h, __u64 word)
+{
+	h->a = (h->a ^ word) * 0x9fb21c651e98df25ULL;
+	h->a ^= h->a >> 32;
+	h->b = (h->b + word + h->a) * 0xd6e8feb86659fd93ULL;
+	h->b ^= h->b >> 29;
+}
+
+/* What a rule is stored under. */
+BL_CONTENT_INLINE void bl_hash_end(struct bl_hash *h, __u32 type, __u32 kind)
+{
+	h->a = bl_hash_mix(h->a ^ (type << 8 | kind));
+}
+
+#ifdef BL_CONTENT_SLOT
+
+/* Looks up a path or a masked address that was hashed into @h (by value). 1
+ * and *ret set when there is a rule. */
+BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 slot_count,
+				      struct bl_hash h, __u32 type, __u32 kind,
+				      struct bl_match *ret)
+{
+	int i;
+
+	(void)src;
+	bl_hash_end(&h, type, kind);
+	for (i = 0; i < BL_CONTENT_PROBES; i++) {
+		__u32 index = ((__u32)h.a + i) & (slot_count - 1);
+		const struct bl_content_slot *slot;
+
+		slot = BL_CONTENT_SLOT(src, index);
+		if (!slot || slot->type == BL_CONTENT_EMPTY)
+			return 0;
+		if (slot->hash[0] == h.a && slot->hash[1] == h.b &&
+		    slot->type == type && slot->kind == kind) {
+			ret->rule = slot->rule;
+			ret->action = slot->action;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+BL_CONTENT_INLINE struct bl_match
+bl_content_default(const struct bl_content_hdr *hdr, __u32 kind)
+{
+	struct bl_match m = { BL_RULE_NONE, hdr->default_action[kind & 3] };
+
+	return m;
+}
+
+/*
+ * Matches the first @len (at most BL_CONTENT_PATH_MAX) bytes of a path. @cut:
+ * there is more of it, so that only prefixes can match. @path must have
+ * BL_CONTENT_PATH_MAX readable bytes.
+ */
+BL_CONTENT_INLINE struct bl_match
+bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
+		const char *path, __u32 len, int cut)
+{
+	struct bl_match m = bl_content_default(hdr, kind);
+	__u32 slot_count = hdr->slot_count;
+	struct bl_hash h;
+	__u32 i;
+
+	bl_hash_start(&h, hdr->seed);
+	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
+		if (i >= len)
+			break;
+		bl_hash_add(&h, (__u8)path[i]);
+		if (path[i] == '/' &&
+		    hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1)
+			bl_content_find(src, slot_count, h, BL_CONTENT_PREFIX,
+					kind, &m);
+	}
+	if (!cut)
+		bl_content_find(src, slot_count, h, BL_CONTENT_EXACT, kind, &m);
+	return m;
+}
+
+/* The rule of an address under a mask of @bits is stored under this. */
+BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
+					   __u64 high, __u64 low, __u32 bits)
+{
+	if (bits < 64) {
+		high &= bits ? ~0ULL << (64 - bits) : 0;
+		low = 0;
+	} else if (bits < 128) {
+		low &= bits > 64 ? ~0ULL << (128 - bits) : 0;
+	}
+	bl_hash_start(h, seed);
+	bl_hash_add(h, bits);
+	bl_hash_add(h, high);
+	bl_hash_add(h, low);
+}
+
+/*
+ * Matches an address: @high and @low are its first and last 64 bits as
+ * numbers; a v4 address (@v6 is 0) is the upper half of @high, the rest is 0.
+ */
+BL_CONTENT_INLINE struct bl_match
+bl_content_addr(const void *src, const struct bl_content_hdr *hdr, int v6,
+		__u64 high, __u64 low)
+{
+	struct bl_match m = bl_content_default(hdr, BL_EVENT_CONNECT);
+	__u32 type = v6 ? BL_CONTENT_NET6 : BL_CONTENT_NET4;
+	__u32 slot_count = hdr->slot_count;
+	struct bl_hash h;
+	__u32 i;
+
+	for (i = 0; i < BL_CONTENT_NETS_MAX; i++) {
+		if (i >= hdr->net_count[v6 ? 1 : 0])
+			break;
+		bl_content_hash_net(&h, hdr->seed, high, low,
+				    hdr->net_len[v6 ? 1 : 0][i]);
+		if (bl_content_find(src, slot_count, h, type, BL_EVENT_CONNECT,
+				    &m))
+			break;
+	}
+	return m;
+}
+
+#endif /* BL_CONTENT_SLOT */
+
+#endif

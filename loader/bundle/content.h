@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Content for people (JSON) and for sensors (binary), and the compiler between
+ * the two.
+ *
+ *	{ "contract": 1,
+ *	  "default": { "exec": "emit", "open": "ignore", "connect": "emit" },
+ *	  "rules": [
+ *	    { "id": "shadow", "event": "open", "path": "/etc/shadow",
+ *	      "action": "emit" },
+ *	    { "event": "exec", "prefix": "/tmp/", "action": "deny" },
+ *	    { "event": "connect", "address": "10.0.0.0/8",
+ *	      "action": "ignore" } ] }
+ *
+ * The longest match wins, an exact path beats every prefix, and what no rule
+ * matches gets the default of its kind ("ignore" where none is given). Paths
+ * are those that the kernel knows: absolute, of the mount namespace's root,
+ * without symbolic links, "." and "..".
+ *
+ * The binary form is described by bpf/content.h. Compiling is deterministic:
+ * the same JSON gives the same bytes, on every machine.
+ */
+#ifndef BL_BUNDLE_CONTENT_H
+#define BL_BUNDLE_CONTENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/content.h"
+#include "loader/base/buf.h"
+#include "loader/base/err.h"
+
+#define BL_CONTENT_JSON_MAX (4U << 20)	/* bytes of content.json */
+#define BL_CONTENT_BIN_MAX  (16U << 20) /* bytes of content.bin */
+
+struct bl_content_info {
+	unsigned rules, denies;
+	unsigned kinds[BL_EVENT_KINDS]; /* rules of each kind */
+	unsigned paths, prefixes, addresses;
+	unsigned slots; /* entries that the map bl_content_slots needs */
+};
+
+/*
+ * Compiles @len bytes of @json (called @name in messages) and adds the binary
+ * form to *ret_bin. @ret may be NULL. -EBADMSG with "NAME:LINE: FIELD: why"
+ * when it is not content; -ENOMEM.
+ */
+int bl_content_compile(const char *name, const char *json, size_t len,
+		       struct bl_buf *ret_bin, struct bl_content_info *ret,
+		       struct bl_err *err);
+
+/*
+ * Whether the @len bytes at @bin may be given to a sensor of this contract:
+ * header, sizes, every slot. For hosts, which get the binary form from others.
+ * @ret may be NULL. -EBADMSG when not. @bin needs the alignment of a uint64_t,
+ * as memory from malloc and struct bl_buf has it.
+ */
+int bl_content_check_binary(const char *name, const void *bin, size_t len,
+			    struct bl_content_info *ret, struct bl_err *err);
+
+/* The parts of a binary that passed bl_content_check_binary: the value for the
+ * map bl_content_hdr, and slot_count values for the map bl_content_slots. */
+const struct bl_content_hdr *bl_content_header(const void *bin);
+const struct bl_content_slot *bl_content_slots(const void *bin);
+
+/* The name of a rule (as in an event), "default" for BL_RULE_NONE, "?" for a
+ * number that the content does not have. Points into @bin. */
+const char *bl_content_rule_name(const void *bin, uint32_t rule);
+
+/*
+ * What a sensor with this (checked) content does with a path of @len bytes, or
+ * with an address: @family AF_INET or AF_INET6, @addr in network byte order.
+ */
+struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
+				      const char *path, size_t len);
+struct bl_match bl_content_match_addr(const void *bin, int family,
+				      const uint8_t addr[static 4]);
+
+/* "exec" … and "ignore" …; "?" for a value that is none. */
+const char *bl_event_kind_name(unsigned kind);
+const char *bl_action_name(unsigned action);
+
+#endif
