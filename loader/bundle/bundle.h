@@ -41,8 +41,6 @@
 #define BL_BUNDLE_MAX	       (32u << 20) /* bytes of the file */
 #define BL_BUNDLE_UNPACKED_MAX (64u << 20) /* bytes of the tar archive */
 #define BL_OBJECT_MAX	       (16u << 20) /* bytes of the object */
-#define BL_CONTENT_JSON_MAX    (8u << 20)  /* bytes of the content in JSON */
-#define BL_CONTENT_BIN_MAX     (32u << 20) /* bytes of the compiled content */
 
 struct bl_bundle {
 	struct bl_manifest manifest;
