@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/bundle/manifest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/json.h"
+#include "loader/bundle/archive.h"
+
+#define PROBATION_MAX_MS (24 * 60 * 60 * 1000)
+#define COUNT_MAX	 1000000000
+
+struct top {
+	const char *name, *version, *object, *content;
+	json_t *trial;
+};
+
+static const struct bl_json_field top_fields[] = {
+	{ "name", BL_JSON_STRING, true, offsetof(struct top, name), 1,
+	  BL_NAME_MAX },
+	{ "version", BL_JSON_STRING, true, offsetof(struct top, version), 1,
+	  BL_NAME_MAX },
+	{ "object", BL_JSON_STRING, true, offsetof(struct top, object), 1,
+	  BL_MEMBER_NAME_MAX },
+	{ "content", BL_JSON_STRING, false, offsetof(struct top, content), 1,
+	  BL_MEMBER_NAME_MAX },
+	{ "trial", BL_JSON_OBJECT, false, offsetof(struct top, trial), 0, 0 },
+};
+
+struct trial {
+	int64_t probation_ms, max_ns_per_event, min_events;
+	double max_drop_ratio;
+};
+
+static const struct bl_json_field trial_fields[] = {
+	{ "probation_ms", BL_JSON_INT, false,
+	  offsetof(struct trial, probation_ms), 0, PROBATION_MAX_MS },
+	{ "max_drop_ratio", BL_JSON_REAL, false,
+	  offsetof(struct trial, max_drop_ratio), 0, 1 },
+	{ "max_ns_per_event", BL_JSON_INT, false,
+	  offsetof(struct trial, max_ns_per_event), 1, COUNT_MAX },
+	{ "min_events", BL_JSON_INT, false, offsetof(struct trial, min_events),
+	  0, COUNT_MAX },
+};
+
+static int check_name(const struct bl_json_doc *doc, const char *field,
+		      const char *value, struct bl_err *err)
+{
+	if (bl_name_valid(value))
+		return 0;
+	return bl_json_fail(
+		doc, field, err,
+		"'%s' is not a plain name (letters, digits and . _ + -, beginning with none of . -)",
+		value);
+}
+
+/* The names of the files inside the bundle must not meet. */
+static int check_files(const struct bl_json_doc *doc, const struct top *t,
+		       struct bl_err *err)
+{
+	const char *const names[] = { t->object, t->content };
+	static const char *const fields[] = { "object", "content" };
+	size_t i;
+	int r;
+
+	for (i = 0; i < BL_ARRAY_SIZE(names); i++) {
+		if (!names[i])
+			continue;
+		r = check_name(doc, fields[i], names[i], err);
+		if (r < 0)
+			return r;
+		if (strcmp(names[i], BL_MEMBER_MANIFEST) == 0 ||
+		    strcmp(names[i], BL_MEMBER_DIGESTS) == 0 ||
+		    strcmp(names[i], BL_MEMBER_CONTENT_BIN) == 0)
+			return bl_json_fail(
+				doc, fields[i], err,
+				"the name '%s' is taken by the bundle itself",
+				names[i]);
+	}
+	if (t->content && strcmp(t->content, t->object) == 0)
+		return bl_json_fail(doc, "content", err,
+				    "object and content have the same name");
+	return 0;
+}
+
+static int read_trial(const struct bl_json_doc *doc, const json_t *obj,
+		      struct bl_trial_limits *ret, struct bl_err *err)
+{
+	struct trial t = { .probation_ms = BL_TRIAL_PROBATION_MS,
+			   .max_drop_ratio = BL_TRIAL_MAX_DROP_RATIO,
+			   .max_ns_per_event = BL_TRIAL_MAX_NS_PER_EVENT,
+			   .min_events = BL_TRIAL_MIN_EVENTS };
+	int r = 0;
+
+	if (obj)
+		r = bl_json_read(doc, obj, "trial", trial_fields,
+				 BL_ARRAY_SIZE(trial_fields), &t, err);
+	if (r < 0)
+		return r;
+	ret->probation_ms = (uint64_t)t.probation_ms;
+	ret->max_drop_ratio = t.max_drop_ratio;
+	ret->max_ns_per_event = (uint64_t)t.max_ns_per_event;
+	ret->min_events = (uint64_t)t.min_events;
+	return 0;
+}
+
+int bl_manifest_parse(const char *name, const char *text, size_t len,
+		      struct bl_manifest *ret, struct bl_err *err)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	struct bl_manifest m = { 0 };
+	struct top t = { 0 };
+	int r;
+
+	if (len > BL_MANIFEST_MAX)
+		return bl_err_set(err, -EFBIG,
+				  "%s is larger than the limit of %d bytes",
+				  name, BL_MANIFEST_MAX);
+	r = bl_json_parse(name, text, len, &doc, err);
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", top_fields,
+				 BL_ARRAY_SIZE(top_fields), &t, err);
+	if (!r)
+		r = check_name(&doc, "name", t.name, err);
+	if (!r)
+		r = check_name(&doc, "version", t.version, err);
+	if (!r)
+		r = check_files(&doc, &t, err);
+	if (!r)
+		r = read_trial(&doc, t.trial, &m.trial, err);
+	if (r < 0)
+		return r;
+	snprintf(m.name, sizeof(m.name), "%s", t.name);
+	snprintf(m.version, sizeof(m.version), "%s", t.version);
+	snprintf(m.object, sizeof(m.object), "%s", t.object);
+	snprintf(m.content, sizeof(m.content), "%s",
+		 t.content ? t.content : "");
+	*ret = m;
+	return 0;
+}

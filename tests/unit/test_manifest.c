@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manifest: what a person who made a mistake gets to read. */
+#include <errno.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/bundle/manifest.h"
+#include "tests/main.h"
+
+#define HEAD "{\"name\": \"n\", \"version\": \"1\",\n\"object\": \"o\""
+
+static struct bl_manifest m;
+static struct bl_err err;
+
+static int parse(const char *text)
+{
+	m = (struct bl_manifest){ .name = "untouched" };
+	err = (struct bl_err){ 0 };
+	return bl_manifest_parse("m.json", text, strlen(text), &m, &err);
+}
+
+START_TEST(reads_all_of_it)
+{
+	ck_assert_int_eq(
+		parse("{\"name\": \"my-sensor\", \"version\": \"1.2+git\","
+		      "\"object\": \"a.bpf.o\", \"content\": \"c.json\","
+		      "\"trial\": {\"probation_ms\": 0, \"min_events\": 0,"
+		      "\"max_drop_ratio\": 0.25, \"max_ns_per_event\": 7}}"),
+		0);
+	ck_assert_str_eq(m.name, "my-sensor");
+	ck_assert_str_eq(m.version, "1.2+git");
+	ck_assert_str_eq(m.object, "a.bpf.o");
+	ck_assert_str_eq(m.content, "c.json");
+	ck_assert_uint_eq(m.trial.probation_ms, 0);
+	ck_assert_uint_eq(m.trial.min_events, 0);
+	ck_assert_double_eq(m.trial.max_drop_ratio, 0.25);
+	ck_assert_uint_eq(m.trial.max_ns_per_event, 7);
+}
+END_TEST
+
+START_TEST(leaves_the_trial_its_defaults)
+{
+	ck_assert_int_eq(parse(HEAD ", \"trial\": {\"min_events\": 9}}"), 0);
+	ck_assert_str_eq(m.content, "");
+	ck_assert_uint_eq(m.trial.min_events, 9);
+	ck_assert_uint_eq(m.trial.probation_ms, BL_TRIAL_PROBATION_MS);
+	ck_assert_double_eq(m.trial.max_drop_ratio, BL_TRIAL_MAX_DROP_RATIO);
+	ck_assert_uint_eq(m.trial.max_ns_per_event, BL_TRIAL_MAX_NS_PER_EVENT);
+}
+END_TEST
+
+static const struct {
+	const char *text, *message;
+} mistakes[] = {
+	{ HEAD ",\n\"contnt\": \"c\"}",
+	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial)" },
+	{ HEAD ",\n\"trial\": {\n\"probation\": 1}}",
+	  "m.json:4: trial.probation: unknown key (known: probation_ms, max_drop_ratio, max_ns_per_event, min_events)" },
+	{ HEAD ",\n\"trial\": {\"max_drop_ratio\": 1.5}}",
+	  "m.json:3: trial.max_drop_ratio: 1.5 is outside 0 to 1" },
+	{ HEAD ",\n\"trial\": {\"max_drop_ratio\": -0.5}}",
+	  "m.json:3: trial.max_drop_ratio: -0.5 is outside 0 to 1" },
+	{ HEAD ",\n\"trial\": {\"probation_ms\": 86400001}}",
+	  "m.json:3: trial.probation_ms: 86400001 is outside 0 to 86400000" },
+	{ HEAD ",\n\"trial\": {\"probation_ms\": \"1s\"}}",
+	  "m.json:3: trial.probation_ms: a whole number was expected, this is a string" },
+	{ HEAD ",\n\"trial\": []}",
+	  "m.json:3: trial: an object was expected, this is an array" },
+	{ HEAD ",\n\"content\": \"o\"}",
+	  "m.json:3: content: object and content have the same name" },
+	{ HEAD ",\n\"content\": \"content.bin\"}",
+	  "m.json:3: content: the name 'content.bin' is taken by the bundle itself" },
+	{ "{\"name\": \"n\", \"version\": \"1\",\n\"object\": \"digests.json\"}",
+	  "m.json:2: object: the name 'digests.json' is taken by the bundle itself" },
+	{ "{\"name\": \"n\",\n\"version\": \"1\"}",
+	  "m.json:1: required key 'object' is missing" },
+	{ "{\"name\": \"n\", \"object\": \"o\",\n\"version\": \"1 2\"}",
+	  "m.json:2: version: '1 2' is not a plain name (letters, digits and . _ + -, beginning with none of . -)" },
+	{ "[]", "m.json:1: an object was expected, this is an array" },
+};
+
+START_TEST(mistake_names_line_and_field)
+{
+	ck_assert_int_eq(parse(mistakes[_i].text), -EBADMSG);
+	ck_assert_str_eq(err.text, mistakes[_i].message);
+	ck_assert_str_eq(m.name, "untouched");
+}
+END_TEST
+
+static const char *const bad_names[] = { "/etc/passwd", "../o", "a/b",
+					 ".",		"..",	".hidden",
+					 "-rf",		"a b",	"" };
+
+START_TEST(a_file_is_never_a_path)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "{\"name\":\"n\",\"version\":\"1\",\"object\":\"%s\"}",
+		 bad_names[_i]);
+	ck_assert_int_eq(parse(text), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(err.text, "m.json:1: object:"));
+}
+END_TEST
+
+START_TEST(beyond_the_limit)
+{
+	bl_autofree char *text = malloc(BL_MANIFEST_MAX + 2);
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, ' ', BL_MANIFEST_MAX + 1);
+	text[BL_MANIFEST_MAX + 1] = '\0';
+	memcpy(text, HEAD "}", sizeof(HEAD));
+	ck_assert_int_eq(parse(text), -EFBIG);
+	text[BL_MANIFEST_MAX] = '\0';
+	ck_assert_int_eq(parse(text), 0);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("manifest");
+	TCase *t = tcase_create("strict");
+
+	tcase_add_test(t, reads_all_of_it);
+	tcase_add_test(t, leaves_the_trial_its_defaults);
+	tcase_add_loop_test(t, mistake_names_line_and_field, 0,
+			    (int)BL_ARRAY_SIZE(mistakes));
+	tcase_add_loop_test(t, a_file_is_never_a_path, 0,
+			    (int)BL_ARRAY_SIZE(bad_names));
+	tcase_add_test(t, beyond_the_limit);
+	suite_add_tcase(s, t);
+	return s;
+}
