@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay bundle: make bundles and look into them. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/json.h"
+#include "loader/base/term.h"
+#include "loader/bundle/archive.h"
+#include "loader/bundle/bundle.h"
+#include "loader/verbs.h"
+
+static const char usage[] =
+	"belay bundle: make bundles and look into them\n"
+	"\n"
+	"usage: belay bundle VERB [options]   (belay bundle VERB --help for each)\n"
+	"example: belay bundle build manifest.json -o sensor-1.0.bundle\n"
+	"\n";
+
+static const char usage_build[] =
+	"usage: belay bundle build MANIFEST.json -o FILE [--json]\n"
+	"\n"
+	"Packs the manifest and the files it names, which lie beside it, into FILE\n"
+	"and prints the digest. The same input gives the same digest anywhere.\n"
+	"\n"
+	"  -o, --output FILE  write the bundle here\n"
+	"      --json         print the result as JSON\n"
+	"\n"
+	"a manifest: {\"name\": \"my-sensor\", \"version\": \"1.0\",\n"
+	"             \"object\": \"sensor.bpf.o\", \"content\": \"content.json\"}\n"
+	"example: belay bundle build manifest.json -o sensor-1.0.bundle\n";
+
+static const char usage_inspect[] =
+	"usage: belay bundle inspect FILE [--json]\n"
+	"\n"
+	"Checks that FILE is an intact bundle and prints what is in it.\n"
+	"\n"
+	"      --json  print it as JSON\n"
+	"\n"
+	"example: belay bundle inspect sensor-1.0.bundle\n";
+
+static const char usage_verify[] =
+	"usage: belay bundle verify FILE [--digest HEX] [--json]\n"
+	"\n"
+	"Checks that FILE is an intact bundle, and the one with that digest.\n"
+	"Exit status: 0 it is, 1 it is not, 2 it could not be read.\n"
+	"\n"
+	"      --digest HEX  the digest it must have (64 hexadecimal digits)\n"
+	"      --json        print the result as JSON\n"
+	"\n"
+	"example: belay bundle verify sensor-1.0.bundle --digest 5891b5b5…\n";
+
+struct args {
+	const char *file, *output, *digest;
+	bool json, help;
+};
+
+enum { OPT_DIGEST = 256, OPT_JSON };
+
+/* 0, or the exit code with the error set. */
+static int read_args(const char *verb, const char *letters,
+		     const struct option *options, int argc, char **argv,
+		     struct args *ret, struct bl_err *err)
+{
+	int c;
+
+	optind = 0; /* glibc: start anew, main's argv was scanned before */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		switch (c) {
+		case 'h':
+			ret->help = true;
+			return 0;
+		case 'o':
+			ret->output = optarg;
+			break;
+		case OPT_DIGEST:
+			ret->digest = optarg;
+			break;
+		case OPT_JSON:
+			ret->json = true;
+			break;
+		case ':':
+			return bl_cli_usage(err, verb,
+					    "option '%s' needs a value",
+					    argv[optind - 1]);
+		default:
+			return bl_cli_usage(err, verb, "unknown option '%s'",
+					    argv[optind - 1]);
+		}
+	}
+	if (optind + 1 != argc)
+		return bl_cli_usage(err, verb,
+				    optind == argc
+					    ? "which file? none was given"
+					    : "one file was expected, not %d",
+				    argc - optind);
+	ret->file = argv[optind];
+	return 0;
+}
+
+/* A mistake in the input is a rejection; what could not be read is neither. */
+static int exit_code(int r)
+{
+	return r == -EBADMSG || r == -EFBIG ? BL_EXIT_REJECTED
+					    : BL_EXIT_UNDECIDED;
+}
+
+static int print_json(json_t *v, struct bl_err *err)
+{
+	bl_autofree char *text = v ? bl_json_dump(v) : NULL;
+
+	if (!text) {
+		bl_err_set(err, -ENOMEM, "out of memory");
+		return BL_EXIT_UNDECIDED;
+	}
+	fputs(text, stdout);
+	return BL_EXIT_OK;
+}
+
+static int report_digest(const struct args *a, const char *file,
+			 const struct bl_bundle *b, const char *word,
+			 struct bl_err *err)
+{
+	bool colour = bl_term_colour(stdout);
+
+	if (a->json)
+		return print_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "file",
+					    file, "name", b->manifest.name,
+					    "version", b->manifest.version,
+					    "digest", b->digest, "size_bytes",
+					    (json_int_t)b->raw.len),
+				  err);
+	printf("%s  %s %s  %s\n", b->digest, b->manifest.name,
+	       b->manifest.version, file);
+	if (*word)
+		printf("%s%s%s\n", bl_style(colour, BL_STYLE_GOOD), word,
+		       bl_style_end(colour));
+	return BL_EXIT_OK;
+}
+
+static int cmd_build(int argc, char **argv, struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	struct args a = { 0 };
+	int r = read_args("bundle build", ":ho:", options, argc, argv, &a, err);
+
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_build, stdout);
+		return BL_EXIT_OK;
+	}
+	if (!a.output)
+		return bl_cli_usage(err, "bundle build",
+				    "where to? give -o FILE");
+	r = bl_bundle_build(a.file, &b, err);
+	if (r < 0)
+		return exit_code(bl_err_wrap(err, r, "no bundle built"));
+	r = bl_file_write(a.output, b.raw.data, b.raw.len, 0644, err);
+	if (r < 0)
+		return BL_EXIT_UNDECIDED;
+	return report_digest(&a, a.output, &b, "", err);
+}
+
+struct part {
+	const char *name, *what;
+	const struct bl_buf *data;
+};
+
+static size_t parts_of(const struct bl_bundle *b, struct part ret[3])
+{
+	size_t n = 0;
+
+	ret[n++] = (struct part){ b->manifest.object, "object", &b->object };
+	if (!b->manifest.content[0])
+		return n;
+	ret[n++] = (struct part){ b->manifest.content, "content",
+				  &b->content_json };
+	ret[n++] = (struct part){ BL_MEMBER_CONTENT_BIN, "compiled content",
+				  &b->content_bin };
+	return n;
+}
+
+static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
+{
+	const struct bl_trial_limits *t = &b->manifest.trial;
+	json_t *members = json_array();
+	struct part parts[3];
+	size_t i, n = parts_of(b, parts);
+	char hex[BL_DIGEST_HEX];
+
+	for (i = 0; i < n; i++) {
+		if (bl_digest(parts[i].data->data, parts[i].data->len, hex) < 0)
+			hex[0] = '\0';
+		json_array_append_new(members,
+				      json_pack("{s:s, s:s, s:I, s:s}", "name",
+						parts[i].name, "what",
+						parts[i].what, "size_bytes",
+						(json_int_t)parts[i].data->len,
+						"digest", hex));
+	}
+	return print_json(
+		json_pack("{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I}}",
+			  "name", b->manifest.name, "version",
+			  b->manifest.version, "digest", b->digest,
+			  "size_bytes", (json_int_t)b->raw.len, "members",
+			  members, "trial", "probation_ms",
+			  (json_int_t)t->probation_ms, "max_drop_ratio",
+			  t->max_drop_ratio, "max_ns_per_event",
+			  (json_int_t)t->max_ns_per_event, "min_events",
+			  (json_int_t)t->min_events),
+		err);
+}
+
+static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
+{
+	const struct bl_trial_limits *t = &b->manifest.trial;
+	bl_autotable struct bl_table *table = bl_table_new(4);
+	struct part parts[3];
+	size_t i, n = parts_of(b, parts);
+	char hex[BL_DIGEST_HEX];
+
+	if (!table) {
+		bl_err_set(err, -ENOMEM, "out of memory");
+		return BL_EXIT_UNDECIDED;
+	}
+	bl_table_row(table);
+	bl_table_cell(table, BL_STYLE_PLAIN, "member");
+	bl_table_cell(table, BL_STYLE_PLAIN, "what");
+	bl_table_cell(table, BL_STYLE_PLAIN, "bytes");
+	bl_table_cell(table, BL_STYLE_PLAIN, "sha256");
+	for (i = 0; i < n; i++) {
+		if (bl_digest(parts[i].data->data, parts[i].data->len, hex) < 0)
+			hex[0] = '\0';
+		bl_table_row(table);
+		bl_table_cell(table, BL_STYLE_PLAIN, "%s", parts[i].name);
+		bl_table_cell(table, BL_STYLE_PLAIN, "%s", parts[i].what);
+		bl_table_cell(table, BL_STYLE_PLAIN, "%zu", parts[i].data->len);
+		bl_table_cell(table, BL_STYLE_DIM, "%s", hex);
+	}
+	printf("%s %s\ndigest %s\n%zu bytes\n\n", b->manifest.name,
+	       b->manifest.version, b->digest, b->raw.len);
+	bl_table_print(table, stdout, "  ");
+	printf("\ntrial: %g s probation, events: at least %llu, dropped: at most %g %%, time per event: at most %llu ns\n",
+	       (double)t->probation_ms / 1000,
+	       (unsigned long long)t->min_events, t->max_drop_ratio * 100,
+	       (unsigned long long)t->max_ns_per_event);
+	return BL_EXIT_OK;
+}
+
+static int cmd_inspect(int argc, char **argv, struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	struct args a = { 0 };
+	int r = read_args("bundle inspect", ":h", options, argc, argv, &a, err);
+
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_inspect, stdout);
+		return BL_EXIT_OK;
+	}
+	r = bl_bundle_open(a.file, &b, err);
+	if (r < 0)
+		return exit_code(r);
+	return a.json ? inspect_json(&b, err) : inspect_text(&b, err);
+}
+
+static int cmd_verify(int argc, char **argv, struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "digest", required_argument, NULL, OPT_DIGEST },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	struct args a = { 0 };
+	int r = read_args("bundle verify", ":h", options, argc, argv, &a, err);
+
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_verify, stdout);
+		return BL_EXIT_OK;
+	}
+	if (a.digest && !bl_digest_valid(a.digest))
+		return bl_cli_usage(
+			err, "bundle verify",
+			"'%s' is not a digest (64 digits of 0-9 and a-f)",
+			a.digest);
+	r = bl_bundle_open(a.file, &b, err);
+	if (r < 0)
+		return exit_code(r);
+	if (a.digest && strcmp(a.digest, b.digest) != 0) {
+		bl_err_set(
+			err, -EBADMSG,
+			"%s is an intact bundle, but another one: its digest is %s",
+			a.file, b.digest);
+		return BL_EXIT_REJECTED;
+	}
+	return report_digest(
+		&a, a.file, &b,
+		a.digest ? "intact, and the digest is right" : "intact", err);
+}
+
+int bl_cmd_bundle(int argc, char **argv, struct bl_err *err)
+{
+	static const struct bl_verb verbs[] = {
+		{ "build", "pack a manifest and its files", cmd_build },
+		{ "inspect", "show what is in a bundle", cmd_inspect },
+		{ "verify", "check a bundle, and its digest", cmd_verify },
+	};
+
+	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
+			       err);
+}
