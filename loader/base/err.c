@@ -5,6 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Line feed and tab stay: logs are quoted in errors. The rest could move a
+ * terminal's cursor or set its title. Bytes of UTF-8 are left alone. */
+static void defuse(char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+			*text = '?';
+	}
+}
+
 int bl_err_set(struct bl_err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -16,6 +28,7 @@ int bl_err_set(struct bl_err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
+	defuse(err->text);
 	return code;
 }
 
@@ -34,6 +47,7 @@ int bl_err_errno(struct bl_err *err, int code, const char *fmt, ...)
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
 		 strerror(-code));
+	defuse(err->text);
 	return code;
 }
 
@@ -51,18 +65,19 @@ int bl_err_wrap(struct bl_err *err, int code, const char *fmt, ...)
 	va_end(ap);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", old);
+	defuse(err->text);
 	err->code = code;
 	return code;
 }
 
-int bl_err_hint(struct bl_err *err, const char *fmt, ...)
+void bl_err_hint(struct bl_err *err, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (!err)
-		return 0;
+		return;
 	va_start(ap, fmt);
 	vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 	va_end(ap);
-	return err->code;
+	defuse(err->hint);
 }

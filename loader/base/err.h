@@ -7,6 +7,8 @@
  *  - on success *err is untouched; on failure err->text says what failed, on
  *    what and why, and err->hint (may be empty) what to do next;
  *  - err may be NULL: the caller only wants the code;
+ *  - control characters become '?': names in errors come from strangers' files
+ *    and go to terminals;
  *  - a caller adds context by wrapping: "apply web-1.bundle: read manifest: …".
  *
  * Library code never prints an error and never exits; main.c prints it once.
@@ -36,8 +38,8 @@ int bl_err_errno(struct bl_err *err, int code, const char *fmt, ...)
 int bl_err_wrap(struct bl_err *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Says what the person can do about it. Returns err->code. */
-int bl_err_hint(struct bl_err *err, const char *fmt, ...)
+/* Says what the person can do about it. */
+void bl_err_hint(struct bl_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 #endif
