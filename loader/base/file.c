@@ -87,6 +87,8 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 	}
 	if (r < 0) {
 		ret->len = before;
+		if (ret->data)
+			ret->data[before] = '\0';
 		if (r == -EFBIG)
 			return bl_err_set(
 				err, r,
@@ -162,10 +164,14 @@ int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err)
 {
 	bl_autofree char *p = strdup(path);
+	struct stat st;
 	char *s;
 
 	if (!p)
 		return bl_err_set(err, -ENOMEM, "out of memory");
+	if (!*p)
+		return bl_err_set(err, -ENOENT,
+				  "cannot create a folder without a name");
 	for (s = p + 1;; s++) {
 		char c = *s;
 
@@ -176,9 +182,16 @@ int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err)
 			return bl_err_errno(err, -errno,
 					    "cannot create folder %s", p);
 		if (!c)
-			return 0;
+			break;
 		*s = c;
 	}
+	/* EEXIST does not say what it is that exists. */
+	if (stat(p, &st) < 0)
+		return bl_err_errno(err, -errno, "cannot stat %s", p);
+	if (!S_ISDIR(st.st_mode))
+		return bl_err_errno(err, -ENOTDIR, "cannot create folder %s",
+				    p);
+	return 0;
 }
 
 static int rm_one(const char *path, const struct stat *st, int kind,

@@ -35,7 +35,8 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		  struct bl_err *err);
 
-/* mkdir -p; existing folders are fine and keep their mode. */
+/* mkdir -p; existing folders are fine and keep their mode. -ENOTDIR when
+ * something else has the name. */
 int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err);
 
 /* rm -rf, never through symbolic links or onto another file system. A missing
