@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "loader/base/clock.h"
 
 #define OUTPUT_DEFAULT (1024 * 1024)
+#define TERM_GRACE_MS  2000
 
 void bl_proc_result_free(struct bl_proc_result *r)
 {
@@ -96,8 +99,13 @@ int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 	return spawn(argv, NULL, in, out, errfd, ret_pid, err);
 }
 
-/* Reads until end of file or deadline; keeps the first @max bytes. */
-static int collect(int fd, uint64_t deadline_ms, size_t max, struct bl_buf *out)
+/*
+ * Waits for the end of @fd until the deadline (0: none). With @out it is a pipe
+ * and is read to its end of file, its first @max bytes kept; without, it is a
+ * pidfd, which is readable when its process has ended.
+ */
+static int wait_end(int fd, uint64_t deadline_ms, size_t max,
+		    struct bl_buf *out)
 {
 	char chunk[4096];
 
@@ -110,13 +118,17 @@ static int collect(int fd, uint64_t deadline_ms, size_t max, struct bl_buf *out)
 		if (deadline_ms) {
 			if (now >= deadline_ms)
 				return -ETIMEDOUT;
-			wait = (int)(deadline_ms - now);
+			wait = deadline_ms - now < INT_MAX
+				       ? (int)(deadline_ms - now)
+				       : INT_MAX;
 		}
 		r = poll(&p, 1, wait);
-		if (r == 0)
-			return -ETIMEDOUT;
 		if (r < 0)
 			return -errno;
+		if (r == 0)
+			continue;
+		if (!out)
+			return 0;
 		n = read(fd, chunk, sizeof(chunk));
 		if (n < 0)
 			return -errno;
@@ -144,52 +156,61 @@ static int reap(pid_t pid)
 	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
 }
 
+static int fail_run(const char *tool, int r, const struct bl_proc_opts *o,
+		    struct bl_err *err)
+{
+	if (r == -ETIMEDOUT)
+		return bl_err_set(
+			err, r,
+			"%s did not finish within %llu ms and was killed", tool,
+			(unsigned long long)o->timeout_ms);
+	if (r == -ECANCELED)
+		return bl_err_set(err, r, "%s was interrupted", tool);
+	return bl_err_errno(err, r, "%s did not finish", tool);
+}
+
 int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		struct bl_proc_result *ret, struct bl_err *err)
 {
 	static const struct bl_proc_opts none;
 	const struct bl_proc_opts *o = opts ? opts : &none;
+	size_t max = o->max_output ? o->max_output : OUTPUT_DEFAULT;
 	uint64_t deadline = o->timeout_ms ? bl_clock_mono_ms() + o->timeout_ms
 					  : 0;
+	BL_CLEANUP(bl_proc_result_free) struct bl_proc_result res = { 0 };
+	struct bl_buf *out = o->passthrough ? NULL : &res.out;
 	bl_autoclose int rd = -1;
 	bl_autoclose int wr = -1;
-	struct bl_proc_result res = { 0 };
-	pid_t pid;
 	int fds[2], r;
+	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	rd = fds[0];
 	wr = fds[1];
-	r = spawn(argv, o->cwd, -1, o->passthrough ? 1 : wr,
-		  o->passthrough ? 2 : wr, &pid, err);
+	r = spawn(argv, o->cwd, -1, out ? wr : 1, out ? wr : 2, &pid, err);
 	if (r < 0)
 		return r;
-	/* With passthrough the child holds only our own descriptors; the pipe
-	 * stays open in it no longer than exec, so end of file means nothing:
-	 * wait for the process instead. */
-	if (!o->passthrough) {
-		close(BL_TAKE_FD(wr));
-		r = collect(rd, deadline,
-			    o->max_output ? o->max_output : OUTPUT_DEFAULT,
-			    &res.out);
-		if (r < 0 && r != -EINTR)
-			kill(-pid, SIGKILL);
-		while (r == -EINTR) {
-			kill(-pid, SIGTERM);
-			r = collect(rd, bl_clock_mono_ms() + 2000, 0, &res.out);
-			kill(-pid, SIGKILL);
-			if (!r)
-				r = -ECANCELED;
-		}
+	close(BL_TAKE_FD(wr));
+	/* A child with our own descriptors holds no pipe whose end could be
+	 * waited for: its process is. */
+	if (!out) {
+		close(BL_TAKE_FD(rd));
+		rd = (int)syscall(SYS_pidfd_open, pid, 0);
 	}
+	r = !out && rd < 0 ? -errno : wait_end(rd, deadline, max, out);
+	if (r == -EINTR) {
+		kill(-pid, SIGTERM);
+		wait_end(rd, bl_clock_mono_ms() + TERM_GRACE_MS, max, out);
+		r = -ECANCELED;
+	}
+	if (r < 0)
+		kill(-pid, SIGKILL);
 	res.status = reap(pid);
-	res.timed_out = r == -ETIMEDOUT;
-	if (r < 0) {
-		bl_proc_result_free(&res);
-		return bl_err_errno(err, r, "%s did not finish", argv[0]);
-	}
+	if (r < 0)
+		return fail_run(argv[0], r, o, err);
 	*ret = res;
+	res = (struct bl_proc_result){ 0 };
 	return 0;
 }
 

@@ -22,7 +22,6 @@ struct bl_proc_opts {
 
 struct bl_proc_result {
 	int status;	   /* exit status 0..255, 128+N if signal N ended it */
-	bool timed_out;	   /* killed at the deadline */
 	struct bl_buf out; /* stdout and stderr, interleaved; caller frees */
 };
 
@@ -31,7 +30,9 @@ void bl_proc_result_free(struct bl_proc_result *r);
 
 /*
  * Runs argv[0] (looked up in PATH) to its end. 0 whatever its status is;
- * -ENOENT if there is no such tool, -ETIMEDOUT when the deadline passed.
+ * -ENOENT if there is no such tool. When the deadline passes (-ETIMEDOUT) it is
+ * killed with all of its process group; when a signal interrupts us
+ * (-ECANCELED, see bl_cli_catch_signals) it is asked to end, then killed.
  */
 int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		struct bl_proc_result *ret, struct bl_err *err);
