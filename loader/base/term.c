@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "loader/base/buf.h"
 #include "loader/base/clock.h"
 
 #define REDRAW_MS 100
@@ -170,25 +171,36 @@ void bl_progress_start(struct bl_progress *p, const char *title, unsigned total)
 	snprintf(p->last, sizeof(p->last), "starting");
 }
 
+/* Bytes of the first @columns characters of @s. */
+static int prefix_of(const char *s, unsigned columns)
+{
+	const char *p = s;
+
+	while (*p && columns--)
+		for (p++; ((unsigned char)*p & 0xc0) == 0x80;)
+			p++;
+	return (int)(p - s);
+}
+
 static void draw(struct bl_progress *p, uint64_t now)
 {
 	unsigned seconds = (unsigned)((now - p->start_ms) / 1000);
 	unsigned full = p->total ? p->done * BAR_CELLS / p->total : 0;
-	unsigned columns = bl_term_columns(stderr);
-	char line[512];
-	int n, i;
+	bl_autobuf struct bl_buf line = { 0 };
+	const char *text;
+	unsigned i;
 
-	n = snprintf(line, sizeof(line), "%s ", p->title);
+	bl_buf_printf(&line, "%s ", p->title);
 	if (p->total) {
-		n += snprintf(line + n, sizeof(line) - (size_t)n, "[");
+		bl_buf_add(&line, "[", 1);
 		for (i = 0; i < BAR_CELLS; i++)
-			line[n++] = i < (int)full ? '#' : '.';
-		n += snprintf(line + n, sizeof(line) - (size_t)n, "] %u/%u ",
-			      p->done, p->total);
+			bl_buf_add(&line, i < full ? "#" : ".", 1);
+		bl_buf_printf(&line, "] %u/%u ", p->done, p->total);
 	}
-	snprintf(line + n, sizeof(line) - (size_t)n, "%us  %s", seconds,
-		 p->last);
-	fprintf(stderr, "\r\033[K%.*s", (int)columns - 1, line);
+	bl_buf_printf(&line, "%us  %s", seconds, p->last);
+	text = bl_buf_str(&line);
+	fprintf(stderr, "\r\033[K%.*s",
+		prefix_of(text, bl_term_columns(stderr) - 1), text);
 	fflush(stderr);
 	p->drawn_ms = now;
 	p->visible = true;
