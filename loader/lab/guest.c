@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/lab/guest.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/lab/vm.h"
+
+/*
+ * stty and not a plain close waits until the port is drained: a process that
+ * the command left behind may hold it open, and power-off does not wait.
+ */
+const char bl_guest_init[] =
+	"#!/usr/bin/busybox sh\n"
+	"export PATH=/usr/bin:/bin HOME=/root TERM=dumb\n"
+	"mount -t proc proc /proc\n"
+	"mount -t sysfs sysfs /sys\n"
+	"mount -t devtmpfs devtmpfs /dev\n"
+	"mkdir -p /dev/pts /dev/shm\n"
+	"mount -t devpts devpts /dev/pts\n"
+	"mount -t tmpfs tmpfs /dev/shm\n"
+	"mount -t bpf bpf /sys/fs/bpf\n"
+	"mount -t cgroup2 cgroup2 /sys/fs/cgroup\n"
+	"mount -t debugfs debugfs /sys/kernel/debug\n"
+	"mount -t tracefs tracefs /sys/kernel/tracing\n"
+	"mount -t securityfs securityfs /sys/kernel/security\n"
+	". " BL_GUEST_ENV "\n"
+	"rm -f " BL_GUEST_ENV "\n"
+	"hostname \"$name\"\n"
+	"stty -F /dev/ttyS1 raw -echo\n"
+	"say() {\n"
+	"	printf '%s%s\\n' \"$mark\" \"$1\" >/dev/ttyS1\n"
+	"	stty -F /dev/ttyS1 raw -echo\n"
+	"}\n"
+	"fail() {\n"
+	"	say \"fail=$1\"\n"
+	"	poweroff -f\n"
+	"}\n"
+	"for module in $modules; do\n"
+	"	insmod \"$module\" || fail \"cannot load $module\"\n"
+	"done\n"
+	"ip link set lo up\n"
+	"if [ \"$network\" ]; then\n"
+	"	tries=50\n"
+	"	while [ ! -e /sys/class/net/eth0 ]; do\n"
+	"		tries=$((tries - 1))\n"
+	"		[ $tries -gt 0 ] || fail 'no network card'\n"
+	"		sleep 0.1\n"
+	"	done\n"
+	"	ip addr add 10.0.2.15/24 dev eth0 && ip link set eth0 up ||\n"
+	"		fail 'cannot set up eth0'\n"
+	"fi\n"
+	"say start\n"
+	"setsid sh " BL_GUEST_RUN " </dev/null >/dev/ttyS1 2>&1\n"
+	"say \"$(printf 'exit=%03d' $?)\"\n"
+	"poweroff -f\n";
+
+int bl_shell_quote(struct bl_buf *out, const char *word)
+{
+	int r = bl_buf_add(out, "'", 1);
+
+	for (; !r && *word; word++)
+		r = *word == '\'' ? bl_buf_add(out, "'\\''", 4)
+				  : bl_buf_add(out, word, 1);
+	return r ? r : bl_buf_add(out, "'", 1);
+}
+
+int bl_guest_command(struct bl_buf *out, const char *const *argv)
+{
+	int r = bl_buf_printf(out, "cd / && exec");
+
+	for (; !r && *argv; argv++) {
+		r = bl_buf_add(out, " ", 1);
+		if (!r)
+			r = bl_shell_quote(out, *argv);
+	}
+	return r ? r : bl_buf_add(out, "\n", 1);
+}
+
+int bl_guest_environment(struct bl_buf *out, const char *mark, const char *name,
+			 bool network, char *const *modules, size_t count)
+{
+	int r = bl_buf_printf(out, "mark='%s'\nname='%s'\nnetwork=%s\n", mark,
+			      name, network ? "yes" : "");
+
+	if (!r)
+		r = bl_buf_printf(out, "modules='");
+	for (size_t i = 0; !r && i < count; i++)
+		r = bl_buf_printf(out, "%s%s", i ? " " : "", modules[i]);
+	return r ? r : bl_buf_printf(out, "'\n");
+}
+
+int bl_guest_kernel_args(struct bl_buf *out, const char *append)
+{
+	/* lsm: what Debian builds in, and bpf, which 5.10 leaves out. A panic
+	 * reboots at once, and QEMU runs with -no-reboot. */
+	int r = bl_buf_printf(
+		out, "console=ttyS0,115200 panic=-1 oops=panic panic_on_warn=0 "
+		     "lsm=landlock,lockdown,yama,integrity,apparmor,bpf "
+		     "net.ifnames=0");
+
+	if (!r && append && *append)
+		r = bl_buf_printf(out, " %s", append);
+	return r;
+}
+
+/* --- QEMU ----------------------------------------------------------------- */
+
+void bl_argv_free(struct bl_argv *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		free(a->words[i]);
+	free(a->words);
+	memset(a, 0, sizeof(*a));
+}
+
+int bl_argv_add(struct bl_argv *a, const char *fmt, ...)
+{
+	char **words = reallocarray(a->words, a->count + 2, sizeof(*words));
+	char *word;
+	va_list ap;
+	int n;
+
+	if (!words)
+		return -ENOMEM;
+	a->words = words;
+	words[a->count] = NULL;
+	va_start(ap, fmt);
+	n = vasprintf(&word, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return -ENOMEM;
+	words[a->count++] = word;
+	words[a->count] = NULL;
+	return 0;
+}
+
+/* A value inside an option list of QEMU: commas are doubled. */
+static char *comma(const char *value)
+{
+	char *out = malloc(2 * strlen(value) + 1), *p = out;
+
+	if (!out)
+		return NULL;
+	for (; *value; value++) {
+		if (*value == ',')
+			*p++ = ',';
+		*p++ = *value;
+	}
+	*p = '\0';
+	return out;
+}
+
+static int add_all(struct bl_argv *a, const char *const *words)
+{
+	int r = 0;
+
+	for (; !r && *words; words++)
+		r = bl_argv_add(a, "%s", *words);
+	return r;
+}
+
+static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
+{
+	const char *const fixed[] = { "-nodefaults", "-no-user-config",
+				      "-display",    "none",
+				      "-no-reboot",  "-machine",
+				      "pc",	     NULL };
+	bool kvm = strcmp(o->accel, "kvm") == 0;
+	int r = bl_argv_add(a, "%s", o->binary);
+
+	if (!r)
+		r = add_all(a, fixed);
+	if (!r)
+		r = add_all(a, (const char *const[]){
+				       "-name", o->name, "-accel", o->accel,
+				       "-cpu", kvm ? "host" : "max", NULL });
+	if (!r)
+		r = bl_argv_add(a, "-smp");
+	if (!r)
+		r = bl_argv_add(a, "%u", o->cpus);
+	if (!r)
+		r = bl_argv_add(a, "-m");
+	return r ? r : bl_argv_add(a, "%uM", o->mem_mib);
+}
+
+static int add_kernel(struct bl_argv *a, const struct bl_qemu_opts *o)
+{
+	return add_all(a, (const char *const[]){ "-kernel", o->image, "-initrd",
+						 o->initrd, "-append",
+						 o->kernel_args, NULL });
+}
+
+static int add_ports(struct bl_argv *a, const struct bl_qemu_opts *o)
+{
+	bl_autofree char *log = comma(o->log);
+	int r = log ? bl_argv_add(a, "-chardev") : -ENOMEM;
+
+	if (!r)
+		r = bl_argv_add(a, "file,id=console,path=%s", log);
+	if (!r)
+		r = bl_argv_add(a, "-chardev");
+	if (!r)
+		r = bl_argv_add(a, "socket,id=output,fd=%d", o->output_fd);
+	if (!r)
+		r = add_all(a, (const char *const[]){
+				       "-serial", "chardev:console", "-serial",
+				       "chardev:output", NULL });
+	return r;
+}
+
+/* restrict=on: nothing but the forward. The forward is a command per
+ * connection, since QEMU's own connects once and for all. */
+static int add_network(struct bl_argv *a, const struct bl_qemu_opts *o)
+{
+	bl_autofree char *busybox = comma(o->busybox);
+	int r = busybox ? bl_argv_add(a, "-netdev") : -ENOMEM;
+
+	if (!r)
+		r = bl_argv_add(a,
+				"user,id=net,restrict=on,guestfwd="
+				"tcp:" BL_VM_FORWARD_HOST
+				":%u-cmd:%s nc 127.0.0.1 %u",
+				o->forward_port, busybox, o->forward_port);
+	if (!r)
+		r = bl_argv_add(a, "-device");
+	return r ? r : bl_argv_add(a, "virtio-net-pci,netdev=net,romfile=");
+}
+
+int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret)
+{
+	struct bl_argv a = { 0 };
+	int r = add_machine(&a, o);
+
+	if (!r)
+		r = add_kernel(&a, o);
+	if (!r)
+		r = add_ports(&a, o);
+	if (!r && o->forward_port)
+		r = add_network(&a, o);
+	if (r < 0) {
+		bl_argv_free(&a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+/* --- panics --------------------------------------------------------------- */
+
+/* The line of @console that holds @what, from there to its end. */
+static bool find_line(const char *console, size_t len, const char *what,
+		      char *ret, size_t size)
+{
+	const char *p = memmem(console, len, what, strlen(what));
+	size_t n = 0;
+
+	if (!p)
+		return false;
+	while (p + n < console + len && isprint((unsigned char)p[n]) &&
+	       n + 1 < size) {
+		ret[n] = p[n];
+		n++;
+	}
+	while (n && ret[n - 1] == ' ')
+		n--;
+	ret[n] = '\0';
+	return true;
+}
+
+bool bl_guest_panic(const char *console, size_t len, char *ret, size_t size)
+{
+	char line[160], rip[160];
+	const char *at;
+
+	if (!find_line(console, len, "Kernel panic - not syncing", line,
+		       sizeof(line)))
+		return false;
+	/* The first instruction pointer before the panic is what oopsed. */
+	at = memmem(console, len, "Kernel panic", strlen("Kernel panic"));
+	if (find_line(console, (size_t)(at - console), "RIP: 0010:", rip,
+		      sizeof(rip)))
+		snprintf(ret, size, "%s (RIP: %s)", line,
+			 rip + strlen("RIP: 0010:"));
+	else
+		snprintf(ret, size, "%s", line);
+	return true;
+}

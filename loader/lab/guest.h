@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The texts of a guest: its init, the command to run, the command lines of its
+ * kernel and of QEMU, and what its console says about a panic. Pure.
+ */
+#ifndef BL_LAB_GUEST_H
+#define BL_LAB_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/base/buf.h"
+
+/* The guest's init, a busybox shell script. Reads BL_GUEST_ENV, runs
+ * BL_GUEST_RUN, speaks the frames of stream.h on ttyS1. */
+extern const char bl_guest_init[];
+#define BL_GUEST_ENV "/.belay/env"
+#define BL_GUEST_RUN "/.belay/run"
+
+/* Adds @word to *out as one word of a shell, whatever bytes it has. -ENOMEM. */
+int bl_shell_quote(struct bl_buf *out, const char *word);
+
+/* Adds the script BL_GUEST_RUN: becomes argv. -ENOMEM. */
+int bl_guest_command(struct bl_buf *out, const char *const *argv);
+
+/* Adds the script BL_GUEST_ENV. @modules: guest paths in loading order. */
+int bl_guest_environment(struct bl_buf *out, const char *mark, const char *name,
+			 bool network, char *const *modules, size_t count);
+
+/* Adds the kernel's command line; @append may be NULL. -ENOMEM. */
+int bl_guest_kernel_args(struct bl_buf *out, const char *append);
+
+/* A growing argv: words are copied, NULL at the end. */
+struct bl_argv {
+	char **words;
+	size_t count;
+};
+void bl_argv_free(struct bl_argv *a);
+int bl_argv_add(struct bl_argv *a, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+struct bl_qemu_opts {
+	const char *binary, *name, *accel, *image, *initrd, *kernel_args, *log;
+	const char *busybox; /* on the host, for the forward */
+	unsigned mem_mib, cpus;
+	uint16_t forward_port;
+	int output_fd; /* a socket, as QEMU will see it */
+};
+
+/* Builds QEMU's argv. Commas in paths are doubled, as QEMU wants. -ENOMEM. */
+int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret);
+
+/*
+ * Finds the panic in a console log: "Kernel panic - not syncing: Fatal
+ * exception (RIP: belay_eval+0x1a/0x40 [sensor])". False if there is none.
+ */
+bool bl_guest_panic(const char *console, size_t len, char *ret, size_t size);
+
+#endif
