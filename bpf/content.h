@@ -81,11 +81,21 @@ struct bl_match {
 	__u32 action; /* enum bl_action */
 };
 
+/* At every '/' of a path where a prefix may end: a power of two. */
+#define BL_CONTENT_MARKS_MAX 128
+
 #define BL_CONTENT_INLINE \
 	static inline __attribute__((always_inline)) __attribute__((unused))
 
 struct bl_hash {
 	__u64 a, b;
+};
+
+/* Where the beginnings of a path that may be prefixes ended. */
+struct bl_content_marks {
+	__u32 count;
+	__u32 reserved;
+	struct bl_hash at[BL_CONTENT_MARKS_MAX];
 };
 
 BL_CONTENT_INLINE __u64 bl_hash_mix(__u64 x)
@@ -116,6 +126,22 @@ BL_CONTENT_INLINE void bl_hash_add(struct bl_hash *h, __u64 word)
 BL_CONTENT_INLINE void bl_hash_end(struct bl_hash *h, __u32 type, __u32 kind)
 {
 	h->a = bl_hash_mix(h->a ^ (type << 8 | kind));
+}
+
+/* The rule of an address under a mask of @bits is stored under this. */
+BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
+					   __u64 high, __u64 low, __u32 bits)
+{
+	if (bits < 64) {
+		high &= bits ? ~0ULL << (64 - bits) : 0;
+		low = 0;
+	} else if (bits < 128) {
+		low &= bits > 64 ? ~0ULL << (128 - bits) : 0;
+	}
+	bl_hash_start(h, seed);
+	bl_hash_add(h, bits);
+	bl_hash_add(h, high);
+	bl_hash_add(h, low);
 }
 
 #ifdef BL_CONTENT_SLOT
@@ -158,46 +184,51 @@ bl_content_default(const struct bl_content_hdr *hdr, __u32 kind)
 /*
  * Matches the first @len (at most BL_CONTENT_PATH_MAX) bytes of a path. @cut:
  * there is more of it, so that only prefixes can match. @path must have
- * BL_CONTENT_PATH_MAX readable bytes.
+ * BL_CONTENT_PATH_MAX readable bytes; @marks is room to work in.
+ *
+ * One pass over the bytes, then lookups from the longest candidate down. What
+ * a loop carries from round to round is kept in memory, not in registers: the
+ * verifier of 5.10 and 6.1 tells apart every value that a register had, and
+ * would walk each combination of them.
  */
 BL_CONTENT_INLINE struct bl_match
 bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
-		const char *path, __u32 len, int cut)
+		const char *path, __u32 len, int cut,
+		struct bl_content_marks *marks)
 {
+	volatile __u32 *count = &marks->count;
 	struct bl_match m = bl_content_default(hdr, kind);
 	__u32 slot_count = hdr->slot_count;
 	struct bl_hash h;
-	__u32 i;
+	__u32 i, n;
 
+	*count = 0;
 	bl_hash_start(&h, hdr->seed);
 	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
 		if (i >= len)
 			break;
 		bl_hash_add(&h, (__u8)path[i]);
 		if (path[i] == '/' &&
-		    hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1)
-			bl_content_find(src, slot_count, h, BL_CONTENT_PREFIX,
-					kind, &m);
+		    hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1) {
+			n = *count;
+			marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
+			*count = n + 1;
+		}
 	}
-	if (!cut)
-		bl_content_find(src, slot_count, h, BL_CONTENT_EXACT, kind, &m);
+	if (!cut &&
+	    bl_content_find(src, slot_count, h, BL_CONTENT_EXACT, kind, &m))
+		return m;
+	for (i = 0; i < BL_CONTENT_MARKS_MAX; i++) {
+		n = *count;
+		if (!n)
+			break;
+		*count = --n;
+		h = marks->at[n & (BL_CONTENT_MARKS_MAX - 1)];
+		if (bl_content_find(src, slot_count, h, BL_CONTENT_PREFIX, kind,
+				    &m))
+			break;
+	}
 	return m;
-}
-
-/* The rule of an address under a mask of @bits is stored under this. */
-BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
-					   __u64 high, __u64 low, __u32 bits)
-{
-	if (bits < 64) {
-		high &= bits ? ~0ULL << (64 - bits) : 0;
-		low = 0;
-	} else if (bits < 128) {
-		low &= bits > 64 ? ~0ULL << (128 - bits) : 0;
-	}
-	bl_hash_start(h, seed);
-	bl_hash_add(h, bits);
-	bl_hash_add(h, high);
-	bl_hash_add(h, low);
 }
 
 /*

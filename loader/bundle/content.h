@@ -43,7 +43,7 @@ struct bl_content_info {
 /*
  * Compiles @len bytes of @json (called @name in messages) and adds the binary
  * form to *ret_bin. @ret may be NULL. -EBADMSG with "NAME:LINE: FIELD: why"
- * when it is not content; -ENOMEM.
+ * when it is not content; -EFBIG above BL_CONTENT_JSON_MAX; -ENOMEM.
  */
 int bl_content_compile(const char *name, const char *json, size_t len,
 		       struct bl_buf *ret_bin, struct bl_content_info *ret,

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * belay's sensor: process exec, file open and outbound connect, filtered in
+ * the kernel by content, reported through a ring buffer.
+ *
+ * It observes. Only when its content has deny rules does the loader also load
+ * the two LSM programs, which refuse with EPERM and report what they refused.
+ *
+ * One object for every kernel of the catalogue, 5.10 to 7.x. What that forbids:
+ *  - bpf_d_path() in LSM programs (5.10): paths are walked by hand, dentry by
+ *    dentry and mount by mount, every read a bpf_probe_read_kernel();
+ *  - atomics that return the old value, bpf_loop() (both after 5.10);
+ *  - pointers as arguments of global functions (5.12): these get the number of
+ *    a scratch buffer and numbers. They are global so that the verifier walks
+ *    each of them once and not once per caller.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/types.h"
+
+#define BL_CONTENT_SLOT(src, index) bl_content_slot_at(index)
+static const struct bl_content_slot *bl_content_slot_at(unsigned int index);
+#include "bpf/content.h"
+
+#ifndef BL_SENSOR_VERSION
+#define BL_SENSOR_VERSION 1
+#endif
+#ifndef BL_RING_BYTES
+#define BL_RING_BYTES (1 << 20)
+#endif
+
+/* Room for the path while it is walked, from its end to its beginning: what
+ * PATH_MAX allows user space to name. A power of two. */
+#define WALK_BYTES 4096
+/* Folders and mounts on the way up. */
+#define WALK_STEPS 64
+/* Tasks that may be inside the sensor on one CPU, each preempting the next. */
+#define SCRATCH_LEVELS 4
+
+/* The loader's number for this load; every event carries it. */
+const volatile __u32 bl_generation = 0;
+
+struct scratch {
+	__u64 users;
+	__u32 walked; /* where in walk the path begins */
+	__u32 partial;
+	struct bl_match match;
+	struct bl_event event;
+	struct bl_content_marks marks;
+	/* A component is written at any place before WALK_BYTES. */
+	char walk[WALK_BYTES + 256];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct bl_content_hdr);
+} bl_content_hdr SEC(".maps");
+
+/* max_entries is set by the loader, to the content's slot_count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct bl_content_slot);
+} bl_content_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, BL_RING_BYTES);
+} bl_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bl_stats);
+} bl_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_LEVELS);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} bl_scratch SEC(".maps");
+
+/* Preemption may come between load and store of a plain increment. */
+#define COUNT(member)                                          \
+	do {                                                   \
+		__u32 _zero = 0;                               \
+		struct bl_stats *_st;                          \
+                                                               \
+		_st = bpf_map_lookup_elem(&bl_stats, &_zero);  \
+		if (_st)                                       \
+			__sync_fetch_and_add(&_st->member, 1); \
+	} while (0)
+
+static __always_inline const struct bl_content_slot *
+bl_content_slot_at(unsigned int index)
+{
+	return bpf_map_lookup_elem(&bl_content_slots, &index);
+}
+
+/* The content, or NULL as long as the loader has filled in none. */
+static __always_inline const struct bl_content_hdr *content(void)
+{
+	const struct bl_content_hdr *hdr;
+	__u32 zero = 0;
+
+	hdr = bpf_map_lookup_elem(&bl_content_hdr, &zero);
+	if (!hdr || hdr->magic != BL_CONTENT_MAGIC ||
+	    hdr->contract != BL_CONTENT_CONTRACT)
+		return NULL;
+	return hdr;
+}
+
+/*
+ * Scratch buffers belong to a CPU, and so to the task that runs on it, only as
+ * long as nobody preempts it; on kernels with PREEMPT another task then enters
+ * the sensor on the same CPU in the middle of our work. So a buffer is taken:
+ * whoever counts itself in and then finds itself alone has it. Two that meet
+ * between the two steps both leave and try the next buffer. Nobody else is
+ * ever in a buffer that was taken, so what it holds is never torn.
+ */
+static __always_inline struct scratch *scratch_get(__u32 *ret_level)
+{
+	__u32 level;
+
+	for (level = 0; level < SCRATCH_LEVELS; level++) {
+		__u32 key = level;
+		struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &key);
+
+		if (!s)
+			return NULL;
+		__sync_fetch_and_add(&s->users, 1);
+		if (*(volatile __u64 *)&s->users == 1) {
+			*ret_level = level;
+			return s;
+		}
+		__sync_fetch_and_add(&s->users, -1);
+	}
+	COUNT(torn);
+	return NULL;
+}
+
+static __always_inline void scratch_put(struct scratch *s)
+{
+	__sync_fetch_and_add(&s->users, -1);
+}
+
+/* Puts one component and the '/' before it in front of the walked path. */
+static __always_inline int prepend(struct scratch *s, struct dentry *dentry)
+{
+	__u32 len = BPF_CORE_READ(dentry, d_name.len);
+	__u32 pos = *(volatile __u32 *)&s->walked & (WALK_BYTES - 1);
+
+	if (len > 255 || len + 1 > pos)
+		return -1;
+	pos -= len + 1;
+	s->walk[pos & (WALK_BYTES - 1)] = '/';
+	*(volatile __u32 *)&s->walked = pos;
+	return bpf_probe_read_kernel(&s->walk[(pos + 1) & (WALK_BYTES - 1)],
+				     len & 255,
+				     BPF_CORE_READ(dentry, d_name.name));
+}
+
+/*
+ * Walks from a dentry of a mount up to the root of its mount namespace and
+ * writes the path into the scratch buffer, ending at WALK_BYTES - 1. How far it
+ * came is kept in memory, for the reason given in content.h.
+ */
+__noinline int bl_path_walk(__u32 level, __u64 dentry_addr, __u64 mnt_addr)
+{
+	struct dentry *dentry = (struct dentry *)dentry_addr;
+	struct vfsmount *vfsmnt = (struct vfsmount *)mnt_addr;
+	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
+	struct dentry *root, *parent;
+	struct mount *mnt, *above;
+	__u32 i;
+
+	if (!s)
+		return 0;
+	*(volatile __u32 *)&s->walked = WALK_BYTES - 1;
+	s->partial = 1;
+	mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
+	root = BPF_CORE_READ(vfsmnt, mnt_root);
+	for (i = 0; i < WALK_STEPS; i++) {
+		if (dentry == root) {
+			above = BPF_CORE_READ(mnt, mnt_parent);
+			if (above == mnt) {
+				s->partial = 0;
+				break;
+			}
+			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
+			mnt = above;
+			root = BPF_CORE_READ(mnt, mnt.mnt_root);
+			continue;
+		}
+		/* The top without a mount: the source of a bind mount that was
+		 * moved out of it. A failed read ends here, too. */
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry || !parent || prepend(s, dentry))
+			break;
+		dentry = parent;
+	}
+	return 0;
+}
+
+/* Takes the walked path into the event and looks for its rule. */
+__noinline int bl_path_match(__u32 level, __u32 kind)
+{
+	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
+	const struct bl_content_hdr *hdr = content();
+	struct bl_event_path *p;
+	__u32 pos, len;
+
+	if (!s)
+		return 0;
+	p = &s->event.path;
+	p->flags = 0;
+	pos = s->walked & (WALK_BYTES - 1);
+	len = WALK_BYTES - 1 - pos;
+	if (s->partial) {
+		/* The first '/' would make it look absolute. */
+		p->flags = BL_EVENT_PATH_PARTIAL;
+		if (len) {
+			pos++;
+			len--;
+		}
+	} else if (!len) {
+		pos--;
+		len++;
+		s->walk[pos & (WALK_BYTES - 1)] = '/';
+	}
+	if (len > BL_CONTENT_PATH_MAX) {
+		p->flags |= BL_EVENT_PATH_CUT;
+		len = BL_CONTENT_PATH_MAX;
+	}
+	bpf_probe_read_kernel(p->path, len & 255,
+			      &s->walk[pos & (WALK_BYTES - 1)]);
+	p->path[len & 255] = 0;
+	p->len = len;
+	s->match.rule = BL_RULE_NONE;
+	s->match.action = hdr ? BL_ACTION_EMIT : BL_ACTION_IGNORE;
+	if (hdr && !s->partial)
+		s->match = bl_content_path(NULL, hdr, kind, p->path, len,
+					   p->flags, &s->marks);
+	return 0;
+}
+
+/* Looks for the rule of the event's address, given as numbers. */
+__noinline int bl_addr_match(__u32 level, __u32 v6, __u64 high, __u64 low)
+{
+	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
+	const struct bl_content_hdr *hdr = content();
+
+	if (!s)
+		return 0;
+	s->match.rule = BL_RULE_NONE;
+	s->match.action = BL_ACTION_IGNORE;
+	if (!hdr)
+		return 0;
+	if (v6)
+		s->match = bl_content_addr(NULL, hdr, 1, high, low);
+	else
+		s->match = bl_content_addr(NULL, hdr, 0, high, low);
+	return 0;
+}
+
+/* Fills in what is common to all events and sends the first @size bytes. */
+static __always_inline void report(struct scratch *s, __u32 kind, __u32 action,
+				   __u32 size)
+{
+	struct bl_event *e = &s->event;
+	__u64 id = bpf_get_current_pid_tgid();
+
+	e->size = size;
+	e->kind = kind;
+	e->action = action;
+	e->generation = bl_generation;
+	e->version = BL_SENSOR_VERSION;
+	e->pid = id;
+	e->tgid = id >> 32;
+	e->uid = bpf_get_current_uid_gid();
+	e->rule = s->match.rule;
+	e->reserved = 0;
+	e->ts_ns = bpf_ktime_get_ns();
+	e->cgroup_id = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	if (bpf_ringbuf_output(&bl_events, e, size, 0))
+		COUNT(dropped);
+	else
+		COUNT(emitted);
+}
+
+/* Bytes of an event with the path that is in it. */
+static __always_inline __u32 path_size(const struct scratch *s)
+{
+	return BL_EVENT_FIXED + 5 + (s->event.path.len & 255);
+}
+
+/* Finds the path and the rule of @file: s->event.path and s->match. */
+static __always_inline void file_match(__u32 level, struct file *file,
+				       __u32 kind)
+{
+	bl_path_walk(level, (__u64)BPF_CORE_READ(file, f_path.dentry),
+		     (__u64)BPF_CORE_READ(file, f_path.mnt));
+	bl_path_match(level, kind);
+}
+
+/* Whether no path at all could make the content report this kind. */
+static __always_inline int never(const struct bl_content_hdr *hdr, __u32 kind)
+{
+	return !hdr || (!hdr->kind_rules[kind] &&
+			hdr->default_action[kind] == BL_ACTION_IGNORE);
+}
+
+/* comm is already that of the new program, uid what it runs with. A script's
+ * event names its interpreter: that is what runs. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(bl_exec, struct task_struct *task, int old_pid,
+	     struct linux_binprm *bprm)
+{
+	struct scratch *s;
+	__u32 level;
+
+	COUNT(seen);
+	if (never(content(), BL_EVENT_EXEC)) {
+		COUNT(ignored);
+		return 0;
+	}
+	s = scratch_get(&level);
+	if (!s)
+		return 0;
+	file_match(level, BPF_CORE_READ(bprm, file), BL_EVENT_EXEC);
+	/* It was not refused, or we would not be here: a deny rule whose LSM
+	 * program had no scratch buffer, or came too late, is worth a line. */
+	if (s->match.action == BL_ACTION_IGNORE)
+		COUNT(ignored);
+	else
+		report(s, BL_EVENT_EXEC, BL_ACTION_EMIT, path_size(s));
+	scratch_put(s);
+	return 0;
+}
+
+SEC("fentry/security_file_open")
+int BPF_PROG(bl_open, struct file *file)
+{
+	struct scratch *s;
+	__u32 level;
+
+	COUNT(seen);
+	if (never(content(), BL_EVENT_OPEN)) {
+		COUNT(ignored);
+		return 0;
+	}
+	s = scratch_get(&level);
+	if (!s)
+		return 0;
+	file_match(level, file, BL_EVENT_OPEN);
+	/* A refusal is reported by the program that refuses, which runs next. */
+	if (s->match.action == BL_ACTION_EMIT)
+		report(s, BL_EVENT_OPEN, BL_ACTION_EMIT, path_size(s));
+	else if (s->match.action == BL_ACTION_IGNORE)
+		COUNT(ignored);
+	scratch_put(s);
+	return 0;
+}
+
+SEC("fentry/security_socket_connect")
+int BPF_PROG(bl_connect, struct socket *sock, struct sockaddr *address,
+	     int addrlen)
+{
+	struct bl_sockaddr_in6 sa = {};
+	__u64 high, low;
+	struct scratch *s;
+	__u32 level, v6;
+
+	/* The kernel's copy of the address; its length was user space's. */
+	if (addrlen < (int)sizeof(struct bl_sockaddr_in))
+		return 0;
+	bpf_probe_read_kernel(&sa, sizeof(struct bl_sockaddr_in), address);
+	if (sa.family != AF_INET && sa.family != AF_INET6)
+		return 0;
+	v6 = sa.family == AF_INET6;
+	if (v6) {
+		if (addrlen < (int)sizeof(sa))
+			return 0;
+		bpf_probe_read_kernel(&sa, sizeof(sa), address);
+		high = bpf_be64_to_cpu(sa.addr[0]);
+		low = bpf_be64_to_cpu(sa.addr[1]);
+		if (!high && low >> 32 == 0xffff) {
+			v6 = 0;
+			high = low << 32;
+			low = 0;
+		}
+	} else {
+		/* It lies where a v6 address has its flow label. */
+		high = (__u64)bpf_ntohl(sa.flowinfo) << 32;
+		low = 0;
+	}
+	COUNT(seen);
+	if (never(content(), BL_EVENT_CONNECT)) {
+		COUNT(ignored);
+		return 0;
+	}
+	s = scratch_get(&level);
+	if (!s)
+		return 0;
+	bl_addr_match(level, v6, high, low);
+	if (s->match.action == BL_ACTION_EMIT) {
+		struct bl_event_addr *a = &s->event.addr;
+		__be64 addr[2] = { bpf_cpu_to_be64(high),
+				   bpf_cpu_to_be64(low) };
+
+		a->family = v6 ? AF_INET6 : AF_INET;
+		a->port = bpf_ntohs(sa.port);
+		__builtin_memcpy(a->addr, addr, sizeof(addr));
+		report(s, BL_EVENT_CONNECT, BL_ACTION_EMIT,
+		       BL_EVENT_FIXED + sizeof(*a));
+	} else {
+		COUNT(ignored);
+	}
+	scratch_put(s);
+	return 0;
+}
+
+/* -EPERM, reported, if the content denies @file to this kind. */
+static __always_inline int refuse(struct file *file, __u32 kind)
+{
+	const struct bl_content_hdr *hdr = content();
+	struct scratch *s;
+	__u32 level;
+	int r = 0;
+
+	if (!hdr || !hdr->deny_count || !hdr->kind_rules[kind])
+		return 0;
+	s = scratch_get(&level);
+	if (!s)
+		return 0;
+	file_match(level, file, kind);
+	if (s->match.action == BL_ACTION_DENY) {
+		r = -EPERM;
+		COUNT(denied);
+		report(s, kind, BL_ACTION_DENY, path_size(s));
+	}
+	scratch_put(s);
+	return r;
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(bl_deny_open, struct file *file, int ret)
+{
+	if (ret)
+		return ret;
+	return refuse(file, BL_EVENT_OPEN);
+}
+
+/* Called for a script and again for its interpreter. */
+SEC("?lsm/bprm_check_security")
+int BPF_PROG(bl_deny_exec, struct linux_binprm *bprm, int ret)
+{
+	int r;
+
+	if (ret)
+		return ret;
+	r = refuse(BPF_CORE_READ(bprm, file), BL_EVENT_EXEC);
+	/* The observing program only counts what went through. */
+	if (r)
+		COUNT(seen);
+	return r;
+}
+
+char LICENSE[] SEC("license") = "GPL";

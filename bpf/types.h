@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The few kernel types that the sensor reads, and of each only the members it
+ * reads. libbpf finds the members' real places on the running kernel (CO-RE),
+ * so order, size and neighbours do not matter here; names do. With these no
+ * vmlinux.h is needed, neither checked in nor made where belay is built.
+ *
+ * A member that is missing on one of the catalogue's kernels does not belong
+ * here without bpf_core_field_exists() around its use.
+ */
+#ifndef BL_BPF_TYPES_H
+#define BL_BPF_TYPES_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), \
+			     apply_to = record)
+
+struct qstr {
+	unsigned int len;
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+/* fs/mount.h; a vfsmount is always a member of one. */
+struct mount {
+	struct mount *mnt_parent; /* itself at the root of the namespace */
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+};
+
+struct linux_binprm {
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+/* Types of arguments that are only passed on or compared. */
+struct task_struct;
+struct socket;
+struct sockaddr;
+
+/* User space's ABI, the same everywhere: read without CO-RE. */
+#define AF_INET	 2
+#define AF_INET6 10
+#define EPERM	 1
+
+struct bl_sockaddr_in {
+	__u16 family;
+	__be16 port;
+	__be32 addr;
+};
+
+struct bl_sockaddr_in6 {
+	__u16 family;
+	__be16 port;
+	__be32 flowinfo;
+	__be64 addr[2];
+};
+
+#endif
