@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs inside a microVM, as root: loads a sensor object, gives it content, does
+ * things, and compares what the sensor reports with what was done.
+ *
+ *	sensor_probe load OBJECT      every program through the verifier
+ *	sensor_probe events OBJECT    every kind of event, and denial
+ *	sensor_probe flood OBJECT     loses events under ordinary activity
+ *
+ * 0 if all is as it must be; what is not is printed, one line each.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/bundle/content.h"
+
+#define GENERATION 77
+#define UID	   1234
+
+static const char content_json[] =
+	"{\"contract\":1,"
+	"\"default\":{\"exec\":\"emit\",\"connect\":\"emit\"},\"rules\":["
+	"{\"id\":\"all\",\"event\":\"open\",\"prefix\":\"/t/\",\"action\":\"emit\"},"
+	"{\"id\":\"quiet\",\"event\":\"open\",\"path\":\"/t/quiet\",\"action\":\"ignore\"},"
+	"{\"id\":\"locked\",\"event\":\"open\",\"prefix\":\"/t/locked/\",\"action\":\"deny\"},"
+	"{\"id\":\"key\",\"event\":\"open\",\"path\":\"/t/locked/key\",\"action\":\"emit\"},"
+	"{\"id\":\"evil\",\"event\":\"exec\",\"path\":\"/t/evil\",\"action\":\"deny\"},"
+	"{\"id\":\"script\",\"event\":\"exec\",\"path\":\"/t/script\",\"action\":\"deny\"},"
+	"{\"id\":\"near\",\"event\":\"connect\",\"address\":\"127.1.0.0/16\",\"action\":\"ignore\"},"
+	"{\"id\":\"one\",\"event\":\"connect\",\"address\":\"127.1.0.9\",\"action\":\"emit\"},"
+	"{\"id\":\"six\",\"event\":\"connect\",\"address\":\"fd00::/8\",\"action\":\"ignore\"},"
+	"{\"id\":\"six-one\",\"event\":\"connect\",\"address\":\"fd00::1\",\"action\":\"emit\"}"
+	"]}";
+
+static struct bl_buf bin;
+static struct bpf_object *obj;
+static struct bl_event events[4096];
+static unsigned event_count, failures, checks;
+
+static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	failures++;
+	fputs("FAIL: ", stdout);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+static void die(const char *what)
+{
+	printf("FAIL: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+#define CHECK(cond)                        \
+	do {                               \
+		checks++;                  \
+		if (!(cond))               \
+			fail("%s", #cond); \
+	} while (0)
+#define MUST(cond)                  \
+	do {                        \
+		if (!(cond))        \
+			die(#cond); \
+	} while (0)
+
+/* Loading */
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	return level == LIBBPF_WARN ? vprintf(fmt, ap) : 0;
+}
+
+static void open_object(const char *path, bool lsm)
+{
+	struct bl_err err = { 0 };
+	struct bl_content_info info;
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	uint32_t *rodata;
+	size_t size;
+
+	libbpf_set_print(quiet);
+	if (bl_content_compile("content", content_json,
+			       sizeof(content_json) - 1, &bin, &info, &err)) {
+		puts(err.text);
+		exit(1);
+	}
+	MUST(obj = bpf_object__open_file(path, NULL));
+	bpf_object__for_each_program (prog, obj)
+		bpf_program__set_autoload(prog,
+					  lsm || bpf_program__type(prog) !=
+							  BPF_PROG_TYPE_LSM);
+	map = bpf_object__find_map_by_name(obj, "bl_content_slots");
+	MUST(map && !bpf_map__set_max_entries(map, info.slots));
+	map = bpf_object__find_map_by_name(obj, ".rodata");
+	MUST(map);
+	rodata = (uint32_t *)bpf_map__initial_value(map, &size);
+	MUST(rodata && size >= sizeof(*rodata));
+	*rodata = GENERATION;
+}
+
+static void fill_content(void)
+{
+	int hdr = bpf_object__find_map_fd_by_name(obj, "bl_content_hdr");
+	int slots = bpf_object__find_map_fd_by_name(obj, "bl_content_slots");
+	uint32_t i, zero = 0;
+
+	for (i = 0; i < bl_content_header(bin.data)->slot_count; i++)
+		MUST(!bpf_map_update_elem(slots, &i,
+					  bl_content_slots(bin.data) + i, 0));
+	MUST(!bpf_map_update_elem(hdr, &zero, bl_content_header(bin.data), 0));
+}
+
+static int on_event(void *ctx, void *data, size_t len)
+{
+	(void)ctx;
+	CHECK(bl_event_ok(data, len));
+	if (event_count < BL_ARRAY_SIZE(events)) {
+		memset(&events[event_count], 0, sizeof(events[0]));
+		memcpy(&events[event_count++], data,
+		       len < sizeof(events[0]) ? len : sizeof(events[0]));
+	}
+	return 0;
+}
+
+static struct ring_buffer *ring;
+
+static void start(const char *path, bool lsm)
+{
+	struct bpf_program *prog;
+
+	open_object(path, lsm);
+	MUST(!bpf_object__load(obj));
+	fill_content();
+	bpf_object__for_each_program (prog, obj) {
+		if (bpf_program__fd(prog) >= 0)
+			MUST(bpf_program__attach(prog));
+	}
+	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(obj,
+								"bl_events"),
+				on_event, NULL, NULL);
+	MUST(ring);
+}
+
+static struct bl_stats stats(void)
+{
+	int fd = bpf_object__find_map_fd_by_name(obj, "bl_stats");
+	int cpus = libbpf_num_possible_cpus(), i;
+	struct bl_stats *v = calloc(cpus, sizeof(*v)), sum = { 0 };
+	uint32_t zero = 0;
+
+	MUST(v && !bpf_map_lookup_elem(fd, &zero, v));
+	for (i = 0; i < cpus; i++) {
+		sum.seen += v[i].seen;
+		sum.emitted += v[i].emitted;
+		sum.ignored += v[i].ignored;
+		sum.dropped += v[i].dropped;
+		sum.denied += v[i].denied;
+		sum.torn += v[i].torn;
+	}
+	free(v);
+	return sum;
+}
+
+/* Looking */
+
+static void drain(void)
+{
+	MUST(ring_buffer__consume(ring) >= 0);
+}
+
+static void forget(void)
+{
+	drain();
+	event_count = 0;
+}
+
+/* The only event of this kind and path since forget(); NULL otherwise. */
+static const struct bl_event *only(unsigned kind, const char *path)
+{
+	const struct bl_event *found = NULL;
+	unsigned i, n = 0;
+
+	drain();
+	for (i = 0; i < event_count; i++) {
+		if (events[i].kind != kind ||
+		    (path && strcmp(events[i].path.path, path)))
+			continue;
+		found = &events[i];
+		n++;
+	}
+	checks++;
+	if (n == 1)
+		return found;
+	fail("%s %s: %u events instead of 1", bl_event_kind_name(kind),
+	     path ? path : "", n);
+	for (i = 0; i < event_count; i++)
+		printf("      had %s %s (rule %s)\n",
+		       bl_event_kind_name(events[i].kind),
+		       events[i].kind == BL_EVENT_CONNECT ? ""
+							  : events[i].path.path,
+		       bl_content_rule_name(bin.data, events[i].rule));
+	return NULL;
+}
+
+static void none(unsigned kind)
+{
+	unsigned i;
+
+	drain();
+	checks++;
+	for (i = 0; i < event_count; i++)
+		if (events[i].kind == kind)
+			fail("an unexpected %s event",
+			     bl_event_kind_name(kind));
+}
+
+static void check_rule(const struct bl_event *e, const char *name,
+		       unsigned action)
+{
+	if (!e)
+		return;
+	checks += 2;
+	if (strcmp(bl_content_rule_name(bin.data, e->rule), name))
+		fail("rule %s instead of %s",
+		     bl_content_rule_name(bin.data, e->rule), name);
+	if (e->action != action)
+		fail("action %s instead of %s", bl_action_name(e->action),
+		     bl_action_name(action));
+}
+
+/* Doing */
+
+static int touch(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0755);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static void copy_self(const char *path)
+{
+	char block[65536];
+	int in = open("/proc/self/exe", O_RDONLY);
+	int out = open(path, O_WRONLY | O_CREAT, 0755);
+	ssize_t n;
+
+	MUST(in >= 0 && out >= 0);
+	while ((n = read(in, block, sizeof(block))) > 0)
+		MUST(write(out, block, n) == n);
+	close(in);
+	close(out);
+}
+
+/* errno of the exec, 0 when it worked. */
+static int run(const char *path, uid_t uid, const char *cgroup)
+{
+	int status, fd;
+	pid_t pid = fork();
+
+	MUST(pid >= 0);
+	if (!pid) {
+		if (cgroup) {
+			fd = open(cgroup, O_WRONLY | O_CLOEXEC);
+			if (fd < 0 || write(fd, "0", 1) != 1)
+				_exit(126);
+		}
+		if (uid && setuid(uid))
+			_exit(127);
+		execl(path, path, "exit", NULL);
+		_exit(errno);
+	}
+	MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void dial(int family, const char *text, uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port),
+				    .sin6_flowinfo = htonl(0x1234) };
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0);
+	/* Whether anything is there does not matter. */
+	if (family == AF_INET) {
+		MUST(inet_pton(family, text, &in.sin_addr) == 1);
+		(void)connect(fd, (void *)&in, sizeof(in));
+	} else {
+		MUST(inet_pton(family, text, &in6.sin6_addr) == 1);
+		(void)connect(fd, (void *)&in6, sizeof(in6));
+	}
+	close(fd);
+}
+
+/* The checks */
+
+static void check_identity(void)
+{
+	const struct bl_event *e;
+	struct stat st;
+
+	mkdir("/sys/fs/cgroup/probe", 0755);
+	MUST(!stat("/sys/fs/cgroup/probe", &st));
+	copy_self("/t/program");
+	forget();
+	CHECK(run("/t/program", UID, "/sys/fs/cgroup/probe/cgroup.procs") == 0);
+	e = only(BL_EVENT_EXEC, "/t/program");
+	check_rule(e, "default", BL_ACTION_EMIT);
+	if (!e)
+		return;
+	CHECK(e->uid == UID);
+	CHECK(!strcmp(e->comm, "program"));
+	CHECK(e->cgroup_id == st.st_ino);
+	CHECK(e->generation == GENERATION);
+	CHECK(e->version == 1 || e->version == 3);
+	CHECK(e->pid == e->tgid && e->pid != (uint32_t)getpid());
+	CHECK(e->ts_ns > 0);
+}
+
+static void *in_thread(void *ret_tid)
+{
+	*(long *)ret_tid = syscall(SYS_gettid);
+	touch("/t/thread");
+	return NULL;
+}
+
+static void check_thread(void)
+{
+	const struct bl_event *e;
+	pthread_t thread;
+	long tid = 0;
+
+	forget();
+	MUST(!pthread_create(&thread, NULL, in_thread, &tid));
+	pthread_join(thread, NULL);
+	e = only(BL_EVENT_OPEN, "/t/thread");
+	if (!e)
+		return;
+	CHECK(e->pid == (uint32_t)tid);
+	CHECK(e->tgid == (uint32_t)getpid());
+	CHECK(e->uid == 0);
+}
+
+static void check_mounts(void)
+{
+	MUST(!mkdir("/t/m", 0755) && !mount("a", "/t/m", "tmpfs", 0, NULL));
+	MUST(!mkdir("/t/m/n", 0755) && !mount("b", "/t/m/n", "tmpfs", 0, NULL));
+	MUST(!mkdir("/t/m/n/deep", 0755) && !mkdir("/t/bind", 0755));
+	MUST(!mount("/t/m/n/deep", "/t/bind", NULL, MS_BIND, NULL));
+	MUST(!mount("c", "/t/m/n/deep", "tmpfs", 0, NULL));
+	forget();
+	CHECK(touch("/t/m/n/deep/file") == 0);
+	check_rule(only(BL_EVENT_OPEN, "/t/m/n/deep/file"), "all",
+		   BL_ACTION_EMIT);
+	forget();
+	CHECK(touch("/t/bind/file") == 0);
+	check_rule(only(BL_EVENT_OPEN, "/t/bind/file"), "all", BL_ACTION_EMIT);
+	/* As named: by a symbolic link, by "..", by a hard link's other name. */
+	MUST(!symlink("/t/m/n/deep/file", "/t/link"));
+	forget();
+	CHECK(touch("/t/link") == 0);
+	CHECK(touch("/t/m/../bind/./file") == 0);
+	only(BL_EVENT_OPEN, "/t/m/n/deep/file");
+	only(BL_EVENT_OPEN, "/t/bind/file");
+	/* The root of a mount is a name of the mount below it. */
+	forget();
+	close(open("/t/m/n", O_RDONLY | O_DIRECTORY));
+	only(BL_EVENT_OPEN, "/t/m/n");
+	/* Nothing outside of the content's prefix. */
+	forget();
+	touch("/elsewhere");
+	touch("/t/quiet");
+	none(BL_EVENT_OPEN);
+}
+
+static void check_chroot(void)
+{
+	pid_t pid;
+
+	forget();
+	pid = fork();
+	if (!pid)
+		_exit(chroot("/t/m") || chdir("/") || touch("/jailed"));
+	MUST(waitpid(pid, NULL, 0) == pid);
+	only(BL_EVENT_OPEN, "/t/m/jailed");
+}
+
+/* Makes folders named by @fill, one in the other, each @width long. */
+static void dig(unsigned depth, unsigned width, char fill, char *ret_path)
+{
+	char name[256];
+	unsigned i;
+
+	memset(name, fill, width);
+	name[width] = '\0';
+	strcpy(ret_path, "/t");
+	MUST(!chdir("/t"));
+	for (i = 0; i < depth; i++) {
+		MUST(!mkdir(name, 0755) && !chdir(name));
+		strcat(strcat(ret_path, "/"), name);
+	}
+	MUST(!touch("end"));
+	MUST(!chdir("/"));
+	strcat(ret_path, "/end");
+}
+
+static void check_long(void)
+{
+	const struct bl_event *e;
+	char path[4096];
+
+	forget();
+	dig(10, 60, 'l', path);
+	path[BL_CONTENT_PATH_MAX] = '\0';
+	e = only(BL_EVENT_OPEN, path);
+	check_rule(e, "all", BL_ACTION_EMIT);
+	CHECK(e && e->path.flags == BL_EVENT_PATH_CUT);
+	CHECK(e && e->path.len == BL_CONTENT_PATH_MAX);
+	/* 255 bytes exactly are not cut. */
+	forget();
+	dig(1, 248, 'x', path);
+	MUST(strlen(path) == 255);
+	e = only(BL_EVENT_OPEN, path);
+	CHECK(e && !e->path.flags && e->path.len == 255);
+	/* Deeper than the sensor walks: reported whatever the content says,
+	 * with the end of the path. */
+	forget();
+	dig(80, 2, 'd', path);
+	e = only(BL_EVENT_OPEN, NULL);
+	check_rule(e, "default", BL_ACTION_EMIT);
+	CHECK(e && e->path.flags == BL_EVENT_PATH_PARTIAL);
+	CHECK(e && !strncmp(e->path.path, "dd/dd/", 6) &&
+	      !strcmp(e->path.path + e->path.len - 6, "dd/end"));
+}
+
+static void check_connect(void)
+{
+	static const struct {
+		int family;
+		const char *to;
+		int as;
+		const char *reported, *rule; /* NULL: ignored */
+	} cases[] = {
+		{ AF_INET, "127.0.0.1", AF_INET, "127.0.0.1", "default" },
+		{ AF_INET, "127.1.2.3", 0, NULL, NULL },
+		{ AF_INET, "127.1.0.9", AF_INET, "127.1.0.9", "one" },
+		{ AF_INET6, "::1", AF_INET6, "::1", "default" },
+		{ AF_INET6, "::ffff:127.0.0.7", AF_INET, "127.0.0.7",
+		  "default" },
+		{ AF_INET6, "::ffff:127.1.0.7", 0, NULL, NULL },
+		{ AF_INET6, "2001:db8::12:34", AF_INET6, "2001:db8::12:34",
+		  "default" },
+		{ AF_INET6, "fd12::1", 0, NULL, NULL },
+		{ AF_INET6, "fd00::1", AF_INET6, "fd00::1", "six-one" },
+	};
+	char text[INET6_ADDRSTRLEN];
+	const struct bl_event *e;
+	struct sockaddr_un un = { .sun_family = AF_UNIX,
+				  .sun_path = "/t/socket" };
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < BL_ARRAY_SIZE(cases); i++) {
+		forget();
+		dial(cases[i].family, cases[i].to, 4000 + i);
+		if (!cases[i].rule) {
+			none(BL_EVENT_CONNECT);
+			continue;
+		}
+		e = only(BL_EVENT_CONNECT, NULL);
+		check_rule(e, cases[i].rule, BL_ACTION_EMIT);
+		if (!e)
+			continue;
+		CHECK(e->addr.family == cases[i].as);
+		CHECK(e->addr.port == 4000 + i);
+		inet_ntop(cases[i].as, e->addr.addr, text, sizeof(text));
+		if (strcmp(text, cases[i].reported))
+			fail("%s instead of %s", text, cases[i].reported);
+	}
+	forget();
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	(void)connect(fd, (void *)&un, sizeof(un));
+	close(fd);
+	none(BL_EVENT_CONNECT);
+}
+
+static void check_deny(void)
+{
+	struct bl_stats before, after;
+	const struct bl_event *e;
+	FILE *f;
+
+	mkdir("/t/locked", 0755);
+	copy_self("/t/evil");
+	MUST(f = fopen("/t/script", "w"));
+	fputs("#!/t/program\n", f);
+	fclose(f);
+	MUST(!chmod("/t/script", 0755));
+	forget();
+	before = stats();
+	CHECK(touch("/t/locked/door") == -EPERM);
+	e = only(BL_EVENT_OPEN, "/t/locked/door");
+	check_rule(e, "locked", BL_ACTION_DENY);
+	CHECK(e && !strcmp(e->comm, "sensor_probe"));
+	CHECK(touch("/t/locked/key") == 0);
+	check_rule(only(BL_EVENT_OPEN, "/t/locked/key"), "key", BL_ACTION_EMIT);
+	forget();
+	CHECK(run("/t/evil", 0, NULL) == EPERM);
+	check_rule(only(BL_EVENT_EXEC, NULL), "evil", BL_ACTION_DENY);
+	forget();
+	CHECK(run("/t/script", 0, NULL) == EPERM);
+	check_rule(only(BL_EVENT_EXEC, NULL), "script", BL_ACTION_DENY);
+	CHECK(run("/t/program", 0, NULL) == 0);
+	after = stats();
+	CHECK(after.denied - before.denied == 3);
+}
+
+static int events_mode(const char *path)
+{
+	struct bl_stats s;
+
+	MUST(!mkdir("/t", 0755) || errno == EEXIST);
+	MUST(!mount("t", "/t", "tmpfs", 0, NULL));
+	start(path, true);
+	check_identity();
+	check_thread();
+	check_mounts();
+	check_chroot();
+	check_long();
+	check_connect();
+	check_deny();
+	s = stats();
+	CHECK(s.dropped == 0);
+	CHECK(s.torn == 0);
+	/* Every operation seen ends in exactly one of these. */
+	CHECK(s.seen == s.emitted + s.ignored + s.dropped + s.torn);
+	printf("stats: seen %llu emitted %llu ignored %llu denied %llu\n",
+	       s.seen, s.emitted, s.ignored, s.denied);
+	return 0;
+}
+
+static int flood_mode(const char *path)
+{
+	struct bl_stats s;
+	unsigned i;
+
+	start(path, false);
+	for (i = 0; i < 20; i++) {
+		close(open("/etc/passwd", O_RDONLY));
+		usleep(50000);
+		drain();
+	}
+	s = stats();
+	printf("stats: emitted %llu dropped %llu\n", s.emitted, s.dropped);
+	CHECK(s.emitted > 0);
+	CHECK(s.dropped * 10 > s.emitted);
+	return 0;
+}
+
+/* Prints the number of instructions the verifier walked, per program. */
+static int load_mode(const char *path)
+{
+	enum { LOG = 16 << 20 };
+	struct bpf_program *prog;
+	char *logs[32];
+	unsigned n = 0;
+	int e;
+
+	open_object(path, true);
+	bpf_object__for_each_program (prog, obj) {
+		MUST(n < BL_ARRAY_SIZE(logs) && (logs[n] = calloc(1, LOG)));
+		bpf_program__set_log_level(prog, 4);
+		bpf_program__set_log_buf(prog, logs[n++], LOG);
+	}
+	e = bpf_object__load(obj);
+	n = 0;
+	bpf_object__for_each_program (prog, obj) {
+		const char *line = strstr(logs[n++], "processed ");
+
+		checks++;
+		printf("%s: %.*s\n", bpf_program__name(prog),
+		       line ? (int)strcspn(line, "\n") : 10,
+		       line ? line : "not loaded");
+		if (!line)
+			fail("%s", bpf_program__name(prog));
+	}
+	if (e)
+		fail("load: %s", strerror(-e));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const char *path);
+	} modes[] = { { "load", load_mode },
+		      { "events", events_mode },
+		      { "flood", flood_mode } };
+	unsigned i;
+
+	/* The copies that check_identity and check_deny run. */
+	if (argc == 2 && !strcmp(argv[1], "exit"))
+		return 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 0; argc == 3 && i < BL_ARRAY_SIZE(modes); i++) {
+		if (strcmp(argv[1], modes[i].name))
+			continue;
+		if (modes[i].run(argv[2]))
+			return 1;
+		printf("%s: %u checks, %u failed\n", argv[1], checks, failures);
+		return failures != 0;
+	}
+	fputs("usage: sensor_probe load|events|flood OBJECT\n", stderr);
+	return 64;
+}
