@@ -13,8 +13,11 @@
  *  - any rejecting finding rejects the report; otherwise any undecided one
  *    leaves it undecided; otherwise it is accepted;
  *  - a report in which nothing was checked is undecided: an empty list is
- *    never a pass;
- *  - the strings of a finding are its own and never NULL ("" for none).
+ *    never a pass. Of an object or a bundle, at least one kernel was asked and
+ *    each that was asked accepted at least one program;
+ *  - the strings of a finding are its own, never NULL ("" for none), UTF-8, and
+ *    without control characters but newline and tab: they may come from a
+ *    stranger's file and go to a terminal.
  */
 #ifndef BL_GATE_FINDING_H
 #define BL_GATE_FINDING_H
@@ -76,6 +79,7 @@ struct bl_report {
 	size_t count;
 	struct bl_report_kernel *kernels;
 	size_t kernel_count;
+	uint64_t total_ms; /* how long the check took */
 };
 
 #define BL_REPORT_FINDINGS_MAX 65536
