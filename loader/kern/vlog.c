@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/kern/vlog.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+
+#define ENOTSUPP_KERNEL 524 /* not in errno.h; the kernel returns it anyway */
+
+static bool starts(const char *line, const char *with)
+{
+	return strncmp(line, with, strlen(with)) == 0;
+}
+
+/* "12: (b7) r0 = 0": an instruction as the verifier reaches it. */
+static int64_t insn_of(const char *line, size_t len)
+{
+	size_t digits = 0;
+
+	while (digits < len && digits < 9 &&
+	       isdigit((unsigned char)line[digits]))
+		digits++;
+	if (!digits || digits + 4 > len || !starts(line + digits, ": (") ||
+	    !isxdigit((unsigned char)line[digits + 3]))
+		return -1;
+	return strtol(line, NULL, 10);
+}
+
+/* Lines that say how the verifier went on, not why it stopped. */
+static bool is_chatter(const char *line, size_t len)
+{
+	static const char *const words[] = {
+		"processed ",	"verification time",
+		"stack depth",	"last_idx ",
+		"regs=",	"mark_precise:",
+		"from ",	"caller:",
+		"callee:",	"returning from callee",
+		"to caller at", "propagating",
+		"parent ",	"; ",
+		" frame",	" R",
+		"arg#",		"func#",
+		"Func#",	"Validating ",
+		"old state:",	"cur state:",
+		"-- ",		"reg type unsupported",
+	};
+	size_t i;
+
+	if (len == 0 || insn_of(line, len) >= 0)
+		return true;
+	for (i = 0; i < BL_ARRAY_SIZE(words); i++)
+		if (len >= strlen(words[i]) && starts(line, words[i]))
+			return true;
+	/* "12: R1=ctx() R10=fp0": only registers */
+	i = strspn(line, "0123456789");
+	if (i && starts(line + i, ": "))
+		i += 2;
+	else if (i)
+		return false;
+	if (line[i++] != 'R')
+		return false;
+	i += strspn(line + i, "0123456789");
+	i += strspn(line + i, "_rw");
+	return line[i] == '=';
+}
+
+static void copy_line(char *ret, const char *line, size_t len)
+{
+	if (len >= BL_VLOG_LINE_MAX)
+		len = BL_VLOG_LINE_MAX - 1;
+	memcpy(ret, line, len);
+	ret[len] = '\0';
+}
+
+/* "; text" and, since Linux 6.9, "; text @ file.c:12". */
+static void read_source(const char *line, size_t len, struct bl_vlog *v)
+{
+	char *at, *colon;
+
+	copy_line(v->source, line + 2, len - 2);
+	v->file[0] = '\0';
+	v->line = 0;
+	at = strrchr(v->source, '@');
+	if (!at || at == v->source || at[-1] != ' ' || at[1] != ' ')
+		return;
+	colon = strrchr(at, ':');
+	if (!colon || !isdigit((unsigned char)colon[1]))
+		return;
+	v->line = (uint32_t)strtoul(colon + 1, NULL, 10);
+	*colon = '\0';
+	copy_line(v->file, at + 2, strlen(at + 2));
+	at[-1] = '\0';
+}
+
+/* Checks of the program as a whole name the instruction in their sentence. */
+static int64_t named_insn(const char *reason)
+{
+	static const char *const forms[] = {
+		"unreachable insn ",
+		"back-edge from insn ",
+		"jump out of range from insn ",
+		"infinite loop detected at insn ",
+		"fall through from insn ",
+	};
+	size_t i, len;
+
+	for (i = 0; i < BL_ARRAY_SIZE(forms); i++) {
+		len = strlen(forms[i]);
+		if (starts(reason, forms[i]) &&
+		    isdigit((unsigned char)reason[len]))
+			return strtol(reason + len, NULL, 10);
+	}
+	return -1;
+}
+
+void bl_vlog_read(const char *log, struct bl_vlog *ret)
+{
+	struct bl_vlog v = { .insn = -1 };
+	const char *line, *end;
+	int64_t insn;
+	size_t len;
+
+	for (line = log; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		len = (size_t)(end - line);
+		insn = insn_of(line, len);
+		if (insn >= 0)
+			v.insn = insn;
+		else if (len > 2 && starts(line, "; "))
+			read_source(line, len, &v);
+		else if (starts(line, "processed ") &&
+			 isdigit((unsigned char)line[10]))
+			v.insns = strtoull(line + 10, NULL, 10);
+		else if (!is_chatter(line, len))
+			copy_line(v.reason, line, len);
+	}
+	insn = named_insn(v.reason);
+	if (insn >= 0) {
+		v.insn = insn;
+		v.source[0] = v.file[0] = '\0';
+		v.line = 0;
+	}
+	*ret = v;
+}
+
+static const char load_failed[] = "BPF program load failed";
+
+static bool is_echo(const char *line, size_t len)
+{
+	static const char *const forms[] = {
+		load_failed,
+		": failed to load: ",
+		": failed to prepare load attributes: ",
+	};
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(forms); i++)
+		if (memmem(line, len, forms[i], strlen(forms[i])))
+			return true;
+	return false;
+}
+
+/* libbpf's last word on the matter, without its prefix: the last line that is
+ * not a mere echo of the failure; an echo if there is nothing else. */
+static void last_message(const char *messages, char *ret, size_t size)
+{
+	const char *line, *end, *best = "", *echo = "";
+
+	for (line = messages; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		if (starts(line, "libbpf: "))
+			line += strlen("libbpf: ");
+		if (end == line || starts(line, "failed to load object"))
+			continue;
+		if (is_echo(line, (size_t)(end - line)))
+			echo = line;
+		else
+			best = line;
+	}
+	if (!*best)
+		best = echo;
+	snprintf(ret, size, "%.*s", (int)(strchrnul(best, '\n') - best), best);
+}
+
+enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
+				       char *ret_why, size_t size)
+{
+	char said[BL_VLOG_LINE_MAX];
+	struct bl_vlog v;
+
+	bl_vlog_read(c->log, &v);
+	last_message(c->messages, said, sizeof(said));
+	if (c->code == -EINTR || c->code == -EAGAIN || c->code == -ENOMEM) {
+		snprintf(ret_why, size, "the load did not come to an end: %s",
+			 strerror(-c->code));
+		return BL_VERIFY_UNDECIDED;
+	}
+	if (v.reason[0]) {
+		snprintf(ret_why, size, "%s", v.reason);
+		return BL_VERIFY_REJECTED;
+	}
+	switch (-c->code) {
+	case EPERM:
+		snprintf(ret_why, size, "not permitted here: %s",
+			 said[0] ? said : strerror(EPERM));
+		return BL_VERIFY_REFUSED;
+	case ENOENT:
+	case ESRCH:
+	case EOPNOTSUPP:
+	case ENOTSUPP_KERNEL:
+		snprintf(ret_why, size, "%s",
+			 said[0] ? said : "this kernel does not support it");
+		return BL_VERIFY_MISSING;
+	case E2BIG:
+		snprintf(ret_why, size,
+			 "too large: the kernel takes no program of this size");
+		return BL_VERIFY_REJECTED;
+	case EINVAL:
+		if (c->type_known == 0) {
+			snprintf(ret_why, size,
+				 "this kernel does not know its type: %s",
+				 said);
+			return BL_VERIFY_MISSING;
+		}
+		/* The kernel was asked and did not even verify. */
+		if (strstr(c->messages, load_failed)) {
+			snprintf(
+				ret_why, size,
+				"refused before it was verified: its flags or its attach point are not known to this kernel");
+			return BL_VERIFY_MISSING;
+		}
+		break;
+	default:
+		break;
+	}
+	snprintf(ret_why, size, "%s", said[0] ? said : strerror(-c->code));
+	return BL_VERIFY_UNDECIDED;
+}
+
+const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes)
+{
+	size_t len = strlen(log);
+	const char *p = log + len;
+
+	if (len && p[-1] == '\n')
+		p--;
+	while (p > log && (size_t)(log + len - p) < bytes) {
+		if (p[-1] == '\n' && --lines == 0)
+			break;
+		p--;
+	}
+	return p;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads what a failed load left behind: the verifier's log, libbpf's messages
+ * and an errno. Pure; the wording differs from kernel to kernel and is tested
+ * with logs of each.
+ */
+#ifndef BL_KERN_VLOG_H
+#define BL_KERN_VLOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/kern/verify.h"
+
+#define BL_VLOG_LINE_MAX 1024
+
+struct bl_vlog {
+	uint64_t insns;		       /* "processed N insns"; 0: not said */
+	int64_t insn;		       /* where it went wrong; -1: not said */
+	char reason[BL_VLOG_LINE_MAX]; /* the line that says why; "" if none */
+	char file[BL_VLOG_LINE_MAX];   /* of the last source line ("" before
+					  Linux 6.9, which print no file) */
+	uint32_t line;
+	char source[BL_VLOG_LINE_MAX]; /* text of the last source line */
+};
+
+/* @log may be huge and need not end with a newline. */
+void bl_vlog_read(const char *log, struct bl_vlog *ret);
+
+/* What is known of a load that failed. */
+struct bl_vlog_case {
+	int code;	      /* negative errno */
+	const char *log;      /* verifier's; "" if it said nothing */
+	const char *messages; /* libbpf's, one a line */
+	int type_known;	      /* kernel knows the program's (or map's) type: 1,
+				 0, negative: cannot tell */
+};
+
+/* Names the case: a status and a sentence of at most @size bytes. */
+enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
+				       char *ret_why, size_t size);
+
+/* The last lines of @log: at most @lines of them and @bytes. Points into it. */
+const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes);
+
+#endif
