@@ -36,7 +36,7 @@ struct bl_gate_opts {
 	size_t kernel_count;
 	const char *log_dir;  /* NULL: a new folder in the cache */
 	unsigned jobs;	      /* VMs at a time; 0: one per CPU */
-	uint64_t deadline_ms; /* per VM; 0: two minutes */
+	uint64_t deadline_ms; /* per kernel; 0: three minutes */
 	/*
 	 * Called often while VMs run. @text says what just happened, NULL: only
 	 * time passed. May be NULL.
