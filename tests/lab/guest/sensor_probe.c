@@ -6,6 +6,7 @@
  *	sensor_probe load OBJECT      every program through the verifier
  *	sensor_probe events OBJECT    every kind of event, and denial
  *	sensor_probe flood OBJECT     loses events under ordinary activity
+ *	sensor_probe oob OBJECT       is refused, at the line that is wrong
  *
  * 0 if all is as it must be; what is not is printed, one line each.
  */
@@ -328,12 +329,15 @@ static void check_identity(void)
 {
 	const struct bl_event *e;
 	struct stat st;
+	int r;
 
 	mkdir("/sys/fs/cgroup/probe", 0755);
 	MUST(!stat("/sys/fs/cgroup/probe", &st));
 	copy_self("/t/program");
 	forget();
-	CHECK(run("/t/program", UID, "/sys/fs/cgroup/probe/cgroup.procs") == 0);
+	r = run("/t/program", UID, "/sys/fs/cgroup/probe/cgroup.procs");
+	if (r)
+		fail("/t/program could not be run: %s", strerror(r));
 	e = only(BL_EVENT_EXEC, "/t/program");
 	check_rule(e, "default", BL_ACTION_EMIT);
 	if (!e)
@@ -619,6 +623,40 @@ static int load_mode(const char *path)
 	return 0;
 }
 
+/* The text of the last line of the program that the verifier came to. */
+static void last_source_line(const char *log, char ret[static 256])
+{
+	const char *line = log, *next;
+
+	ret[0] = '\0';
+	for (; line && *line; line = next ? next + 1 : NULL) {
+		next = strchr(line, '\n');
+		if (!strncmp(line, "; ", 2))
+			snprintf(ret, 256, "%.*s", (int)strcspn(line, "\n"),
+				 line);
+	}
+}
+
+static int oob_mode(const char *path)
+{
+	enum { LOG = 16 << 20 };
+	struct bpf_program *guilty;
+	char *log = calloc(1, LOG), line[256], *why;
+
+	open_object(path, true);
+	guilty = bpf_object__find_program_by_name(obj, "bl_open_field");
+	MUST(log && guilty);
+	bpf_program__set_log_level(guilty, 1);
+	bpf_program__set_log_buf(guilty, log, LOG);
+	CHECK(bpf_object__load(obj) == -EACCES);
+	why = strstr(log, "outside of the allowed memory range");
+	CHECK(why);
+	last_source_line(log, line);
+	printf("refused at: %s\n", line);
+	CHECK(strstr(line, "f->value[wanted]"));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -626,7 +664,8 @@ int main(int argc, char **argv)
 		int (*run)(const char *path);
 	} modes[] = { { "load", load_mode },
 		      { "events", events_mode },
-		      { "flood", flood_mode } };
+		      { "flood", flood_mode },
+		      { "oob", oob_mode } };
 	unsigned i;
 
 	/* The copies that check_identity and check_deny run. */
@@ -641,6 +680,6 @@ int main(int argc, char **argv)
 		printf("%s: %u checks, %u failed\n", argv[1], checks, failures);
 		return failures != 0;
 	}
-	fputs("usage: sensor_probe load|events|flood OBJECT\n", stderr);
+	fputs("usage: sensor_probe load|events|flood|oob OBJECT\n", stderr);
 	return 64;
 }

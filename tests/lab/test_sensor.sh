@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The sensor on every kernel of the catalogue: its events against what was done,
+# denial, and the faults that the demo shows. One VM per kernel.
+#
+# usage: test_sensor.sh BUILD_DIR [KERNEL…]
+set -uo pipefail
+
+build=$1
+shift
+belay=$build/belay
+probe=$build/tests/lab/guest/sensor_probe
+faults=$build/tests/faults
+logs=$build/tests/lab/logs
+failed=0
+mkdir -p "$logs"
+
+releases() {
+	"$belay" lab kernels --json | awk -F'"' '
+		$2 == "ready" { ready = $3 ~ /true/ }
+		$2 == "release" && ready { print $4 }'
+}
+
+# In the guest: what must pass, and what must not.
+in_guest='
+p=/usr/bin/sensor_probe
+status=0
+$p load /o/sensor.bpf.o || status=1
+$p load /o/v2-flood.bpf.o || status=1
+$p flood /o/v2-flood.bpf.o || status=1
+$p oob /o/v2-oob.bpf.o || status=1
+$p events /o/sensor.bpf.o || status=1
+exit $status'
+
+[[ $# -gt 0 ]] || mapfile -t set < <(releases)
+[[ $# -gt 0 ]] && set=("$@")
+if [[ ${#set[@]} -eq 0 ]]; then
+	echo "skipped: no kernels in the cache; run scripts/kernels"
+	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
+	exit 77
+fi
+for kernel in "${set[@]}"; do
+	echo "== $kernel"
+	"$belay" lab run "$kernel" --name "test-sensor-$kernel" \
+		--log-dir "$logs" --deadline 150 \
+		--file "$probe:/usr/bin/sensor_probe" \
+		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
+		--file "$faults/v2-flood.bpf.o:/o/v2-flood.bpf.o" \
+		--file "$faults/v2-oob.bpf.o:/o/v2-oob.bpf.o" \
+		-- sh -c "$in_guest" || {
+		echo "FAIL: $kernel"
+		failed=1
+	}
+done
+
+# The module: fine with content that asks for what there is, and then not.
+echo "== oob_kmod"
+here=$(dirname "$0")
+if ! ko=$(BELAY=$belay "$here/../faults/oob_kmod/build" "$faults"); then
+	echo "FAIL: oob_kmod does not build"
+	exit 1
+fi
+kmod() { # kmod COMMANDS: in a VM with the module loaded
+	"$belay" lab run 6.1 --name test-oob-kmod --log-dir "$logs" \
+		--deadline 60 --file "$ko:/oob_kmod.ko" \
+		-- sh -c "insmod /oob_kmod.ko && $1" 2>&1
+}
+if ! out=$(kmod 'echo "19 /bin/sh" >/proc/belay_oob && echo survived') ||
+	[[ $out != *survived* ]]; then
+	echo "FAIL: oob_kmod, harmless content: $out"
+	failed=1
+fi
+out=$(kmod 'echo "20 /bin/sh" >/proc/belay_oob; echo survived')
+if [[ $? -ne 2 || $out == *survived* || $out != *panic* ]]; then
+	echo "FAIL: oob_kmod, 21st field: $out"
+	failed=1
+fi
+echo "$out"
+exit $failed
