@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "loader/base/term.h"
+#include "loader/kern/vlog.h"
 
 #define COLUMNS_MAX   60  /* kernels in one table */
+#define LOG_LINES     12  /* of the verifier that are shown */
 #define LOG_WIDTH_MIN 112 /* bytes of a verifier's line that are shown */
 
 static enum bl_style style_of(enum bl_verdict v)
@@ -196,14 +198,15 @@ static void print_kernels(const struct bl_report *r, size_t i, FILE *f)
 }
 
 /* Lines of at most @width bytes (0: any), the rest of each cut off. */
-static void print_lines(const char *text, const char *indent, size_t width,
-			FILE *f)
+static void print_lines(const char *text, size_t text_len, const char *indent,
+			size_t width, FILE *f)
 {
-	const char *end;
+	const char *stop = text + text_len, *end;
 	size_t len;
 
-	for (; *text; text = *end ? end + 1 : end) {
-		end = strchrnul(text, '\n');
+	for (; text < stop; text = end + 1) {
+		end = memchr(text, '\n', (size_t)(stop - text));
+		end = end ? end : stop;
 		len = (size_t)(end - text);
 		if (width && len > width) {
 			len = width;
@@ -222,10 +225,24 @@ static size_t log_width(FILE *f)
 	return columns > LOG_WIDTH_MIN ? columns - 8 : LOG_WIDTH_MIN;
 }
 
+/* Of the same finding on several kernels, the one of the newest: later kernels
+ * explain more. */
+static const struct bl_finding *newest(const struct bl_report *r, size_t i)
+{
+	size_t k = r->count - 1;
+
+	while (k > i && (!*r->findings[k].log ||
+			 !same(&r->findings[k], &r->findings[i])))
+		k--;
+	return &r->findings[k];
+}
+
 static void print_finding(const struct bl_report *r, size_t i, FILE *f,
 			  bool colour)
 {
-	const struct bl_finding *x = &r->findings[i];
+	const struct bl_finding *x = newest(r, i);
+	const char *log;
+	size_t len;
 
 	fprintf(f, "\n  %s%s%s", bl_style(colour, style_of(x->verdict)),
 		x->status > BL_STATUS_ACCEPTED && x->status < BL_STATUS_UNKNOWN
@@ -238,14 +255,15 @@ static void print_finding(const struct bl_report *r, size_t i, FILE *f,
 		fprintf(f, " (%s)", x->section);
 	print_kernels(r, i, f);
 	fprintf(f, "\n");
-	print_lines(x->message, "    ", 0, f);
+	print_lines(x->message, strlen(x->message), "    ", 0, f);
 	if (*x->file)
 		fprintf(f, "    at %s:%u: %s\n", x->file, x->line, x->source);
 	else if (*x->source)
 		fprintf(f, "    at: %s\n", x->source);
 	if (x->status == BL_STATUS_REJECTED && *x->log) {
+		log = bl_vlog_excerpt(x->log, LOG_LINES, &len);
 		fputs(bl_style(colour, BL_STYLE_DIM), f);
-		print_lines(x->log, "    | ", log_width(f), f);
+		print_lines(log, len, "    | ", log_width(f), f);
 		fputs(bl_style_end(colour), f);
 	}
 	if (*x->log_path)

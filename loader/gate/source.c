@@ -177,6 +177,7 @@ struct by_text {
 	const struct lines *lines;
 	const char *text;
 	size_t len;
+	uint32_t line;
 	struct bl_source found;
 	bool any, ambiguous;
 };
@@ -198,7 +199,8 @@ static int match_text(void *ctx, const char *section,
 
 	(void)section;
 	if (to_source(m->lines, info, &s) < 0 || trimmed(s.text) != m->len ||
-	    memcmp(s.text, m->text, m->len) != 0)
+	    memcmp(s.text, m->text, m->len) != 0 ||
+	    (m->line && m->line != s.line))
 		return 0;
 	if (m->any &&
 	    (m->found.line != s.line || strcmp(m->found.file, s.file) != 0))
@@ -209,9 +211,9 @@ static int match_text(void *ctx, const char *section,
 }
 
 int bl_source_find_text(const struct bl_object *o, const char *text,
-			struct bl_source *ret)
+			uint32_t line, struct bl_source *ret)
 {
-	struct by_text m = { .text = skip_blanks(text) };
+	struct by_text m = { .text = skip_blanks(text), .line = line };
 	struct lines l;
 
 	m.len = trimmed(m.text);

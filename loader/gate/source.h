@@ -25,10 +25,11 @@ int bl_source_find(const struct bl_object *o, size_t section_index,
 
 /*
  * The line whose text is @text (blanks around it are ignored), for functions
- * in .text whose place in a program is known only to the loader. -ENOENT when
- * none or more than one line has it.
+ * in .text whose place in a program is known only to the loader. @line is its
+ * number, 0 if that is not known. -ENOENT when none or more than one line is
+ * like that.
  */
 int bl_source_find_text(const struct bl_object *o, const char *text,
-			struct bl_source *ret);
+			uint32_t line, struct bl_source *ret);
 
 #endif

@@ -12,11 +12,6 @@
 #include "loader/gate/report_json.h"
 #include "loader/gate/verify_host.h"
 #include "loader/gate/verify_lab.h"
-#include "loader/kern/vlog.h"
-
-/* What a finding shows of the verifier's log; the rest is in its file. */
-#define TAIL_LINES 16
-#define TAIL_BYTES 4096
 
 enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host)
 {
@@ -77,7 +72,6 @@ static int merge_one(const struct bl_finding *f, const char *kernel, bool host,
 	mine.kernel = (char *)kernel;
 	path = keep_log(log_dir, kernel, f);
 	mine.log_path = path;
-	mine.log = (char *)bl_vlog_tail(f->log, TAIL_LINES, TAIL_BYTES);
 	return bl_report_add(report, &mine);
 }
 

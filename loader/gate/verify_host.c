@@ -49,13 +49,9 @@ static int find_source(const struct bl_object *o,
 	if (p && v->insn >= 0 && at < p->size &&
 	    bl_source_find(o, p->section_index, p->offset + at, ret) == 0)
 		return 0;
-	if (log->file[0]) {
-		*ret = (struct bl_source){ log->file, log->source, log->line };
+	if (bl_source_find_text(o, log->source, log->line, ret) == 0)
 		return 0;
-	}
-	if (bl_source_find_text(o, log->source, ret) == 0)
-		return 0;
-	*ret = (struct bl_source){ "", log->source, 0 };
+	*ret = (struct bl_source){ log->file, log->source, log->line };
 	return log->source[0] ? 0 : -ENOENT;
 }
 

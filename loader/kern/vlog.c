@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,22 +31,38 @@ static int64_t insn_of(const char *line, size_t len)
 	return strtol(line, NULL, 10);
 }
 
+/* Since Linux 7.3 a rejection is explained in paragraphs below its line. */
+static const char diagnosis[] = "Verification failed: ";
+
 /* Lines that say how the verifier went on, not why it stopped. */
 static bool is_chatter(const char *line, size_t len)
 {
 	static const char *const words[] = {
-		"processed ",	"verification time",
-		"stack depth",	"last_idx ",
-		"regs=",	"mark_precise:",
-		"from ",	"caller:",
-		"callee:",	"returning from callee",
-		"to caller at", "propagating",
-		"parent ",	"; ",
-		" frame",	" R",
-		"arg#",		"func#",
-		"Func#",	"Validating ",
-		"old state:",	"cur state:",
-		"-- ",		"reg type unsupported",
+		"processed ",
+		"verification time",
+		"stack depth",
+		"last_idx ",
+		"regs=",
+		"mark_precise:",
+		"from ",
+		"caller:",
+		"callee:",
+		"returning from callee",
+		"to caller at",
+		"propagating",
+		"parent ",
+		"; ",
+		" frame",
+		" R",
+		"arg#",
+		"func#",
+		"Func#",
+		"Validating ",
+		"old state:",
+		"cur state:",
+		"-- ",
+		"subprog ",
+		"reg type unsupported",
 	};
 	size_t i;
 
@@ -120,6 +137,7 @@ void bl_vlog_read(const char *log, struct bl_vlog *ret)
 {
 	struct bl_vlog v = { .insn = -1 };
 	const char *line, *end;
+	bool explained = false;
 	int64_t insn;
 	size_t len;
 
@@ -127,13 +145,21 @@ void bl_vlog_read(const char *log, struct bl_vlog *ret)
 		end = strchrnul(line, '\n');
 		len = (size_t)(end - line);
 		insn = insn_of(line, len);
-		if (insn >= 0)
+		/* The diagnosis repeats lines of the program; only the totals
+		 * that follow it are news. */
+		if (starts(line, "processed ") &&
+		    isdigit((unsigned char)line[10]))
+			v.insns = strtoull(line + 10, NULL, 10);
+		else if (explained)
+			continue;
+		else if (starts(line, diagnosis)) {
+			explained = true;
+			if (!v.reason[0])
+				copy_line(v.reason, line, len);
+		} else if (insn >= 0)
 			v.insn = insn;
 		else if (len > 2 && starts(line, "; "))
 			read_source(line, len, &v);
-		else if (starts(line, "processed ") &&
-			 isdigit((unsigned char)line[10]))
-			v.insns = strtoull(line + 10, NULL, 10);
 		else if (!is_chatter(line, len))
 			copy_line(v.reason, line, len);
 	}
@@ -253,4 +279,63 @@ const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes)
 		p--;
 	}
 	return p;
+}
+
+/* Where the totals begin that close every log. */
+static const char *totals_of(const char *log)
+{
+	static const char *const heads[] = { "verification time ",
+					     "stack depth ", "subprog ",
+					     "processed " };
+	const char *line, *end, *first = NULL;
+	bool total;
+	size_t i;
+
+	for (line = log; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		total = false;
+		for (i = 0; i < BL_ARRAY_SIZE(heads); i++)
+			total = total || starts(line, heads[i]);
+		if (!total)
+			first = NULL;
+		else if (!first)
+			first = line;
+	}
+	return first ? first : log + strlen(log);
+}
+
+/* The start of the last line (of @log, up to @end) that begins with @with. */
+static const char *line_of(const char *log, const char *end, const char *with)
+{
+	const char *line, *found = NULL;
+
+	for (line = log; line && line < end; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (starts(line, with))
+			found = line;
+	}
+	return found;
+}
+
+const char *bl_vlog_excerpt(const char *log, size_t lines, size_t *ret_len)
+{
+	const char *end = totals_of(log), *from = end, *told, *history;
+
+	told = line_of(log, end, diagnosis);
+	if (told) {
+		history = line_of(told, end, "Causal path:");
+		if (!history)
+			history = line_of(told, end, "Suggestion:");
+		end = history ? history : end;
+		from = told;
+		lines = 3; /* the plain reason stands above it */
+	}
+	while (end > log && end[-1] == '\n')
+		end--;
+	if (from > end)
+		from = end;
+	while (from > log && (from[-1] != '\n' || lines-- > 0))
+		from--;
+	*ret_len = (size_t)(end - from);
+	return from;
 }

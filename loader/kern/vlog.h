@@ -43,4 +43,11 @@ enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
 /* The last lines of @log: at most @lines of them and @bytes. Points into it. */
 const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes);
 
+/*
+ * The part that a person wants to read first: at most @lines before the totals
+ * at the end; from Linux 7.3 the kernel's own diagnosis without its history.
+ * Points into @log; *ret_len bytes.
+ */
+const char *bl_vlog_excerpt(const char *log, size_t lines, size_t *ret_len);
+
 #endif
