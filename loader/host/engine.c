@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a transaction along the table of txn.c: act, write down, go on. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/bundle/content.h"
+#include "loader/host/state.h"
+
+static int64_t wall_ms(const struct bl_work *w)
+{
+	return w->host->clock.wall_ms(w->host->clock.ctx);
+}
+
+int bl_tags_text(const struct bl_kern_staged *staged, struct bl_buf *ret,
+		 struct bl_err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < staged->count; i++)
+		r = bl_buf_printf(ret, "%s%s:%s", i ? " " : "",
+				  staged->program[i].name,
+				  staged->program[i].tag);
+	return r ? bl_err_errno(err, r, "program tags") : 0;
+}
+
+int bl_work_generation(const struct bl_bundle *b, uint32_t number,
+		       struct bl_generation *ret, struct bl_err *err)
+{
+	struct bl_generation g = {
+		.name = b->manifest.name,
+		.number = number,
+		.object = b->object.data,
+		.object_len = b->object.len,
+	};
+
+	if (b->content_bin.len) {
+		struct bl_content_info info;
+		int r = bl_content_check_binary(b->manifest.name,
+						b->content_bin.data,
+						b->content_bin.len, &info, err);
+
+		if (r)
+			return r;
+		g.content = b->content_bin.data;
+		g.content_len = b->content_bin.len;
+		g.denies = info.denies > 0;
+	}
+	*ret = g;
+	return 0;
+}
+
+int bl_work_begin(struct bl_work *w, struct bl_err *err)
+{
+	struct bl_host_txn *row = &w->txn.row;
+	int r;
+
+	snprintf(row->strategy, sizeof(row->strategy), BL_STRATEGY_OVERLAP);
+	row->started_ms = row->changed_ms = wall_ms(w);
+	w->txn.phase = BL_PHASE_INTENT;
+	r = w->host->ops->boot_id(w->host->kern, row->boot_id, err);
+	if (!r)
+		r = bl_journal_begin(w->host->journal, &w->txn, &row->id, err);
+	return r;
+}
+
+static int stage(struct bl_work *w, struct bl_err *err)
+{
+	const struct bl_kern_ops *ops = w->host->ops;
+	struct bl_generation gen;
+	int r;
+
+	if (!w->bundle)
+		return 0;
+	r = bl_work_generation(w->bundle, (uint32_t)w->txn.row.id, &gen, err);
+	/* From before the load: loading may already upset a kernel. */
+	if (!r && w->txn.kind == BL_TXN_APPLY)
+		r = ops->splats(w->host->kern, &w->splats, err);
+	/* Nothing that the journal knows is in there. */
+	if (!r)
+		r = ops->retire(w->host->kern, w->txn.row.slot, err);
+	if (!r)
+		r = ops->stage(w->host->kern, w->txn.row.slot, &gen, &w->staged,
+			       err);
+	return r;
+}
+
+static int attach(struct bl_work *w, struct bl_err *err)
+{
+	if (!w->bundle)
+		return 0;
+	return w->host->ops->attach(w->host->kern, w->txn.row.slot, err);
+}
+
+static int persist(struct bl_work *w, struct bl_err *err)
+{
+	if (!w->bundle)
+		return 0;
+	return w->host->ops->persist(w->host->kern, w->txn.row.slot, err);
+}
+
+static int retire_old(struct bl_work *w, struct bl_err *err)
+{
+	int r;
+
+	bl_work_drain_old(w);
+	r = w->host->ops->retire(w->host->kern,
+				 bl_slot_other(w->txn.row.slot), err);
+	if (!r)
+		bl_work_drain_new(w);
+	return r;
+}
+
+static enum bl_txn_event act(struct bl_work *w, struct bl_err *err)
+{
+	int r = 0;
+
+	switch (bl_txn_action(w->txn.kind, w->txn.phase)) {
+	case BL_ACT_STAGE:
+		r = stage(w, err);
+		break;
+	case BL_ACT_ATTACH:
+		r = attach(w, err);
+		break;
+	case BL_ACT_TRY:
+		return bl_work_try(w, err);
+	case BL_ACT_PERSIST:
+		r = persist(w, err);
+		break;
+	case BL_ACT_RETIRE_OLD:
+		r = retire_old(w, err);
+		break;
+	case BL_ACT_RETIRE_NEW:
+		r = w->host->ops->retire(w->host->kern, w->txn.row.slot, err);
+		break;
+	case BL_ACT_NONE:
+		break;
+	}
+	return r ? BL_TXN_FAILED : BL_TXN_OK;
+}
+
+/* Makes @step durable. */
+static int write_step(struct bl_work *w, const struct bl_txn_step *step,
+		      enum bl_txn_event event, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf tags = { 0 };
+	const char *boot_id = w->txn.row.boot_id;
+	struct bl_journal_step s = {
+		.txn = w->txn.row.id,
+		.phase = step->phase,
+		.at_ms = wall_ms(w),
+		.reason = event != BL_TXN_OK && *w->reason ? w->reason : NULL,
+		.attempt = step->attempt,
+		.boot_id = step->attempt ? boot_id : NULL,
+		.died = event == BL_TXN_FOUND_BOOT &&
+			step->phase == BL_PHASE_ROLLING_BACK,
+		.commit = step->commit,
+	};
+	int r = 0;
+
+	if (step->phase == BL_PHASE_STAGED) {
+		r = bl_tags_text(&w->staged, &tags, err);
+		s.tags = bl_buf_str(&tags);
+	}
+	if (w->tombstone_due)
+		s.tombstone = w->txn.row.digest;
+	else if (step->commit && w->txn.kind == BL_TXN_ROLLBACK)
+		s.tombstone = w->txn.row.old_digest;
+	if (!r)
+		r = bl_journal_write(w->host->journal, &s, err);
+	if (r)
+		return r;
+	w->tombstoned |= s.tombstone != NULL;
+	w->tombstone_due = false;
+	w->txn.phase = step->phase;
+	w->committed |= step->commit;
+	return 0;
+}
+
+static void because(struct bl_work *w, const struct bl_err *why)
+{
+	if (!*w->reason)
+		snprintf(w->reason, sizeof(w->reason), "%.*s",
+			 BL_REASON_LEN - 1, why->text);
+}
+
+/*
+ * The journal cannot be written: undo what is in the kernel all the same (I3),
+ * and try once more to write that down. If even that fails the transaction
+ * stays open, and recover will find the slot empty.
+ */
+static int abandon(struct bl_work *w, int code, struct bl_err *err)
+{
+	struct bl_txn_step step = { .phase = BL_PHASE_ROLLED_BACK };
+	struct bl_err later = { 0 };
+	int r;
+
+	because(w, err);
+	r = w->host->ops->retire(w->host->kern, w->txn.row.slot, &later);
+	if (r)
+		return bl_err_set(err, r, "%s; undo it: %s", w->reason,
+				  later.text);
+	if (write_step(w, &step, BL_TXN_FAILED, NULL))
+		return bl_err_wrap(err, code, "undone, but not on record");
+	return 0;
+}
+
+/*
+ * Whether the write that failed was the commit, and is durable nevertheless:
+ * SQLite may report an error after the point of no return. 1, 0 or -errno.
+ */
+static int committed_anyway(struct bl_work *w)
+{
+	struct bl_journal_txn t;
+	int r = bl_journal_get(w->host->journal, w->txn.row.id, &t, NULL);
+
+	if (r > 0)
+		r = t.phase == BL_PHASE_COMMITTED;
+	return r;
+}
+
+static int cannot_write(struct bl_work *w, const struct bl_txn_step *step,
+			int code, struct bl_err *err)
+{
+	int r;
+
+	if (step->phase == BL_PHASE_DONE)
+		return 0; /* committed; recover closes it */
+	if (step->phase == BL_PHASE_ROLLED_BACK && !w->tombstone_due)
+		return 0; /* undone; recover closes it */
+	if (step->commit) {
+		r = committed_anyway(w);
+		/* Not known: old and new both stay, until recover can read. */
+		if (r < 0)
+			return bl_err_wrap(err, code,
+					   "it is not known whether the commit is durable");
+		if (r) {
+			w->committed = true;
+			w->txn.phase = BL_PHASE_COMMITTED;
+			return -EAGAIN;
+		}
+	}
+	return abandon(w, code, err);
+}
+
+/* One turn: what @event leads to. 1: closed, 0: go on, -errno. */
+static int turn(struct bl_work *w, enum bl_txn_event event,
+		const struct bl_err *why, struct bl_err *err)
+{
+	struct bl_txn_step step;
+	int r;
+
+	step = bl_txn_next(w->txn.kind, w->txn.phase, event);
+	if (event != BL_TXN_OK)
+		because(w, why);
+	if (event == BL_TXN_FAILED && step.phase == w->txn.phase) {
+		/* A slot that would not go. Committed is committed; undone is
+		 * not undone. Either way recover tries again. */
+		if (step.phase == BL_PHASE_COMMITTED)
+			return 1;
+		return bl_err_set(err, why->code, "%s", why->text);
+	}
+	w->tombstone_due |= step.tombstone;
+	r = write_step(w, &step, event, err);
+	if (!r)
+		return bl_phase_closed(w->txn.phase);
+	r = cannot_write(w, &step, r, err);
+	if (r == -EAGAIN)
+		return 0;
+	return r ? r : 1;
+}
+
+int bl_work_run(struct bl_work *w, struct bl_err *err)
+{
+	int r = 0;
+
+	while (!r) {
+		struct bl_err why = { 0 };
+		struct bl_err now = { 0 };
+
+		r = turn(w, act(w, &why), &why, &now);
+		if (r < 0)
+			bl_err_set(err, r, "%s", now.text);
+	}
+	if (r > 0)
+		bl_store_prune(w->host);
+	return r < 0 ? r : 0;
+}
+
+int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int r;
+
+	snprintf(why.text, sizeof(why.text),
+		 rebooted ? "the host went down in phase %s" :
+			    "belay died in phase %s",
+		 bl_phase_name(w->txn.phase));
+	/* Found while it was already going back: the first reason counts. */
+	if (w->txn.phase == BL_PHASE_ROLLING_BACK)
+		snprintf(w->reason, sizeof(w->reason), "%s", w->txn.row.reason);
+	r = turn(w, rebooted ? BL_TXN_FOUND_BOOT : BL_TXN_FOUND, &why, err);
+	if (r)
+		return r < 0 ? r : 0;
+	return bl_work_run(w, err);
+}

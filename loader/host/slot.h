@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two slots, and what must hold whatever happens to the process or the host.
+ *
+ * One slot is live (the journal says which), the other idle. An update fills
+ * the idle one, tries it beside the live one, and makes it live by one write
+ * to the journal; the slot that was live is emptied after that.
+ *
+ *	phase		 idle slot	     live slot	  if found open later
+ *	intent		 empty, half made    pinned	  idle retired
+ *	staged		 pinned, no links    pinned	  idle retired
+ *	trial		 links held	     pinned	  idle retired
+ *	committing	 links being pinned  pinned	  idle retired
+ *	-------------------- one durable write swaps the names ----------------
+ *	committed	 being emptied	     pinned	  idle retired
+ *	done		 empty		     pinned
+ *	rolling-back	 being emptied	     pinned	  idle retired
+ *	rolled-back	 empty		     pinned
+ *
+ * So whatever is found, retiring the idle slot is right, and only what the
+ * journal calls live is ever kept. That is why I3 needs no knowledge of how
+ * far the dead process came.
+ *
+ * Invariants (numbers as in the design; I6, I7 and I9 are the fleet's too):
+ *
+ *  I1 Some known-good generation is attached at every instant of an update.
+ *     The live slot is retired only in phase committed, when another one
+ *     already is live, attached and pinned.
+ *  I2 Intent is durable before the kernel changes: digest, slot, boot. The
+ *     kernel makes the program tags when it loads; they are durable before
+ *     anything is attached. The bundle itself is stored before the intent.
+ *  I3 Rolling back is idempotent and needs nothing but the journal, the stored
+ *     bundles and the kernel.
+ *  I4 A death at any instruction leaves old or new, complete: links of a trial
+ *     are held, not pinned, and slots share no map, so that programs of one
+ *     generation cannot read content of another.
+ *  I5 An attempt is counted before the trial it pays for, and only then, with
+ *     the boot it belongs to. Restoring the live generation after a power
+ *     cycle is no attempt.
+ *  I6 What a probe could not find out counts as bad.
+ *  I7 (fleet) Nobody loads what the ledger did not expose. Not decided here.
+ *  I8 A verdict path has a lease. Not yet: the sensor decides alone.
+ *  I9 Reporting never decides: a tick that cannot reach anybody returns 0.
+ */
+#ifndef BL_HOST_SLOT_H
+#define BL_HOST_SLOT_H
+
+#include "loader/kern/ops.h"
+
+static inline enum bl_slot bl_slot_other(enum bl_slot slot)
+{
+	return slot == BL_SLOT_A ? BL_SLOT_B : BL_SLOT_A;
+}
+
+/* "a" or "b", also the folder's name among the pins. */
+static inline const char *bl_slot_name(enum bl_slot slot)
+{
+	return slot == BL_SLOT_A ? "a" : "b";
+}
+
+#endif

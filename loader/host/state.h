@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of loader/host share. Nobody else includes it.
+ *
+ * Functions with _locked want the host's lock held by the caller.
+ */
+#ifndef BL_HOST_STATE_H
+#define BL_HOST_STATE_H
+
+#include "loader/host/host.h"
+#include "loader/host/journal.h"
+#include "loader/host/lock.h"
+#include "loader/host/slot.h"
+#include "loader/host/txn.h"
+
+/* Restores and rollbacks in a row that come to nothing before belay stops
+ * trying by itself: a host that comes up bare beats one that never does. */
+#define BL_RESTORE_TRIES 3
+
+#define BL_STRATEGY_OVERLAP "overlap"
+
+struct bl_host {
+	char *state_dir;
+	char *lock_path, *reader_path;
+	const struct bl_kern_ops *ops;
+	void *kern;
+	struct bl_kern_bpf *own_kern; /* made by us, or NULL */
+	struct bl_host_clock clock;
+	struct bl_journal *journal;
+	int lock_fd, reader_fd; /* -1: not held */
+};
+
+/* -EBUSY with *ret_owner when another has it. Not recursive. */
+int bl_host_lock(struct bl_host *h, const char *what,
+		 struct bl_lock_owner *ret_owner, struct bl_err *err);
+void bl_host_unlock(struct bl_host **h);
+/* Becomes the reader of events, if it is not yet. -EBUSY. */
+int bl_host_reader(struct bl_host *h, struct bl_err *err);
+
+/* Bundles kept in the state folder, by digest. */
+int bl_store_keep(struct bl_host *h, const struct bl_bundle *b,
+		  struct bl_err *err);
+int bl_store_load(struct bl_host *h, const char *digest, struct bl_bundle *ret,
+		  struct bl_err *err);
+/* Forgets every bundle that neither the live generation nor the ones it can
+ * go back to need. Best effort. */
+void bl_store_prune(struct bl_host *h);
+
+/*
+ * One transaction on its way (engine.c). Fill txn.kind, txn.row.{digest, name,
+ * version, old_digest, slot, reason}, txn.parent and bundle; then begin, run.
+ * For a transaction found open: set txn, then bl_work_resume.
+ */
+struct bl_work {
+	struct bl_host *host;
+	struct bl_journal_txn txn;
+	const struct bl_bundle *bundle; /* NULL: to nothing, or resumed */
+	const struct bl_apply_opts *opts;
+
+	/* What came of it. */
+	char reason[BL_REASON_LEN];
+	bool committed, tombstoned;
+	struct bl_kern_sample sample;
+
+	/* On the way. */
+	struct bl_kern_staged staged;
+	struct bl_kern_splats splats;
+	bool tombstone_due;  /* decided, not yet durable */
+	uint64_t events_read;
+	uint64_t cut_ns; /* newest event of the old ring that was passed on */
+};
+
+int bl_work_begin(struct bl_work *w, struct bl_err *err);
+/* To the end of the transaction. 0: w->committed says which end. */
+int bl_work_run(struct bl_work *w, struct bl_err *err);
+/* A transaction that was found open, after a reboot or not. */
+int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err);
+
+/* The generation that w->bundle describes. -EBADMSG: content is not sane. */
+int bl_work_generation(const struct bl_bundle *b, uint32_t number,
+		       struct bl_generation *ret, struct bl_err *err);
+
+/* The trial (probe.c): attaches, probes until the probation is over. */
+enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err);
+/* Passes on what is left in the old ring, resp. what is new in the new. */
+void bl_work_drain_old(struct bl_work *w);
+void bl_work_drain_new(struct bl_work *w);
+
+int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
+			   struct bl_err *err);
+int bl_host_rollback_locked(struct bl_host *h, const char *reason,
+			    struct bl_apply_result *ret, struct bl_err *err);
+
+/* Whether the slot of @live holds what was committed. 1 if so; 0 with the
+ * reason; -errno. */
+int bl_host_intact(struct bl_host *h, const struct bl_journal_txn *live,
+		   char ret_problem[static BL_REASON_LEN], struct bl_err *err);
+
+/* "name:tag name:tag …", as the journal keeps them. */
+int bl_tags_text(const struct bl_kern_staged *staged, struct bl_buf *ret,
+		 struct bl_err *err);
+
+#endif

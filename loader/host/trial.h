@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge of a trial. Pure: it is given what was measured and says whether
+ * the trial goes on, is over well, or has failed and why.
+ */
+#ifndef BL_HOST_TRIAL_H
+#define BL_HOST_TRIAL_H
+
+#include "loader/bundle/manifest.h"
+#include "loader/kern/ops.h"
+
+/* Fewer runs of the programs than this say nothing about time per run, except
+ * at the end of the probation, when there will be no more. */
+#define BL_TRIAL_MIN_RUNS 64
+
+enum bl_verdict {
+	BL_VERDICT_GO_ON,
+	BL_VERDICT_GOOD, /* probation over, nothing against it */
+	BL_VERDICT_BAD,
+};
+
+struct bl_trial_facts {
+	uint64_t elapsed_ms, probation_ms;
+	unsigned expected; /* links that attach made */
+	struct bl_kern_sample sample;
+	uint64_t events_read; /* that came out of the ring */
+	const struct bl_kern_splats *splats;
+};
+
+/*
+ * @ret_reason (at least @reason_len bytes) is written only for BAD. The event
+ * probes hold for belay's sensors only; a foreign object is judged by its
+ * links, its time per run and the kernel's log.
+ */
+enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
+			       const struct bl_trial_facts *facts,
+			       char *ret_reason, size_t reason_len);
+
+#endif
