@@ -106,8 +106,8 @@ static int retire_old(struct bl_work *w, struct bl_err *err)
 	int r;
 
 	bl_work_drain_old(w);
-	r = w->host->ops->retire(w->host->kern,
-				 bl_slot_other(w->txn.row.slot), err);
+	r = w->host->ops->retire(w->host->kern, bl_slot_other(w->txn.row.slot),
+				 err);
 	if (!r)
 		bl_work_drain_new(w);
 	return r;
@@ -154,8 +154,6 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 		.reason = event != BL_TXN_OK && *w->reason ? w->reason : NULL,
 		.attempt = step->attempt,
 		.boot_id = step->attempt ? boot_id : NULL,
-		.died = event == BL_TXN_FOUND_BOOT &&
-			step->phase == BL_PHASE_ROLLING_BACK,
 		.commit = step->commit,
 	};
 	int r = 0;
@@ -234,8 +232,9 @@ static int cannot_write(struct bl_work *w, const struct bl_txn_step *step,
 		r = committed_anyway(w);
 		/* Not known: old and new both stay, until recover can read. */
 		if (r < 0)
-			return bl_err_wrap(err, code,
-					   "it is not known whether the commit is durable");
+			return bl_err_wrap(
+				err, code,
+				"it is not known whether the commit is durable");
 		if (r) {
 			w->committed = true;
 			w->txn.phase = BL_PHASE_COMMITTED;
@@ -295,8 +294,8 @@ int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err)
 	int r;
 
 	snprintf(why.text, sizeof(why.text),
-		 rebooted ? "the host went down in phase %s" :
-			    "belay died in phase %s",
+		 rebooted ? "the host went down in phase %s"
+			  : "belay died in phase %s",
 		 bl_phase_name(w->txn.phase));
 	/* Found while it was already going back: the first reason counts. */
 	if (w->txn.phase == BL_PHASE_ROLLING_BACK)

@@ -30,7 +30,7 @@ static const char schema[] =
 	" old_digest TEXT NOT NULL, strategy TEXT NOT NULL,"
 	" slot INTEGER NOT NULL, parent INTEGER NOT NULL,"
 	" attempt INTEGER NOT NULL DEFAULT 0, boot_id TEXT NOT NULL,"
-	" died INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL,"
+	" reason TEXT NOT NULL,"
 	" tags TEXT NOT NULL DEFAULT '', started_ms INTEGER NOT NULL,"
 	" changed_ms INTEGER NOT NULL);"
 	"CREATE TABLE live ("
@@ -43,7 +43,7 @@ static const char schema[] =
 #define TXN_COLUMNS                                               \
 	"t.id, t.kind, t.phase, t.digest, t.name, t.version,"     \
 	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
-	" t.boot_id, t.died, t.reason, t.tags, t.started_ms,"     \
+	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
 	" t.changed_ms"
 
 static int to_errno(int rc)
@@ -281,16 +281,16 @@ static int update(struct bl_journal *j, const struct bl_journal_step *s,
 	static const char sql[] =
 		"UPDATE txn SET phase = ?2, changed_ms = ?3,"
 		" reason = coalesce(?4, reason), tags = coalesce(?5, tags),"
-		" boot_id = coalesce(?6, boot_id), died = max(died, ?7),"
-		" attempt = CASE WHEN ?8 THEN 1 + (SELECT count(*) FROM txn o"
+		" boot_id = coalesce(?6, boot_id),"
+		" attempt = CASE WHEN ?7 THEN 1 + (SELECT count(*) FROM txn o"
 		"  WHERE o.digest = txn.digest AND o.attempt > 0) ELSE attempt"
 		" END WHERE id = ?1";
 	autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = prepare(j, &stmt, err, sql, "isisssii", (int64_t)s->txn,
+	r = prepare(j, &stmt, err, sql, "isisssi", (int64_t)s->txn,
 		    bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
-		    s->boot_id, (int64_t)s->died, (int64_t)s->attempt);
+		    s->boot_id, (int64_t)s->attempt);
 	return r ? r : finish(j, stmt, "write the phase", err);
 }
 
@@ -375,11 +375,10 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 	t.parent = (uint64_t)sqlite3_column_int64(stmt, 9);
 	t.row.attempt = (unsigned)sqlite3_column_int(stmt, 10);
 	TEXT(stmt, 11, t.row.boot_id);
-	t.died = sqlite3_column_int(stmt, 12);
-	TEXT(stmt, 13, t.row.reason);
-	TEXT(stmt, 14, t.row.tags);
-	t.row.started_ms = sqlite3_column_int64(stmt, 15);
-	t.row.changed_ms = sqlite3_column_int64(stmt, 16);
+	TEXT(stmt, 12, t.row.reason);
+	TEXT(stmt, 13, t.row.tags);
+	t.row.started_ms = sqlite3_column_int64(stmt, 14);
+	t.row.changed_ms = sqlite3_column_int64(stmt, 15);
 	kind = bl_txn_kind_by_name(t.row.kind);
 	phase = bl_phase_by_name(t.row.phase);
 	if (kind < 0 || phase < 0)

@@ -24,7 +24,6 @@ struct bl_journal_txn {
 	enum bl_txn_kind kind;
 	enum bl_phase phase;
 	uint64_t parent;  /* committed before it: where rollback leads; 0 */
-	bool died;	  /* found open after a reboot */
 	const char *tags; /* only for writing: all tags, any length */
 };
 
@@ -44,9 +43,8 @@ struct bl_journal_step {
 	int64_t at_ms;
 	const char *reason;
 	const char *tags;
-	const char *boot_id; /* set together with attempt */
-	bool attempt;	     /* counts one more trial of the digest */
-	bool died;
+	const char *boot_id;   /* set together with attempt */
+	bool attempt;	       /* counts one more trial of the digest */
 	const char *tombstone; /* a digest; the reason is @reason's or, if that
 				* is NULL, the one the transaction has */
 	bool commit; /* the transaction becomes the live one, or, if its

@@ -134,8 +134,8 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 			elapsed,   probation,	   expected,
 			w->sample, w->events_read, &w->splats,
 		};
-		verdict = bl_trial_judge(limits, &facts, reason,
-					 sizeof(reason));
+		verdict =
+			bl_trial_judge(limits, &facts, reason, sizeof(reason));
 		if (verdict == BL_VERDICT_BAD) {
 			bl_err_set(err, -EPROTO, "%s", reason);
 			return BL_TXN_BAD;

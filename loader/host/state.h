@@ -65,7 +65,7 @@ struct bl_work {
 	/* On the way. */
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
-	bool tombstone_due;  /* decided, not yet durable */
+	bool tombstone_due; /* decided, not yet durable */
 	uint64_t events_read;
 	uint64_t cut_ns; /* newest event of the old ring that was passed on */
 };

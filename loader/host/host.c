@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/host/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "loader/host/state.h"
+#include "loader/kern/kern_bpf.h"
+
+static uint64_t real_mono(void *ctx)
+{
+	(void)ctx;
+	return bl_clock_mono_ms();
+}
+
+static int64_t real_wall(void *ctx)
+{
+	(void)ctx;
+	return bl_clock_wall_ms();
+}
+
+static void real_sleep(void *ctx, uint64_t ms)
+{
+	(void)ctx;
+	bl_clock_sleep_ms(ms);
+}
+
+static const struct bl_host_clock real_clock = { real_mono, real_wall,
+						 real_sleep, NULL };
+
+static int open_paths(struct bl_host *h, const char *state_dir,
+		      struct bl_err *err)
+{
+	bl_autofree char *journal = bl_path("%s/journal.db", state_dir);
+	int r;
+
+	h->state_dir = strdup(state_dir);
+	h->lock_path = bl_path("%s/lock", state_dir);
+	h->reader_path = bl_path("%s/reader", state_dir);
+	if (!journal || !h->state_dir || !h->lock_path || !h->reader_path)
+		return bl_err_errno(err, -ENOMEM, "host");
+	r = bl_file_mkdirs(state_dir, 0700, err);
+	if (!r)
+		r = bl_journal_open(journal, &h->journal, err);
+	return r;
+}
+
+int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
+		 struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = calloc(1, sizeof(*h));
+	const char *state_dir, *pin_dir;
+	int r;
+
+	if (!h)
+		return bl_err_errno(err, -ENOMEM, "host");
+	h->lock_fd = h->reader_fd = -1;
+	h->clock = config->clock ? *config->clock : real_clock;
+	h->ops = config->ops;
+	h->kern = config->kern;
+	state_dir = config->state_dir ? config->state_dir : BL_HOST_STATE_DIR;
+	pin_dir = config->pin_dir ? config->pin_dir : BL_HOST_PIN_DIR;
+	r = open_paths(h, state_dir, err);
+	if (!r && !h->ops) {
+		r = bl_kern_bpf_new(pin_dir, &h->own_kern, err);
+		h->ops = &bl_kern_bpf_ops;
+		h->kern = h->own_kern;
+	}
+	if (r)
+		return bl_err_wrap(err, r, "open the state of this host in %s",
+				   state_dir);
+	*ret = BL_TAKE(h);
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void bl_host_close(struct bl_host *h)
+{
+	if (!h)
+		return;
+	bl_kern_bpf_free(h->own_kern);
+	bl_journal_close(h->journal);
+	close_fd(&h->lock_fd);
+	close_fd(&h->reader_fd);
+	free(h->state_dir);
+	free(h->lock_path);
+	free(h->reader_path);
+	free(h);
+}
+
+int bl_host_lock(struct bl_host *h, const char *what,
+		 struct bl_lock_owner *ret_owner, struct bl_err *err)
+{
+	return bl_lock_take(h->lock_path, what, h->clock.wall_ms(h->clock.ctx),
+			    &h->lock_fd, ret_owner, err);
+}
+
+void bl_host_unlock(struct bl_host **h)
+{
+	close_fd(&(*h)->lock_fd);
+}
+
+int bl_host_reader(struct bl_host *h, struct bl_err *err)
+{
+	struct bl_lock_owner owner;
+	char who[128];
+	int r;
+
+	if (h->reader_fd >= 0)
+		return 0;
+	r = bl_lock_take(h->reader_path, "events",
+			 h->clock.wall_ms(h->clock.ctx), &h->reader_fd, &owner,
+			 err);
+	if (r == -EBUSY) {
+		bl_lock_describe(&owner, who, sizeof(who));
+		bl_err_set(err, r, "%s reads the events of this host", who);
+		bl_err_hint(
+			err,
+			"an event goes to one reader only; stop that one first");
+	}
+	return r;
+}
+
+static void describe(const struct bl_journal_txn *t,
+		     struct bl_host_generation *ret)
+{
+	memcpy(ret->digest, t->row.digest, sizeof(ret->digest));
+	memcpy(ret->name, t->row.name, sizeof(ret->name));
+	memcpy(ret->version, t->row.version, sizeof(ret->version));
+	ret->number = (uint32_t)t->row.id;
+	ret->since_ms = t->row.changed_ms;
+}
+
+static int check(struct bl_host *h, const struct bl_journal_txn *live,
+		 const struct bl_kern_slot_state *state,
+		 char ret_problem[static BL_REASON_LEN], struct bl_err *err)
+{
+	bl_autobuf struct bl_buf want = { 0 }, have = { 0 };
+	const char *slot = bl_slot_name(live->row.slot);
+	int r = bl_journal_tags(h->journal, live->row.id, &want, err);
+
+	if (!r)
+		r = bl_tags_text(&state->programs, &have, err);
+	if (r)
+		return r;
+	if (state->kind == BL_KERN_SLOT_EMPTY)
+		snprintf(ret_problem, BL_REASON_LEN,
+			 "slot %s is empty: nothing of it is in the kernel",
+			 slot);
+	else if (strcmp(bl_buf_str(&want), bl_buf_str(&have)))
+		snprintf(ret_problem, BL_REASON_LEN,
+			 "slot %s holds other programs than were committed",
+			 slot);
+	else if (state->persisted < state->programs.count)
+		snprintf(ret_problem, BL_REASON_LEN,
+			 "only %u of %u programs in slot %s are attached",
+			 state->persisted, state->programs.count, slot);
+	else
+		return 1;
+	return 0;
+}
+
+int bl_host_intact(struct bl_host *h, const struct bl_journal_txn *live,
+		   char ret_problem[static BL_REASON_LEN], struct bl_err *err)
+{
+	struct bl_kern_slot_state state = { 0 };
+	int r = h->ops->inspect(h->kern, live->row.slot, &state, err);
+
+	return r ? r : check(h, live, &state, ret_problem, err);
+}
+
+static int live_status(struct bl_host *h, struct bl_host_status *s,
+		       struct bl_err *err)
+{
+	struct bl_journal_txn live, previous;
+	int r = bl_journal_live(h->journal, &live, err);
+
+	if (r <= 0)
+		return r;
+	describe(&live, &s->live);
+	s->slot = live.row.slot;
+	r = bl_journal_get(h->journal, live.parent, &previous, err);
+	if (r < 0)
+		return r;
+	if (r)
+		describe(&previous, &s->previous);
+	r = check(h, &live, &s->slots[s->slot], s->problem, err);
+	if (r < 0)
+		return r;
+	s->healthy = r;
+	if (s->slots[s->slot].kind == BL_KERN_SLOT_EMPTY)
+		return 0;
+	return h->ops->sample(h->kern, s->slot, &s->sample, err);
+}
+
+int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
+		   struct bl_err *err)
+{
+	struct bl_host_history history = { 0 };
+	struct bl_lock_owner owner;
+	struct bl_host_status s = { 0 };
+	int r;
+
+	r = bl_lock_query(h->lock_path, &owner, err);
+	if (!r)
+		r = h->ops->boot_id(h->kern, s.boot_id, err);
+	for (int i = 0; !r && i < BL_SLOT_COUNT; i++)
+		r = h->ops->inspect(h->kern, (enum bl_slot)i, &s.slots[i], err);
+	if (!r)
+		r = live_status(h, &s, err);
+	if (!r)
+		r = bl_journal_history(h->journal, 1, &history, err);
+	if (r)
+		return r;
+	s.tombstones = history.tombstone_count;
+	bl_host_history_free(&history);
+	s.busy_pid = owner.pid;
+	s.busy_since_ms = owner.since_ms;
+	snprintf(s.busy_what, sizeof(s.busy_what), "%s", owner.what);
+	*ret = s;
+	return 0;
+}
+
+int bl_host_history(struct bl_host *h, size_t limit,
+		    struct bl_host_history *ret, struct bl_err *err)
+{
+	return bl_journal_history(h->journal, limit, ret, err);
+}
+
+void bl_host_history_free(struct bl_host_history *history)
+{
+	free(history->txns);
+	free(history->tombstones);
+	*history = (struct bl_host_history){ 0 };
+}
+
+int bl_host_tombstoned(struct bl_host *h, const char *digest,
+		       struct bl_host_tombstone *ret, struct bl_err *err)
+{
+	return bl_journal_tombstone(h->journal, digest, ret, err);
+}
+
+int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,
+		   struct bl_err *err)
+{
+	struct bl_journal_txn live;
+	int r = bl_host_reader(h, err);
+
+	if (r)
+		return r;
+	/* Each time anew: another process may have changed what is live. */
+	r = bl_journal_live(h->journal, &live, err);
+	if (r < 0)
+		return r;
+	if (!r)
+		return bl_err_set(err, -ENOENT,
+				  "nothing is live on this host: no events");
+	return h->ops->events(h->kern, live.row.slot, timeout_ms, fn, ctx, err);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * After a crash or a reboot: close what is open, finish a rollback that was
+ * cut short, and load the live generation again if the kernel lost it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/host/state.h"
+
+/* What was found open. */
+struct found {
+	bool any;
+	enum bl_txn_kind kind;
+	bool committed;
+	char reason[BL_REASON_LEN]; /* as it was before it was found */
+};
+
+static int close_open(struct bl_host *h, struct found *ret,
+		      struct bl_recover_result *res, struct bl_err *err)
+{
+	char boot[BL_KERN_BOOT_ID_LEN];
+	struct bl_work w = { .host = h };
+	int r = bl_journal_open_txn(h->journal, &w.txn, err);
+
+	if (r <= 0)
+		return r;
+	r = h->ops->boot_id(h->kern, boot, err);
+	if (r)
+		return r;
+	ret->any = true;
+	ret->kind = w.txn.kind;
+	memcpy(ret->reason, w.txn.row.reason, sizeof(ret->reason));
+	w.committed = w.txn.phase == BL_PHASE_COMMITTED;
+	r = bl_work_resume(&w, strcmp(boot, w.txn.row.boot_id), err);
+	if (r)
+		return r;
+	ret->committed = w.committed;
+	res->outcome = w.committed ? BL_RECOVER_FINISHED
+				   : BL_RECOVER_ROLLED_BACK;
+	res->txn = w.txn.row.id;
+	res->tombstoned = w.tombstoned;
+	memcpy(res->reason, w.reason, sizeof(res->reason));
+	return 0;
+}
+
+/* A rollback was ordered and did not come about: do it now. That it fails is
+ * no reason to leave the host with nothing, so the live one is looked at in
+ * any case. */
+static void redo_rollback(struct bl_host *h, const struct found *found,
+			  struct bl_recover_result *res)
+{
+	struct bl_apply_result result = { 0 };
+	struct bl_err why = { 0 };
+	unsigned failures = 0;
+	int r = bl_journal_failures(h->journal, &failures, &why);
+
+	if (!r && failures >= BL_RESTORE_TRIES)
+		return;
+	if (!r)
+		r = bl_host_rollback_locked(h, found->reason, &result, &why);
+	if (r < 0) {
+		snprintf(res->reason, sizeof(res->reason), "%.*s",
+			 BL_REASON_LEN - 1, why.text);
+		return;
+	}
+	res->txn = result.txn;
+	res->tombstoned = result.tombstoned;
+	if (result.outcome == BL_APPLY_COMMITTED)
+		res->outcome = BL_RECOVER_FINISHED;
+}
+
+/* Loads @live again, in the other slot: what is left of it stays until the new
+ * one is committed. */
+static int restore(struct bl_host *h, const struct bl_journal_txn *live,
+		   struct bl_recover_result *res, struct bl_err *err)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	struct bl_work w = { .host = h, .bundle = &b };
+	int r = bl_store_load(h, live->row.digest, &b, err);
+
+	if (r)
+		return r;
+	w.txn.kind = BL_TXN_RESTORE;
+	w.txn.row = live->row;
+	w.txn.parent = live->parent;
+	w.txn.row.slot = bl_slot_other(live->row.slot);
+	memcpy(w.txn.row.old_digest, live->row.digest,
+	       sizeof(w.txn.row.old_digest));
+	memcpy(w.txn.row.reason, res->reason, sizeof(w.txn.row.reason));
+	r = bl_work_begin(&w, err);
+	if (!r)
+		r = bl_work_run(&w, err);
+	if (r)
+		return r;
+	res->txn = w.txn.row.id;
+	if (!w.committed)
+		return bl_err_set(err, -EIO, "%s", w.reason);
+	res->outcome = BL_RECOVER_RESTORED;
+	return 0;
+}
+
+static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,
+			   struct bl_err *err)
+{
+	char problem[BL_REASON_LEN];
+	struct bl_journal_txn live;
+	struct bl_err why = { 0 };
+	unsigned failures = 0;
+	int r = bl_journal_live(h->journal, &live, err);
+
+	if (r <= 0)
+		return r;
+	memcpy(res->digest, live.row.digest, sizeof(res->digest));
+	r = bl_host_intact(h, &live, problem, err);
+	if (r)
+		return r < 0 ? r : 0;
+	r = bl_journal_failures(h->journal, &failures, err);
+	if (r)
+		return r;
+	memcpy(res->reason, problem, sizeof(res->reason));
+	if (failures < BL_RESTORE_TRIES) {
+		r = restore(h, &live, res, &why);
+		if (!r)
+			return 0;
+	} else {
+		bl_err_set(&why, -EIO, "%u tries came to nothing", failures);
+	}
+	res->outcome = BL_RECOVER_BARE;
+	snprintf(res->reason, sizeof(res->reason),
+		 "%.100s; it could not be loaded again: %.120s", problem,
+		 why.text);
+	return 0;
+}
+
+int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
+			   struct bl_err *err)
+{
+	struct bl_recover_result res = { 0 };
+	struct found found = { 0 };
+	int r = close_open(h, &found, &res, err);
+
+	if (r)
+		return r;
+	if (found.any && found.kind == BL_TXN_ROLLBACK && !found.committed)
+		redo_rollback(h, &found, &res);
+	r = restore_if_lost(h, &res, err);
+	if (r)
+		return r;
+	*ret = res;
+	return 0;
+}
+
+int bl_host_recover(struct bl_host *h, struct bl_recover_result *ret,
+		    struct bl_err *err)
+{
+	struct bl_recover_result res = { 0 };
+	struct bl_lock_owner owner = { 0 };
+	int r = bl_host_lock(h, "recover", &owner, err);
+
+	if (r == -EBUSY) {
+		res.outcome = BL_RECOVER_BUSY;
+		bl_lock_describe(&owner, res.reason, sizeof(res.reason));
+		*ret = res;
+		return 0;
+	}
+	if (r)
+		return r;
+	r = bl_host_recover_locked(h, &res, err);
+	bl_host_unlock(&h);
+	if (r)
+		return bl_err_wrap(err, r, "recover");
+	*ret = res;
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of struct bl_kern_bpf, for kern_bpf.c and kern_read.c only. */
+#ifndef BL_KERN_INSTANCE_H
+#define BL_KERN_INSTANCE_H
+
+#include <bpf/libbpf.h>
+
+#include "loader/kern/kern_bpf.h"
+#include "loader/kern/pins.h"
+
+/* The maps that make an object belay's sensor (bpf/sensor.bpf.c). */
+#define BL_MAP_HDR    "bl_content_hdr"
+#define BL_MAP_SLOTS  "bl_content_slots"
+#define BL_MAP_EVENTS "bl_events"
+#define BL_MAP_STATS  "bl_stats"
+
+struct bl_kern_reader {
+	struct ring_buffer *ring;
+	uint32_t map_id; /* of the map that ring reads */
+	/* Of the call that is reading now. */
+	bl_event_fn fn;
+	void *ctx;
+	int count;
+};
+
+struct bl_kern_held {
+	struct bpf_object *object; /* NULL: this instance staged nothing */
+	struct bpf_link *links[BL_KERN_PROGRAMS_MAX];
+	const char *names[BL_KERN_PROGRAMS_MAX]; /* of the links' programs */
+	unsigned link_count;
+	bool persisted;
+};
+
+struct bl_kern_bpf {
+	char *pin_dir;
+	struct bl_kern_held held[BL_SLOT_COUNT];
+	struct bl_kern_reader readers[BL_SLOT_COUNT];
+	int stats_fd; /* run time statistics are on while it is open; -1 */
+	int kmsg_fd;  /* -1 */
+};
+
+int bl_kern_inspect(void *kern, enum bl_slot slot,
+		    struct bl_kern_slot_state *ret, struct bl_err *err);
+int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
+		   struct bl_err *err);
+int bl_kern_events(void *kern, enum bl_slot slot, int timeout_ms,
+		   bl_event_fn fn, void *ctx, struct bl_err *err);
+void bl_kern_reader_close(struct bl_kern_reader *reader);
+
+/* Name, tag and id of a loaded program; *ret_info may be NULL. */
+int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
+		       struct bpf_prog_info *ret_info, struct bl_err *err);
+
+#endif

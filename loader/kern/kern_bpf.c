@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/kern/kern_bpf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf/content.h"
+#include "loader/base/buf.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/kern/exercise.h"
+#include "loader/kern/instance.h"
+#include "loader/kern/kmsg.h"
+
+#define LSM_LIST       "/sys/kernel/security/lsm"
+#define BOOT_ID	       "/proc/sys/kernel/random/boot_id"
+#define LIBBPF_LOG_MAX (256 * 1024)
+
+/*
+ * libbpf tells why through a process-wide print function. While an object is
+ * opened and loaded its words are kept here (the caller is single-threaded).
+ */
+static struct bl_buf libbpf_log;
+
+static int keep_print(enum libbpf_print_level level, const char *fmt,
+		      va_list ap)
+{
+	char line[4096];
+
+	if (level == LIBBPF_DEBUG || libbpf_log.len > LIBBPF_LOG_MAX)
+		return 0;
+	/* The verifier's log comes as one long argument: its end counts. */
+	if (vsnprintf(line, sizeof(line), fmt, ap) > 0)
+		bl_buf_add(&libbpf_log, line, strlen(line));
+	return 0;
+}
+
+/* The last line of libbpf's words that says something, without its prefix. */
+static const char *last_words(char *log)
+{
+	static const char *const dull[] = { "-- END", "failed to load object",
+					    "processed " };
+	char *line = NULL, *end;
+
+	while ((end = strrchr(log, '\n')) || *log) {
+		bool skip = false;
+
+		line = end ? end + 1 : log;
+		for (size_t i = 0; i < BL_ARRAY_SIZE(dull); i++)
+			skip |= strstr(line, dull[i]) != NULL;
+		if (!skip && strspn(line, " \t") != strlen(line))
+			break;
+		if (!end)
+			return "";
+		*end = 0;
+		line = NULL;
+	}
+	if (line && !strncmp(line, "libbpf: ", 8))
+		line += 8;
+	return line ? line : "";
+}
+
+static int load_error(int code, const struct bl_generation *gen,
+		      const char *doing, struct bl_err *err)
+{
+	char *log = libbpf_log.data ? libbpf_log.data : (char[]){ "" };
+	const char *words = last_words(log);
+
+	bl_err_errno(err, code, "%s %s: %s%s", doing, gen->name, words,
+		     *words ? "" : "the kernel refused it");
+	return bl_err_hint(
+		err,
+		"'belay check' shows the verifier's words about every program");
+}
+
+static int check(void *kern, const struct bl_generation *gen,
+		 struct bl_err *err)
+{
+	bl_autobuf struct bl_buf list = { 0 };
+	char *save = NULL;
+
+	(void)kern;
+	if (!gen->denies)
+		return 0;
+	if (bl_file_read(LSM_LIST, 4096, &list, NULL))
+		return bl_err_set(
+			err, -EOPNOTSUPP,
+			"its content has deny rules, and " LSM_LIST
+			" cannot be read, so whether this kernel can deny is not known");
+	for (char *name = strtok_r(list.data, ",\n", &save); name;
+	     name = strtok_r(NULL, ",\n", &save))
+		if (!strcmp(name, "bpf"))
+			return 0;
+	return bl_err_set(
+		err, -EOPNOTSUPP,
+		"its content has deny rules, and this kernel runs without BPF LSM (no 'bpf' in " LSM_LIST
+		"; boot with lsm=…,bpf)");
+}
+
+static bool has_sensor_maps(const struct bpf_object *object)
+{
+	static const char *const maps[] = { BL_MAP_HDR, BL_MAP_SLOTS,
+					    BL_MAP_EVENTS, BL_MAP_STATS };
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(maps); i++)
+		if (!bpf_object__find_map_by_name(object, maps[i]))
+			return false;
+	return true;
+}
+
+/* Where bl_generation lies in a section of variables; -1 if it does not. */
+static long find_number(const struct btf *btf, const struct bpf_map *map)
+{
+	__u32 id = bpf_map__btf_value_type_id(map);
+	const struct btf_type *section;
+	const struct btf_var_secinfo *var;
+
+	section = btf && id ? btf__type_by_id(btf, id) : NULL;
+	if (!section || !btf_is_datasec(section))
+		return -1;
+	var = btf_var_secinfos(section);
+	for (int i = 0; i < btf_vlen(section); i++, var++) {
+		const struct btf_type *t = btf__type_by_id(btf, var->type);
+		const char *name = t ? btf__name_by_offset(btf, t->name_off)
+				     : NULL;
+
+		if (name && !strcmp(name, "bl_generation") &&
+		    var->size == sizeof(uint32_t))
+			return var->offset;
+	}
+	return -1;
+}
+
+/* Tells the sensor its generation, if it wants to know. */
+static int set_number(struct bpf_object *object, uint32_t number,
+		      struct bl_err *err)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map (map, object) {
+		size_t size = 0;
+		const char *value = bpf_map__initial_value(map, &size);
+		long at = find_number(bpf_object__btf(object), map);
+		bl_autofree char *copy = NULL;
+
+		if (!value || at < 0 || at + sizeof(number) > size)
+			continue;
+		copy = malloc(size);
+		if (!copy)
+			return bl_err_errno(err, -ENOMEM, "set the generation");
+		memcpy(copy, value, size);
+		memcpy(copy + at, &number, sizeof(number));
+		if (bpf_map__set_initial_value(map, copy, size))
+			return bl_err_errno(err, -errno, "set the generation");
+	}
+	return 0;
+}
+
+/* Before the load: sizes, numbers, which programs. */
+static int prepare(struct bpf_object *object, const struct bl_generation *gen,
+		   struct bl_err *err)
+{
+	const struct bl_content_hdr *hdr = gen->content;
+	struct bpf_program *p;
+	int r;
+
+	if (!gen->content)
+		return bl_err_set(
+			err, -EINVAL,
+			"load %s: it is a belay sensor and its bundle has no content",
+			gen->name);
+	if (gen->content_len < sizeof(*hdr) ||
+	    gen->content_len - sizeof(*hdr) <
+		    (size_t)hdr->slot_count * sizeof(struct bl_content_slot))
+		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
+				  gen->name);
+	r = set_number(object, gen->number, err);
+	if (r)
+		return r;
+	bpf_object__for_each_program (p, object)
+		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
+			bpf_program__set_autoload(p, gen->denies);
+	r = bpf_map__set_max_entries(bpf_object__find_map_by_name(object,
+								  BL_MAP_SLOTS),
+				     hdr->slot_count);
+	return r ? bl_err_errno(err, r, "load %s: size of content", gen->name)
+		 : 0;
+}
+
+static int put(const struct bpf_object *object, const char *map, __u32 key,
+	       const void *value, size_t size, struct bl_err *err)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(object, map);
+
+	if (bpf_map__value_size(m) != size)
+		return bl_err_set(
+			err, -EBADMSG,
+			"map %s: its values have %u bytes, those of the content %zu: built for another version of belay",
+			map, bpf_map__value_size(m), size);
+	if (bpf_map_update_elem(bpf_map__fd(m), &key, value, BPF_ANY))
+		return bl_err_errno(err, -errno, "fill map %s", map);
+	return 0;
+}
+
+/* The header last: an empty one makes the sensor ignore everything. */
+static int fill(const struct bpf_object *object,
+		const struct bl_generation *gen, struct bl_err *err)
+{
+	const struct bl_content_hdr *hdr = gen->content;
+	const struct bl_content_slot *slots =
+		(const struct bl_content_slot *)(hdr + 1);
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < hdr->slot_count; i++)
+		if (slots[i].type != BL_CONTENT_EMPTY)
+			r = put(object, BL_MAP_SLOTS, i, &slots[i],
+				sizeof(slots[i]), err);
+	if (!r)
+		r = put(object, BL_MAP_HDR, 0, hdr, sizeof(*hdr), err);
+	return r;
+}
+
+static int load(const struct bl_generation *gen, struct bpf_object **ret,
+		bool *ret_sensor, struct bl_err *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = gen->name);
+	libbpf_print_fn_t before = libbpf_set_print(keep_print);
+	struct bpf_object *object;
+	bool sensor = false;
+	int r = 0;
+
+	libbpf_log.len = 0;
+	object = bpf_object__open_mem(gen->object, gen->object_len, &opts);
+	if (!object) {
+		r = load_error(-errno, gen, "open", err);
+	} else {
+		sensor = has_sensor_maps(object);
+		if (sensor)
+			r = prepare(object, gen, err);
+		if (!r && (r = bpf_object__load(object)))
+			load_error(r, gen, "load", err);
+	}
+	if (!r && sensor)
+		r = fill(object, gen, err);
+	libbpf_set_print(before);
+	bl_buf_free(&libbpf_log);
+	if (r) {
+		bpf_object__close(object);
+		return r;
+	}
+	*ret = object;
+	*ret_sensor = sensor;
+	return 0;
+}
+
+static int pin_programs(struct bl_kern_bpf *k, enum bl_slot slot,
+			struct bl_kern_staged *s, struct bl_err *err)
+{
+	struct bpf_program *p;
+	int r = 0;
+
+	bpf_object__for_each_program (p, k->held[slot].object) {
+		const char *name = bpf_program__name(p);
+		int fd = bpf_program__fd(p);
+
+		if (!bpf_program__autoload(p))
+			continue;
+		if (s->count == BL_KERN_PROGRAMS_MAX)
+			return bl_err_set(err, -E2BIG,
+					  "it has more than %d programs",
+					  BL_KERN_PROGRAMS_MAX);
+		r = bl_kern_program_of(name, fd, &s->program[s->count], NULL,
+				       err);
+		if (!r)
+			r = bl_pin_add(k->pin_dir, slot, BL_PIN_PROG, name, fd,
+				       err);
+		if (r)
+			return r;
+		s->count++;
+	}
+	if (!s->count)
+		return bl_err_set(err, -EINVAL, "it has no program to run");
+	return 0;
+}
+
+static int pin_maps(struct bl_kern_bpf *k, enum bl_slot slot,
+		    struct bl_err *err)
+{
+	struct bpf_map *m;
+	int r = 0;
+
+	bpf_object__for_each_map (m, k->held[slot].object) {
+		if (bpf_map__fd(m) < 0)
+			continue;
+		r = bl_pin_add(k->pin_dir, slot, BL_PIN_MAP, bpf_map__name(m),
+			       bpf_map__fd(m), err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct bl_kern_program *)a)->name,
+		      ((const struct bl_kern_program *)b)->name);
+}
+
+static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
+		 struct bl_kern_staged *ret, struct bl_err *err)
+{
+	struct bl_kern_bpf *k = kern;
+	struct bl_kern_staged s = { 0 };
+	int r = bl_pin_make(k->pin_dir, slot, err);
+
+	if (!r)
+		r = load(gen, &k->held[slot].object, &s.sensor, err);
+	if (!r)
+		r = pin_programs(k, slot, &s, err);
+	if (!r)
+		r = pin_maps(k, slot, err);
+	if (r)
+		return r;
+	/* As inspect will find them. */
+	qsort(s.program, s.count, sizeof(*s.program), by_name);
+	*ret = s;
+	return 0;
+}
+
+/* What attach made must be a link that can be pinned. Before 5.15 kprobes and
+ * tracepoints are perf events, which die with the process. */
+static int check_link(const struct bpf_link *link, const char *name,
+		      struct bl_err *err)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	/* The kernel takes a perf event's descriptor for none of its own. */
+	if (!bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &len))
+		return 0;
+	return bl_err_set(
+		err, -EOPNOTSUPP,
+		"attach %s: this kernel cannot keep it attached without its loader (no link for this kind of program)",
+		name);
+}
+
+static int attach_one(struct bl_kern_held *held, const struct bpf_program *p,
+		      struct bl_err *err)
+{
+	const char *name = bpf_program__name(p);
+	struct bpf_link *link = bpf_program__attach(p);
+
+	if (!link && errno == EOPNOTSUPP)
+		return bl_err_set(
+			err, -EOPNOTSUPP,
+			"attach %s: its section '%s' does not say where; belay attaches only what names its hook",
+			name, bpf_program__section_name(p));
+	if (!link)
+		return bl_err_errno(err, -errno, "attach %s (%s)", name,
+				    bpf_program__section_name(p));
+	held->names[held->link_count] = name;
+	held->links[held->link_count++] = link;
+	return check_link(link, name, err);
+}
+
+static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct bl_kern_bpf *k = kern;
+	struct bl_kern_held *held = &k->held[slot];
+	libbpf_print_fn_t before;
+	struct bpf_program *p;
+	int r = 0;
+
+	if (!held->object)
+		return bl_err_set(err, -EINVAL, "attach: nothing was staged");
+	if (k->stats_fd < 0)
+		k->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (k->stats_fd < 0)
+		return bl_err_errno(err, -errno, "measure run time");
+	before = libbpf_set_print(NULL);
+	bpf_object__for_each_program (p, held->object)
+		if (!r && bpf_program__autoload(p))
+			r = attach_one(held, p, err);
+	libbpf_set_print(before);
+	return r;
+}
+
+static void stop_stats(struct bl_kern_bpf *k)
+{
+	if (k->stats_fd >= 0)
+		close(k->stats_fd);
+	k->stats_fd = -1;
+}
+
+static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct bl_kern_bpf *k = kern;
+	struct bl_kern_held *held = &k->held[slot];
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < held->link_count; i++)
+		r = bl_pin_add(k->pin_dir, slot, BL_PIN_LINK, held->names[i],
+			       bpf_link__fd(held->links[i]), err);
+	if (r)
+		return r;
+	held->persisted = true;
+	stop_stats(k);
+	return 0;
+}
+
+/*
+ * Lets go of what this process holds. Destroying a libbpf link of a perf event
+ * also disables the event, which would silence a link that is pinned and has
+ * to live on: such a link is only closed.
+ */
+static void let_go(struct bl_kern_held *held, bool keep_pinned)
+{
+	for (unsigned i = 0; i < held->link_count; i++) {
+		if (keep_pinned && held->persisted) {
+			bpf_link__disconnect(held->links[i]);
+			close(bpf_link__fd(held->links[i]));
+		}
+		bpf_link__destroy(held->links[i]);
+	}
+	bpf_object__close(held->object);
+	*held = (struct bl_kern_held){ 0 };
+}
+
+static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct bl_kern_bpf *k = kern;
+
+	bl_kern_reader_close(&k->readers[slot]);
+	let_go(&k->held[slot], false);
+	stop_stats(k);
+	return bl_pin_clear(k->pin_dir, slot, err);
+}
+
+static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
+{
+	struct bl_kern_bpf *k = kern;
+
+	return bl_kmsg_scan(&k->kmsg_fd, state, err);
+}
+
+static int exercise(void *kern, struct bl_err *err)
+{
+	(void)kern;
+	return bl_exercise(err);
+}
+
+static int boot_id(void *kern, char ret[static BL_KERN_BOOT_ID_LEN],
+		   struct bl_err *err)
+{
+	bl_autoclose int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	char text[BL_KERN_BOOT_ID_LEN] = "";
+
+	(void)kern;
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "open " BOOT_ID);
+	if (read(fd, text, sizeof(text) - 1) != sizeof(text) - 1)
+		return bl_err_set(err, -EIO, "read " BOOT_ID);
+	memcpy(ret, text, sizeof(text));
+	return 0;
+}
+
+const struct bl_kern_ops bl_kern_bpf_ops = {
+	.check = check,
+	.stage = stage,
+	.attach = attach,
+	.persist = persist,
+	.retire = retire,
+	.inspect = bl_kern_inspect,
+	.sample = bl_kern_sample,
+	.events = bl_kern_events,
+	.splats = splats,
+	.exercise = exercise,
+	.boot_id = boot_id,
+};
+
+int bl_kern_bpf_new(const char *pin_dir, struct bl_kern_bpf **ret,
+		    struct bl_err *err)
+{
+	struct bl_kern_bpf *k = calloc(1, sizeof(*k));
+
+	if (!k || !(k->pin_dir = strdup(pin_dir))) {
+		free(k);
+		return bl_err_errno(err, -ENOMEM, "kernel");
+	}
+	k->stats_fd = k->kmsg_fd = -1;
+	*ret = k;
+	return 0;
+}
+
+void bl_kern_bpf_free(struct bl_kern_bpf *k)
+{
+	if (!k)
+		return;
+	for (int i = 0; i < BL_SLOT_COUNT; i++) {
+		bl_kern_reader_close(&k->readers[i]);
+		let_go(&k->held[i], true);
+	}
+	stop_stats(k);
+	if (k->kmsg_fd >= 0)
+		close(k->kmsg_fd);
+	free(k->pin_dir);
+	free(k);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/kern/pins.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+
+static const char *const kind_dirs[BL_PIN_KINDS] = { "link", "prog", "map" };
+
+static const char *slot_dir(enum bl_slot slot)
+{
+	return slot == BL_SLOT_A ? "a" : "b";
+}
+
+char *bl_pin_dir(const char *dir, enum bl_slot slot, enum bl_pin_kind kind)
+{
+	return bl_path("%s/%s/%s", dir, slot_dir(slot), kind_dirs[kind]);
+}
+
+char *bl_pin_path(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+		  const char *name)
+{
+	char *path = bl_path("%s/%s/%s/%s", dir, slot_dir(slot),
+			     kind_dirs[kind], name);
+
+	/* A BPF file system refuses names with a dot; maps of sections have
+	 * one. Folders above are the caller's. */
+	for (char *p = path ? strrchr(path, '/') : NULL; p && *p; p++)
+		if (*p == '.')
+			*p = '_';
+	return path;
+}
+
+/* The file system that @path is on, or will be on once it is made. */
+static int check_bpffs(const char *path, struct bl_err *err)
+{
+	bl_autofree char *at = strdup(path);
+	struct statfs fs;
+	char *slash;
+
+	if (!at)
+		return bl_err_errno(err, -ENOMEM, "pin");
+	while (statfs(at, &fs)) {
+		if (errno != ENOENT)
+			return bl_err_errno(err, -errno, "pin in %s", at);
+		slash = strrchr(at, '/');
+		if (!slash || slash == at)
+			return bl_err_errno(err, -ENOENT, "pin in %s", path);
+		*slash = 0;
+	}
+	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	bl_err_set(err, -ENODEV, "pin in %s: not a BPF file system", path);
+	bl_err_hint(err, "mount -t bpf bpf /sys/fs/bpf");
+	return -ENODEV;
+}
+
+int bl_pin_make(const char *dir, enum bl_slot slot, struct bl_err *err)
+{
+	int r = check_bpffs(dir, err);
+
+	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
+		bl_autofree char *path =
+			bl_pin_dir(dir, slot, (enum bl_pin_kind)kind);
+
+		r = path ? bl_file_mkdirs(path, 0700, err)
+			 : bl_err_errno(err, -ENOMEM, "pin");
+	}
+	return r;
+}
+
+int bl_pin_add(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+	       const char *name, int fd, struct bl_err *err)
+{
+	bl_autofree char *path = bl_pin_path(dir, slot, kind, name);
+
+	if (!path)
+		return bl_err_errno(err, -ENOMEM, "pin %s", name);
+	if (bpf_obj_pin(fd, path))
+		return bl_err_errno(err, -errno, "pin %s", path);
+	return 0;
+}
+
+int bl_pin_get(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+	       const char *name, struct bl_err *err)
+{
+	bl_autofree char *path = bl_pin_path(dir, slot, kind, name);
+	int fd;
+
+	if (!path)
+		return bl_err_errno(err, -ENOMEM, "open pin %s", name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? bl_err_errno(err, -errno, "open pin %s", path) : fd;
+}
+
+static int clear_dir(const char *path, struct bl_err *err)
+{
+	bl_autoclosedir DIR *dir = opendir(path);
+	struct dirent *e;
+
+	if (!dir)
+		return errno == ENOENT
+			       ? 0
+			       : bl_err_errno(err, -errno, "unpin %s", path);
+	while ((e = readdir(dir))) {
+		if (*e->d_name == '.')
+			continue;
+		if (unlinkat(dirfd(dir), e->d_name, 0) && errno != ENOENT)
+			return bl_err_errno(err, -errno, "unpin %s/%s", path,
+					    e->d_name);
+	}
+	if (rmdir(path) && errno != ENOENT)
+		return bl_err_errno(err, -errno, "unpin %s", path);
+	return 0;
+}
+
+int bl_pin_clear(const char *dir, enum bl_slot slot, struct bl_err *err)
+{
+	bl_autofree char *top = bl_path("%s/%s", dir, slot_dir(slot));
+	int r = top ? 0 : bl_err_errno(err, -ENOMEM, "unpin");
+
+	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
+		bl_autofree char *path =
+			bl_pin_dir(dir, slot, (enum bl_pin_kind)kind);
+
+		r = path ? clear_dir(path, err)
+			 : bl_err_errno(err, -ENOMEM, "unpin");
+	}
+	if (!r && rmdir(top) && errno != ENOENT)
+		r = bl_err_errno(err, -errno, "unpin %s", top);
+	return r;
+}
+
+static int visible(const struct dirent *e)
+{
+	return *e->d_name != '.';
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name); /* in any locale */
+}
+
+int bl_pin_each(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+		bl_pin_fn fn, void *ctx, struct bl_err *err)
+{
+	bl_autofree char *path = bl_pin_dir(dir, slot, kind);
+	struct dirent **names = NULL;
+	int count, r = 0;
+
+	if (!path)
+		return bl_err_errno(err, -ENOMEM, "pins");
+	count = scandir(path, &names, visible, by_name);
+	if (count < 0)
+		return errno == ENOENT
+			       ? 0
+			       : bl_err_errno(err, -errno, "read %s", path);
+	for (int i = 0; i < count; i++) {
+		if (!r) {
+			bl_autoclose int fd = bl_pin_get(dir, slot, kind,
+							 names[i]->d_name, err);
+
+			/* Gone since we looked: another belay retires it. */
+			if (fd >= 0)
+				r = fn(ctx, names[i]->d_name, fd, err);
+			else if (fd != -ENOENT)
+				r = fd;
+		}
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}

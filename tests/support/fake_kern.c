@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/fake_kern.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bpf/event.h"
+#include "loader/bundle/digest.h"
+
+struct fake_kern *fake_kern_new(void)
+{
+	struct fake_kern *fake = mmap(NULL, sizeof(*fake),
+				      PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (fake == MAP_FAILED)
+		return NULL;
+	fake->boots = 1;
+	fake->events_per_probe = 8;
+	fake->ns_per_run = 1000;
+	return fake;
+}
+
+void fake_kern_free(struct fake_kern *fake)
+{
+	munmap(fake, sizeof(*fake));
+}
+
+void fake_kern_calm(struct fake_kern *fake)
+{
+	fake->fail_at = fake->die_at = fake->step = fake->probes = 0;
+	*fake->failed_step = 0;
+}
+
+/* A slot without a pin or a link is freed by the kernel. */
+static void collect(struct fake_slot *s)
+{
+	if (!s->loaded && !s->pinned && !s->held && !s->links)
+		*s = (struct fake_slot){ 0 };
+}
+
+void fake_kern_process_died(struct fake_kern *fake)
+{
+	for (int i = 0; i < BL_SLOT_COUNT; i++) {
+		fake->slot[i].loaded = 0;
+		fake->slot[i].held = 0;
+		collect(&fake->slot[i]);
+	}
+}
+
+void fake_kern_reboot(struct fake_kern *fake)
+{
+	memset(fake->slot, 0, sizeof(fake->slot));
+	fake->boots++;
+}
+
+bool fake_slot_whole(const struct fake_slot *s)
+{
+	return s->links + s->held == FAKE_PROGRAMS && s->programs_of &&
+	       s->programs_of == s->content_of;
+}
+
+bool fake_slot_live(const struct fake_slot *s)
+{
+	return s->links || s->held;
+}
+
+bool fake_slot_empty(const struct fake_slot *s)
+{
+	return !s->loaded && !s->pinned && !fake_slot_live(s);
+}
+
+int fake_kern_step(struct fake_kern *fake, const char *name)
+{
+	fake->step++;
+	if (fake->step == fake->die_at)
+		_exit(FAKE_DIED);
+	if (fake->step != fake->fail_at)
+		return 0;
+	snprintf(fake->failed_step, sizeof(fake->failed_step), "%s", name);
+	return -EIO;
+}
+
+static int before(struct fake_kern *fake, const char *name, struct bl_err *err)
+{
+	int r = fake_kern_step(fake, name);
+
+	return r ? bl_err_set(err, r, "injected: %s", name) : 0;
+}
+
+static void after(struct fake_kern *fake, const char *name)
+{
+	if (fake->watch)
+		fake->watch(fake, name);
+}
+
+/* Runs @change as one step of the model. */
+#define STEP(fake, name, err, change)             \
+	do {                                      \
+		int r_ = before(fake, name, err); \
+		if (r_)                           \
+			return r_;                \
+		change;                           \
+		after(fake, name);                \
+	} while (0)
+
+static int check(void *kern, const struct bl_generation *gen,
+		 struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+
+	STEP(fake, "check", err, (void)0);
+	if (gen->denies && fake->no_lsm)
+		return bl_err_set(err, -EOPNOTSUPP, "no BPF LSM here");
+	return 0;
+}
+
+static void programs(const struct fake_slot *s, struct bl_kern_staged *ret)
+{
+	struct bl_kern_staged staged = { .sensor = true };
+
+	for (unsigned i = 0; i < s->pinned; i++) {
+		struct bl_kern_program *p = &staged.program[staged.count++];
+
+		snprintf(p->name, sizeof(p->name), "program_%u", i);
+		memcpy(p->tag, s->tag, sizeof(p->tag));
+		p->id = s->programs_of * 10 + i;
+	}
+	*ret = staged;
+}
+
+static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
+		 struct bl_kern_staged *ret, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *s = &fake->slot[slot];
+	char digest[BL_DIGEST_HEX];
+
+	if (!fake_slot_empty(s))
+		return bl_err_set(err, -EBUSY, "slot is not empty");
+	bl_digest(gen->object, gen->object_len, digest);
+	STEP(fake, "load", err, {
+		s->loaded = FAKE_PROGRAMS;
+		s->programs_of = gen->number;
+		snprintf(s->tag, sizeof(s->tag), "%.16s", digest);
+	});
+	STEP(fake, "fill content", err, s->content_of = gen->number);
+	for (int i = 0; i < FAKE_PROGRAMS; i++)
+		STEP(fake, "pin program", err, s->pinned++);
+	programs(s, ret);
+	return 0;
+}
+
+static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *s = &fake->slot[slot];
+
+	if (s->loaded != FAKE_PROGRAMS)
+		return bl_err_set(err, -EINVAL, "this process staged nothing");
+	for (int i = 0; i < FAKE_PROGRAMS; i++)
+		STEP(fake, "attach", err, s->held++);
+	return 0;
+}
+
+static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *s = &fake->slot[slot];
+
+	if (s->held != FAKE_PROGRAMS)
+		return bl_err_set(err, -EINVAL, "not all is attached");
+	for (int i = 0; i < FAKE_PROGRAMS; i++)
+		STEP(fake, "pin link", err, {
+			s->held--;
+			s->links++;
+		});
+	return 0;
+}
+
+static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *s = &fake->slot[slot];
+
+	while (s->held)
+		STEP(fake, "close link", err, s->held--);
+	while (s->links)
+		STEP(fake, "unpin link", err, s->links--);
+	while (s->pinned)
+		STEP(fake, "unpin program", err, s->pinned--);
+	s->loaded = 0;
+	collect(s);
+	return 0;
+}
+
+static int inspect(void *kern, enum bl_slot slot,
+		   struct bl_kern_slot_state *ret, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	const struct fake_slot *s = &fake->slot[slot];
+	struct bl_kern_slot_state state = { 0 };
+
+	STEP(fake, "inspect", err, (void)0);
+	programs(s, &state.programs);
+	state.attached = s->held + s->links;
+	state.persisted = s->links;
+	state.kind = state.attached ? BL_KERN_SLOT_ATTACHED
+		     : s->pinned    ? BL_KERN_SLOT_STAGED
+				    : BL_KERN_SLOT_EMPTY;
+	*ret = state;
+	return 0;
+}
+
+static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
+		  struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	const struct fake_slot *s = &fake->slot[slot];
+
+	STEP(fake, "sample", err, (void)0);
+	*ret = (struct bl_kern_sample){
+		.programs = s->pinned,
+		.attached = s->held + s->links,
+		.run_count = s->seen,
+		.run_time_ns = s->seen * fake->ns_per_run,
+		.sensor = true,
+		.seen = s->seen,
+		.events = s->events,
+		.drops = s->drops,
+	};
+	return 0;
+}
+
+static int events(void *kern, enum bl_slot slot, int timeout_ms, bl_event_fn fn,
+		  void *ctx, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *s = &fake->slot[slot];
+	int count = 0;
+
+	(void)timeout_ms;
+	STEP(fake, "events", err, (void)0);
+	if (!s->pinned)
+		return bl_err_set(err, -ENOENT, "no ring");
+	while (s->read < s->events) {
+		/* One clock for both slots, as CLOCK_MONOTONIC is. */
+		struct bl_event e = {
+			.size = sizeof(e),
+			.generation = s->programs_of,
+			.ts_ns = ++s->read,
+		};
+
+		count++;
+		if (fn(ctx, &e, sizeof(e)))
+			break;
+	}
+	return count;
+}
+
+static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+
+	STEP(fake, "splats", err, (void)0);
+	if (state->started && fake->splat_after &&
+	    fake->probes == fake->splat_after) {
+		state->count++;
+		snprintf(state->first, sizeof(state->first),
+			 "BUG: a bug that was injected");
+	}
+	state->started = true;
+	return 0;
+}
+
+/* Activity: whatever is attached sees it. The trouble is the newest's. */
+static int exercise(void *kern, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	struct fake_slot *newest = NULL;
+
+	STEP(fake, "exercise", err, (void)0);
+	fake->probes++;
+	for (int i = 0; i < BL_SLOT_COUNT; i++) {
+		struct fake_slot *s = &fake->slot[i];
+
+		if (!fake_slot_whole(s))
+			continue;
+		s->seen += fake->events_per_probe;
+		s->events += fake->events_per_probe;
+		if (!newest || s->programs_of > newest->programs_of)
+			newest = s;
+	}
+	if (newest)
+		newest->drops += fake->drops_per_probe;
+	if (newest && newest->held && fake->probes == fake->detach_after)
+		newest->held--;
+	return 0;
+}
+
+static int boot_id(void *kern, char ret[static BL_KERN_BOOT_ID_LEN],
+		   struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+
+	STEP(fake, "boot id", err, (void)0);
+	snprintf(ret, BL_KERN_BOOT_ID_LEN, "00000000-0000-0000-0000-%012u",
+		 fake->boots);
+	return 0;
+}
+
+const struct bl_kern_ops fake_kern_ops = {
+	.check = check,
+	.stage = stage,
+	.attach = attach,
+	.persist = persist,
+	.retire = retire,
+	.inspect = inspect,
+	.sample = sample,
+	.events = events,
+	.splats = splats,
+	.exercise = exercise,
+	.boot_id = boot_id,
+};

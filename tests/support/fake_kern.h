@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A kernel that is a model, for the fault lane.
+ *
+ * Its state lies in shared memory: a child process uses it, may be killed at
+ * any step, and the parent looks at what is left, as a kernel outlives the
+ * loader. Every operation is a row of steps (load a program, fill content, pin
+ * a program, attach, pin a link, unpin …). Before each step the model may
+ *
+ *	fail	return -EIO from the operation, with the steps before it done;
+ *	die	end the process at once (exit status FAKE_DIED).
+ *
+ * Usage: fake_kern_new; set what should go wrong; fork and let the child run
+ * the host over &fake_kern_ops; then fake_kern_process_died (whatever the
+ * child held is gone), or fake_kern_reboot (all is gone, new boot id).
+ *
+ * After every step fake->watch (if set) is called in the child: that is where
+ * a test asserts what must hold at every instant.
+ */
+#ifndef FAKE_KERN_H
+#define FAKE_KERN_H
+
+#include "loader/kern/ops.h"
+
+#define FAKE_DIED     86
+#define FAKE_PROGRAMS 3
+
+/* One slot of the model. Counts are of FAKE_PROGRAMS. */
+struct fake_slot {
+	unsigned loaded; /* by this process, not yet pinned */
+	unsigned pinned; /* programs */
+	unsigned held;	 /* links of this process that are not pinned */
+	unsigned links;	 /* pinned */
+	uint32_t programs_of, content_of; /* generation numbers */
+	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
+	uint64_t seen, events, drops, read;
+};
+
+struct fake_kern {
+	struct fake_slot slot[BL_SLOT_COUNT];
+	unsigned boots;
+
+	/* What goes wrong: at which step (1, 2, …; 0: never). */
+	unsigned fail_at, die_at;
+	unsigned step; /* steps so far */
+	char failed_step[64];
+
+	/* How the generation behaves. */
+	uint64_t drops_per_probe, events_per_probe, ns_per_run;
+	unsigned detach_after; /* probes; 0: never */
+	unsigned splat_after;  /* probes; 0: never */
+	unsigned probes;
+	bool no_lsm;
+
+	void (*watch)(struct fake_kern *fake, const char *step);
+	void *ctx;
+	char violation[512]; /* set by watch: what did not hold */
+};
+
+extern const struct bl_kern_ops fake_kern_ops;
+
+struct fake_kern *fake_kern_new(void);
+void fake_kern_free(struct fake_kern *fake);
+
+/* No more faults, steps from 0; what is in the kernel stays. */
+void fake_kern_calm(struct fake_kern *fake);
+void fake_kern_process_died(struct fake_kern *fake);
+void fake_kern_reboot(struct fake_kern *fake);
+
+/* All programs of one generation with its own content, every link attached. */
+bool fake_slot_whole(const struct fake_slot *s);
+bool fake_slot_empty(const struct fake_slot *s);
+/* Also attached, in part or in whole. */
+bool fake_slot_live(const struct fake_slot *s);
+
+/* A step of something else that may fail or die: files, the database. */
+int fake_kern_step(struct fake_kern *fake, const char *name);
+
+#endif
