@@ -71,11 +71,12 @@ static int load_error(int code, const struct bl_generation *gen,
 	char *log = libbpf_log.data ? libbpf_log.data : (char[]){ "" };
 	const char *words = last_words(log);
 
-	bl_err_errno(err, code, "%s %s: %s%s", doing, gen->name, words,
-		     *words ? "" : "the kernel refused it");
-	return bl_err_hint(
+	bl_err_errno(err, code, "%s %s: %s", doing, gen->name,
+		     *words ? words : "the kernel refused it");
+	bl_err_hint(
 		err,
 		"'belay check' shows the verifier's words about every program");
+	return code;
 }
 
 static int check(void *kern, const struct bl_generation *gen,

@@ -75,6 +75,8 @@ bool fake_slot_empty(const struct fake_slot *s)
 
 int fake_kern_step(struct fake_kern *fake, const char *name)
 {
+	if (fake->quiet)
+		return 0;
 	fake->step++;
 	if (fake->step == fake->die_at)
 		_exit(FAKE_DIED);
@@ -93,8 +95,11 @@ static int before(struct fake_kern *fake, const char *name, struct bl_err *err)
 
 static void after(struct fake_kern *fake, const char *name)
 {
-	if (fake->watch)
-		fake->watch(fake, name);
+	if (!fake->watch || fake->quiet)
+		return;
+	fake->quiet = true;
+	fake->watch(fake, name);
+	fake->quiet = false;
 }
 
 /* Runs @change as one step of the model. */
@@ -247,11 +252,11 @@ static int events(void *kern, enum bl_slot slot, int timeout_ms, bl_event_fn fn,
 	if (!s->pinned)
 		return bl_err_set(err, -ENOENT, "no ring");
 	while (s->read < s->events) {
-		/* One clock for both slots, as CLOCK_MONOTONIC is. */
+		/* Both slots see the same activity at the same time. */
 		struct bl_event e = {
 			.size = sizeof(e),
 			.generation = s->programs_of,
-			.ts_ns = ++s->read,
+			.ts_ns = s->since + ++s->read,
 		};
 
 		count++;
@@ -289,11 +294,14 @@ static int exercise(void *kern, struct bl_err *err)
 
 		if (!fake_slot_whole(s))
 			continue;
+		if (!s->seen)
+			s->since = fake->activity;
 		s->seen += fake->events_per_probe;
 		s->events += fake->events_per_probe;
 		if (!newest || s->programs_of > newest->programs_of)
 			newest = s;
 	}
+	fake->activity += fake->events_per_probe;
 	if (newest)
 		newest->drops += fake->drops_per_probe;
 	if (newest && newest->held && fake->probes == fake->detach_after)

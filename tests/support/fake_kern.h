@@ -33,6 +33,7 @@ struct fake_slot {
 	unsigned links;	 /* pinned */
 	uint32_t programs_of, content_of; /* generation numbers */
 	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
+	uint64_t since; /* the world's activity when it was whole */
 	uint64_t seen, events, drops, read;
 };
 
@@ -43,6 +44,7 @@ struct fake_kern {
 	/* What goes wrong: at which step (1, 2, …; 0: never). */
 	unsigned fail_at, die_at;
 	unsigned step; /* steps so far */
+	bool quiet;    /* steps do not count now: the test itself looks */
 	char failed_step[64];
 
 	/* How the generation behaves. */
@@ -50,6 +52,7 @@ struct fake_kern {
 	unsigned detach_after; /* probes; 0: never */
 	unsigned splat_after;  /* probes; 0: never */
 	unsigned probes;
+	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;
 
 	void (*watch)(struct fake_kern *fake, const char *step);

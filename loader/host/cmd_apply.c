@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay apply, belay rollback: change what is live on this host. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/json.h"
+#include "loader/base/term.h"
+#include "loader/host/cmd_common.h"
+#include "loader/verbs.h"
+
+static const char usage_apply[] =
+	"usage: belay apply BUNDLE [--probation S] [--override REASON] [--json]\n"
+	"\n"
+	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
+	"commits it, or returns by itself to what was live. Ctrl-C returns too.\n"
+	"Exit status: 0 committed (or live already), 1 rolled back or refused,\n"
+	"2 it could not be tried.\n"
+	"\n"
+	"      --probation S      seconds on trial (default: the manifest's)\n"
+	"      --override REASON  try it even if it failed here before\n" //
+	BL_HOST_USAGE_COMMON "\n"
+	"example: belay apply sensor-1.0.bundle --probation 5\n";
+
+static const char usage_rollback[] =
+	"usage: belay rollback [--reason R] [--json]\n"
+	"\n"
+	"Returns to what was committed before, from this host's own store, and\n"
+	"remembers what is left so that it is not tried here again.\n"
+	"Exit status: 0 done, 1 there is nothing to leave, 2 it could not be done\n"
+	"(what was live stays).\n"
+	"\n"
+	"      --reason R         why, for the history\n" //
+	BL_HOST_USAGE_COMMON "\n"
+	"example: belay rollback --reason 'too many alerts'\n";
+
+static int tick(void *ctx, const struct bl_trial_view *view)
+{
+	struct bl_progress *p = ctx;
+
+	if (!p->title)
+		bl_progress_start(p, "trial", (unsigned)view->probation_ms);
+	bl_progress_step(p,
+			 (unsigned)(view->elapsed_ms > view->probation_ms
+					    ? view->probation_ms
+					    : view->elapsed_ms),
+			 "%u of %u programs attached, %" PRIu64
+			 " events, %" PRIu64 " lost",
+			 view->sample.attached, view->sample.programs,
+			 view->sample.events, view->sample.drops);
+	return bl_cli_interrupted();
+}
+
+static int print_result(const char *verb, const struct bl_host_args *a,
+			const struct bl_bundle *b,
+			const struct bl_apply_result *res, struct bl_err *err)
+{
+	bool colour = bl_term_colour(stdout);
+	enum bl_style style = res->outcome == BL_APPLY_COMMITTED ? BL_STYLE_GOOD
+			      : res->refusal == BL_REFUSAL_LIVE	 ? BL_STYLE_DIM
+								 : BL_STYLE_BAD;
+	char reason[4 * BL_REASON_LEN];
+
+	bl_host_safe(res->reason, reason, sizeof(reason));
+	if (a->json)
+		return bl_host_print_json(
+			json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}",
+				  "verb", verb, "outcome",
+				  bl_outcome_name(res->outcome), "refusal",
+				  bl_refusal_name(res->refusal), "digest",
+				  res->digest, "reason", reason, "tombstoned",
+				  res->tombstoned, "txn", (json_int_t)res->txn,
+				  "sample", bl_host_sample_json(&res->sample)),
+			err);
+	printf("%s%s%s", bl_style(colour, style), bl_outcome_name(res->outcome),
+	       bl_style_end(colour));
+	if (b)
+		printf("  %s %s", b->manifest.name, b->manifest.version);
+	printf("  %.12s%s%s\n", *res->digest ? res->digest : "nothing is live",
+	       *reason ? ": " : "", reason);
+	if (res->tombstoned && b)
+		printf("it will not be tried here again (--override REASON forces it)\n");
+	return BL_EXIT_OK;
+}
+
+static int exit_code(const struct bl_apply_result *res)
+{
+	if (res->outcome == BL_APPLY_COMMITTED ||
+	    res->refusal == BL_REFUSAL_LIVE)
+		return BL_EXIT_OK;
+	return res->refusal == BL_REFUSAL_BUSY ? BL_EXIT_UNDECIDED
+					       : BL_EXIT_REJECTED;
+}
+
+int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
+	struct bl_progress progress = { 0 };
+	struct bl_apply_opts opts = { .tick = tick, .ctx = &progress };
+	struct bl_apply_result res = { 0 };
+	struct bl_host_args a = { 0 };
+	int r;
+
+	r = bl_host_args("apply",
+			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
+				 BL_TAKES_OVERRIDE,
+			 argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_apply, stdout);
+		return BL_EXIT_OK;
+	}
+	r = bl_bundle_open(a.operand, &b, err);
+	if (r)
+		return r == -EBADMSG || r == -EFBIG ? BL_EXIT_REJECTED
+						    : BL_EXIT_UNDECIDED;
+	opts.probation_ms = a.probation_ms;
+	opts.override_reason = a.reason;
+	bl_cli_catch_signals();
+	r = bl_host_args_open(&a, &h, err);
+	if (!r)
+		r = bl_host_apply(h, &b, &opts, &res, err);
+	if (progress.title)
+		bl_progress_end(&progress);
+	if (r)
+		return BL_EXIT_UNDECIDED;
+	r = print_result("apply", &a, &b, &res, err);
+	return r ? r : exit_code(&res);
+}
+
+int bl_cmd_rollback(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
+	struct bl_apply_result res = { 0 };
+	struct bl_host_args a = { 0 };
+	int r;
+
+	r = bl_host_args("rollback", BL_TAKES_REASON, argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_rollback, stdout);
+		return BL_EXIT_OK;
+	}
+	r = bl_host_args_open(&a, &h, err);
+	if (!r)
+		r = bl_host_rollback(h, a.reason, &res, err);
+	if (r)
+		return BL_EXIT_UNDECIDED;
+	r = print_result("rollback", &a, NULL, &res, err);
+	if (r)
+		return r;
+	return res.outcome == BL_APPLY_ROLLED_BACK ? BL_EXIT_UNDECIDED
+						   : exit_code(&res);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/host/cmd_common.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/json.h"
+
+#define SECONDS_MAX (7 * 24 * 3600)
+#define COUNT_MAX   1000000000
+
+enum {
+	OPT_JSON = 256,
+	OPT_STATE,
+	OPT_PIN,
+	OPT_PROBATION,
+	OPT_OVERRIDE,
+	OPT_REASON,
+	OPT_COUNT,
+	OPT_SECONDS,
+};
+
+static const struct {
+	struct option option;
+	unsigned takes; /* 0: every verb */
+} known[] = {
+	{ { "json", no_argument, NULL, OPT_JSON }, 0 },
+	{ { "state-dir", required_argument, NULL, OPT_STATE }, 0 },
+	{ { "pin-dir", required_argument, NULL, OPT_PIN }, 0 },
+	{ { "help", no_argument, NULL, 'h' }, 0 },
+	{ { "probation", required_argument, NULL, OPT_PROBATION },
+	  BL_TAKES_PROBATION },
+	{ { "override", required_argument, NULL, OPT_OVERRIDE },
+	  BL_TAKES_OVERRIDE },
+	{ { "reason", required_argument, NULL, OPT_REASON }, BL_TAKES_REASON },
+	{ { "count", required_argument, NULL, OPT_COUNT }, BL_TAKES_COUNT },
+	{ { "limit", required_argument, NULL, OPT_COUNT }, BL_TAKES_LIMIT },
+	{ { "seconds", required_argument, NULL, OPT_SECONDS },
+	  BL_TAKES_SECONDS },
+};
+
+static int number(const char *verb, const char *option, const char *text,
+		  double max, double unit, uint64_t *ret, struct bl_err *err)
+{
+	char *end;
+	double value;
+
+	errno = 0;
+	value = strtod(text, &end);
+	/* Written so that NaN fails too. */
+	if (errno || end == text || *end || !(value > 0 && value <= max))
+		return bl_cli_usage(
+			err, verb,
+			"--%s wants a number above 0 and up to %.0f, not '%s'",
+			option, max, text);
+	*ret = (uint64_t)(value * unit + 0.5);
+	if (!*ret)
+		*ret = 1;
+	return 0;
+}
+
+static int take(const char *verb, int c, struct bl_host_args *a,
+		struct bl_err *err)
+{
+	switch (c) {
+	case OPT_JSON:
+		a->json = true;
+		return 0;
+	case OPT_STATE:
+		a->state_dir = optarg;
+		return 0;
+	case OPT_PIN:
+		a->pin_dir = optarg;
+		return 0;
+	case OPT_OVERRIDE:
+	case OPT_REASON:
+		if (!*optarg)
+			return bl_cli_usage(err, verb,
+					    "a reason must say something");
+		a->reason = optarg;
+		return 0;
+	case OPT_PROBATION:
+		return number(verb, "probation", optarg, SECONDS_MAX, 1000,
+			      &a->probation_ms, err);
+	case OPT_SECONDS:
+		return number(verb, "seconds", optarg, SECONDS_MAX, 1000,
+			      &a->seconds_ms, err);
+	case OPT_COUNT:
+		return number(verb, "count", optarg, COUNT_MAX, 1, &a->count,
+			      err);
+	case 'h':
+		a->help = true;
+		return 0;
+	case ':':
+		return bl_cli_usage(err, verb, "an option needs a value");
+	default:
+		return bl_cli_usage(err, verb, "unknown option");
+	}
+}
+
+int bl_host_args(const char *verb, unsigned takes, int argc, char **argv,
+		 struct bl_host_args *ret, struct bl_err *err)
+{
+	struct option options[BL_ARRAY_SIZE(known) + 1] = { 0 };
+	struct bl_host_args a = { .operand = "" };
+	int c, r = 0, n = 0, wanted = takes & BL_TAKES_OPERAND ? 1 : 0;
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(known); i++)
+		if (!known[i].takes || known[i].takes & takes)
+			options[n++] = known[i].option;
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	while (!r && !a.help &&
+	       (c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		const char *word = argv[optind - 1];
+
+		if (c == '?')
+			r = bl_cli_usage(err, verb, "unknown option '%s'",
+					 word);
+		else if (c == ':')
+			r = bl_cli_usage(err, verb, "'%s' needs a value", word);
+		else
+			r = take(verb, c, &a, err);
+	}
+	if (r)
+		return r;
+	if (!a.help && argc - optind != wanted)
+		return bl_cli_usage(err, verb,
+				    argc - optind < wanted
+					    ? "which bundle? none was given"
+					    : "unexpected '%s'",
+				    argv[argc - 1]);
+	if (wanted && !a.help)
+		a.operand = argv[optind];
+	*ret = a;
+	return 0;
+}
+
+int bl_host_args_open(const struct bl_host_args *args, struct bl_host **ret,
+		      struct bl_err *err)
+{
+	struct bl_host_config config = { .state_dir = args->state_dir,
+					 .pin_dir = args->pin_dir };
+	int r = bl_host_open(&config, ret, err);
+
+	if (r == -EACCES || r == -EPERM)
+		bl_err_hint(
+			err,
+			"a host's state belongs to root; or name another place with --state-dir");
+	return r;
+}
+
+int bl_host_print_json(json_t *v, struct bl_err *err)
+{
+	bl_autofree char *text = v ? bl_json_dump(v) : NULL;
+
+	if (!text) {
+		bl_err_set(err, -ENOMEM, "print JSON: out of memory");
+		return BL_EXIT_UNDECIDED;
+	}
+	fputs(text, stdout);
+	return BL_EXIT_OK;
+}
+
+json_t *bl_host_sample_json(const struct bl_kern_sample *s)
+{
+	json_t *v = json_pack("{s:i, s:i, s:I, s:I}", "programs",
+			      (int)s->programs, "attached", (int)s->attached,
+			      "run_count", (json_int_t)s->run_count,
+			      "run_time_ns", (json_int_t)s->run_time_ns);
+	json_t *counters;
+
+	if (!v || !s->sensor)
+		return v;
+	counters = json_pack("{s:I, s:I, s:I, s:I, s:I}", "seen",
+			     (json_int_t)s->seen, "events",
+			     (json_int_t)s->events, "drops",
+			     (json_int_t)s->drops, "torn", (json_int_t)s->torn,
+			     "denied", (json_int_t)s->denied);
+	json_object_update(v, counters);
+	json_decref(counters);
+	return v;
+}
+
+/* Bytes of the UTF-8 sequence at @s; 0 if it is none. */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t len = *s < 0xc2	 ? 0
+		     : *s < 0xe0 ? 2
+		     : *s < 0xf0 ? 3
+		     : *s < 0xf5 ? 4
+				 : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong, surrogates, past the end; and U+0080 to U+009F, which some
+	 * terminals obey. */
+	if ((*s == 0xc2 && s[1] < 0xa0) || (*s == 0xe0 && s[1] < 0xa0) ||
+	    (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
+	    (*s == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+const char *bl_host_safe(const char *text, char *ret, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t at = 0;
+
+	while (*s && at + 5 < size) {
+		size_t len = *s >= 0x20 && *s < 0x7f ? 1 : utf8_len(s);
+
+		if (len) {
+			memcpy(ret + at, s, len);
+			at += len;
+			s += len;
+		} else {
+			at += (size_t)snprintf(ret + at, 5, "\\x%02x", *s++);
+		}
+	}
+	ret[at] = 0;
+	return ret;
+}
+
+const char *bl_outcome_name(enum bl_apply_outcome outcome)
+{
+	static const char *const names[] = {
+		[BL_APPLY_COMMITTED] = "committed",
+		[BL_APPLY_ROLLED_BACK] = "rolled-back",
+		[BL_APPLY_REFUSED] = "refused",
+	};
+
+	return names[outcome];
+}
+
+const char *bl_refusal_name(enum bl_refusal refusal)
+{
+	static const char *const names[] = {
+		[BL_REFUSAL_NONE] = "none",
+		[BL_REFUSAL_TOMBSTONE] = "tombstone",
+		[BL_REFUSAL_BUSY] = "busy",
+		[BL_REFUSAL_LIVE] = "live",
+		[BL_REFUSAL_UNSUPPORTED] = "unsupported",
+		[BL_REFUSAL_EMPTY] = "empty",
+	};
+
+	return names[refusal];
+}
+
+const char *bl_recover_name(enum bl_recover_outcome outcome)
+{
+	static const char *const names[] = {
+		[BL_RECOVER_NOTHING] = "nothing",
+		[BL_RECOVER_ROLLED_BACK] = "rolled-back",
+		[BL_RECOVER_FINISHED] = "finished",
+		[BL_RECOVER_RESTORED] = "restored",
+		[BL_RECOVER_BARE] = "bare",
+		[BL_RECOVER_BUSY] = "busy",
+	};
+
+	return names[outcome];
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of this folder share: options, the host, JSON, printing. */
+#ifndef BL_HOST_CMD_COMMON_H
+#define BL_HOST_CMD_COMMON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "loader/host/host.h"
+
+struct bl_host_args {
+	const char *state_dir, *pin_dir;
+	const char *reason;    /* --override, --reason */
+	const char *operand;   /* "" if none was given */
+	uint64_t probation_ms; /* 0: not given */
+	uint64_t count;	       /* --count, --limit; 0: not given */
+	uint64_t seconds_ms;   /* --seconds; 0: not given */
+	bool json, help;
+};
+
+/* Which options a verb takes beside --json, --state-dir, --pin-dir, --help. */
+enum {
+	BL_TAKES_OPERAND = 1,
+	BL_TAKES_PROBATION = 2,
+	BL_TAKES_OVERRIDE = 4,
+	BL_TAKES_REASON = 8,
+	BL_TAKES_COUNT = 16,
+	BL_TAKES_SECONDS = 32,
+	BL_TAKES_LIMIT = 64,
+};
+
+#define BL_HOST_USAGE_COMMON                                                        \
+	"      --json             print the result as JSON\n"                       \
+	"      --state-dir DIR    journal and bundles (default: " BL_HOST_STATE_DIR \
+	")\n"                                                                       \
+	"      --pin-dir DIR      pins, on a BPF file system\n"                     \
+	"                         (default: " BL_HOST_PIN_DIR ")\n"
+
+/* 0, or BL_EXIT_USAGE with the error set. With ret->help only that counts. */
+int bl_host_args(const char *verb, unsigned takes, int argc, char **argv,
+		 struct bl_host_args *ret, struct bl_err *err);
+
+int bl_host_args_open(const struct bl_host_args *args, struct bl_host **ret,
+		      struct bl_err *err);
+
+/* Prints @v as one document, or as one line, and drops it. An exit code. */
+int bl_host_print_json(json_t *v, struct bl_err *err);
+
+json_t *bl_host_sample_json(const struct bl_kern_sample *s);
+
+/* Text from the kernel or a stranger, safe for a terminal: control characters
+ * and what is not UTF-8 become \xNN. Returns @ret. */
+const char *bl_host_safe(const char *text, char *ret, size_t size);
+
+const char *bl_outcome_name(enum bl_apply_outcome outcome);
+const char *bl_refusal_name(enum bl_refusal refusal);
+const char *bl_recover_name(enum bl_recover_outcome outcome);
+
+#endif

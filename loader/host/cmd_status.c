@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay status, history, recover: what is live here, and how it came to be. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/json.h"
+#include "loader/base/term.h"
+#include "loader/host/cmd_common.h"
+#include "loader/host/slot.h"
+#include "loader/verbs.h"
+
+static const char usage_status[] =
+	"usage: belay status [--json]\n"
+	"\n"
+	"What is live on this host, and whether it is in the kernel as committed.\n"
+	"Exit status: 0 it is, or nothing is live; 1 it is not; 2 not known.\n"
+	"\n" //
+	BL_HOST_USAGE_COMMON "\n"
+	"example: belay status\n";
+
+static const char usage_history[] =
+	"usage: belay history [--limit N] [--json]\n"
+	"\n"
+	"Every transaction of this host, newest first, and what failed here.\n"
+	"\n"
+	"      --limit N          at most N transactions (default 20; JSON: all)\n" BL_HOST_USAGE_COMMON
+	"\n"
+	"example: belay history --limit 5\n";
+
+static const char usage_recover[] =
+	"usage: belay recover [--json]\n"
+	"\n"
+	"After a crash or a reboot: undoes what was open, loads again what was\n"
+	"live. Needs no network. Every verb does this first; at boot run it before\n"
+	"anything else of belay. Exit status: 0 all is well, 1 the host is bare,\n"
+	"2 it could not be done.\n"
+	"\n" //
+	BL_HOST_USAGE_COMMON "\n"
+	"example: belay recover\n";
+
+static json_t *generation_json(const struct bl_host_generation *g)
+{
+	char since[BL_TIME_ISO_LEN];
+
+	if (!*g->digest)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
+			 "name", g->name, "version", g->version, "generation",
+			 (json_int_t)g->number, "since",
+			 bl_clock_iso(g->since_ms, since));
+}
+
+static json_t *programs_json(const struct bl_kern_slot_state *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < s->programs.count; i++) {
+		const struct bl_kern_program *p = &s->programs.program[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "name",
+						      p->name, "tag", p->tag,
+						      "id", (json_int_t)p->id));
+	}
+	return list;
+}
+
+static int status_json(const struct bl_host_status *s,
+		       const struct bl_recover_result *rec,
+		       const char *rec_error, struct bl_err *err)
+{
+	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
+	json_t *v = json_pack(
+		"{s:o, s:o, s:b, s:s, s:s, s:I, s:s, s:s, s:s}", "live",
+		generation_json(&s->live), "previous",
+		generation_json(&s->previous), "healthy", s->healthy, "problem",
+		*rec_error ? rec_error : s->problem, "boot_id", s->boot_id,
+		"tombstones", (json_int_t)s->tombstones, "recovered",
+		bl_recover_name(rec->outcome), "recovered_why", rec->reason,
+		"busy", s->busy_pid ? s->busy_what : "");
+
+	if (v && *s->live.digest) {
+		json_object_set_new(v, "slot",
+				    json_string(bl_slot_name(s->slot)));
+		json_object_set_new(v, "event_probes",
+				    json_boolean(slot->programs.sensor));
+		json_object_set_new(v, "programs", programs_json(slot));
+		json_object_set_new(v, "sample",
+				    bl_host_sample_json(&s->sample));
+	}
+	return bl_host_print_json(v, err);
+}
+
+static void line(const struct bl_host_generation *g, const char *what)
+{
+	char since[BL_TIME_ISO_LEN];
+
+	if (!*g->digest)
+		return;
+	printf("%-9s %s %s  %.12s  since %s\n", what, g->name, g->version,
+	       g->digest, bl_clock_iso(g->since_ms, since));
+}
+
+static void print_programs(const struct bl_host_status *s)
+{
+	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
+	bl_autotable struct bl_table *t = bl_table_new(3);
+
+	if (!t || !slot->programs.count)
+		return;
+	bl_table_row(t);
+	bl_table_cell(t, BL_STYLE_PLAIN, "program");
+	bl_table_cell(t, BL_STYLE_PLAIN, "id");
+	bl_table_cell(t, BL_STYLE_PLAIN, "tag");
+	for (unsigned i = 0; i < slot->programs.count; i++) {
+		const struct bl_kern_program *p = &slot->programs.program[i];
+
+		bl_table_row(t);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s", p->name);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%" PRIu32, p->id);
+		bl_table_cell(t, BL_STYLE_DIM, "%s", p->tag);
+	}
+	bl_table_print(t, stdout, "  ");
+}
+
+static void status_text(const struct bl_host_status *s,
+			const struct bl_recover_result *rec,
+			const char *rec_error)
+{
+	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
+	bool colour = bl_term_colour(stdout);
+	char since[BL_TIME_ISO_LEN];
+
+	if (rec->outcome != BL_RECOVER_NOTHING &&
+	    rec->outcome != BL_RECOVER_BUSY)
+		printf("recovered: %s (%s)\n", bl_recover_name(rec->outcome),
+		       rec->reason);
+	if (*rec_error)
+		printf("%s%s%s\n", bl_style(colour, BL_STYLE_BAD), rec_error,
+		       bl_style_end(colour));
+	if (s->busy_pid)
+		printf("busy:     process %d (belay %s) since %s\n",
+		       s->busy_pid, s->busy_what,
+		       bl_clock_iso(s->busy_since_ms, since));
+	if (!*s->live.digest) {
+		printf("nothing is live on this host\n");
+		return;
+	}
+	line(&s->live, "live");
+	line(&s->previous, "previous");
+	printf("slot %s    %s%s%s, %u of %u programs attached\n",
+	       bl_slot_name(s->slot),
+	       bl_style(colour, s->healthy ? BL_STYLE_GOOD : BL_STYLE_BAD),
+	       s->healthy ? "healthy" : s->problem, bl_style_end(colour),
+	       slot->persisted, slot->programs.count);
+	if (s->sample.sensor)
+		printf("events    %" PRIu64 " sent, %" PRIu64 " lost, %" PRIu64
+		       " operations seen, %" PRIu64 " denied\n",
+		       s->sample.events, s->sample.drops, s->sample.seen,
+		       s->sample.denied);
+	else
+		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
+	print_programs(s);
+	if (s->tombstones)
+		printf("%zu version%s failed here: belay history\n",
+		       s->tombstones, s->tombstones == 1 ? "" : "s");
+}
+
+int bl_cmd_status(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
+	bl_autofree struct bl_host_status *s = calloc(1, sizeof(*s));
+	struct bl_recover_result rec = { 0 };
+	struct bl_err rec_error = { 0 };
+	struct bl_host_args a = { 0 };
+	int r;
+
+	r = bl_host_args("status", 0, argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_status, stdout);
+		return BL_EXIT_OK;
+	}
+	if (!s) {
+		bl_err_errno(err, -ENOMEM, "status");
+		return BL_EXIT_UNDECIDED;
+	}
+	r = bl_host_args_open(&a, &h, err);
+	/* A host that cannot recover is one whose status is wanted most. */
+	if (!r)
+		bl_host_recover(h, &rec, &rec_error);
+	if (!r)
+		r = bl_host_status(h, s, err);
+	if (r)
+		return BL_EXIT_UNDECIDED;
+	if (a.json)
+		r = status_json(s, &rec, rec_error.text, err);
+	else
+		status_text(s, &rec, rec_error.text);
+	if (r || rec_error.code)
+		return BL_EXIT_UNDECIDED;
+	return *s->live.digest && !s->healthy ? BL_EXIT_REJECTED : BL_EXIT_OK;
+}
+
+static enum bl_style phase_style(const char *phase)
+{
+	switch (*phase) {
+	case 'd': /* done */
+		return BL_STYLE_GOOD;
+	case 'r': /* rolled-back, rolling-back */
+		return BL_STYLE_BAD;
+	default:
+		return BL_STYLE_WARN;
+	}
+}
+
+static void history_table(const struct bl_host_history *hist)
+{
+	static const char *const head[] = { "txn",     "when",	  "what",
+					    "outcome", "version", "slot",
+					    "why" };
+	bl_autotable struct bl_table *t = bl_table_new(BL_ARRAY_SIZE(head));
+	char when[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
+
+	if (!t)
+		return;
+	bl_table_row(t);
+	for (size_t i = 0; i < BL_ARRAY_SIZE(head); i++)
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s", head[i]);
+	for (size_t i = 0; i < hist->count; i++) {
+		const struct bl_host_txn *x = &hist->txns[i];
+
+		bl_table_row(t);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%" PRIu64, x->id);
+		bl_table_cell(t, BL_STYLE_DIM, "%s",
+			      bl_clock_iso(x->started_ms, when));
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s", x->kind);
+		bl_table_cell(t, phase_style(x->phase), "%s", x->phase);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s %s %.12s",
+			      *x->digest ? x->name : "(nothing)", x->version,
+			      x->digest);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s", bl_slot_name(x->slot));
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
+			      bl_host_safe(x->reason, why, sizeof(why)));
+	}
+	bl_table_print(t, stdout, "");
+}
+
+static void history_text(const struct bl_host_history *hist)
+{
+	char when[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
+
+	if (!hist->count)
+		printf("nothing was ever applied on this host\n");
+	else
+		history_table(hist);
+	if (hist->tombstone_count)
+		printf("\nfailed here, not to be tried again:\n");
+	for (size_t i = 0; i < hist->tombstone_count; i++) {
+		const struct bl_host_tombstone *x = &hist->tombstones[i];
+
+		printf("  %.12s  %s  txn %" PRIu64 "  %s\n", x->digest,
+		       bl_clock_iso(x->at_ms, when), x->txn,
+		       bl_host_safe(x->reason, why, sizeof(why)));
+	}
+}
+
+static json_t *txn_json(const struct bl_host_txn *x)
+{
+	char started[BL_TIME_ISO_LEN], changed[BL_TIME_ISO_LEN];
+	char why[4 * BL_REASON_LEN];
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i,"
+			 " s:s, s:s, s:s, s:s, s:s}",
+			 "txn", (json_int_t)x->id, "kind", x->kind, "phase",
+			 x->phase, "digest", x->digest, "name", x->name,
+			 "version", x->version, "old_digest", x->old_digest,
+			 "strategy", x->strategy, "slot", bl_slot_name(x->slot),
+			 "attempt", (int)x->attempt, "boot_id", x->boot_id,
+			 "reason", bl_host_safe(x->reason, why, sizeof(why)),
+			 "programs", x->tags, "started",
+			 bl_clock_iso(x->started_ms, started), "changed",
+			 bl_clock_iso(x->changed_ms, changed));
+}
+
+static int history_json(const struct bl_host_history *hist, struct bl_err *err)
+{
+	char when[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
+	json_t *txns = json_array(), *tombstones = json_array();
+
+	for (size_t i = 0; i < hist->count; i++)
+		json_array_append_new(txns, txn_json(&hist->txns[i]));
+	for (size_t i = 0; i < hist->tombstone_count; i++) {
+		const struct bl_host_tombstone *x = &hist->tombstones[i];
+
+		json_array_append_new(
+			tombstones,
+			json_pack("{s:s, s:s, s:I, s:s}", "digest", x->digest,
+				  "reason",
+				  bl_host_safe(x->reason, why, sizeof(why)),
+				  "txn", (json_int_t)x->txn, "at",
+				  bl_clock_iso(x->at_ms, when)));
+	}
+	return bl_host_print_json(json_pack("{s:o, s:o}", "transactions", txns,
+					    "tombstones", tombstones),
+				  err);
+}
+
+int bl_cmd_history(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
+	struct bl_host_history hist = { 0 };
+	struct bl_host_args a = { 0 };
+	size_t limit;
+	int r;
+
+	r = bl_host_args("history", BL_TAKES_LIMIT, argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_history, stdout);
+		return BL_EXIT_OK;
+	}
+	limit = a.count ? a.count : a.json ? 0 : 20;
+	r = bl_host_args_open(&a, &h, err);
+	if (!r)
+		r = bl_host_history(h, limit, &hist, err);
+	if (r)
+		return BL_EXIT_UNDECIDED;
+	if (a.json)
+		r = history_json(&hist, err);
+	else
+		history_text(&hist);
+	bl_host_history_free(&hist);
+	return r;
+}
+
+int bl_cmd_recover(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
+	struct bl_recover_result rec = { 0 };
+	struct bl_host_args a = { 0 };
+	int r;
+
+	r = bl_host_args("recover", 0, argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(usage_recover, stdout);
+		return BL_EXIT_OK;
+	}
+	r = bl_host_args_open(&a, &h, err);
+	if (!r)
+		r = bl_host_recover(h, &rec, err);
+	if (r)
+		return BL_EXIT_UNDECIDED;
+	if (a.json)
+		r = bl_host_print_json(
+			json_pack("{s:s, s:s, s:s, s:b, s:I}", "outcome",
+				  bl_recover_name(rec.outcome), "digest",
+				  rec.digest, "reason", rec.reason,
+				  "tombstoned", rec.tombstoned, "txn",
+				  (json_int_t)rec.txn),
+			err);
+	else
+		printf("%s%s%s  live: %.12s\n", bl_recover_name(rec.outcome),
+		       *rec.reason ? ": " : "", rec.reason,
+		       *rec.digest ? rec.digest : "nothing");
+	if (r || rec.outcome == BL_RECOVER_BUSY)
+		return BL_EXIT_UNDECIDED;
+	return rec.outcome == BL_RECOVER_BARE ? BL_EXIT_REJECTED : BL_EXIT_OK;
+}
