@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Content as JSON: what compiles is a binary that hosts accept, the same each
+ * time. Anything else is taken for a binary too: what hosts accept can be
+ * matched against any path and address.
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/bundle/content.h"
+#include "tests/fuzz/fuzz.h"
+
+unsigned fuzz_accepted;
+
+static void check_rule(const void *bin, struct bl_match m)
+{
+	const char *name = bl_content_rule_name(bin, m.rule);
+
+	FUZZ_CHECK(name && strlen(name) < BL_CONTENT_NAME_MAX);
+	FUZZ_CHECK(strcmp(bl_action_name(m.action), "?") != 0);
+}
+
+/* Matches pieces of the input as paths and as addresses. */
+static void match(const void *bin, const uint8_t *data, size_t size)
+{
+	uint8_t addr[16] = { 0 };
+	size_t len = size < 200 ? size : 200;
+
+	memcpy(addr, data, size < sizeof(addr) ? size : sizeof(addr));
+	check_rule(bin, bl_content_match_path(bin, BL_EVENT_EXEC,
+					      (const char *)data, len));
+	check_rule(bin, bl_content_match_path(bin, BL_EVENT_OPEN,
+					      (const char *)data, len));
+	check_rule(bin, bl_content_match_addr(bin, AF_INET, addr));
+	check_rule(bin, bl_content_match_addr(bin, AF_INET6, addr));
+}
+
+static void as_json(const uint8_t *data, size_t size)
+{
+	bl_autobuf struct bl_buf bin = { 0 };
+	bl_autobuf struct bl_buf again = { 0 };
+	struct bl_content_info info = { 0 }, info2 = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_content_compile("in", (const char *)data, size, &bin, &info,
+				   &err);
+
+	FUZZ_CHECK_ERR(r, &err);
+	if (r) {
+		FUZZ_CHECK(!bin.len);
+		return;
+	}
+	fuzz_accepted++;
+	FUZZ_CHECK(bl_content_compile("in", (const char *)data, size, &again,
+				      NULL, NULL) == 0);
+	FUZZ_CHECK(bin.len == again.len &&
+		   !memcmp(bin.data, again.data, bin.len));
+	r = bl_content_check_binary("in", bin.data, bin.len, &info2, &err);
+	FUZZ_CHECK(r == 0);
+	FUZZ_CHECK(info.rules == info2.rules && info.denies == info2.denies &&
+		   info.slots == info2.slots);
+	match(bin.data, data, size);
+}
+
+static void as_binary(const uint8_t *data, size_t size)
+{
+	bl_autofree uint8_t *aligned = malloc(size ? size : 1);
+	struct bl_err err = { 0 };
+	int r;
+
+	FUZZ_CHECK(aligned);
+	memcpy(aligned, data, size);
+	r = bl_content_check_binary("in", aligned, size, NULL, &err);
+	FUZZ_CHECK_ERR(r, &err);
+	if (!r)
+		match(aligned, data, size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	as_json(data, size);
+	as_binary(data, size);
+	return 0;
+}

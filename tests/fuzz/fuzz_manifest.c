@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A manifest that is accepted has names that are safe as file names, and
+ * limits that are limits. */
+#include <string.h>
+
+#include "loader/bundle/archive.h"
+#include "loader/bundle/manifest.h"
+#include "tests/fuzz/fuzz.h"
+
+unsigned fuzz_accepted;
+
+static bool member(const char *name)
+{
+	return bl_name_valid(name) && strlen(name) <= BL_MEMBER_NAME_MAX &&
+	       strcmp(name, BL_MEMBER_MANIFEST) != 0 &&
+	       strcmp(name, BL_MEMBER_CONTENT_BIN) != 0 &&
+	       strcmp(name, BL_MEMBER_DIGESTS) != 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bl_manifest m = { .name = "?" };
+	struct bl_err err = { 0 };
+	int r = bl_manifest_parse("m", (const char *)data, size, &m, &err);
+
+	FUZZ_CHECK_ERR(r, &err);
+	if (r) {
+		FUZZ_CHECK(strcmp(m.name, "?") == 0);
+		return 0;
+	}
+	fuzz_accepted++;
+	FUZZ_CHECK(bl_name_valid(m.name) && bl_name_valid(m.version));
+	FUZZ_CHECK(member(m.object));
+	FUZZ_CHECK(!*m.content || member(m.content));
+	FUZZ_CHECK(strcmp(m.object, m.content) != 0);
+	FUZZ_CHECK(m.trial.max_drop_ratio >= 0 && m.trial.max_drop_ratio <= 1);
+	FUZZ_CHECK(m.trial.max_ns_per_event > 0);
+	return 0;
+}
