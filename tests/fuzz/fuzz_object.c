@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_section(&o, &o.sections[i]);
 	for (i = 0; i < o.program_count; i++)
 		check_program(&o, &o.programs[i]);
-	bl_source_find_text(&o, "return 0;", &line);
+	bl_source_find_text(&o, "return 0;", 7, &line);
 	check_policy(&o);
 	return 0;
 }
