@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bundles that people build: the way round, the same bytes, their mistakes. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <utime.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/bundle/bundle.h"
+#include "loader/bundle/content.h"
+#include "tests/main.h"
+#include "tests/support/hostile.h"
+
+static char *dir;
+static struct bl_bundle bundle;
+static struct bl_err err;
+
+static void setup(void)
+{
+	dir = bl_test_tmpdir();
+	hostile_write_inputs(dir);
+}
+
+static void teardown(void)
+{
+	bl_bundle_free(&bundle);
+	ck_assert_int_eq(bl_file_rmtree(dir, NULL), 0);
+	free(dir);
+}
+
+static int build_in(const char *folder, struct bl_bundle *ret)
+{
+	bl_autofree char *path = bl_path("%s/manifest.json", folder);
+
+	err = (struct bl_err){ 0 };
+	return bl_bundle_build(path, ret, &err);
+}
+
+static void put(const char *name, const char *text)
+{
+	bl_autofree char *path = bl_path("%s/%s", dir, name);
+
+	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0644, NULL),
+			 0);
+}
+
+static void assert_same(const struct bl_buf *a, const struct bl_buf *b)
+{
+	ck_assert_uint_eq(a->len, b->len);
+	ck_assert_int_eq(memcmp(bl_buf_str(a), bl_buf_str(b), a->len), 0);
+}
+
+START_TEST(what_was_built_is_what_is_opened)
+{
+	bl_autofree char *file = bl_path("%s/out.bundle", dir);
+	bl_autofree char *object = bl_path("%s/sensor.bpf.o", dir);
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle again = { 0 };
+	bl_autobuf struct bl_buf o = { 0 };
+	char hex[BL_DIGEST_HEX];
+
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_int_eq(bl_file_write(file, bundle.raw.data, bundle.raw.len,
+				       0644, NULL),
+			 0);
+	ck_assert_int_eq(bl_bundle_open(file, &again, &err), 0);
+	ck_assert_str_eq(again.manifest.name, "probe");
+	ck_assert_str_eq(again.manifest.version, "1.0");
+	ck_assert_uint_eq(again.manifest.trial.probation_ms, 250);
+	ck_assert_uint_eq(again.manifest.trial.min_events, BL_TRIAL_MIN_EVENTS);
+	ck_assert_int_eq(bl_file_read(object, BL_OBJECT_MAX, &o, NULL), 0);
+	assert_same(&again.object, &o);
+	assert_same(&again.raw, &bundle.raw);
+	assert_same(&again.content_bin, &bundle.content_bin);
+	ck_assert_str_eq(again.digest, bundle.digest);
+	ck_assert_int_eq(bl_digest(again.raw.data, again.raw.len, hex), 0);
+	ck_assert_str_eq(again.digest, hex);
+	ck_assert(bl_bundle_is(again.raw.data, again.raw.len));
+}
+END_TEST
+
+START_TEST(content_is_carried_with_what_it_compiles_to)
+{
+	bl_autobuf struct bl_buf bin = { 0 };
+
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_uint_gt(bundle.content_json.len, 0);
+	ck_assert_int_eq(bl_content_compile("c", bundle.content_json.data,
+					    bundle.content_json.len, &bin, NULL,
+					    NULL),
+			 0);
+	assert_same(&bundle.content_bin, &bin);
+}
+END_TEST
+
+START_TEST(an_object_may_come_without_content)
+{
+	put("manifest.json", "{\"name\":\"a\",\"version\":\"1\","
+			     "\"object\":\"sensor.bpf.o\"}");
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_str_eq(bundle.manifest.content, "");
+	ck_assert_uint_eq(bundle.content_json.len, 0);
+	ck_assert_uint_eq(bundle.content_bin.len, 0);
+	ck_assert_uint_gt(bundle.object.len, 0);
+}
+END_TEST
+
+START_TEST(same_input_gives_same_digest_anywhere)
+{
+	bl_autofree char *other = bl_path("%s/deep/er", dir);
+	bl_autofree char *object = bl_path("%s/deep/er/sensor.bpf.o", dir);
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	const struct utimbuf old = { 1000000000, 1000000000 };
+
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_int_eq(bl_file_mkdirs(other, 0700, NULL), 0);
+	hostile_write_inputs(other);
+	ck_assert_int_eq(utime(object, &old), 0);
+	ck_assert_int_eq(chmod(object, 0600), 0);
+	ck_assert_int_eq(setenv("TZ", "Asia/Kathmandu", 1), 0);
+	tzset();
+	ck_assert_int_eq(build_in(other, &b), 0);
+	ck_assert_str_eq(bundle.digest, b.digest);
+	assert_same(&bundle.raw, &b.raw);
+}
+END_TEST
+
+START_TEST(any_change_of_input_changes_the_digest)
+{
+	static const char *const files[] = { "manifest.json", "content.json",
+					     "sensor.bpf.o" };
+	size_t i;
+
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	for (i = 0; i < BL_ARRAY_SIZE(files); i++) {
+		bl_autofree char *path = bl_path("%s/%s", dir, files[i]);
+		BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+		bl_autobuf struct bl_buf text = { 0 };
+
+		ck_assert_int_eq(bl_file_read(path, 1 << 20, &text, NULL), 0);
+		ck_assert_int_eq(bl_buf_add(&text, "\n", 1), 0);
+		ck_assert_int_eq(bl_file_write(path, text.data, text.len, 0644,
+					       NULL),
+				 0);
+		ck_assert_int_eq(build_in(dir, &b), 0);
+		ck_assert_str_ne(bundle.digest, b.digest);
+	}
+}
+END_TEST
+
+START_TEST(mistake_in_content_names_its_line)
+{
+	put("content.json", "{\"contract\": 1,\n\"rules\": [\n"
+			    "{\"event\": \"open\", \"paht\": \"/a\"}]}\n");
+	ck_assert_int_eq(build_in(dir, &bundle), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(err.text, "content.json:3:"));
+	ck_assert_ptr_nonnull(strstr(err.text, "paht"));
+	ck_assert_ptr_null(bundle.raw.data);
+}
+END_TEST
+
+START_TEST(missing_object_is_named)
+{
+	put("manifest.json", "{\"name\":\"a\",\"version\":\"1\","
+			     "\"object\":\"gone.o\"}");
+	ck_assert_int_eq(build_in(dir, &bundle), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(err.text, "gone.o"));
+}
+END_TEST
+
+START_TEST(object_beyond_the_limit_is_refused)
+{
+	bl_autofree char *path = bl_path("%s/sensor.bpf.o", dir);
+
+	ck_assert_int_eq(truncate(path, (off_t)BL_OBJECT_MAX + 1), 0);
+	ck_assert_int_eq(build_in(dir, &bundle), -EFBIG);
+	ck_assert_ptr_nonnull(strstr(err.text, "sensor.bpf.o"));
+	ck_assert_int_eq(truncate(path, (off_t)BL_OBJECT_MAX), 0);
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+}
+END_TEST
+
+START_TEST(digest_is_sha256_and_nothing_else_is_one)
+{
+	char hex[BL_DIGEST_HEX];
+
+	ck_assert_int_eq(bl_digest("abc", 3, hex), 0);
+	ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223"
+			      "b00361a396177a9cb410ff61f20015ad");
+	ck_assert(bl_digest_valid(hex));
+	ck_assert_int_eq(bl_digest(NULL, 0, hex), 0);
+	ck_assert_str_eq(hex, "e3b0c44298fc1c149afbf4c8996fb924"
+			      "27ae41e4649b934ca495991b7852b855");
+	ck_assert(!bl_digest_valid(NULL));
+	ck_assert(!bl_digest_valid(""));
+	hex[63] = '\0';
+	ck_assert(!bl_digest_valid(hex));
+	memset(hex, 'a', 64);
+	ck_assert(bl_digest_valid(hex));
+	hex[7] = 'A';
+	ck_assert(!bl_digest_valid(hex));
+	hex[7] = '/';
+	ck_assert(!bl_digest_valid(hex));
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("bundle");
+	TCase *t = tcase_create("build");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, what_was_built_is_what_is_opened);
+	tcase_add_test(t, content_is_carried_with_what_it_compiles_to);
+	tcase_add_test(t, an_object_may_come_without_content);
+	tcase_add_test(t, same_input_gives_same_digest_anywhere);
+	tcase_add_test(t, any_change_of_input_changes_the_digest);
+	tcase_add_test(t, mistake_in_content_names_its_line);
+	tcase_add_test(t, missing_object_is_named);
+	tcase_add_test(t, object_beyond_the_limit_is_refused);
+	tcase_add_test(t, digest_is_sha256_and_nothing_else_is_one);
+	suite_add_tcase(s, t);
+	return s;
+}
