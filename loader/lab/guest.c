@@ -165,6 +165,14 @@ static int add_all(struct bl_argv *a, const char *const *words)
 	return r;
 }
 
+/*
+ * Without cx16: TCG (seen in QEMU 7.2) computes the flags of a cmpxchg16b
+ * without LOCK from a stale operation, so that now and then EFLAGS get a
+ * pointer's bits, the trap flag among them. The slab allocator of 6.x uses that
+ * instruction all the time, and panics in exc_debug_kernel once in some boots.
+ */
+#define TCG_CPU "max,cx16=off"
+
 static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 {
 	const char *const fixed[] = { "-nodefaults", "-no-user-config",
@@ -179,7 +187,7 @@ static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 	if (!r)
 		r = add_all(a, (const char *const[]){
 				       "-name", o->name, "-accel", o->accel,
-				       "-cpu", kvm ? "host" : "max", NULL });
+				       "-cpu", kvm ? "host" : TCG_CPU, NULL });
 	if (!r)
 		r = bl_argv_add(a, "-smp");
 	if (!r)
