@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
@@ -18,7 +19,8 @@
 #define LOG_SMALL (64 * 1024)
 /* The largest that every kernel takes: UINT_MAX >> 8 up to Linux 5.17. */
 #define LOG_LARGE    ((1u << 24) - 1)
-#define LOG_KEPT     (64 * 1024) /* bytes of a log that leave this file */
+#define LOG_HUGE     (128u << 20) /* tried where LOG_LARGE is too small */
+#define LOG_KEPT     (64 * 1024)  /* bytes of a log that leave this file */
 #define MESSAGES_MAX (256 * 1024)
 #define WHY_MAX	     1024
 
@@ -76,7 +78,8 @@ static void session_free(struct session *s)
 	for (i = 0; i < s->log_count; i++)
 		free(s->logs[i]);
 	free(s->logs);
-	free(s->large);
+	if (s->large)
+		munmap(s->large, LOG_HUGE);
 	bl_buf_free(&s->said);
 }
 
@@ -365,7 +368,7 @@ static int load_together(struct session *s, bool *on)
 
 /* One program with the large log. */
 static int load_alone(struct session *s, size_t index, unsigned level,
-		      int *ret_known)
+		      size_t size, int *ret_known)
 {
 	BL_CLEANUP(close_object) struct bpf_object *obj = open_object(s, false);
 	struct bpf_program *prog;
@@ -380,7 +383,7 @@ static int load_alone(struct session *s, size_t index, unsigned level,
 		bpf_program__set_autoload(prog, i++ == index);
 	prog = program_at(obj, index);
 	bpf_program__set_log_level(prog, level);
-	bpf_program__set_log_buf(prog, s->large, LOG_LARGE);
+	bpf_program__set_log_buf(prog, s->large, size);
 	r = bpf_object__load(obj);
 	if (r == -EINVAL && !s->large[0])
 		*ret_known = libbpf_probe_bpf_prog_type(bpf_program__type(prog),
@@ -398,6 +401,21 @@ static bool says_why(const char *log)
 	return v.insns && v.reason[0];
 }
 
+/* Only the pages that a log really fills cost memory. */
+static int map_large(struct session *s)
+{
+	void *p;
+
+	if (s->large)
+		return 0;
+	p = mmap(NULL, LOG_HUGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	s->large = p;
+	return 0;
+}
+
 /* Once more, for the log that says why. */
 static int explain(struct session *s, size_t index)
 {
@@ -405,18 +423,19 @@ static int explain(struct session *s, size_t index)
 	bl_autofree char *kept = NULL;
 	int known, code;
 
-	if (!s->large)
-		s->large = malloc(LOG_LARGE);
-	if (!s->large)
+	if (map_large(s) < 0)
 		return -ENOMEM;
-	code = load_alone(s, index, LOG_FULL, &known);
+	code = load_alone(s, index, LOG_FULL, LOG_LARGE, &known);
+	/* Linux 5.18 to 6.3 takes a larger log; before, this is -EINVAL. */
+	if (code == -ENOSPC && !says_why(s->large))
+		load_alone(s, index, LOG_FULL, LOG_HUGE, &known);
 	/* A full log fails a load that may be good. Without instructions the
 	 * log always fits and the answer is the kernel's own. */
 	if (code == -ENOSPC) {
 		if (says_why(s->large))
 			kept = strdup(
 				bl_vlog_tail(s->large, SIZE_MAX, LOG_KEPT));
-		code = load_alone(s, index, LOG_STATS, &known);
+		code = load_alone(s, index, LOG_STATS, LOG_LARGE, &known);
 	}
 	if (code == 0)
 		return note_success(p, s->large);

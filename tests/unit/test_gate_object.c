@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects that strangers hand in: whole, wrong, cut short and damaged. */
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/gate/object.h"
+#include "loader/gate/policy.h"
+#include "loader/gate/source.h"
+#include "tests/main.h"
+
+static struct bl_buf file;
+static struct bl_object object;
+static struct bl_err err;
+
+static void load(const char *name)
+{
+	bl_autofree char *path = bl_path("%s/tests/lab/objects/%s.bpf.o",
+					 BL_TEST_BUILD_DIR, name);
+
+	bl_buf_free(&file);
+	ck_assert_msg(bl_file_read(path, 1 << 20, &file, &err) == 0, "%s",
+		      err.text);
+}
+
+static int reopen(size_t len)
+{
+	bl_object_free(&object);
+	err = (struct bl_err){ 0 };
+	return bl_object_open("x.bpf.o", file.data, len, &object, &err);
+}
+
+START_TEST(reads_programs_sections_and_license)
+{
+	const struct bl_object_program *p;
+
+	load("foreign");
+	ck_assert_int_eq(reopen(file.len), 0);
+	ck_assert_str_eq(object.license, "Dual BSD/GPL");
+	p = bl_object_program(&object, "on_openat");
+	ck_assert_ptr_nonnull(p);
+	ck_assert_str_eq(p->section, "tracepoint/syscalls/sys_enter_openat");
+	ck_assert(p->optional);
+	p = bl_object_program(&object, "pass_ipv4");
+	ck_assert_ptr_nonnull(p);
+	ck_assert(!p->optional);
+	/* a function that programs call is none itself */
+	ck_assert_ptr_null(bl_object_program(&object, "count"));
+}
+END_TEST
+
+/* Both bad lines, with their numbers, from nothing but the object. */
+START_TEST(finds_source_lines)
+{
+	const struct bl_object_program *p;
+	struct bl_source src;
+
+	load("oob");
+	ck_assert_int_eq(reopen(file.len), 0);
+	p = bl_object_program(&object, "direct");
+	ck_assert_int_eq(bl_source_find(&object, p->section_index,
+					p->offset + 11 * 8, &src),
+			 0);
+	ck_assert_str_eq(src.text, "return (int)c->fields[c->count]; "
+				   "/* bad line: direct */");
+	ck_assert_ptr_nonnull(strstr(src.file, "oob.bpf.c"));
+	ck_assert_uint_eq(src.line, 38);
+	ck_assert_int_eq(
+		bl_source_find_text(&object,
+				    "  return (int)c->fields[index & 31]; "
+				    "/* bad line: called */\n",
+				    0, &src),
+		0);
+	ck_assert_uint_eq(src.line, 26);
+	/* the same text in two places names neither, unless the line does */
+	ck_assert_int_eq(bl_source_find_text(&object, "__u32 zero = 0;", 0,
+					     &src),
+			 -ENOENT);
+	ck_assert_int_eq(
+		bl_source_find_text(&object, "__u32 zero = 0;", 44, &src), 0);
+	ck_assert_int_eq(bl_source_find_text(&object, "no such line", 0, &src),
+			 -ENOENT);
+}
+END_TEST
+
+static void set_header(size_t offset, unsigned value, size_t len)
+{
+	memcpy(file.data + offset, &value, len);
+}
+
+#define AT(field) offsetof(Elf64_Ehdr, field)
+
+static void make_empty(void)
+{
+	file.len = 0;
+}
+
+static void make_text(void)
+{
+	file.len = 0;
+	ck_assert_int_eq(bl_buf_printf(&file, "int main(void)\n"), 0);
+}
+
+static void make_zeros(void)
+{
+	memset(file.data, 0, file.len);
+}
+
+static void make_archive(void)
+{
+	memcpy(file.data, "!<arch>\n", 8);
+}
+
+static void make_x86(void)
+{
+	set_header(AT(e_machine), EM_X86_64, 2);
+}
+
+static void make_unknown_machine(void)
+{
+	set_header(AT(e_machine), 0x7777, 2);
+}
+
+static void make_32bit(void)
+{
+	file.data[EI_CLASS] = ELFCLASS32;
+}
+
+static void make_big_endian(void)
+{
+	file.data[EI_DATA] = ELFDATA2MSB;
+}
+
+static void make_short(void)
+{
+	file.len = 40;
+}
+
+static void make_half(void)
+{
+	file.len /= 2;
+}
+
+static void make_executable(void)
+{
+	set_header(AT(e_type), ET_EXEC, 2);
+}
+
+static void make_library(void)
+{
+	load("library");
+}
+
+static void make_bigger_section(void)
+{
+	Elf64_Ehdr h;
+
+	memcpy(&h, file.data, sizeof(h));
+	memset(file.data + h.e_shoff + 2 * sizeof(Elf64_Shdr) +
+		       offsetof(Elf64_Shdr, sh_size),
+	       0x7f, 8);
+}
+
+static const struct {
+	void (*make)(void);
+	const char *says;
+} wrong[] = {
+	{ make_empty, "x.bpf.o: the file is empty" },
+	{ make_text, "it is text" },
+	{ make_zeros, "it is unknown binary data" },
+	{ make_archive, "it is an archive of object files" },
+	{ make_x86, "it is an ELF file for x86-64" },
+	{ make_unknown_machine, "an ELF file for machine 30583" },
+	{ make_32bit, "it is a 32-bit ELF file" },
+	{ make_big_endian, "a big-endian ELF file" },
+	{ make_short, "truncated: 40 bytes are less than an ELF header" },
+	{ make_half, "truncated: its section table should be at byte" },
+	{ make_executable, "not an object file" },
+	{ make_library, "no program in it: helper is an ordinary function" },
+	{ make_bigger_section, "truncated: section 2 should end at byte" },
+};
+
+START_TEST(wrong_files_are_named)
+{
+	load("foreign");
+	wrong[_i].make();
+	ck_assert_int_eq(reopen(file.len), -EBADMSG);
+	ck_assert_msg(strstr(err.text, wrong[_i].says), "%s", err.text);
+}
+END_TEST
+
+START_TEST(no_truncation_passes)
+{
+	size_t len;
+
+	load("foreign");
+	for (len = 0; len < file.len; len++) {
+		ck_assert_int_eq(reopen(len), -EBADMSG);
+		ck_assert_str_ne(err.text, "");
+	}
+}
+END_TEST
+
+/* What the gate does with an object before any kernel sees it. */
+static void use_all_of_it(void)
+{
+	bl_autoreport struct bl_report report = { 0 };
+	struct bl_source src;
+	size_t i, at;
+
+	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
+	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
+	ck_assert_uint_gt(report.count, 0);
+	for (i = 0; i < object.program_count; i++)
+		for (at = 0; at < object.programs[i].size; at += 8)
+			if (bl_source_find(
+				    &object, object.programs[i].section_index,
+				    object.programs[i].offset + at, &src) == 0)
+				ck_assert_uint_gt(strlen(src.file), 0);
+	bl_source_find_text(&object, "__u32 zero = 0;", 0, &src);
+}
+
+/* Nothing is promised about the answer but that there is one. Sanitizers see
+ * to it that no byte outside the file is read. */
+START_TEST(damage_is_survived)
+{
+	size_t i;
+
+	load(_i ? "foreign" : "oob");
+	srand((unsigned)_i + 1);
+	for (i = 0; i < file.len; i++) {
+		char old = file.data[i];
+		int r;
+
+		file.data[i] = (char)(i % 3 ? old ^ (1 << (rand() & 7))
+					    : rand() & 0xff);
+		r = reopen(file.len);
+		if (r == 0)
+			use_all_of_it();
+		else
+			ck_assert_str_ne(err.text, "");
+		file.data[i] = old;
+	}
+}
+END_TEST
+
+/* Many bytes at once, mostly in what describes the rest. */
+START_TEST(heavy_damage_is_survived)
+{
+	bl_autobuf struct bl_buf whole = { 0 };
+	Elf64_Ehdr h;
+	unsigned round, n;
+
+	load("foreign");
+	ck_assert_int_eq(bl_buf_add(&whole, file.data, file.len), 0);
+	memcpy(&h, file.data, sizeof(h));
+	srand(7);
+	for (round = 0; round < 2000; round++) {
+		memcpy(file.data, whole.data, whole.len);
+		for (n = 0; n < 1 + round % 8; n++) {
+			size_t from = round & 1 ? h.e_shoff : 0;
+			size_t at = from + (size_t)rand() % (file.len - from);
+
+			file.data[at] = (char)rand();
+		}
+		if (reopen(file.len) == 0)
+			use_all_of_it();
+	}
+}
+END_TEST
+
+START_TEST(policy_names_the_forbidden_helper_and_its_line)
+{
+	bl_autoreport struct bl_report report = { 0 };
+	const struct bl_finding *f = NULL;
+	size_t i;
+
+	load("forbidden");
+	ck_assert_int_eq(reopen(file.len), 0);
+	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
+	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
+	for (i = 0; i < report.count; i++)
+		if (strcmp(report.findings[i].check, "helper") == 0)
+			f = &report.findings[i];
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(f->verdict, BL_VERDICT_REJECT);
+	ck_assert_ptr_nonnull(strstr(f->message, "calls bpf_send_signal,"));
+	ck_assert_str_eq(f->program, "kills");
+	ck_assert_uint_eq(f->line, 11);
+	ck_assert_int_eq(bl_report_verdict(&report, NULL), BL_VERDICT_REJECT);
+}
+END_TEST
+
+START_TEST(license_that_kernels_do_not_know_is_a_warning)
+{
+	bl_autoreport struct bl_report report = { 0 };
+	char *license;
+
+	load("foreign");
+	license = memmem(file.data, file.len, "Dual BSD/GPL", 12);
+	ck_assert_ptr_nonnull(license);
+	memcpy(license, "Proprietary\0", 12);
+	ck_assert_int_eq(reopen(file.len), 0);
+	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
+	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
+	ck_assert_int_eq(report.findings[0].verdict, BL_VERDICT_WARN);
+	ck_assert_ptr_nonnull(
+		strstr(report.findings[0].message, "\"Proprietary\""));
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("gate-object");
+	TCase *t = tcase_create("object");
+	TCase *damage = tcase_create("damage");
+
+	tcase_add_test(t, reads_programs_sections_and_license);
+	tcase_add_test(t, finds_source_lines);
+	tcase_add_loop_test(t, wrong_files_are_named, 0,
+			    (int)BL_ARRAY_SIZE(wrong));
+	tcase_add_test(t, policy_names_the_forbidden_helper_and_its_line);
+	tcase_add_test(t, license_that_kernels_do_not_know_is_a_warning);
+	suite_add_tcase(s, t);
+	tcase_set_timeout(damage, 60);
+	tcase_add_test(damage, no_truncation_passes);
+	tcase_add_loop_test(damage, damage_is_survived, 0, 2);
+	tcase_add_test(damage, heavy_damage_is_survived);
+	suite_add_tcase(s, damage);
+	return s;
+}
