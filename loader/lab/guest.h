@@ -15,6 +15,7 @@
 /* The guest's init, a busybox shell script. Reads BL_GUEST_ENV, runs
  * BL_GUEST_RUN, speaks the frames of stream.h on ttyS1. */
 extern const char bl_guest_init[];
+extern const char bl_guest_fstab[];
 #define BL_GUEST_ENV "/.belay/env"
 #define BL_GUEST_RUN "/.belay/run"
 

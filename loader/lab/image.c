@@ -22,6 +22,7 @@ static const struct {
 			 "nobody:x:65534:65534:nobody:/:/bin/false\n" },
 	{ "/etc/group", "root:x:0:\nnogroup:x:65534:\n" },
 	{ "/etc/shadow", "root:*:19000:0:99999:7:::\n" },
+	{ "/etc/fstab", bl_guest_fstab },
 	{ "/etc/hosts", "127.0.0.1 localhost\n" },
 	{ "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n" },
 };

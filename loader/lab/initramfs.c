@@ -81,7 +81,7 @@ static bool path_ok(const char *p)
 
 static int path_check(const char *dst, struct bl_err *err)
 {
-	static const char *const mounts[] = { "/proc", "/sys", "/dev" };
+	static const char *const mounts[] = { "/proc", "/sys", "/dev", "/run" };
 
 	if (!path_ok(dst))
 		return bl_err_set(err, -EINVAL,

@@ -25,7 +25,7 @@ void bl_initramfs_free(struct bl_initramfs **fs);
 #define bl_autoinitramfs __attribute__((cleanup(bl_initramfs_free)))
 
 /* @dst of all these is absolute; -EINVAL for anything with "." or ".." in it,
- * or below /proc, /sys and /dev, which the guest mounts over. */
+ * or below /proc, /sys, /dev and /run, which the guest mounts over. */
 int bl_initramfs_dir(struct bl_initramfs *fs, const char *dst,
 		     struct bl_err *err);
 int bl_initramfs_data(struct bl_initramfs *fs, const char *dst, mode_t mode,

@@ -23,6 +23,7 @@
 #include "loader/lab/guest.h"
 #include "loader/lab/image.h"
 #include "loader/lab/stream.h"
+#include "loader/lab/vmlinux.h"
 
 #define BOOT_LIMIT_MS	  120000 /* to the command's start */
 #define POWEROFF_LIMIT_MS 5000	 /* from its end to QEMU's */
@@ -150,13 +151,14 @@ static int spawn(struct bl_vm *vm, const struct bl_vm_spec *s, int initrd,
 		 struct bl_err *err)
 {
 	bl_autobuf struct bl_buf args = { 0 };
+	bl_autofree char *image = bl_vmlinux_path(s->kernel);
 	bl_autofree char *busybox = NULL;
 	struct bl_argv argv = { 0 };
 	struct bl_qemu_opts o = {
 		.binary = "qemu-system-x86_64",
 		.name = s->name,
 		.accel = bl_image_accel(s->kernel->image),
-		.image = s->kernel->image,
+		.image = image,
 		.initrd = "/proc/self/fd/0",
 		.log = vm->res.log_path,
 		.mem_mib = s->mem_mib ? s->mem_mib : BL_VM_MEM_MIB_DEFAULT,
@@ -166,6 +168,8 @@ static int spawn(struct bl_vm *vm, const struct bl_vm_spec *s, int initrd,
 	};
 	int pair[2], r;
 
+	if (!image)
+		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = bl_image_busybox(&busybox, err);
 	if (r < 0)
 		return r;
