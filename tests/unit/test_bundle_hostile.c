@@ -13,7 +13,7 @@
 #include "tests/main.h"
 #include "tests/support/hostile.h"
 
-#define SAMPLES 400
+#define SAMPLES 200
 
 static char *dir;
 static struct bl_bundle good, out;
