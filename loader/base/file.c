@@ -143,10 +143,17 @@ int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 	bl_autofree char *tmp = bl_path("%s.XXXXXX", path);
 	bl_autofree char *dir = dir_of(path);
 	bl_autoclose int fd = -1;
+	struct stat st;
 	int r;
 
 	if (!tmp || !dir)
 		return bl_err_set(err, -ENOMEM, "out of memory");
+	/* rename would put a file in the place of a device or a pipe. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return bl_err_set(
+			err, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
+			"cannot write %s: it is there and not a regular file",
+			path);
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		return bl_err_errno(err, -errno, "cannot create %s", tmp);

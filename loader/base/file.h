@@ -31,7 +31,8 @@ bool bl_name_valid(const char *name);
 int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 		 struct bl_err *err);
 
-/* Durable write as above; @mode for a new file. */
+/* Durable write as above; the file gets @mode. A link to a file is replaced,
+ * not followed. -EISDIR, or -EINVAL for a device, pipe or socket. */
 int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		  struct bl_err *err);
 

@@ -99,6 +99,26 @@ START_TEST(a_link_is_replaced_and_not_followed)
 }
 END_TEST
 
+/* As root, "-o /dev/null" must not make a file of /dev/null. */
+START_TEST(what_is_no_file_is_not_replaced)
+{
+	bl_autofree char *link = bl_path("%s/link", dir);
+	struct stat st;
+
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(symlink("file", link), 0);
+	ck_assert_int_eq(bl_file_write(path, "x", 1, 0644, &err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, path));
+	ck_assert_int_eq(bl_file_write(link, "x", 1, 0644, &err), -EINVAL);
+	ck_assert_int_eq(bl_file_write(dir, "x", 1, 0644, &err), -EISDIR);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert(S_ISFIFO(st.st_mode));
+	ck_assert_int_eq(lstat(link, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	ck_assert_uint_eq(entries(dir), 2);
+}
+END_TEST
+
 /* The disk is full in the middle of the write, as the file size limit plays
  * it: the old bytes stay, and nothing is left beside them. */
 START_TEST(a_failed_write_leaves_the_old_file_alone)
@@ -243,6 +263,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, writes_with_the_mode_asked_for);
 	tcase_add_test(t, replaces_and_never_overwrites);
 	tcase_add_test(t, a_link_is_replaced_and_not_followed);
+	tcase_add_test(t, what_is_no_file_is_not_replaced);
 	tcase_add_test(t, a_failed_write_leaves_the_old_file_alone);
 	tcase_add_test(t, killed_while_writing_leaves_old_or_new);
 	tcase_add_test(t, reads_up_to_the_limit);
