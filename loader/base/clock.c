@@ -22,8 +22,12 @@ int64_t bl_clock_wall_ms(void)
 
 char *bl_clock_iso(int64_t wall_ms, char ret_text[static BL_TIME_ISO_LEN])
 {
-	time_t s = (time_t)(wall_ms / 1000);
+	time_t s;
 	struct tm tm;
+
+	if (wall_ms < 0) /* a clock before 1970 was never set */
+		wall_ms = 0;
+	s = (time_t)(wall_ms / 1000);
 
 	gmtime_r(&s, &tm);
 	snprintf(ret_text, BL_TIME_ISO_LEN,

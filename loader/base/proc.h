@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Running an outside tool: argv (never a shell), a deadline, its output kept
- * up to a limit. The child gets its own process group and dies with us.
+ * up to a limit. The child gets its own process group and dies with us (on
+ * Linux: with the thread that started it).
  */
 #ifndef BL_BASE_PROC_H
 #define BL_BASE_PROC_H

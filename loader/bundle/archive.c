@@ -14,7 +14,7 @@
 #include "loader/bundle/bundle.h"
 
 #define MEMBER_MODE 0644
-#define CHUNK	    (64 * 1024)
+#define CHUNK	    (64u * 1024)
 
 /* Bundles are built once and read by every host: some time for some bytes. */
 #define ZSTD_LEVEL "9"

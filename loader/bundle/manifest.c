@@ -9,7 +9,7 @@
 #include "loader/base/json.h"
 #include "loader/bundle/archive.h"
 
-#define PROBATION_MAX_MS (24 * 60 * 60 * 1000)
+#define PROBATION_MAX_MS (24 * 60 * 60 * INT64_C(1000))
 #define COUNT_MAX	 1000000000
 
 struct top {
@@ -116,7 +116,7 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 
 	if (len > BL_MANIFEST_MAX)
 		return bl_err_set(err, -EFBIG,
-				  "%s is larger than the limit of %d bytes",
+				  "%s is larger than the limit of %u bytes",
 				  name, BL_MANIFEST_MAX);
 	r = bl_json_parse(name, text, len, &doc, err);
 	if (!r)

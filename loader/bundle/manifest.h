@@ -31,7 +31,7 @@
 #include "loader/base/err.h"
 #include "loader/base/file.h"
 
-#define BL_MANIFEST_MAX (64 * 1024) /* bytes of a manifest */
+#define BL_MANIFEST_MAX (64u * 1024) /* bytes of a manifest */
 
 #define BL_TRIAL_PROBATION_MS	  10000
 #define BL_TRIAL_MAX_DROP_RATIO	  0.01
