@@ -35,20 +35,27 @@ static const char usage_rollback[] =
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay rollback --reason 'too many alerts'\n";
 
+/* Whole seconds, as a person counts them. */
+static unsigned seconds(uint64_t ms)
+{
+	return (unsigned)((ms + 999) / 1000);
+}
+
 static int tick(void *ctx, const struct bl_trial_view *view)
 {
 	struct bl_progress *p = ctx;
+	uint64_t left = view->probation_ms > view->elapsed_ms
+				? view->probation_ms - view->elapsed_ms
+				: 0;
 
 	if (!p->title)
-		bl_progress_start(p, "trial", (unsigned)view->probation_ms);
-	bl_progress_step(p,
-			 (unsigned)(view->elapsed_ms > view->probation_ms
-					    ? view->probation_ms
-					    : view->elapsed_ms),
-			 "%u of %u programs attached, %" PRIu64
-			 " events, %" PRIu64 " lost",
-			 view->sample.attached, view->sample.programs,
-			 view->sample.events, view->sample.drops);
+		bl_progress_start(p, "trial, seconds",
+				  seconds(view->probation_ms));
+	bl_progress_step(p, seconds(view->probation_ms) - seconds(left),
+			 "%u programs attached, %" PRIu64 " events, %" PRIu64
+			 " lost",
+			 view->sample.attached, view->sample.events,
+			 view->sample.drops);
 	return bl_cli_interrupted();
 }
 
@@ -77,7 +84,8 @@ static int print_result(const char *verb, const struct bl_host_args *a,
 	       bl_style_end(colour));
 	if (b)
 		printf("  %s %s", b->manifest.name, b->manifest.version);
-	printf("  %.12s%s%s\n", *res->digest ? res->digest : "nothing is live",
+	printf("  %.*s%s%s\n", *res->digest ? 12 : -1,
+	       *res->digest ? res->digest : "nothing is live now",
 	       *reason ? ": " : "", reason);
 	if (res->tombstoned && b)
 		printf("it will not be tried here again (--override REASON forces it)\n");

@@ -366,7 +366,7 @@ int bl_cmd_recover(int argc, char **argv, struct bl_err *err)
 				  (json_int_t)rec.txn),
 			err);
 	else
-		printf("%s%s%s  live: %.12s\n", bl_recover_name(rec.outcome),
+		printf("%s%s%s  live: %.16s\n", bl_recover_name(rec.outcome),
 		       *rec.reason ? ": " : "", rec.reason,
 		       *rec.digest ? rec.digest : "nothing");
 	if (r || rec.outcome == BL_RECOVER_BUSY)

@@ -30,48 +30,53 @@ static struct bl_buf libbpf_log;
 static int keep_print(enum libbpf_print_level level, const char *fmt,
 		      va_list ap)
 {
-	char line[4096];
+	bl_autofree char *text = NULL;
 
 	if (level == LIBBPF_DEBUG || libbpf_log.len > LIBBPF_LOG_MAX)
 		return 0;
-	/* The verifier's log comes as one long argument: its end counts. */
-	if (vsnprintf(line, sizeof(line), fmt, ap) > 0)
-		bl_buf_add(&libbpf_log, line, strlen(line));
+	if (vasprintf(&text, fmt, ap) > 0)
+		bl_buf_add(&libbpf_log, text, strlen(text));
 	return 0;
 }
 
-/* The last line of libbpf's words that says something, without its prefix. */
-static const char *last_words(char *log)
+/* The last line before @end that says something; cuts the text there. */
+static const char *last_line(char *text, char *end)
 {
-	static const char *const dull[] = { "-- END", "failed to load object",
-					    "processed " };
-	char *line = NULL, *end;
+	static const char *const dull[] = { "-- ", "processed ", "libbpf: -- ",
+					    "libbpf: failed to load object" };
+	char *line;
 
-	while ((end = strrchr(log, '\n')) || *log) {
-		bool skip = false;
+	for (; end > text; end = line) {
+		bool skip;
 
-		line = end ? end + 1 : log;
+		end[-1] = 0; /* the line's end */
+		line = strrchr(text, '\n');
+		line = line ? line + 1 : text;
+		skip = strspn(line, " \t") == strlen(line);
 		for (size_t i = 0; i < BL_ARRAY_SIZE(dull); i++)
-			skip |= strstr(line, dull[i]) != NULL;
-		if (!skip && strspn(line, " \t") != strlen(line))
-			break;
-		if (!end)
-			return "";
-		*end = 0;
-		line = NULL;
+			skip |= !strncmp(line, dull[i], strlen(dull[i]));
+		if (!skip)
+			return strncmp(line, "libbpf: ", 8) ? line : line + 8;
 	}
-	if (line && !strncmp(line, "libbpf: ", 8))
-		line += 8;
-	return line ? line : "";
+	return "";
 }
 
 static int load_error(int code, const struct bl_generation *gen,
 		      const char *doing, struct bl_err *err)
 {
 	char *log = libbpf_log.data ? libbpf_log.data : (char[]){ "" };
-	const char *words = last_words(log);
+	char *verifier = strstr(log, "-- END PROG LOAD LOG");
+	char *prog = strstr(log, "prog '");
+	const char *words;
+	char who[BL_KERN_NAME_LEN + 32] = "";
 
-	bl_err_errno(err, code, "%s %s: %s", doing, gen->name,
+	if (prog)
+		snprintf(who, sizeof(who),
+			 "program %.*s: ", (int)strcspn(prog + 6, "'"),
+			 prog + 6);
+	words = last_line(log, verifier ? verifier : log + strlen(log));
+	bl_err_errno(err, code, "%s %s: %s%s", doing, gen->name,
+		     verifier ? who : "",
 		     *words ? words : "the kernel refused it");
 	bl_err_hint(
 		err,

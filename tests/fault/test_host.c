@@ -6,6 +6,7 @@
  * I1 to I5 (loader/host/slot.h) must hold.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,7 +15,6 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/base/proc.h"
 #include "loader/host/host.h"
 #include "loader/host/journal.h"
 #include "tests/main.h"
@@ -32,8 +32,7 @@ struct report {
 
 static struct fake_kern *fake;
 static struct report *report;
-static struct fake_kern *saved; /* the kernel at the start of a scenario */
-static char dir[64], state_dir[96], saved_dir[96];
+static char dir[64], state_dir[96];
 static struct bl_bundle bundles[VERSIONS];
 static uint64_t now_ms;
 
@@ -154,8 +153,11 @@ static bool watch_live;
 
 static void watch(struct fake_kern *f, const char *step)
 {
-	struct bl_journal *j = journal();
+	static struct bl_journal *j; /* of this process, to its end */
 	struct bl_journal_txn live;
+
+	if (!j)
+		j = journal();
 
 	if (!j) {
 		violated("the journal can be read", step);
@@ -167,7 +169,6 @@ static void watch(struct fake_kern *f, const char *step)
 			   !fake_slot_whole(&f->slot[live.row.slot]) ||
 			   f->slot[live.row.slot].links != FAKE_PROGRAMS))
 		violated("I1 (a known-good generation is attached)", step);
-	bl_journal_close(j);
 }
 
 typedef int (*action_fn)(struct bl_host *h, struct bl_apply_result *ret,
@@ -254,24 +255,79 @@ static int recover(struct bl_host *h, struct bl_apply_result *ret,
 	return r;
 }
 
-/* Everything back to the start of the scenario. */
-static void rewind_to_start(void)
-{
-	const char *const copy[] = { "cp", "-a", saved_dir, state_dir, NULL };
+/* A host as it lies there: its state folder and its kernel. */
+struct snapshot {
+	struct fake_kern fake;
+	struct bl_buf db, wal;
+	bool bundle[VERSIONS]; /* which are stored */
+};
 
-	ck_assert_int_eq(bl_file_rmtree(state_dir, NULL), 0);
-	ck_assert_int_eq(bl_proc_check(copy, NULL, NULL), 0);
-	*fake = *saved;
+static const struct {
+	const char *name;
+	size_t offset;
+} db_files[] = {
+	{ "journal.db", offsetof(struct snapshot, db) },
+	{ "journal.db-wal", offsetof(struct snapshot, wal) },
+};
+
+static struct bl_buf *part(struct snapshot *s, size_t i)
+{
+	return (struct bl_buf *)((char *)s + db_files[i].offset);
 }
 
-static void save_start(void)
+static char *stored(int version)
 {
-	const char *const copy[] = { "cp", "-a", state_dir, saved_dir, NULL };
+	return bl_path("%s/bundles/%s", state_dir, bundles[version].digest);
+}
 
-	ck_assert_int_eq(bl_file_rmtree(saved_dir, NULL), 0);
-	ck_assert_int_eq(bl_proc_check(copy, NULL, NULL), 0);
+static void snapshot_free(struct snapshot *s)
+{
+	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++)
+		bl_buf_free(part(s, i));
+}
+
+static void snapshot_take(struct snapshot *s)
+{
+	snapshot_free(s);
 	fake_kern_calm(fake);
-	*saved = *fake;
+	s->fake = *fake;
+	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++) {
+		bl_autofree char *path =
+			bl_path("%s/%s", state_dir, db_files[i].name);
+
+		bl_file_read(path, SIZE_MAX, part(s, i), NULL);
+	}
+	for (int i = 0; i < VERSIONS; i++) {
+		bl_autofree char *path = stored(i);
+
+		s->bundle[i] = !access(path, F_OK);
+	}
+}
+
+static void snapshot_restore(struct snapshot *s)
+{
+	bl_autofree char *shm = bl_path("%s/journal.db-shm", state_dir);
+
+	unlink(shm);
+	*fake = s->fake;
+	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++) {
+		bl_autofree char *path =
+			bl_path("%s/%s", state_dir, db_files[i].name);
+		bl_autofclose FILE *f = fopen(path, "w");
+		struct bl_buf *b = part(s, i);
+
+		ck_assert_ptr_nonnull(f);
+		ck_assert_uint_eq(fwrite(b->data, 1, b->len, f), b->len);
+	}
+	for (int i = 0; i < VERSIONS; i++) {
+		bl_autofree char *path = stored(i);
+
+		if (!s->bundle[i])
+			unlink(path);
+		else if (access(path, F_OK))
+			bl_file_write(path, bundles[i].raw.data,
+				      bundles[i].raw.len, 0600, NULL);
+	}
 }
 
 struct scenario {
@@ -298,6 +354,8 @@ static const struct scenario scenarios[] = {
 	{ "an update after a reboot", { apply_v1 }, true, apply_v2, V1, V2 },
 };
 
+static struct snapshot begin; /* the start of the scenario */
+
 static void start(const struct scenario *s)
 {
 	watch_live = false;
@@ -313,7 +371,7 @@ static void start(const struct scenario *s)
 	}
 	if (s->reboot)
 		fake_kern_reboot(fake);
-	save_start();
+	snapshot_take(&begin);
 	watch_live = s->old >= 0 && s->new >= 0 && !s->reboot;
 }
 
@@ -402,7 +460,7 @@ START_TEST(every_failing_step)
 	for (n = 1;; n++) {
 		int version;
 
-		rewind_to_start();
+		snapshot_restore(&begin);
 		fake->fail_at = n;
 		fake->watch = watch;
 		ck_assert_msg(run(s->action), "%s, step %u", s->name, n);
@@ -423,7 +481,8 @@ START_TEST(every_failing_step)
 		}
 		fake_kern_calm(fake);
 		check_recovery(s);
-		check_usable();
+		if (n % 4 == 0)
+			check_usable();
 	}
 	ck_assert_msg(!report->code, "%s: %s", s->name, report->text);
 	ck_assert_uint_gt(n, 8);
@@ -468,7 +527,7 @@ static void check_deaths(const struct scenario *s, bool reboot)
 		int phase, version;
 		bool before;
 
-		rewind_to_start();
+		snapshot_restore(&begin);
 		fake->die_at = n;
 		fake->watch = watch;
 		if (run(s->action))
@@ -518,22 +577,11 @@ END_TEST
 /* I3: recovery that dies anywhere is finished by the next one. */
 static void recovery_dies(const struct scenario *s, unsigned at, bool reboot)
 {
-	struct fake_kern *found = fake_kern_new();
-	const char *const keep[] = { "cp", "-a", state_dir, NULL, NULL };
-	bl_autofree char *found_dir = bl_path("%s/found", dir);
-	const char *argv[BL_ARRAY_SIZE(keep)];
+	struct snapshot found = { 0 };
 
-	memcpy(argv, keep, sizeof(keep));
-	argv[3] = found_dir;
-	ck_assert_int_eq(bl_file_rmtree(found_dir, NULL), 0);
-	ck_assert_int_eq(bl_proc_check(argv, NULL, NULL), 0);
-	*found = *fake;
-	argv[2] = found_dir;
-	argv[3] = state_dir;
+	snapshot_take(&found);
 	for (unsigned n = 1;; n++) {
-		ck_assert_int_eq(bl_file_rmtree(state_dir, NULL), 0);
-		ck_assert_int_eq(bl_proc_check(argv, NULL, NULL), 0);
-		*fake = *found;
+		snapshot_restore(&found);
 		fake_kern_calm(fake);
 		fake->die_at = n;
 		if (run(recover)) {
@@ -546,19 +594,19 @@ static void recovery_dies(const struct scenario *s, unsigned at, bool reboot)
 		fake_kern_calm(fake);
 		check_recovery(s);
 	}
-	fake_kern_free(found);
+	snapshot_free(&found);
 }
 
-/* Every third death, with an offset per run of the loop: each step of the
- * update is covered by one of the three. */
+/* Every seventh death of the update or rollback, and for each of them every
+ * death of its recovery. */
 START_TEST(death_of_recovery_before_every_step)
 {
 	const struct scenario *s = &scenarios[_i / 2 ? 3 : 1];
 	bool reboot = _i % 2;
 
 	start(s);
-	for (unsigned n = 1;; n += 5) {
-		rewind_to_start();
+	for (unsigned n = 1;; n += 7) {
+		snapshot_restore(&begin);
 		fake->die_at = n;
 		if (run(s->action))
 			break;
@@ -575,12 +623,10 @@ static void set_up(void)
 		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(state_dir, sizeof(state_dir), "%s/state", dir);
-	snprintf(saved_dir, sizeof(saved_dir), "%s/saved", dir);
 	fake = fake_kern_new();
-	saved = fake_kern_new();
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ck_assert(fake && saved && report != MAP_FAILED);
+	ck_assert(fake && report != MAP_FAILED);
 	ck_assert_int_eq(fake_vfs_register(fake), 0);
 	for (int i = 0; i < VERSIONS; i++)
 		make_bundle(i);
@@ -592,7 +638,7 @@ static void tear_down(void)
 		bl_bundle_free(&bundles[i]);
 	bl_file_rmtree(dir, NULL);
 	munmap(report, sizeof(*report));
-	fake_kern_free(saved);
+	snapshot_free(&begin);
 	fake_kern_free(fake);
 }
 
