@@ -298,7 +298,7 @@ static int exercise(void *kern, struct bl_err *err)
 			s->since = fake->activity;
 		s->seen += fake->events_per_probe;
 		s->events += fake->events_per_probe;
-		if (!newest || s->programs_of > newest->programs_of)
+		if (!newest || s->held || s->programs_of > newest->programs_of)
 			newest = s;
 	}
 	fake->activity += fake->events_per_probe;

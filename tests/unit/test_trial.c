@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The judge of a trial, and what counts as a splat in the kernel's log. */
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/host/trial.h"
+#include "loader/kern/kmsg.h"
+#include "tests/main.h"
+
+static const struct bl_trial_limits limits = { 1000, 0.01, 1000, 1 };
+static struct bl_kern_splats splats;
+static struct bl_trial_facts facts;
+static char reason[256];
+
+/* A healthy sensor in the middle of its probation. */
+static void healthy(void)
+{
+	splats = (struct bl_kern_splats){ .started = true };
+	facts = (struct bl_trial_facts){
+		.elapsed_ms = 500,
+		.probation_ms = 1000,
+		.expected = 3,
+		.sample = { .programs = 3,
+			    .attached = 3,
+			    .run_count = 1000,
+			    .run_time_ns = 500000,
+			    .sensor = true,
+			    .seen = 1000,
+			    .events = 100,
+			    .drops = 1 },
+		.events_read = 90,
+		.splats = &splats,
+	};
+	*reason = 0;
+}
+
+static enum bl_verdict judge(void)
+{
+	return bl_trial_judge(&limits, &facts, reason, sizeof(reason));
+}
+
+START_TEST(good_goes_on_until_the_probation_is_over)
+{
+	healthy();
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	facts.elapsed_ms = 1000;
+	ck_assert_int_eq(judge(), BL_VERDICT_GOOD);
+	ck_assert_str_eq(reason, "");
+}
+END_TEST
+
+static void detached(void)
+{
+	facts.sample.attached = 2;
+}
+
+static void loses(void)
+{
+	facts.sample.drops = 2;
+}
+
+static void slow(void)
+{
+	facts.sample.run_time_ns = 1001 * facts.sample.run_count;
+}
+
+static void splat(void)
+{
+	splats.count = 1;
+	strcpy(splats.first, "BUG: oh");
+}
+
+static const struct {
+	void (*spoil)(void);
+	const char *says;
+} at_once[] = {
+	{ detached, "2 of 3" },
+	{ loses, "lost 2 of 102" },
+	{ slow, "1001 ns" },
+	{ splat, "BUG: oh" },
+};
+
+START_TEST(bad_ends_it_at_once_and_says_why)
+{
+	healthy();
+	at_once[_i].spoil();
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+	ck_assert_msg(strstr(reason, at_once[_i].says), "%s", reason);
+}
+END_TEST
+
+static void saw_nothing(void)
+{
+	facts.sample.seen = facts.sample.events = facts.sample.drops = 0;
+}
+
+static void sent_nothing(void)
+{
+	facts.sample.events = facts.sample.drops = 0;
+}
+
+static void ring_is_dead(void)
+{
+	facts.events_read = 0;
+}
+
+static const struct {
+	void (*spoil)(void);
+	const char *says;
+} at_end[] = {
+	{ saw_nothing, "none of the activity" },
+	{ sent_nothing, "min_events" },
+	{ ring_is_dead, "through the ring" },
+};
+
+START_TEST(silence_is_bad_but_only_at_the_end)
+{
+	healthy();
+	at_end[_i].spoil();
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	facts.elapsed_ms = 1000;
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+	ck_assert_msg(strstr(reason, at_end[_i].says), "%s", reason);
+}
+END_TEST
+
+/* The first runs on a cold cache are slow on every machine. */
+START_TEST(a_few_runs_say_nothing_about_time)
+{
+	healthy();
+	facts.sample.run_count = BL_TRIAL_MIN_RUNS - 1;
+	facts.sample.run_time_ns = facts.sample.run_count * 5000;
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	facts.elapsed_ms = 1000;
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+}
+END_TEST
+
+START_TEST(a_foreign_object_has_no_event_probes)
+{
+	healthy();
+	facts.elapsed_ms = 1000;
+	facts.events_read = 0;
+	facts.sample.sensor = false;
+	saw_nothing();
+	ck_assert_int_eq(judge(), BL_VERDICT_GOOD);
+	facts.sample.attached = 0;
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+}
+END_TEST
+
+static const struct {
+	const char *record;
+	bool splat;
+} records[] = {
+	{ "4,339,5140900,-;WARNING: CPU: 0 PID: 1 at fs/inode.c:1", true },
+	{ "4,340,5140900,-;WARNING: fs/inode.c:1 at iput, CPU#0: x/1", true },
+	{ "1,341,5140900,-;BUG: kernel NULL pointer dereference", true },
+	{ "0,342,5140900,c;watchdog: BUG: soft lockup - CPU#0", true },
+	{ "3,343,5140900,-;rcu: INFO: rcu_preempt self-detected stall", true },
+	{ "3,343,5140900,-;INFO: task kworker:1 blocked for more", true },
+	{ "4,344,5140900,-;Oops: 0000 [#1] SMP", true },
+	/* Somebody's echo into /dev/kmsg: facility 1 and up. */
+	{ "12,345,5140900,-;BUG: I am not the kernel", false },
+	{ "6,346,5140900,-;Spectre V2 : WARNING: eIBRS", false },
+	{ "6,347,5140900,-;audit: BUG: no", false },
+	{ "", false },
+	{ "BUG: no header", false },
+	{ ";BUG: no priority", false },
+};
+
+START_TEST(splats_are_told_from_other_lines)
+{
+	char line[BL_KERN_SPLAT_LEN] = "";
+
+	ck_assert_int_eq(bl_kmsg_splat(records[_i].record, line, sizeof(line)),
+			 records[_i].splat);
+	ck_assert_int_eq(*line != 0, records[_i].splat);
+}
+END_TEST
+
+START_TEST(a_splat_is_told_by_its_first_line)
+{
+	char line[BL_KERN_SPLAT_LEN];
+
+	ck_assert(bl_kmsg_splat("4,1,2,-;BUG: a\n DEVICE=b\n", line,
+				sizeof(line)));
+	ck_assert_str_eq(line, "BUG: a");
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("trial");
+	TCase *tc = tcase_create("judge");
+
+	tcase_add_test(tc, good_goes_on_until_the_probation_is_over);
+	tcase_add_loop_test(tc, bad_ends_it_at_once_and_says_why, 0,
+			    BL_ARRAY_SIZE(at_once));
+	tcase_add_loop_test(tc, silence_is_bad_but_only_at_the_end, 0,
+			    BL_ARRAY_SIZE(at_end));
+	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
+	tcase_add_test(tc, a_foreign_object_has_no_event_probes);
+	tcase_add_loop_test(tc, splats_are_told_from_other_lines, 0,
+			    BL_ARRAY_SIZE(records));
+	tcase_add_test(tc, a_splat_is_told_by_its_first_line);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
