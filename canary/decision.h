@@ -101,6 +101,10 @@ struct bl_decision {
 
 void bl_decide(const struct bl_view *view, struct bl_decision *ret);
 
+/* Not every contact is written down: the one that is may be older than the
+ * last one by this much. Silence is never declared before the deadline. */
+int64_t bl_decision_slack_ms(const struct bl_plan *plan);
+
 /* Whether a host last heard of at @heard_ms is silent at @now_ms. Contacts in
  * the future (a clock that was set back) count from @listening_ms. */
 bool bl_decision_silent(const struct bl_plan *plan, int64_t heard_ms,

@@ -11,8 +11,8 @@
  *	  "silence_s": 30,	exposed and not heard of for longer: bad
  *	  "soak_s": 5,		between a wave's last commit and the next wave
  *	  "cap": 10,		exposed and unconfirmed hosts at any time
- *	  "gone_s": 3600,	unexposed and not heard of for longer: not waited
- *for "probation_s": 0	how long a host tries it; 0: as the bundle says
+ *	  "gone_s": 3600,	unexposed and not heard of for longer: not
+ *waited for "probation_s": 0	how long a host tries it; 0: as the bundle says
  *	}
  *
  * Waves are totals: the second wave above ends when half of the fleet has the

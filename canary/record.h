@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the store holds, and its JSON:
+ *
+ *	rollout/ID		struct bl_rollout
+ *	exposure/ID/HOST	struct bl_exposure, only for exposed hosts
+ *	host/NAME		struct bl_fleet_host
+ *	bundle/DIGEST		struct bl_stored_bundle
+ *	blob/DIGEST		the bundle's bytes
+ *	tombstone/DIGEST	struct bl_tombstone: why it is not tried again
+ *	fleet/active		the ID of the rollout that is not over
+ *	fleet/last		the number of the newest rollout
+ *	fleet/listening		struct bl_listening
+ *
+ * Times are wall clock in ms: they outlive processes and boots, and are shared
+ * between controllers.
+ */
+#ifndef BL_CANARY_RECORD_H
+#define BL_CANARY_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "canary/decision.h"
+#include "canary/plan.h"
+#include "canary/store.h"
+#include "loader/base/file.h"
+#include "loader/bundle/digest.h"
+
+#define BL_ROLLOUT_ID_LEN 24 /* "r123" */
+#define BL_BOOT_LEN	  64
+#define BL_SESSION_LEN	  33
+#define BL_SESSIONS_KEPT  8
+#define BL_FACT_LEN	  128
+#define BL_SAMPLE_MAX	  8 /* events a host shows */
+#define BL_SAMPLE_LEN	  200
+
+struct bl_rollout {
+	char id[BL_ROLLOUT_ID_LEN];
+	char digest[BL_DIGEST_HEX];
+	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	struct bl_plan plan;
+	enum bl_rollout_state state;
+	char reason[BL_REASON_MAX]; /* of the end; "" before */
+	char override_reason[BL_REASON_MAX];
+	unsigned wave, target;
+	unsigned exposed;     /* in all */
+	unsigned unconfirmed; /* of these, under the cap (I7) */
+	int64_t start_ms, stop_ms, commit_ms, end_ms; /* 0: not yet */
+};
+
+struct bl_exposure {
+	char host[BL_NAME_MAX + 1];
+	enum bl_exposure_state state;
+	bool counted; /* in the rollout's unconfirmed */
+	unsigned wave;
+	char boot[BL_BOOT_LEN]; /* in which it was exposed */
+	char previous[BL_DIGEST_HEX];
+	char reason[BL_REASON_MAX];
+	int64_t exposed_ms, changed_ms;
+};
+
+struct bl_fleet_host {
+	char name[BL_NAME_MAX + 1];
+	char kernel[BL_FACT_LEN], arch[BL_FACT_LEN], os[BL_FACT_LEN];
+	char boot[BL_BOOT_LEN];
+	char live[BL_DIGEST_HEX];	 /* "": nothing */
+	char rollout[BL_ROLLOUT_ID_LEN]; /* that exposed it last; "" */
+	char doing[BL_REASON_MAX];	 /* what it says it does; "" */
+	/* Sessions of its agent, the current one first. */
+	char sessions[BL_SESSIONS_KEPT][BL_SESSION_LEN];
+	int64_t seq; /* of the newest poll that was written down */
+	int64_t first_ms, heard_ms;
+	int64_t events, drops;
+	char sample[BL_SAMPLE_MAX][BL_SAMPLE_LEN]; /* newest last */
+	unsigned sample_count;
+};
+
+struct bl_stored_bundle {
+	char digest[BL_DIGEST_HEX];
+	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	int64_t size, stored_ms;
+};
+
+struct bl_tombstone {
+	char rollout[BL_ROLLOUT_ID_LEN];
+	char reason[BL_REASON_MAX];
+	int64_t at_ms;
+};
+
+/* Since when controllers have been listening without a gap. */
+struct bl_listening {
+	int64_t since_ms, last_ms;
+	int64_t every_ms; /* how often it is written */
+};
+
+/* Each returns a new JSON value; NULL: out of memory. */
+json_t *bl_rollout_json(const struct bl_rollout *r);
+json_t *bl_exposure_json(const struct bl_exposure *e);
+json_t *bl_fleet_host_json(const struct bl_fleet_host *h);
+json_t *bl_stored_bundle_json(const struct bl_stored_bundle *b);
+json_t *bl_tombstone_json(const struct bl_tombstone *t);
+json_t *bl_listening_json(const struct bl_listening *l);
+
+/* Each reads what the function above wrote; -EBADMSG otherwise. */
+int bl_rollout_read(const struct bl_store_item *item, struct bl_rollout *ret,
+		    struct bl_err *err);
+int bl_exposure_read(const struct bl_store_item *item, struct bl_exposure *ret,
+		     struct bl_err *err);
+int bl_fleet_host_read(const struct bl_store_item *item,
+		       struct bl_fleet_host *ret, struct bl_err *err);
+int bl_stored_bundle_read(const struct bl_store_item *item,
+			  struct bl_stored_bundle *ret, struct bl_err *err);
+int bl_tombstone_read(const struct bl_store_item *item,
+		      struct bl_tombstone *ret, struct bl_err *err);
+int bl_listening_read(const struct bl_store_item *item,
+		      struct bl_listening *ret, struct bl_err *err);
+
+/* Copies @text, cut to fit, as text that JSON and a terminal take: control
+ * characters become spaces, bytes that are no UTF-8 question marks. NULL counts
+ * as "". */
+void bl_text_copy(char *ret, size_t size, const char *text);
+
+#endif
