@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/api.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "canary/controller.h"
+#include "loader/base/cleanup.h"
+
+static const char type_json[] = "application/json";
+static const char type_blob[] = "application/octet-stream";
+
+/* One call: the request, and the part of its path that is a name. */
+struct call {
+	struct bl_store *store;
+	const struct bl_request *request;
+	int64_t now_ms;
+	char name[BL_NAME_MAX + 1];
+	struct bl_response *ret;
+};
+
+static void answer_json(struct call *c, unsigned status, json_t *value)
+{
+	bl_autofree char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+
+	json_decref(value);
+	if (!text || bl_buf_add(&c->ret->body, text, strlen(text)) < 0) {
+		bl_buf_free(&c->ret->body);
+		c->ret->status = 500;
+		return;
+	}
+	c->ret->status = status;
+	c->ret->content_type = type_json;
+}
+
+void bl_api_fail(unsigned status, const char *error, const char *hint,
+		 struct bl_response *ret)
+{
+	struct call c = { .ret = ret };
+
+	bl_buf_free(&ret->body);
+	answer_json(&c, status,
+		    json_pack("{s:s,s:s}", "error", error, "hint", hint));
+}
+
+static unsigned status_of(int code)
+{
+	switch (code) {
+	case -EINVAL:
+	case -EBADMSG:
+		return 400;
+	case -ENOENT:
+		return 404;
+	case -ESTALE:
+	case -EBUSY:
+	case -EPERM:
+		return 409;
+	case -EFBIG:
+		return 413;
+	case -ENOSPC:
+		return 507;
+	case -EAGAIN:
+		return 503;
+	default:
+		return 500;
+	}
+}
+
+static void answer_error(struct call *c, int code, const struct bl_err *err)
+{
+	bl_api_fail(status_of(code), err->text, err->hint, c->ret);
+}
+
+static void handle_poll(struct call *c)
+{
+	const struct bl_request *q = c->request;
+	struct bl_err err = { 0 };
+	struct bl_order order;
+	struct bl_poll poll;
+	int r = bl_poll_parse(q->body, q->len, &poll, &err);
+
+	if (!r)
+		r = bl_controller_poll(c->store, c->name, &poll, c->now_ms,
+				       &order, &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, bl_order_json(&order));
+}
+
+static void handle_hosts(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_hosts_json(c->store, c->now_ms, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
+static void handle_get_bundle(struct call *c)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_fleet_get(c->store, &item, &err, "blob/", c->name);
+
+	if (!r && !item.revision)
+		r = bl_err_set(&err, -ENOENT, "there is no bundle %s here",
+			       c->name);
+	if (r < 0) {
+		answer_error(c, r, &err);
+		return;
+	}
+	c->ret->body = item.value;
+	item.value = (struct bl_buf){ 0 };
+	c->ret->status = 200;
+	c->ret->content_type = type_blob;
+}
+
+static void handle_put_bundle(struct call *c)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
+	const struct bl_request *q = c->request;
+	char digest[BL_DIGEST_HEX];
+	struct bl_err err = { 0 };
+	int r;
+
+	if (!bl_digest_valid(c->name)) {
+		r = bl_err_set(&err, -EINVAL, "'%s' is not a digest", c->name);
+		answer_error(c, r, &err);
+		return;
+	}
+	/* The digest first: only what was meant gets parsed. */
+	r = bl_digest(q->body, q->len, digest);
+	if (r < 0)
+		bl_err_errno(&err, r, "cannot make a digest");
+	else if (strcmp(digest, c->name) != 0)
+		r = bl_err_set(&err, -EBADMSG,
+			       "the bundle arrived damaged: its digest is %s",
+			       digest);
+	if (!r)
+		r = bl_bundle_parse("bundle", q->body, q->len, &bundle, &err);
+	if (!r)
+		r = bl_controller_store_bundle(c->store, &bundle, c->now_ms,
+					       &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200,
+			    json_pack("{s:s,s:s,s:s}", "digest", c->name,
+				      "name", bundle.manifest.name, "version",
+				      bundle.manifest.version));
+}
+
+static void handle_rollouts(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_rollouts_json(c->store, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
+static void answer_rollout(struct call *c, unsigned status, const char *id)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_fleet_load(c->store, id, c->now_ms, &f, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, status, bl_fleet_json(&f));
+}
+
+struct raw_start {
+	const char *digest, *override_reason;
+	json_t *plan;
+};
+
+static const struct bl_json_field start_fields[] = {
+	{ "digest", BL_JSON_STRING, true, offsetof(struct raw_start, digest), 1,
+	  BL_DIGEST_HEX - 1 },
+	{ "plan", BL_JSON_OBJECT, false, offsetof(struct raw_start, plan), 0,
+	  0 },
+	{ "override", BL_JSON_STRING, false,
+	  offsetof(struct raw_start, override_reason), 0, BL_REASON_MAX - 1 },
+};
+
+static void handle_start(struct call *c)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	struct raw_start raw = { .override_reason = "" };
+	const struct bl_request *q = c->request;
+	char id[BL_ROLLOUT_ID_LEN];
+	struct bl_start start;
+	struct bl_err err = { 0 };
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	bl_plan_default(&start.plan);
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", start_fields,
+				 BL_ARRAY_SIZE(start_fields), &raw, &err);
+	if (!r && raw.plan)
+		r = bl_plan_read(&doc, raw.plan, "plan", &start.plan, &err);
+	if (!r) {
+		start.digest = raw.digest;
+		start.override_reason = raw.override_reason;
+		r = bl_controller_start(c->store, &start, c->now_ms, id, &err);
+	}
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_rollout(c, 201, id);
+}
+
+static void handle_rollout(struct call *c)
+{
+	answer_rollout(c, 200, c->name);
+}
+
+static void handle_abort(struct call *c)
+{
+	static const struct bl_json_field fields[] = {
+		{ "reason", BL_JSON_STRING, false, 0, 0, BL_REASON_MAX - 1 },
+	};
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const struct bl_request *q = c->request;
+	const char *reason = "";
+	struct bl_err err = { 0 };
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", fields,
+				 BL_ARRAY_SIZE(fields), &reason, &err);
+	if (!r)
+		r = bl_controller_abort(c->store, c->name, reason, c->now_ms,
+					&err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_rollout(c, 200, c->name);
+}
+
+static const struct route {
+	const char *method;
+	const char *before, *after; /* of the name; after NULL: no name */
+	const char *body_type;	    /* NULL: no body */
+	size_t body_max;
+	void (*handle)(struct call *c);
+} routes[] = {
+	{ "POST", "/v1/hosts/", "/poll", type_json, BL_POLL_BYTES_MAX,
+	  handle_poll },
+	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts },
+	{ "GET", "/v1/bundles/", "", NULL, 0, handle_get_bundle },
+	{ "PUT", "/v1/bundles/", "", type_blob, BL_BUNDLE_MAX,
+	  handle_put_bundle },
+	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts },
+	{ "POST", "/v1/rollouts", NULL, type_json, BL_API_BODY_MAX,
+	  handle_start },
+	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
+	  handle_abort },
+	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout },
+};
+
+/* Whether @path is of this route; the name in it goes to @ret_name. */
+static bool path_fits(const struct route *route, const char *path,
+		      char ret_name[static BL_NAME_MAX + 1])
+{
+	size_t before = strlen(route->before), len = strlen(path), after;
+
+	ret_name[0] = '\0';
+	if (!route->after)
+		return strcmp(path, route->before) == 0;
+	after = strlen(route->after);
+	if (len <= before + after || len - before - after > BL_NAME_MAX ||
+	    memcmp(path, route->before, before) != 0 ||
+	    strcmp(path + len - after, route->after) != 0)
+		return false;
+	memcpy(ret_name, path + before, len - before - after);
+	ret_name[len - before - after] = '\0';
+	return bl_name_valid(ret_name);
+}
+
+static const struct route *find_route(const char *method, const char *path,
+				      char ret_name[static BL_NAME_MAX + 1],
+				      bool *ret_path_known)
+{
+	size_t i;
+
+	*ret_path_known = false;
+	for (i = 0; i < BL_ARRAY_SIZE(routes); i++) {
+		if (!path_fits(&routes[i], path, ret_name))
+			continue;
+		*ret_path_known = true;
+		if (strcmp(routes[i].method, method) == 0)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+size_t bl_api_body_max(const char *method, const char *path)
+{
+	char name[BL_NAME_MAX + 1];
+	bool known;
+	const struct route *route = find_route(method, path, name, &known);
+
+	return route ? route->body_max : 0;
+}
+
+/* "application/json; charset=utf-8" is application/json. */
+static bool type_fits(const char *given, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	return given && strncasecmp(given, wanted, len) == 0 &&
+	       (!given[len] || given[len] == ';' || given[len] == ' ');
+}
+
+void bl_api_handle(struct bl_store *store, const struct bl_request *request,
+		   int64_t now_ms, struct bl_response *ret)
+{
+	struct call c = {
+		.store = store, .request = request, .now_ms = now_ms, .ret = ret
+	};
+	const struct route *route;
+	bool known;
+
+	*ret = (struct bl_response){ 0 };
+	route = find_route(request->method, request->path, c.name, &known);
+	if (!route)
+		bl_api_fail(known ? 405 : 404,
+			    known ? "the method does not fit this path"
+				  : "there is no such path",
+			    "", ret);
+	else if (request->len > route->body_max)
+		bl_api_fail(413, "the body is too large", "", ret);
+	else if (route->body_type &&
+		 !type_fits(request->content_type, route->body_type))
+		bl_api_fail(415, "the Content-Type does not fit this path",
+			    route->body_type, ret);
+	else
+		route->handle(&c);
+	if (ret->status == 500 && !ret->body.len)
+		ret->content_type = type_json;
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/sim_fleet.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/api.h"
+#include "canary/controller.h"
+#include "loader/base/cleanup.h"
+
+#define TRIAL_MS    2000
+#define ROLLBACK_MS 300
+#define POLL_MS	    1000
+
+static uint64_t rnd(struct sim *s)
+{
+	/* xorshift64*: the same seed, the same accidents. */
+	s->random ^= s->random >> 12;
+	s->random ^= s->random << 25;
+	s->random ^= s->random >> 27;
+	return s->random * 2685821657736338717ull;
+}
+
+static bool chance(struct sim *s, unsigned per_mille)
+{
+	return per_mille && (rnd(s) >> 33) % 1000 < per_mille;
+}
+
+void sim_digest(const char *name, char ret[static BL_DIGEST_HEX])
+{
+	ck_assert_int_eq(bl_digest(name, strlen(name), ret), 0);
+}
+
+/*
+ * The store with accidents. A process that dies before the transaction has
+ * done nothing; one that dies after it has done it and nobody was told.
+ */
+struct wild_store {
+	struct bl_store head;
+	struct sim *sim;
+	bool inside;
+};
+
+static int wild_get(struct bl_store *head, const char *key,
+		    struct bl_store_item *ret, struct bl_err *err)
+{
+	return bl_store_get(((struct wild_store *)head)->sim->store_under, key,
+			    ret, err);
+}
+
+static int wild_list(struct bl_store *head, const char *prefix,
+		     struct bl_store_list *ret, struct bl_err *err)
+{
+	return bl_store_list(((struct wild_store *)head)->sim->store_under,
+			     prefix, ret, err);
+}
+
+static void poll_host(struct sim *s, struct sim_host *h);
+
+static int wild_txn(struct bl_store *head,
+		    const struct bl_store_compare *compares,
+		    size_t compare_count, const struct bl_store_put *puts,
+		    size_t put_count, struct bl_err *err)
+{
+	struct wild_store *w = (struct wild_store *)head;
+	struct sim *s = w->sim;
+	int r;
+
+	if (chance(s, s->chaos.store_dies_before))
+		return bl_err_set(err, -EIO, "the controller was killed");
+	if (!w->inside && chance(s, s->chaos.other_controller)) {
+		/* Another controller, between our reading and our writing. */
+		w->inside = true;
+		s->interrupted++;
+		if (chance(s, 500))
+			bl_controller_tick(s->store, s->now_ms, NULL);
+		else
+			poll_host(s, &s->hosts[rnd(s) % s->host_count]);
+		w->inside = false;
+	}
+	r = bl_store_txn(s->store_under, compares, compare_count, puts,
+			 put_count, err);
+	if (!r && chance(s, s->chaos.store_dies_after))
+		return bl_err_set(err, -EIO, "the controller was killed");
+	return r;
+}
+
+static int wild_revision(struct bl_store *head, int64_t *ret,
+			 struct bl_err *err)
+{
+	return bl_store_revision(((struct wild_store *)head)->sim->store_under,
+				 ret, err);
+}
+
+static void wild_close(struct bl_store *head)
+{
+	free(head);
+}
+
+static const struct bl_store_ops wild_ops = { wild_get, wild_list, wild_txn,
+					      wild_revision, wild_close };
+
+static void boot_agent(struct sim *s, struct sim_host *h)
+{
+	struct bl_agent *a = &h->agent;
+	const char *reason = "";
+
+	*a = (struct bl_agent){ 0 };
+	h->lives++;
+	snprintf(a->poll.boot, sizeof(a->poll.boot), "%s-boot%u", h->name,
+		 h->boots);
+	snprintf(a->poll.session, sizeof(a->poll.session), "%s-life%u", h->name,
+		 h->lives);
+	bl_text_copy(a->poll.kernel, sizeof(a->poll.kernel), "6.1.0-sim");
+	/* The host's own recovery: an open trial is rolled back. */
+	if (*h->trial) {
+		*h->trial = '\0';
+		reason = "recovered: the host went down in the trial";
+	}
+	bl_text_copy(a->poll.live, sizeof(a->poll.live), h->live);
+	if (h->record)
+		ck_assert_int_eq(bl_agent_restore(a, h->record,
+						  strlen(h->record), h->live,
+						  reason, NULL),
+				 0);
+	h->up = true;
+	h->poll_at_ms = s->now_ms + (int64_t)(rnd(s) % POLL_MS);
+}
+
+void sim_kill_agent(struct sim *s, struct sim_host *h, bool reboot,
+		    int64_t down_ms)
+{
+	h->up = false;
+	h->up_at_ms = s->now_ms + down_ms;
+	h->boots += reboot;
+}
+
+void sim_add_host(struct sim *s)
+{
+	struct sim_host *h = &s->hosts[s->host_count++];
+
+	ck_assert_uint_le(s->host_count, SIM_HOSTS_MAX);
+	snprintf(h->name, sizeof(h->name), "web-%02u", s->host_count);
+	memcpy(h->live, s->old, sizeof(h->live));
+	boot_agent(s, h);
+}
+
+void sim_start(struct sim *s, uint64_t seed, unsigned hosts)
+{
+	struct wild_store *w = calloc(1, sizeof(*w));
+
+	*s = (struct sim){ .now_ms = 1000000, .random = seed * 2 + 1 };
+	rnd(s);
+	ck_assert_ptr_nonnull(w);
+	w->head.ops = &wild_ops;
+	w->sim = s;
+	s->store = &w->head;
+	ck_assert_int_eq(
+		bl_store_open("sqlite::memory:", &s->store_under, NULL), 0);
+	bl_plan_default(&s->plan);
+	s->plan.silence_ms = 10000;
+	s->plan.trial_ms = 20000;
+	for (unsigned i = 0; i < BL_PLAN_WAVES_MAX; i++)
+		s->plan.waves[i].soak_ms = 3000;
+	sim_digest("old", s->old);
+	while (hosts--)
+		sim_add_host(s);
+}
+
+void sim_end(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->host_count; i++) {
+		free(s->hosts[i].record);
+		bl_buf_free(&s->hosts[i].late);
+	}
+	bl_store_close(s->store);
+	bl_store_close(s->store_under);
+}
+
+unsigned sim_request(struct sim *s, const char *method, const char *path,
+		     const char *body, struct bl_buf *ret_body)
+{
+	struct bl_request q = { .method = method,
+				.path = path,
+				.content_type = "application/json",
+				.body = body,
+				.len = body ? strlen(body) : 0 };
+	struct bl_response a;
+
+	bl_api_handle(s->store, &q, s->now_ms, &a);
+	if (ret_body)
+		*ret_body = a.body;
+	else
+		bl_buf_free(&a.body);
+	return a.status;
+}
+
+/* The record is durable before an apply is begun. */
+static void begin(struct sim *s, struct sim_host *h, enum bl_agent_do todo)
+{
+	struct bl_agent *a = &h->agent;
+
+	if (todo == BL_AGENT_NOTHING)
+		return;
+	if (todo == BL_AGENT_ROLLBACK) {
+		h->work_ends_ms = s->now_ms + ROLLBACK_MS;
+		return;
+	}
+	free(h->record);
+	h->record = bl_agent_record(a);
+	memcpy(h->trial, a->order.digest, sizeof(h->trial));
+	h->work_ends_ms = s->now_ms + TRIAL_MS;
+	if (strcmp(h->trial, s->digest) != 0)
+		return;
+	h->trials++;
+	/* I7, first half: nobody tries what the ledger does not know. */
+	sim_exposure(s, h->name);
+	if (s->version == SIM_REBOOTS)
+		sim_kill_agent(s, h, true, 3000);
+	if (s->version == SIM_KILLS) {
+		h->up = false;
+		h->dead = true;
+	}
+}
+
+static void finish(struct sim *s, struct sim_host *h)
+{
+	struct bl_agent *a = &h->agent;
+	enum bl_agent_end end = BL_AGENT_DONE;
+	const char *reason = "";
+	bool bad = strcmp(h->trial, s->digest) == 0 && s->version == SIM_FAILS;
+
+	if (a->busy == BL_AGENT_ROLLBACK) {
+		memcpy(h->live, h->previous, sizeof(h->live));
+		*h->previous = '\0';
+	} else if (a->stop_trial || bad) {
+		end = BL_AGENT_FAILED;
+		reason = bad ? "drops above the limit" : "told to go back";
+		*h->trial = '\0';
+	} else {
+		memcpy(h->previous, h->live, sizeof(h->live));
+		memcpy(h->live, h->trial, sizeof(h->live));
+		*h->trial = '\0';
+		if (s->version == SIM_KILLS_LATE &&
+		    strcmp(h->live, s->digest) == 0)
+			h->dies_ms = s->now_ms + 1500;
+	}
+	begin(s, h, bl_agent_finish(a, end, reason, h->live));
+	free(h->record);
+	h->record = bl_agent_record(a);
+}
+
+static bool deliver(struct sim *s, struct sim_host *h, const char *body,
+		    struct bl_buf *ret_answer)
+{
+	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", h->name);
+
+	if (s->controller_down || h->mute)
+		return false;
+	if (sim_request(s, "POST", path, body, ret_answer) != 200)
+		return false;
+	h->heard_ms = s->now_ms;
+	return true;
+}
+
+static void poll_host(struct sim *s, struct sim_host *h)
+{
+	bl_autobuf struct bl_buf answer = { 0 };
+	bl_autofree char *body = NULL;
+	struct bl_order order;
+	struct bl_poll poll;
+	unsigned life = h->lives;
+	bool good;
+
+	if (!h->up)
+		return;
+	bl_agent_poll(&h->agent, &poll);
+	body = bl_json_dump(bl_poll_json(&poll));
+	ck_assert_ptr_nonnull(body);
+	if (chance(s, s->chaos.lose_request))
+		return;
+	if (chance(s, s->chaos.late) && !h->late.len) {
+		bl_buf_add(&h->late, body, strlen(body));
+		return;
+	}
+	good = deliver(s, h, body, &answer);
+	if (chance(s, s->chaos.duplicate))
+		deliver(s, h, body, NULL);
+	if (!good || chance(s, s->chaos.lose_answer) || h->lives != life)
+		return;
+	ck_assert_int_eq(bl_order_parse(answer.data, answer.len, &order, NULL),
+			 0);
+	begin(s, h, bl_agent_take(&h->agent, &order));
+}
+
+static void step_host(struct sim *s, struct sim_host *h)
+{
+	if (h->dead)
+		return;
+	if (!h->up) {
+		if (s->now_ms >= h->up_at_ms)
+			boot_agent(s, h);
+		return;
+	}
+	if (h->dies_ms && s->now_ms >= h->dies_ms) {
+		h->up = false;
+		h->dead = true;
+		return;
+	}
+	if (chance(s, s->chaos.agent_dies)) {
+		sim_kill_agent(s, h, chance(s, 300), (int64_t)(rnd(s) % 4000));
+		return;
+	}
+	if (h->agent.busy != BL_AGENT_NOTHING &&
+	    (s->now_ms >= h->work_ends_ms || h->agent.stop_trial))
+		finish(s, h);
+	if (h->late.len && chance(s, 100)) {
+		bl_autobuf struct bl_buf late = h->late;
+
+		h->late = (struct bl_buf){ 0 };
+		deliver(s, h, late.data, NULL);
+	}
+	if (s->now_ms >= h->poll_at_ms) {
+		h->poll_at_ms = s->now_ms + POLL_MS * 9 / 10 +
+				(int64_t)(rnd(s) % (POLL_MS / 5));
+		poll_host(s, h);
+	}
+}
+
+struct bl_rollout sim_read(struct sim *s)
+{
+	struct bl_rollout r;
+	int64_t revision;
+
+	ck_assert_int_eq(bl_fleet_rollout(s->store_under, s->id, &r, &revision,
+					  NULL),
+			 0);
+	return r;
+}
+
+enum bl_exposure_state sim_exposure(struct sim *s, const char *host)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	struct bl_exposure e;
+	char key[128];
+
+	snprintf(key, sizeof(key), "exposure/%s/%s", s->id, host);
+	ck_assert_msg(bl_store_get(s->store_under, key, &item, NULL) == 0,
+		      "I7: host %s has version %s and no exposure is written",
+		      host, s->id);
+	ck_assert_int_eq(bl_exposure_read(&item, &e, NULL), 0);
+	return e.state;
+}
+
+/* The sums that the ledger keeps are what recounting gives (I7), and nobody
+ * who may still be in a trial is missing from them. */
+static void assert_ledger(struct sim *s)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	unsigned counted = 0;
+	size_t i;
+
+	ck_assert_int_eq(
+		bl_fleet_load(s->store_under, s->id, s->now_ms, &f, NULL), 0);
+	for (i = 0; i < f.exposure_count; i++)
+		counted += f.exposures[i].counted;
+	ck_assert_uint_eq(counted, f.rollout.unconfirmed);
+	ck_assert_uint_eq(f.exposure_count, f.rollout.exposed);
+	ck_assert_msg(counted <= f.rollout.plan.cap,
+		      "I7: %u hosts are exposed and unconfirmed, the cap is %u",
+		      counted, f.rollout.plan.cap);
+	if (counted > s->max_unconfirmed)
+		s->max_unconfirmed = counted;
+	for (i = 0; i < s->host_count; i++) {
+		struct sim_host *h = &s->hosts[i];
+		struct bl_exposure *e = bl_fleet_exposure_find(&f, h->name);
+
+		if (strcmp(h->trial, s->digest) != 0)
+			continue;
+		ck_assert_ptr_nonnull(e);
+		/* A dead agent's trial is nothing until it boots again. */
+		ck_assert_msg(!h->up || e->counted,
+			      "I7: host %s is in a trial that is not counted",
+			      h->name);
+	}
+	if (f.rollout.state != BL_ROLLOUT_DONE)
+		return;
+	for (i = 0; i < f.exposure_count; i++)
+		ck_assert_msg(f.exposures[i].state == BL_EXPOSURE_COMMITTED,
+			      "I6: done, and host %s is %s",
+			      f.exposures[i].host,
+			      bl_exposure_state_name(f.exposures[i].state));
+}
+
+/* I6: nobody who ran the version and fell silent is passed over. */
+static void assert_silence(struct sim *s)
+{
+	struct bl_rollout r = sim_read(s);
+	unsigned i;
+
+	if (r.state != BL_ROLLOUT_RUNNING || s->controller_down ||
+	    s->chaos.store_dies_before)
+		return;
+	for (i = 0; i < s->host_count; i++) {
+		struct sim_host *h = &s->hosts[i];
+
+		if (!h->dead || !h->trials)
+			continue;
+		ck_assert_msg(
+			s->now_ms - h->heard_ms < 2 * r.plan.silence_ms,
+			"I6: host %s is silent for %lld ms and it runs on",
+			h->name, (long long)(s->now_ms - h->heard_ms));
+	}
+}
+
+void sim_step(struct sim *s)
+{
+	unsigned i;
+
+	s->now_ms += SIM_STEP_MS;
+	for (i = 0; i < s->host_count; i++)
+		step_host(s, &s->hosts[i]);
+	if (!s->controller_down && s->now_ms >= s->tick_at_ms) {
+		s->tick_at_ms = s->now_ms + BL_TICK_MS;
+		bl_controller_tick(s->store, s->now_ms, NULL);
+	}
+	if (*s->id) {
+		assert_ledger(s);
+		assert_silence(s);
+	}
+}
+
+void sim_run_ms(struct sim *s, int64_t ms)
+{
+	int64_t end_ms = s->now_ms + ms;
+
+	while (s->now_ms < end_ms)
+		sim_step(s);
+}
+
+enum bl_rollout_state sim_run_over(struct sim *s, int64_t ms)
+{
+	int64_t end_ms = s->now_ms + ms;
+	struct bl_rollout r = sim_read(s);
+
+	while (s->now_ms < end_ms && (r.state == BL_ROLLOUT_RUNNING ||
+				      r.state == BL_ROLLOUT_STOPPING ||
+				      r.state == BL_ROLLOUT_ABORTING)) {
+		sim_step(s);
+		r = sim_read(s);
+	}
+	return r.state;
+}
+
+void sim_rollout(struct sim *s, const char *name, enum sim_version version)
+{
+	struct bl_bundle bundle = { 0 };
+	struct bl_start start = { .digest = s->digest,
+				  .plan = s->plan,
+				  .override_reason = "" };
+	unsigned i;
+
+	sim_digest(name, s->digest);
+	s->version = version;
+	s->max_unconfirmed = 0;
+	for (i = 0; i < s->host_count; i++)
+		s->hosts[i].trials = 0;
+	memcpy(bundle.digest, s->digest, sizeof(bundle.digest));
+	bl_text_copy(bundle.manifest.name, sizeof(bundle.manifest.name), name);
+	bl_text_copy(bundle.manifest.version, sizeof(bundle.manifest.version),
+		     "1");
+	ck_assert_int_eq(bl_buf_add(&bundle.raw, name, strlen(name)), 0);
+	ck_assert_int_eq(bl_controller_store_bundle(s->store_under, &bundle,
+						    s->now_ms, NULL),
+			 0);
+	bl_bundle_free(&bundle);
+	ck_assert_int_eq(bl_controller_start(s->store_under, &start, s->now_ms,
+					     s->id, NULL),
+			 0);
+}
+
+void sim_abort(struct sim *s)
+{
+	ck_assert_int_eq(bl_controller_abort(s->store_under, s->id, "sim",
+					     s->now_ms, NULL),
+			 0);
+}
+
+unsigned sim_running(const struct sim *s)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < s->host_count; i++)
+		n += strcmp(s->hosts[i].live, s->digest) == 0;
+	return n;
+}
+
+unsigned sim_tried(const struct sim *s)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < s->host_count; i++)
+		n += s->hosts[i].trials > 0;
+	return n;
+}
