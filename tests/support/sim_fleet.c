@@ -75,10 +75,11 @@ static int wild_txn(struct bl_store *head,
 		/* Another controller, between our reading and our writing. */
 		w->inside = true;
 		s->interrupted++;
-		if (chance(s, 500))
+		if (chance(s, 300))
 			bl_controller_tick(s->store, s->now_ms, NULL);
 		else
-			poll_host(s, &s->hosts[rnd(s) % s->host_count]);
+			for (unsigned i = 0; i < s->host_count; i++)
+				poll_host(s, &s->hosts[i]);
 		w->inside = false;
 	}
 	r = bl_store_txn(s->store_under, compares, compare_count, puts,

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay controller: serves the fleet until it is told to end. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/controller.h"
+#include "canary/http.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/verbs.h"
+
+#define DEFAULT_DIR   "/var/lib/belay"
+#define DEFAULT_STORE "sqlite:" DEFAULT_DIR "/fleet.db"
+
+static const char usage[] =
+	"usage: belay controller [--store sqlite:FILE] [--listen ADDRESS:PORT]\n"
+	"\n"
+	"Decides which host may try which version, and keeps the ledger of exposed\n"
+	"hosts in the store. It may be killed and started again at any time, and\n"
+	"several may share a store. Runs until SIGINT or SIGTERM.\n"
+	"\n"
+	"  --store URL     where the fleet's state is; made if it is missing\n"
+	"                  (default " DEFAULT_STORE ")\n"
+	"  --listen A:P    a loopback address (default 127.0.0.1:7443; port 0 takes\n"
+	"                  a free one and says which)\n"
+	"\n"
+	"example: belay controller --store sqlite:/tmp/fleet.db\n";
+
+struct options {
+	const char *store, *listen;
+};
+
+static int parse(int argc, char **argv, struct options *o, bool *ret_help,
+		 struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "store", required_argument, NULL, 's' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int opt;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->store = optarg;
+			break;
+		case 'l':
+			o->listen = optarg;
+			break;
+		case 'h':
+			*ret_help = true;
+			return 0;
+		case ':':
+			return bl_cli_usage(err, "controller",
+					    "%s needs a value",
+					    argv[optind - 1]);
+		default:
+			return bl_cli_usage(err, "controller",
+					    "unknown option %s",
+					    argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return bl_cli_usage(err, "controller",
+				    "'%s' is more than expected", argv[optind]);
+	return 0;
+}
+
+/* Says a failure once, not at every tick, and says when it is over. */
+static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
+{
+	if (r < 0 && strcmp(last, e->text) != 0) {
+		fprintf(stderr, "belay controller: %s\n", e->text);
+		snprintf(last, size, "%s", e->text);
+	} else if (r == 0 && *last) {
+		fprintf(stderr, "belay controller: deciding again\n");
+		*last = '\0';
+	}
+}
+
+static int serve(const struct options *o, struct bl_err *err)
+{
+	struct sockaddr_storage address;
+	struct bl_store *store = NULL;
+	struct bl_http *http = NULL;
+	char last[BL_ERR_TEXT_MAX] = "";
+	int r = bl_http_address(o->listen, &address, err);
+
+	if (!r && strcmp(o->store, DEFAULT_STORE) == 0)
+		r = bl_file_mkdirs(DEFAULT_DIR, 0700, err);
+	if (!r)
+		r = bl_store_open(o->store, &store, err);
+	if (!r)
+		r = bl_http_start(&address, store, &http, err);
+	if (!r) {
+		printf("listening on %s, store %s\n", bl_http_listens(http),
+		       o->store);
+		fflush(stdout);
+	}
+	while (!r && !bl_cli_interrupted()) {
+		struct bl_err e = { 0 };
+
+		note_tick(bl_http_tick(http, &e), &e, last, sizeof(last));
+		bl_clock_sleep_ms(BL_TICK_MS);
+	}
+	bl_http_stop(http);
+	bl_store_close(store);
+	return r;
+}
+
+int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
+{
+	struct options o = { .store = DEFAULT_STORE,
+			     .listen = "127.0.0.1:7443" };
+	bool help = false;
+	int r = parse(argc, argv, &o, &help, err);
+
+	if (r)
+		return r;
+	if (help) {
+		fputs(usage, stdout);
+		return BL_EXIT_OK;
+	}
+	bl_cli_catch_signals();
+	r = serve(&o, err);
+	if (r == -EINVAL || r == -EPERM)
+		return BL_EXIT_USAGE;
+	return r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
+}
