@@ -56,8 +56,9 @@ static unsigned status_of(int code)
 		return 404;
 	case -ESTALE:
 	case -EBUSY:
-	case -EPERM:
 		return 409;
+	case -EPERM:
+		return 403;
 	case -EFBIG:
 		return 413;
 	case -ENOSPC:

@@ -153,6 +153,8 @@ static int errno_of(long status)
 	case 400:
 	case 415:
 		return -EINVAL;
+	case 403:
+		return -EPERM;
 	case 404:
 		return -ENOENT;
 	case 409:

@@ -37,7 +37,8 @@ const char *bl_client_url(const struct bl_client *c);
  * One request; @body (may be NULL) is of @type. The answer's body goes to
  * @ret if the status is a success. -ECONNREFUSED: nobody there (any failure of
  * the connection); -EAGAIN: the controller cannot now; -ENOENT, -EINVAL,
- * -EFBIG, -EBUSY (409) and -EPROTO as the controller said, with its words.
+ * -EFBIG, -EPERM (403), -EBUSY (409) and -EPROTO as the controller said, with
+ * its words.
  */
 int bl_client_call(struct bl_client *c, const char *method, const char *path,
 		   const char *type, const void *body, size_t len,

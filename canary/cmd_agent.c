@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay agent: this host's part in a fleet. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/daemon.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "loader/verbs.h"
+
+static const char usage[] =
+	"usage: belay agent --name NAME [--controller URL] [--events FILE|-]\n"
+	"                   [--interval S] [--plaintext]\n"
+	"                   [--state-dir DIR] [--pin-dir DIR]\n"
+	"\n"
+	"Polls the controller for orders, tries versions and goes back from them on\n"
+	"this host, reads and counts events. Keeps what it committed when there is no\n"
+	"controller. Runs until SIGINT or SIGTERM; a trial under way is rolled back.\n"
+	"\n"
+	"  --name NAME       this host's name in the fleet; no two may share one\n"
+	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
+	")\n"
+	"  --plaintext       allow http:// to another machine: on a network that is\n"
+	"                    yours alone (a lab)\n"
+	"  --events FILE     add a line for each event; - is standard output\n"
+	"  --interval S      between two polls (default 2)\n"
+	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
+	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
+	"\n"
+	"example: belay agent --name web-1\n";
+
+struct options {
+	struct bl_daemon_opts daemon;
+	struct bl_host_config config;
+	const char *events;
+	bool help;
+};
+
+static int read_interval(const char *text, int64_t *ret_ms)
+{
+	char *end;
+	double s = strtod(text, &end);
+
+	if (end == text || *end || !(s >= 0.1 && s <= 3600))
+		return -EINVAL;
+	*ret_ms = (int64_t)(s * 1000);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "name", required_argument, NULL, 'n' },
+		{ "controller", required_argument, NULL, 'c' },
+		{ "plaintext", no_argument, NULL, 'p' },
+		{ "events", required_argument, NULL, 'e' },
+		{ "interval", required_argument, NULL, 'i' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "pin-dir", required_argument, NULL, 'b' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int opt;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (opt == 'n')
+			o->daemon.name = optarg;
+		else if (opt == 'c')
+			o->daemon.url = optarg;
+		else if (opt == 'p')
+			o->daemon.plaintext = true;
+		else if (opt == 'e')
+			o->events = optarg;
+		else if (opt == 's')
+			o->config.state_dir = o->daemon.state_dir = optarg;
+		else if (opt == 'b')
+			o->config.pin_dir = optarg;
+		else if (opt == 'h')
+			o->help = true;
+		else if (opt != 'i')
+			return bl_cli_usage(
+				err, "agent", "%s %s", argv[optind - 1],
+				opt == ':' ? "needs a value" : "is unknown");
+		else if (read_interval(optarg, &o->daemon.interval_ms) < 0)
+			return bl_cli_usage(
+				err, "agent",
+				"--interval '%s' is not 0.1 to 3600 seconds",
+				optarg);
+	}
+	if (o->help)
+		return 0;
+	if (optind < argc)
+		return bl_cli_usage(err, "agent", "'%s' is more than expected",
+				    argv[optind]);
+	if (!o->daemon.name)
+		return bl_cli_usage(err, "agent", "--name is missing");
+	if (!bl_name_valid(o->daemon.name))
+		return bl_cli_usage(
+			err, "agent",
+			"'%s' is no host's name: 1 to %d of A-Z a-z 0-9 . _ + -, not beginning with . or -",
+			o->daemon.name, BL_NAME_MAX);
+	return 0;
+}
+
+static void print_note(void *ctx, const char *text)
+{
+	char when[BL_TIME_ISO_LEN];
+
+	(void)ctx;
+	fprintf(stderr, "%s belay agent: %s\n",
+		bl_clock_iso(bl_clock_wall_ms(), when), text);
+}
+
+/* The host as the last life left it; waits for another belay that works. */
+static int recover(struct bl_host *host, struct bl_recover_result *ret,
+		   struct bl_err *err)
+{
+	bool told = false;
+	int r;
+
+	for (;;) {
+		r = bl_host_recover(host, ret, err);
+		if (r < 0 || ret->outcome != BL_RECOVER_BUSY)
+			return r;
+		if (!told)
+			print_note(NULL, ret->reason);
+		told = true;
+		if (bl_cli_interrupted())
+			return bl_err_set(err, -EINTR, "interrupted");
+		bl_clock_sleep_ms(500);
+	}
+}
+
+/* Why the newest transaction is no more, if recovery was run before us. */
+static void read_reason(struct bl_host *host, char *ret, size_t size)
+{
+	struct bl_host_history h = { 0 };
+
+	if (bl_host_history(host, 1, &h, NULL) < 0)
+		return;
+	if (h.count && strcmp(h.txns[0].kind, "apply") == 0)
+		snprintf(ret, size, "%s", h.txns[0].reason);
+	bl_host_history_free(&h);
+}
+
+static int run(struct options *o, struct bl_err *err)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *host = NULL;
+	struct bl_recover_result recovered = { 0 };
+	bl_autofclose FILE *events = NULL;
+	int r;
+
+	if (o->events && strcmp(o->events, "-") != 0) {
+		events = fopen(o->events, "ae");
+		if (!events)
+			return bl_err_errno(err, -errno, "cannot open %s",
+					    o->events);
+		o->daemon.events = events;
+	} else if (o->events) {
+		o->daemon.events = stdout;
+	}
+	r = bl_host_open(&o->config, &host, err);
+	if (!r)
+		r = recover(host, &recovered, err);
+	if (r < 0)
+		return r;
+	if (recovered.outcome != BL_RECOVER_NOTHING)
+		print_note(NULL, recovered.reason);
+	if (!*recovered.reason)
+		read_reason(host, recovered.reason, sizeof(recovered.reason));
+	o->daemon.host = host;
+	o->daemon.recovered = recovered.reason;
+	return bl_daemon_run(&o->daemon, err);
+}
+
+int bl_cmd_agent(int argc, char **argv, struct bl_err *err)
+{
+	struct options o = {
+		.daemon = { .interval_ms = 2000,
+			    .state_dir = BL_HOST_STATE_DIR,
+			    .note = print_note },
+	};
+	int r = parse(argc, argv, &o, err);
+
+	if (r)
+		return r;
+	if (o.help) {
+		fputs(usage, stdout);
+		return BL_EXIT_OK;
+	}
+	bl_cli_catch_signals();
+	/* A reader of events that goes away must not take the agent along. */
+	signal(SIGPIPE, SIG_IGN);
+	return run(&o, err) < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
+}

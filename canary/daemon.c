@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/daemon.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+
+#include "canary/agent.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+
+#define EVENTS_WAIT_MS 250
+#define IDLE_WAIT_MS   500
+#define STATUS_MS      2000
+#define BACKOFF_MAX_MS 5000
+#define FETCH_MS       60000
+
+struct daemon {
+	const struct bl_daemon_opts *opts;
+	char *record_path;
+	int wake; /* eventfd: the worker has news for the poller */
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t work;  /* the poller has work for the worker */
+	struct bl_agent agent;
+	enum bl_agent_do todo;
+	bool quit;
+
+	/* the worker's own */
+	struct bl_client *client;
+	uint64_t status_ms;
+	bool reader_told;
+};
+
+__attribute__((format(printf, 2, 3))) static void note(struct daemon *d,
+						       const char *fmt, ...)
+{
+	char text[BL_ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	d->opts->note(d->opts->note_ctx, text);
+}
+
+static bool must_stop(struct daemon *d)
+{
+	bool stop;
+
+	pthread_mutex_lock(&d->lock);
+	stop = d->quit || d->agent.stop_trial;
+	pthread_mutex_unlock(&d->lock);
+	return stop;
+}
+
+/* What people read in `host list`: counted always, kept as a short sample. */
+static int on_event(void *ctx, const struct bl_event *event, size_t len)
+{
+	struct daemon *d = ctx;
+	struct bl_poll *p = &d->agent.poll;
+	char line[BL_SAMPLE_LEN];
+
+	(void)len;
+	bl_event_line(event, line, sizeof(line));
+	pthread_mutex_lock(&d->lock);
+	p->events++;
+	if (p->sample_count == BL_SAMPLE_MAX)
+		memmove(p->sample[0], p->sample[1],
+			sizeof(p->sample) - sizeof(p->sample[0]));
+	else
+		p->sample_count++;
+	memcpy(p->sample[p->sample_count - 1], line, sizeof(line));
+	pthread_mutex_unlock(&d->lock);
+	if (d->opts->events) {
+		char when[BL_TIME_ISO_LEN];
+
+		fprintf(d->opts->events, "%s %s %s\n",
+			bl_clock_iso(bl_clock_wall_ms(), when), d->opts->name,
+			line);
+		fflush(d->opts->events);
+	}
+	return 0;
+}
+
+static int on_tick(void *ctx, const struct bl_trial_view *view)
+{
+	(void)view;
+	return must_stop(ctx);
+}
+
+/* Asks the host what runs; @ret_live is left alone if it does not say. */
+static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
+{
+	struct bl_err e = { 0 };
+	bl_autofree struct bl_host_status *s = calloc(1, sizeof(*s));
+	int r = s ? bl_host_status(d->opts->host, s, &e) : -ENOMEM;
+
+	d->status_ms = bl_clock_mono_ms();
+	if (r < 0) {
+		note(d, "cannot tell what runs: %s", e.text);
+		return;
+	}
+	memcpy(ret_live, s->live.digest, BL_DIGEST_HEX);
+	pthread_mutex_lock(&d->lock);
+	d->agent.poll.drops = (int64_t)(s->sample.drops + s->sample.torn);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static int save_record(struct daemon *d, struct bl_err *err)
+{
+	bl_autofree char *text = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	text = bl_agent_record(&d->agent);
+	pthread_mutex_unlock(&d->lock);
+	if (!text)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_file_write(d->record_path, text, strlen(text), 0600, err);
+}
+
+/* How one piece of work ended. */
+struct outcome {
+	enum bl_agent_end end;
+	char reason[BL_REASON_MAX];
+};
+
+__attribute__((format(printf, 3, 4))) static void
+conclude(struct outcome *o, enum bl_agent_end end, const char *fmt, ...)
+{
+	char text[BL_ERR_TEXT_MAX];
+	va_list ap;
+
+	o->end = end;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	bl_text_copy(o->reason, sizeof(o->reason), text);
+}
+
+static bool fetch(struct daemon *d, const struct bl_order *order,
+		  struct bl_bundle *ret, struct outcome *o)
+{
+	bl_autofree char *path = bl_path("/v1/bundles/%s", order->digest);
+	bl_autobuf struct bl_buf data = { 0 };
+	char digest[BL_DIGEST_HEX];
+	struct bl_err e = { 0 };
+	int r = path ? bl_client_call(d->client, "GET", path, NULL, NULL, 0,
+				      FETCH_MS, &data, &e)
+		     : bl_err_set(&e, -ENOMEM, "out of memory");
+
+	if (r < 0) {
+		conclude(o, BL_AGENT_LATER, "cannot fetch the bundle: %s",
+			 e.text);
+		return false;
+	}
+	if (bl_digest(bl_buf_str(&data), data.len, digest) < 0 ||
+	    strcmp(digest, order->digest) != 0) {
+		conclude(o, BL_AGENT_LATER, "the bundle arrived damaged");
+		return false;
+	}
+	r = bl_bundle_parse("bundle", data.data, data.len, ret, &e);
+	if (r < 0)
+		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+	return r == 0;
+}
+
+static void conclude_apply(const struct bl_apply_result *result,
+			   struct outcome *o)
+{
+	switch (result->outcome) {
+	case BL_APPLY_COMMITTED:
+		conclude(o, BL_AGENT_DONE, "%s", "");
+		return;
+	case BL_APPLY_ROLLED_BACK:
+		conclude(o, BL_AGENT_FAILED, "%s", result->reason);
+		return;
+	case BL_APPLY_REFUSED:
+		break;
+	}
+	if (result->refusal == BL_REFUSAL_LIVE)
+		conclude(o, BL_AGENT_DONE, "%s", "");
+	else if (result->refusal == BL_REFUSAL_BUSY)
+		conclude(o, BL_AGENT_LATER, "%s", result->reason);
+	else
+		conclude(o, BL_AGENT_FAILED, "refused: %s", result->reason);
+}
+
+static void apply(struct daemon *d, const struct bl_order *order,
+		  struct outcome *o)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
+	struct bl_apply_result result = { 0 };
+	struct bl_apply_opts opts = {
+		.probation_ms = (uint64_t)order->probation_ms,
+		.override_reason =
+			*order->override_reason ? order->override_reason : NULL,
+		.tick = on_tick,
+		.on_event = on_event,
+		.ctx = d,
+	};
+	struct bl_err e = { 0 };
+
+	if (!fetch(d, order, &bundle, o))
+		return;
+	/* Durable before it is begun: whatever happens in the trial, the next
+	 * life of this agent answers for it. */
+	if (save_record(d, &e) < 0) {
+		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+		return;
+	}
+	if (must_stop(d)) {
+		conclude(o, BL_AGENT_FAILED, "stopped before its trial");
+		return;
+	}
+	note(d, "%s: trying %s %s (%.12s)", order->rollout,
+	     bundle.manifest.name, bundle.manifest.version, order->digest);
+	if (bl_host_apply(d->opts->host, &bundle, &opts, &result, &e) < 0)
+		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+	else
+		conclude_apply(&result, o);
+}
+
+static void rollback(struct daemon *d, const struct bl_order *order,
+		     struct outcome *o)
+{
+	struct bl_apply_result result = { 0 };
+	char live[BL_DIGEST_HEX] = "";
+	struct bl_err e = { 0 };
+
+	/* Somebody on the host may have been faster. */
+	read_status(d, live);
+	if (strcmp(live, order->digest) != 0) {
+		conclude(o, BL_AGENT_DONE, "%s", "");
+		return;
+	}
+	note(d, "%s: going back from %.12s: %s", order->rollout, order->digest,
+	     order->reason);
+	if (bl_host_rollback(d->opts->host,
+			     *order->reason ? order->reason : "ordered",
+			     &result, &e) < 0)
+		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+	else if (result.outcome == BL_APPLY_COMMITTED ||
+		 result.refusal == BL_REFUSAL_EMPTY)
+		conclude(o, BL_AGENT_DONE, "%s", "");
+	else if (result.refusal == BL_REFUSAL_BUSY)
+		conclude(o, BL_AGENT_LATER, "%s", result.reason);
+	else
+		conclude(o, BL_AGENT_FAILED, "%s", result.reason);
+}
+
+static const char *const end_words[] = {
+	[BL_AGENT_DONE] = "done",
+	[BL_AGENT_FAILED] = "failed",
+	[BL_AGENT_LATER] = "not begun",
+};
+
+static void work_on(struct daemon *d, enum bl_agent_do todo,
+		    const struct bl_order *order)
+{
+	char live[BL_DIGEST_HEX];
+	struct outcome o = { 0 };
+	struct bl_err e = { 0 };
+	uint64_t one = 1;
+
+	if (todo == BL_AGENT_APPLY)
+		apply(d, order, &o);
+	else
+		rollback(d, order, &o);
+	pthread_mutex_lock(&d->lock);
+	memcpy(live, d->agent.poll.live, sizeof(live));
+	pthread_mutex_unlock(&d->lock);
+	read_status(d, live);
+	pthread_mutex_lock(&d->lock);
+	d->todo = bl_agent_finish(&d->agent, o.end, o.reason, live);
+	pthread_mutex_unlock(&d->lock);
+	note(d, "%s: %s %s%s%s, %.12s is live", order->rollout,
+	     todo == BL_AGENT_APPLY ? "apply" : "rollback", end_words[o.end],
+	     *o.reason ? ": " : "", o.reason, *live ? live : "nothing");
+	if (save_record(d, &e) < 0)
+		note(d, "cannot write down how it ended: %s", e.text);
+	if (write(d->wake, &one, sizeof(one)) < 0)
+		note(d, "cannot wake the poller: %s", strerror(errno));
+}
+
+/* Waits for work, at most @ms. */
+static void wait_for_work(struct daemon *d, int64_t ms)
+{
+	struct timespec until;
+	int64_t at = bl_clock_wall_ms() + ms;
+
+	until.tv_sec = at / 1000;
+	until.tv_nsec = at % 1000 * 1000000;
+	pthread_mutex_lock(&d->lock);
+	if (d->todo == BL_AGENT_NOTHING && !d->quit)
+		pthread_cond_timedwait(&d->work, &d->lock, &until);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void read_events(struct daemon *d)
+{
+	struct bl_err e = { 0 };
+	int r = bl_host_events(d->opts->host, EVENTS_WAIT_MS, on_event, d, &e);
+
+	if (r >= 0) {
+		d->reader_told = false;
+		return;
+	}
+	if (r != -ENOENT && r != -EINTR && !d->reader_told) {
+		note(d, "cannot read events: %s", e.text);
+		d->reader_told = true;
+	}
+	wait_for_work(d, IDLE_WAIT_MS);
+}
+
+static void refresh_status(struct daemon *d)
+{
+	char live[BL_DIGEST_HEX];
+
+	if (bl_clock_mono_ms() - d->status_ms < STATUS_MS)
+		return;
+	pthread_mutex_lock(&d->lock);
+	memcpy(live, d->agent.poll.live, sizeof(live));
+	pthread_mutex_unlock(&d->lock);
+	read_status(d, live);
+	pthread_mutex_lock(&d->lock);
+	memcpy(d->agent.poll.live, live, sizeof(live));
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void *worker(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	for (;;) {
+		enum bl_agent_do todo;
+		struct bl_order order;
+		bool quit;
+
+		pthread_mutex_lock(&d->lock);
+		todo = d->todo;
+		d->todo = BL_AGENT_NOTHING;
+		order = d->agent.order;
+		quit = d->quit;
+		pthread_mutex_unlock(&d->lock);
+		/* Told to end: what was not begun is ordered again. */
+		if (quit)
+			return NULL;
+		if (todo != BL_AGENT_NOTHING) {
+			work_on(d, todo, &order);
+			continue;
+		}
+		refresh_status(d);
+		read_events(d);
+	}
+}
+
+static int poll_once(struct daemon *d, struct bl_client *client,
+		     int64_t *ret_poll_ms, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", d->opts->name);
+	bl_autobuf struct bl_buf answer = { 0 };
+	bl_autofree char *text = NULL;
+	bl_autojson json_t *body = NULL;
+	struct bl_order order;
+	struct bl_poll poll;
+	enum bl_agent_do todo;
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	bl_agent_poll(&d->agent, &poll);
+	pthread_mutex_unlock(&d->lock);
+	body = bl_poll_json(&poll);
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	if (!text || !path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	r = bl_client_call(client, "POST", path, NULL, text, strlen(text),
+			   BL_CLIENT_TIMEOUT_MS, &answer, err);
+	if (!r)
+		r = bl_order_parse(bl_buf_str(&answer), answer.len, &order,
+				   err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&d->lock);
+	todo = bl_agent_take(&d->agent, &order);
+	if (todo != BL_AGENT_NOTHING) {
+		d->todo = todo;
+		pthread_cond_signal(&d->work);
+	}
+	pthread_mutex_unlock(&d->lock);
+	*ret_poll_ms = order.poll_ms;
+	return 0;
+}
+
+/* A tenth more or less, so that hosts that started together part. */
+static int64_t jitter(int64_t ms)
+{
+	uint32_t n = 0;
+
+	if (getrandom(&n, sizeof(n), 0) < 0 || ms < 10)
+		return ms;
+	return ms - ms / 10 + n % (ms / 5);
+}
+
+static int64_t backoff_ms(int64_t interval_ms, unsigned failures)
+{
+	int64_t ms = 250, max = interval_ms > BACKOFF_MAX_MS ? interval_ms
+							     : BACKOFF_MAX_MS;
+
+	while (failures-- > 1 && ms < max)
+		ms *= 2;
+	return ms < max ? ms : max;
+}
+
+/* Sleeps, less if the worker or a signal has something to say. */
+static void nap(struct daemon *d, int64_t ms)
+{
+	struct pollfd fd = { .fd = d->wake, .events = POLLIN };
+	uint64_t ignored;
+
+	if (poll(&fd, 1, (int)jitter(ms)) > 0 &&
+	    read(d->wake, &ignored, sizeof(ignored)) < 0)
+		return;
+}
+
+static int poll_loop(struct daemon *d, struct bl_err *err)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
+	char told[BL_ERR_TEXT_MAX] = "";
+	unsigned failures = 0;
+	int r = bl_client_open(d->opts->url, d->opts->plaintext, &client, err);
+
+	if (r < 0)
+		return r;
+	while (!bl_cli_interrupted()) {
+		int64_t ms = d->opts->interval_ms, asked = 0;
+		struct bl_err e = { 0 };
+
+		r = poll_once(d, client, &asked, &e);
+		if (bl_cli_interrupted())
+			break;
+		if (r < 0) {
+			ms = backoff_ms(ms, ++failures);
+			/* Said once; this host keeps what it runs (I9). */
+			if (strcmp(told, e.text) != 0)
+				note(d, "%s%s%s", e.text, *e.hint ? "; " : "",
+				     e.hint);
+			bl_text_copy(told, sizeof(told), e.text);
+		} else {
+			if (failures)
+				note(d, "the controller at %s answers",
+				     bl_client_url(client));
+			failures = 0;
+			*told = '\0';
+			if (asked && asked < ms)
+				ms = asked;
+		}
+		nap(d, ms);
+	}
+	return 0;
+}
+
+static void read_os(char *ret, size_t size)
+{
+	bl_autobuf struct bl_buf b = { 0 };
+	const char *at;
+	size_t len;
+
+	*ret = '\0';
+	if (bl_file_read("/etc/os-release", 16 * 1024, &b, NULL) < 0)
+		return;
+	at = strstr(bl_buf_str(&b), "PRETTY_NAME=\"");
+	if (!at)
+		return;
+	at += strlen("PRETTY_NAME=\"");
+	len = strcspn(at, "\"\n");
+	if (len < size) {
+		memcpy(ret, at, len);
+		ret[len] = '\0';
+	}
+}
+
+/* The facts, what runs, and what the last life of this agent left. */
+static int set_up(struct daemon *d, struct bl_err *err)
+{
+	bl_autofree struct bl_host_status *s = calloc(1, sizeof(*s));
+	bl_autobuf struct bl_buf record = { 0 };
+	struct bl_poll *p = &d->agent.poll;
+	struct bl_err e = { 0 };
+	unsigned char id[16];
+	struct utsname u;
+	size_t i;
+	int r;
+
+	if (!s || !d->record_path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	r = bl_host_status(d->opts->host, s, err);
+	if (r < 0)
+		return r;
+	bl_text_copy(p->boot, sizeof(p->boot), s->boot_id);
+	bl_text_copy(p->live, sizeof(p->live), s->live.digest);
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return bl_err_errno(err, -errno, "cannot draw a session");
+	for (i = 0; i < sizeof(id); i++)
+		snprintf(p->session + 2 * i, 3, "%02x", id[i]);
+	if (uname(&u) == 0) {
+		bl_text_copy(p->kernel, sizeof(p->kernel), u.release);
+		bl_text_copy(p->arch, sizeof(p->arch), u.machine);
+	}
+	read_os(p->os, sizeof(p->os));
+	r = bl_file_read(d->record_path, BL_AGENT_RECORD_MAX, &record, &e);
+	if (r == -ENOENT)
+		return 0;
+	if (!r)
+		r = bl_agent_restore(&d->agent, bl_buf_str(&record), record.len,
+				     s->live.digest, d->opts->recovered, &e);
+	/* A record that cannot be read must not keep the host out of the
+	 * fleet; the controller judges by what runs. */
+	if (r < 0)
+		note(d, "%s is of no use: %s", d->record_path, e.text);
+	return 0;
+}
+
+static int run_threads(struct daemon *d, struct bl_err *err)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int r;
+
+	/* Signals are the poller's: they end its sleep. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	r = pthread_create(&thread, NULL, worker, d);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return bl_err_errno(err, -r, "cannot start a thread");
+	r = poll_loop(d, err);
+	pthread_mutex_lock(&d->lock);
+	d->quit = true;
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+	pthread_join(thread, NULL);
+	return r;
+}
+
+int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
+{
+	struct daemon d = {
+		.opts = opts,
+		.record_path =
+			bl_path("%s/%s", opts->state_dir, BL_DAEMON_RECORD),
+		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.work = PTHREAD_COND_INITIALIZER,
+	};
+	int r = d.wake < 0 ? bl_err_errno(err, -errno, "cannot make an eventfd")
+			   : bl_client_open(opts->url, opts->plaintext,
+					    &d.client, err);
+
+	if (!r)
+		r = set_up(&d, err);
+	if (!r)
+		r = run_threads(&d, err);
+	bl_client_close(d.client);
+	if (d.wake >= 0)
+		close(d.wake);
+	free(d.record_path);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent at work: one thread polls the controller, the other works on the
+ * host (applies, rolls back, reads events). So a host that is busy loading is
+ * still heard of, and one whose kernel hangs is not (I6).
+ *
+ * The agent's logic is agent.h; here are only threads, HTTP and the host.
+ */
+#ifndef BL_CANARY_DAEMON_H
+#define BL_CANARY_DAEMON_H
+
+#include <stdio.h>
+
+#include "canary/client.h"
+#include "loader/host/host.h"
+
+/* The file beside the host's journal that holds bl_agent_record. */
+#define BL_DAEMON_RECORD "agent.json"
+
+struct bl_daemon_opts {
+	struct bl_host *host;  /* recovered; used by the worker alone */
+	const char *recovered; /* why an open trial is no more; "" */
+	const char *state_dir;
+	const char *url; /* NULL: as bl_client_open */
+	bool plaintext;
+	const char *name; /* valid as by bl_name_valid */
+	int64_t interval_ms;
+	FILE *events; /* a line for each event; NULL: only counted */
+	/* Something worth a line in a log. Called by both threads. */
+	void (*note)(void *ctx, const char *text);
+	void *note_ctx;
+};
+
+/*
+ * Runs until SIGINT or SIGTERM (bl_cli_catch_signals); a trial under way is
+ * rolled back then. A controller that is not there is no error.
+ */
+int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err);
+
+/* An event as a line without its end: "exec uid 0 sh[231] /bin/true". */
+void bl_event_line(const struct bl_event *e, char *ret, size_t size);
+
+#endif
