@@ -56,10 +56,17 @@ static size_t before_mark(const struct bl_stream *s)
 	return s->held.len;
 }
 
-static bool is_status(const char *s)
+/* Three digits, at most 255; -1 for anything else. */
+static int status_of(const char *s)
 {
-	return isdigit((unsigned char)s[0]) && isdigit((unsigned char)s[1]) &&
-	       isdigit((unsigned char)s[2]) && !s[3];
+	int i, status = 0;
+
+	for (i = 0; i < 3; i++) {
+		if (!isdigit((unsigned char)s[i]))
+			return -1;
+		status = status * 10 + (s[i] - '0');
+	}
+	return s[3] || status > 255 ? -1 : status;
 }
 
 /* @line is what stands behind a mark, without the newline. */
@@ -69,10 +76,9 @@ static bool frame(struct bl_stream *s, const char *line)
 		s->state = BL_STREAM_RUNNING;
 		return true;
 	}
-	if (strncmp(line, "exit=", 5) == 0 && is_status(line + 5) &&
+	if (strncmp(line, "exit=", 5) == 0 && status_of(line + 5) >= 0 &&
 	    s->state == BL_STREAM_RUNNING) {
-		s->exit_status = (line[5] - '0') * 100 + (line[6] - '0') * 10 +
-				 (line[7] - '0');
+		s->exit_status = status_of(line + 5);
 		s->state = BL_STREAM_ENDED;
 		return true;
 	}
@@ -96,9 +102,9 @@ static int take_frame(struct bl_stream *s, struct bl_buf *out)
 	int r;
 
 	nl = memchr(s->held.data, '\n', s->held.len);
-	if (!nl && s->held.len < FRAME_MAX)
+	if (!nl && s->held.len <= FRAME_MAX)
 		return 0;
-	len = nl ? (size_t)(nl - s->held.data) : FRAME_MAX;
+	len = nl ? (size_t)(nl - s->held.data) : FRAME_MAX + 1;
 	if (len >= mark && len <= FRAME_MAX) {
 		memcpy(line, s->held.data + mark, len - mark);
 		line[len - mark] = '\0';
