@@ -43,8 +43,9 @@ bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
 
 	/* The facility is above the three bits of the level; 0 is the kernel,
 	 * and nobody else can claim that. */
-	if (!text++ || end == record || *end != ',' || priority >> 3)
+	if (!text || end == record || *end != ',' || priority >> 3)
 		return false;
+	text++;
 	for (size_t i = 0; i < BL_ARRAY_SIZE(prefixes); i++) {
 		if (strncmp(text, prefixes[i], strlen(prefixes[i])))
 			continue;
