@@ -213,8 +213,9 @@ unsigned bl_plan_wave_size(const struct bl_plan *plan, unsigned wave,
 
 	if (w->hosts)
 		return w->hosts < fleet ? w->hosts : fleet;
-	/* Rounds up; what rounding left behind is not another host. */
-	if (exact - n > 1e-9)
+	/* Rounds up; what rounding left behind is not another host. A wave of
+	 * nobody would let the next one go without a canary. */
+	if (exact - n > 1e-9 || !n)
 		n++;
 	return n < fleet ? n : fleet;
 }
