@@ -206,42 +206,43 @@ static int abandon(struct bl_work *w, int code, struct bl_err *err)
 }
 
 /*
- * Whether the write that failed was the commit, and is durable nevertheless:
- * SQLite may report an error after the point of no return. 1, 0 or -errno.
+ * The commit could not be written, as far as SQLite can tell. It may be on the
+ * disk all the same: a commit whose sync failed is found again when the journal
+ * is next opened. So the kernel is not touched, old and new both stay, until a
+ * later write that did succeed has settled it: -EAGAIN then, with w->txn.phase
+ * as it is in the journal.
  */
-static int committed_anyway(struct bl_work *w)
+static int settle(struct bl_work *w, int code, struct bl_err *err)
 {
+	struct bl_txn_step back = { .phase = BL_PHASE_ROLLING_BACK };
 	struct bl_journal_txn t;
 	int r = bl_journal_get(w->host->journal, w->txn.row.id, &t, NULL);
 
-	if (r > 0)
-		r = t.phase == BL_PHASE_COMMITTED;
-	return r;
+	if (r > 0 && t.phase == BL_PHASE_COMMITTED) {
+		w->committed = true;
+		w->txn.phase = BL_PHASE_COMMITTED;
+		return -EAGAIN;
+	}
+	because(w, err);
+	if (r > 0 && !write_step(w, &back, BL_TXN_FAILED, NULL))
+		return -EAGAIN;
+	bl_err_wrap(
+		err, code,
+		"it is not known whether the commit is durable; old and new both stay");
+	bl_err_hint(
+		err,
+		"see to the disk, then 'belay recover' decides by what is on it");
+	return code;
 }
 
 static int cannot_write(struct bl_work *w, const struct bl_txn_step *step,
 			int code, struct bl_err *err)
 {
-	int r;
-
 	if (step->phase == BL_PHASE_DONE)
 		return 0; /* committed; recover closes it */
 	if (step->phase == BL_PHASE_ROLLED_BACK && !w->tombstone_due)
 		return 0; /* undone; recover closes it */
-	if (step->commit) {
-		r = committed_anyway(w);
-		/* Not known: old and new both stay, until recover can read. */
-		if (r < 0)
-			return bl_err_wrap(
-				err, code,
-				"it is not known whether the commit is durable");
-		if (r) {
-			w->committed = true;
-			w->txn.phase = BL_PHASE_COMMITTED;
-			return -EAGAIN;
-		}
-	}
-	return abandon(w, code, err);
+	return step->commit ? settle(w, code, err) : abandon(w, code, err);
 }
 
 /* One turn: what @event leads to. 1: closed, 0: go on, -errno. */
@@ -280,8 +281,8 @@ int bl_work_run(struct bl_work *w, struct bl_err *err)
 		struct bl_err now = { 0 };
 
 		r = turn(w, act(w, &why), &why, &now);
-		if (r < 0)
-			bl_err_set(err, r, "%s", now.text);
+		if (r < 0 && err)
+			*err = now;
 	}
 	if (r > 0)
 		bl_store_prune(w->host);

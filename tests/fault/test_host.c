@@ -451,9 +451,8 @@ static void check_usable(void)
 		      report->result.reason);
 }
 
-START_TEST(every_failing_step)
+static void check_failures(const struct scenario *s, bool sticky)
 {
-	const struct scenario *s = &scenarios[_i];
 	unsigned n;
 
 	start(s);
@@ -462,6 +461,7 @@ START_TEST(every_failing_step)
 
 		snapshot_restore(&begin);
 		fake->fail_at = n;
+		fake->sticky = sticky;
 		fake->watch = watch;
 		ck_assert_msg(run(s->action), "%s, step %u", s->name, n);
 		if (!*fake->failed_step)
@@ -488,6 +488,18 @@ START_TEST(every_failing_step)
 	ck_assert_uint_gt(n, 8);
 	fake_kern_calm(fake);
 	ck_assert_int_eq(check_recovery(s), s->new);
+}
+
+START_TEST(every_failing_step)
+{
+	check_failures(&scenarios[_i], false);
+}
+END_TEST
+
+/* A disk that dies stays dead, and a kernel that refuses goes on refusing. */
+START_TEST(everything_fails_from_a_step_on)
+{
+	check_failures(&scenarios[_i], true);
 }
 END_TEST
 
@@ -651,6 +663,7 @@ Suite *bl_test_suite(void)
 	tcase_set_timeout(tc, 240);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, every_failing_step, 0, count);
+	tcase_add_loop_test(tc, everything_fails_from_a_step_on, 0, count);
 	tcase_add_loop_test(tc, death_of_the_process_before_every_step, 0,
 			    count);
 	tcase_add_loop_test(tc, the_host_goes_down_before_every_step, 0, count);

@@ -32,6 +32,7 @@ void fake_kern_free(struct fake_kern *fake)
 void fake_kern_calm(struct fake_kern *fake)
 {
 	fake->fail_at = fake->die_at = fake->step = fake->probes = 0;
+	fake->sticky = false;
 	*fake->failed_step = 0;
 }
 
@@ -73,6 +74,12 @@ bool fake_slot_empty(const struct fake_slot *s)
 	return !s->loaded && !s->pinned && !fake_slot_live(s);
 }
 
+/* Disks and kernels fail apart from each other. */
+static bool same_kind(const char *a, const char *b)
+{
+	return !strncmp(a, "database", 8) == !strncmp(b, "database", 8);
+}
+
 int fake_kern_step(struct fake_kern *fake, const char *name)
 {
 	if (fake->quiet)
@@ -80,6 +87,9 @@ int fake_kern_step(struct fake_kern *fake, const char *name)
 	fake->step++;
 	if (fake->step == fake->die_at)
 		_exit(FAKE_DIED);
+	if (*fake->failed_step)
+		return fake->sticky && same_kind(name, fake->failed_step) ? -EIO
+									  : 0;
 	if (fake->step != fake->fail_at)
 		return 0;
 	snprintf(fake->failed_step, sizeof(fake->failed_step), "%s", name);

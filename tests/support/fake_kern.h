@@ -43,9 +43,10 @@ struct fake_kern {
 
 	/* What goes wrong: at which step (1, 2, …; 0: never). */
 	unsigned fail_at, die_at;
+	bool sticky;   /* all later steps of the kind that failed fail too */
 	unsigned step; /* steps so far */
 	bool quiet;    /* steps do not count now: the test itself looks */
-	char failed_step[64];
+	char failed_step[64]; /* the first */
 
 	/* How the generation behaves. */
 	uint64_t drops_per_probe, events_per_probe, ns_per_run;
