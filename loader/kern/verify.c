@@ -334,34 +334,54 @@ static int fail_all(struct session *s, const bool *on, int code)
 	return 0;
 }
 
-/* All at once, without each that fails, until the rest loads. */
-static int load_together(struct session *s, bool *on)
+/*
+ * Notes the programs before @end that were on and loaded, so that they need not
+ * be verified again. A load that failed before it came to them has left no
+ * totals in their logs: they stay on.
+ */
+static int accept_until(struct session *s, bool *on, size_t end, bool all)
 {
-	size_t left = s->res->count, i;
+	struct bl_vlog v;
+	size_t i;
+	int r;
+
+	for (i = 0; i < end; i++) {
+		if (!on[i])
+			continue;
+		bl_vlog_read(s->logs[i], &v);
+		if (!all && (!v.insns || v.reason[0]))
+			continue;
+		r = note_success(&s->res->programs[i], s->logs[i]);
+		if (r < 0)
+			return r;
+		on[i] = false;
+	}
+	return 0;
+}
+
+/*
+ * All at once. libbpf loads programs one after the other and stops at the first
+ * that fails: those before it are good, it is marked in @failed, and those
+ * behind it are tried again.
+ */
+static int load_together(struct session *s, bool *on, bool *failed)
+{
+	size_t count = s->res->count;
 	long bad;
 	int r;
 
-	while (left) {
+	/* Each turn but the last switches one program off. */
+	while (memchr(on, true, count * sizeof(*on))) {
 		r = load_on(s, on, &bad);
-		if (r < 0 && bad < 0)
+		if (r == 0)
+			return accept_until(s, on, count, true);
+		if (bad < 0)
 			return fail_all(s, on, r);
-		if (r < 0) {
-			r = note_failure(&s->res->programs[bad], r, -1,
-					 s->logs[bad], bl_buf_str(&s->said));
-			on[bad] = false;
-			left--;
-			if (r < 0)
-				return r;
-			continue;
-		}
-		for (i = 0; i < s->res->count; i++) {
-			if (!on[i])
-				continue;
-			r = note_success(&s->res->programs[i], s->logs[i]);
-			if (r < 0)
-				return r;
-		}
-		return 0;
+		on[bad] = false;
+		failed[bad] = true;
+		r = accept_until(s, on, (size_t)bad, false);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -446,7 +466,7 @@ static int explain(struct session *s, size_t index)
 static int verify(struct session *s, struct bl_err *err)
 {
 	BL_CLEANUP(close_object) struct bpf_object *obj = open_object(s, true);
-	bl_autofree bool *on = NULL;
+	bl_autofree bool *on = NULL, *failed = NULL;
 	const char *said;
 	size_t i;
 	int r;
@@ -462,13 +482,14 @@ static int verify(struct session *s, struct bl_err *err)
 	}
 	r = list_programs(s, obj);
 	on = calloc(s->res->count + 1, sizeof(*on));
-	if (r < 0 || !on)
+	failed = calloc(s->res->count + 1, sizeof(*failed));
+	if (r < 0 || !on || !failed)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	for (i = 0; i < s->res->count; i++)
 		on[i] = true;
-	r = load_together(s, on);
+	r = load_together(s, on, failed);
 	for (i = 0; r == 0 && i < s->res->count; i++)
-		if (!on[i])
+		if (failed[i])
 			r = explain(s, i);
 	return r < 0 ? bl_err_errno(err, r, "verifying %s", s->name) : 0;
 }

@@ -3,10 +3,10 @@
  * Asks the running kernel's verifier about every program of an object. Nothing
  * is attached and nothing stays loaded.
  *
- * How: all programs are loaded at once, as a loader would. When one fails it is
- * noted and switched off, and the rest is tried again, until the rest loads.
- * Each that failed is then loaded alone with the verifier's full log. Programs
- * that their loader would switch on ("?" sections) are checked too.
+ * How: all programs are loaded at once, as a loader would. When one fails,
+ * those before it are good and those behind it are tried again without it. Each
+ * that failed is then loaded alone with the verifier's full log. Programs that
+ * their loader would switch on ("?" sections) are checked too.
  *
  * libbpf is not made for hostile objects and its messages go through one
  * process-wide function: call this from one thread, and in a process whose

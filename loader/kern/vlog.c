@@ -180,6 +180,7 @@ static bool is_echo(const char *line, size_t len)
 		load_failed,
 		": failed to load: ",
 		": failed to prepare load attributes: ",
+		"permission error while running as root",
 	};
 	size_t i;
 
