@@ -412,6 +412,21 @@ START_TEST(digests_with_more_to_say)
 }
 END_TEST
 
+START_TEST(member_beyond_its_own_limit)
+{
+	size_t len = (size_t)BL_OBJECT_MAX + 1;
+	bl_autofree char *big = calloc(1, len);
+
+	ck_assert_ptr_nonnull(big);
+	swap_member("sensor.bpf.o", big, len, true);
+	ck_assert_str_eq(
+		err.text,
+		"evil: member 'sensor.bpf.o' is larger than the limit of 16777216 bytes");
+	swap_member("sensor.bpf.o", big, len - 1, true);
+	ck_assert_str_eq(err.text, "");
+}
+END_TEST
+
 /* The attack: JSON that reviewers read, another table for the kernel. */
 START_TEST(compiled_content_that_is_not_of_its_json)
 {
@@ -474,6 +489,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_file_beyond_the_limit);
 	tcase_add_test(t, member_with_another_digest);
 	tcase_add_test(t, member_swapped_with_its_digest_is_another_bundle);
+	tcase_add_test(t, member_beyond_its_own_limit);
 	tcase_add_test(t, digests_with_more_to_say);
 	tcase_add_test(t, compiled_content_that_is_not_of_its_json);
 	tcase_add_test(t, content_with_a_mistake);
