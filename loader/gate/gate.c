@@ -215,8 +215,11 @@ static int check_bundle(struct gate *g, const char *name, struct bl_err *err)
 	}
 	if (r < 0)
 		return bl_err_errno(err, r, "checking %s", name);
-	return check_object(g, b.manifest.object, b.object.data, b.object.len,
-			    err);
+	r = check_object(g, b.manifest.object, b.object.data, b.object.len,
+			 err);
+	if (r == 0 && info.denies)
+		bl_gate_require_lsm(&g->report);
+	return r;
 }
 
 static const char *base_name(const char *path)

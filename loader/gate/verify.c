@@ -29,6 +29,21 @@ enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host)
 	}
 }
 
+void bl_gate_require_lsm(struct bl_report *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++) {
+		struct bl_finding *f = &r->findings[i];
+
+		if (f->status == BL_STATUS_MISSING &&
+		    strncmp(f->section, "lsm", 3) == 0)
+			f->verdict =
+				bl_gate_judge(f->status, false,
+					      strcmp(f->kernel, "host") == 0);
+	}
+}
+
 /* Keeps the log that came with an answer, whole, in a file. */
 static char *keep_log(const char *log_dir, const char *kernel,
 		      const struct bl_finding *f)

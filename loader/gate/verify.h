@@ -42,6 +42,10 @@ int bl_gate_verify(const struct bl_gate_target *t, struct bl_report *report,
 /* The verdict of one program's status, by the table above. */
 enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host);
 
+/* For content with deny rules: LSM programs are not optional then, for a rule
+ * that cannot act would be silent. */
+void bl_gate_require_lsm(struct bl_report *report);
+
 /*
  * Reads what `belay check --kernel host --json` said (@text, about @object)
  * into *report as the answers of @kernel; @host: the running one. An answer

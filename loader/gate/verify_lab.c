@@ -95,7 +95,7 @@ struct lab {
 	struct bl_vm **vms;    /* as t->kernels; NULL: not started */
 	struct bl_err *failed; /* as t->kernels: why it did not start */
 	size_t started, over;  /* kernels; failed ones are both */
-	char object_path[64];  /* a copy of the checked bytes */
+	char *object_path;     /* a copy of the checked bytes */
 };
 
 static void lab_free(struct lab *lab)
@@ -106,25 +106,31 @@ static void lab_free(struct lab *lab)
 		bl_vm_free(lab->vms[i]);
 	free(lab->vms);
 	free(lab->failed);
-	if (lab->object_path[0])
+	if (lab->object_path)
 		unlink(lab->object_path);
+	free(lab->object_path);
 }
 
 /* The guest gets the bytes that were read and digested, not the path again. */
 static int write_object(struct lab *lab, struct bl_err *err)
 {
 	const struct bl_object *o = lab->t->object;
+	const char *tmp = getenv("TMPDIR");
 	bl_autoclose int fd = -1;
 	size_t done = 0;
 	ssize_t n;
+	int r;
 
-	snprintf(lab->object_path, sizeof(lab->object_path),
-		 "/tmp/belay-check-XXXXXX");
+	lab->object_path =
+		bl_path("%s/belay-check-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!lab->object_path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
 	fd = mkstemp(lab->object_path);
 	if (fd < 0) {
-		lab->object_path[0] = '\0';
-		return bl_err_errno(err, -errno,
-				    "cannot make a temporary file in /tmp");
+		r = bl_err_errno(err, -errno, "cannot make a temporary file %s",
+				 lab->object_path);
+		free(BL_TAKE(lab->object_path));
+		return r;
 	}
 	while (done < o->len) {
 		n = write(fd, o->copy + done, o->len - done);

@@ -310,7 +310,8 @@ static int fail_all(struct session *s, const bool *on, int code)
 	size_t i;
 
 	/* A map that cannot be made: its type, or what the object asks of it. */
-	if (strstr(said, "failed to create: ") && code == -EINVAL) {
+	if (strstr(said, "failed to create: ") &&
+	    (code == -EINVAL || code == -E2BIG)) {
 		status = BL_VERIFY_REJECTED;
 		if (!maps_known(s, name, sizeof(name))) {
 			status = BL_VERIFY_MISSING;

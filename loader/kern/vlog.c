@@ -242,6 +242,8 @@ enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
 			 said[0] ? said : "this kernel does not support it");
 		return BL_VERIFY_MISSING;
 	case E2BIG:
+		if (!strstr(c->messages, load_failed))
+			break; /* a map */
 		snprintf(ret_why, size,
 			 "too large: the kernel takes no program of this size");
 		return BL_VERIFY_REJECTED;

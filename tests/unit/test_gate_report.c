@@ -117,6 +117,29 @@ START_TEST(statuses_are_judged)
 }
 END_TEST
 
+/* A deny rule on a kernel without the hook would allow, and nobody would know. */
+START_TEST(deny_rules_make_lsm_programs_required)
+{
+	struct bl_finding f = {
+		.verdict = BL_VERDICT_WARN,
+		.status = BL_STATUS_MISSING,
+		.optional = true,
+		.check = (char *)"verifier",
+		.kernel = (char *)"6.1",
+		.program = (char *)"deny",
+		.section = (char *)"lsm/file_open",
+	};
+
+	begin("bundle");
+	add_kernel("6.1");
+	add(BL_VERDICT_PASS, BL_STATUS_ACCEPTED, "6.1", "p");
+	ck_assert_int_eq(bl_report_add(&report, &f), 0);
+	ck_assert_int_eq(exit_code(), BL_EXIT_OK);
+	bl_gate_require_lsm(&report);
+	ck_assert_int_eq(exit_code(), BL_EXIT_REJECTED);
+}
+END_TEST
+
 START_TEST(json_round_trip_keeps_all)
 {
 	bl_autofree char *first = NULL, *again = NULL;
@@ -359,6 +382,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, nothing_checked_is_never_a_pass);
 	tcase_add_test(t, reject_beats_undecided_beats_pass);
 	tcase_add_test(t, statuses_are_judged);
+	tcase_add_test(t, deny_rules_make_lsm_programs_required);
 	tcase_add_test(t, json_round_trip_keeps_all);
 	tcase_add_loop_test(t, report_that_lies_is_not_read, 0,
 			    (int)BL_ARRAY_SIZE(lies));

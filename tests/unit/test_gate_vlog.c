@@ -163,6 +163,11 @@ static const struct {
 	{ { -E2BIG, "", FAILED("Argument list too long"), 1 },
 	  BL_VERIFY_REJECTED,
 	  "too large" },
+	/* a map is not a program */
+	{ { -E2BIG, "", "libbpf: map 'm': failed to create: Argument list\n",
+	    -1 },
+	  BL_VERIFY_UNDECIDED,
+	  "map 'm': failed to create" },
 	{ { -EIO, "", "", -1 }, BL_VERIFY_UNDECIDED, "" },
 };
 
