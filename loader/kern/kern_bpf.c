@@ -231,6 +231,16 @@ static int fill(const struct bpf_object *object,
 	return r;
 }
 
+/* Maps that ask to be pinned by name would be shared by both slots, and with
+ * strangers: here each slot has its own. */
+static void keep_maps_apart(struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map (map, object)
+		bpf_map__set_pin_path(map, NULL);
+}
+
 static int load(const struct bl_generation *gen, struct bpf_object **ret,
 		bool *ret_sensor, struct bl_err *err)
 {
@@ -246,6 +256,7 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 		r = load_error(-errno, gen, "open", err);
 	} else {
 		sensor = has_sensor_maps(object);
+		keep_maps_apart(object);
 		if (sensor)
 			r = prepare(object, gen, err);
 		if (!r && (r = bpf_object__load(object)))

@@ -1,0 +1,198 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs inside a lab VM (busybox sh): a host's life with real kernels. Says what
+# does not hold and goes on; exit status 1 if anything did not.
+# usage: guest.sh full|short|no-lsm
+status=0
+
+# expect CODE COMMAND…: runs it, keeps what it says in $out.
+expect() {
+	want=$1
+	shift
+	out=$("$@" 2>&1)
+	code=$?
+	if [ $code -ne "$want" ]; then
+		echo "FAIL: $* ended with $code, not $want: $out"
+		status=1
+	fi
+}
+
+says() { # says WHAT: $out must contain it
+	case $out in
+	*"$1"*) ;;
+	*)
+		echo "FAIL: '$1' is not in: $out"
+		status=1
+		;;
+	esac
+}
+
+live() { # live VERSION LINKS: healthy, in the journal and among the pins
+	expect 0 belay status
+	says "live      sensor $1 "
+	says healthy
+	links=$(ls /sys/fs/bpf/belay/*/link/* 2>/dev/null | wc -l)
+	if [ "$links" -ne "$2" ]; then
+		echo "FAIL: $links links are pinned, not $2"
+		status=1
+	fi
+}
+
+step() {
+	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
+}
+
+no_lsm() {
+	step "deny rules on a kernel without BPF LSM"
+	expect 1 belay apply /b/deny.bundle
+	says refused
+	says "without BPF LSM"
+	expect 0 belay status
+	says "nothing is live"
+}
+
+forward() {
+	step "the first version"
+	expect 0 belay apply /b/v1.bundle --probation 1
+	live 1.0 3
+	expect 0 belay apply /b/v1.bundle
+	says "live already"
+
+	step "its events"
+	belay events --count 1000 --seconds 1 >/dev/null # of the trial
+	/bin/busybox true
+	: </etc/shadow
+	expect 0 belay events --count 2 --seconds 5 --json
+	says '/busybox"'
+	says '"path":"/etc/shadow"'
+	says '"generation":1'
+
+	step "an update"
+	expect 0 belay apply /b/v3.bundle --probation 1
+	live 3.0 3
+	: </etc/shadow
+	expect 0 belay events --count 1000 --seconds 1 --json
+	says '"sensor_version":3'
+	says '"generation":2'
+}
+
+bad() {
+	step "a version that loses events"
+	expect 1 belay apply /b/flood.bundle --probation 5
+	says rolled-back
+	says lost
+	live 3.0 3
+	expect 1 belay apply /b/flood.bundle
+	says refused
+	says "it failed here on"
+
+	step "a version that the verifier rejects"
+	expect 1 belay apply /b/oob.bundle
+	says "program bl_open_field: R" # the register that may be too large
+	live 3.0 3
+
+	step "killed in the trial"
+	belay apply /b/v1.bundle --probation 60 >/dev/null 2>&1 &
+	pid=$!
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		sleep 1
+		out=$(belay history --limit 1)
+		case $out in *trial*) break ;; esac
+	done
+	says trial
+	expect 2 belay apply /b/v1.bundle
+	says "belay apply"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	# Before anybody recovers: the old one is attached, the new one is not.
+	links=$(ls /sys/fs/bpf/belay/*/link/* 2>/dev/null | wc -l)
+	if [ "$links" -ne 3 ]; then
+		echo "FAIL: $links links after the kill"
+		status=1
+	fi
+	expect 0 belay recover
+	says rolled-back
+	live 3.0 3
+	expect 0 belay recover
+	says nothing
+
+	step "interrupted in the trial"
+	belay apply /b/v1.bundle --probation 60 >/dev/null 2>&1 &
+	pid=$!
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		sleep 1
+		out=$(belay history --limit 1)
+		case $out in *trial*) break ;; esac
+	done
+	kill -INT $pid # background jobs of sh ignore it until we catch it
+	wait $pid
+	out="exit $?"
+	says "exit 1"
+	expect 0 belay history --limit 1
+	says "stopped on request"
+	live 3.0 3
+}
+
+back() {
+	step "the pins are gone, as after a reboot"
+	rm -r /sys/fs/bpf/belay
+	expect 0 belay recover
+	says restored
+	live 3.0 3
+
+	step "back"
+	expect 0 belay rollback --reason 'ordered by the test'
+	live 1.0 3
+	expect 1 belay apply /b/v3.bundle
+	says "ordered by the test"
+
+	step "a version that denies"
+	mkdir -p /tmp/denied
+	cp /bin/busybox /tmp/denied/busybox
+	expect 0 /tmp/denied/busybox true
+	expect 0 belay apply /b/deny.bundle --probation 1
+	live 4.0 5
+	expect 126 /tmp/denied/busybox true
+	expect 0 belay rollback
+	expect 0 /tmp/denied/busybox true
+	live 1.0 3
+
+	step "somebody else's sensor"
+	expect 0 belay apply /b/tracer.bundle --probation 1
+	expect 0 belay status
+	says "live      tracer 1.0 "
+	says "not a belay sensor"
+	if [ -e /sys/fs/bpf/tracer_counts ]; then
+		echo "FAIL: its map is pinned outside of its slot"
+		status=1
+	fi
+	expect 0 belay rollback
+
+	step "back to nothing"
+	expect 0 belay rollback
+	says "nothing is live"
+	expect 0 belay status
+	says "nothing is live"
+	if [ -n "$(ls /sys/fs/bpf/belay)" ]; then
+		echo "FAIL: pins are left: $(ls -R /sys/fs/bpf/belay)"
+		status=1
+	fi
+	expect 0 belay history
+	says "rolled-back"
+	echo "$out"
+}
+
+case $1 in
+full)
+	forward
+	bad
+	back
+	;;
+short)
+	forward
+	back
+	;;
+no-lsm) no_lsm ;;
+esac
+step "done"
+exit $status
