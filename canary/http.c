@@ -337,7 +337,7 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 		(const struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)BL_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)BL_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_end,
-		NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+		NULL, MHD_OPTION_END);
 	if (!http->daemon) {
 		int code = errno ? -errno : -EIO;
 
