@@ -2,6 +2,7 @@
 /* belay host list: the fleet's hosts as the controller knows them. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +165,7 @@ static int fetch(struct bl_client *c, const struct options *o,
 {
 	struct bl_progress p = { 0 };
 	uint64_t end_ms = bl_clock_mono_ms() + (uint64_t)o->timeout_s * 1000;
-	unsigned n = 0;
+	unsigned n = 0, shown = UINT_MAX;
 	int r;
 
 	if (o->wait)
@@ -177,7 +178,11 @@ static int fetch(struct bl_client *c, const struct options *o,
 		n = present(ret->root);
 		if (n >= (unsigned)o->wait)
 			break;
-		bl_progress_step(&p, n, "%u of %ld", n, o->wait);
+		if (n != shown)
+			bl_progress_step(&p, n, "%u polled", n);
+		else
+			bl_progress_tick(&p);
+		shown = n;
 		if (bl_cli_interrupted())
 			r = bl_err_set(err, -EINTR, "interrupted");
 		else if (bl_clock_mono_ms() > end_ms)

@@ -209,19 +209,37 @@ struct follow {
 	const struct bl_rollout_args *args;
 	struct bl_watch_screen screen;
 	struct bl_progress progress;
+	char shown[128]; /* the last line of progress */
 	bool tty;
 };
+
+static long long number(const json_t *obj, const char *key)
+{
+	return json_integer_value(json_object_get(obj, key));
+}
+
+static void show_progress(struct follow *f, const json_t *now)
+{
+	const json_t *counts = json_object_get(now, "counts");
+	char text[sizeof(f->shown)];
+
+	snprintf(text, sizeof(text),
+		 "%.16s: wave %lld, %lld exposed, %lld committed",
+		 state_of(now), number(now, "wave"), number(now, "exposed"),
+		 number(counts, "committed"));
+	if (strcmp(text, f->shown) != 0)
+		bl_progress_step(&f->progress, 0, "%s", text);
+	else
+		bl_progress_tick(&f->progress);
+	memcpy(f->shown, text, sizeof(text));
+}
 
 static void show(struct follow *f, const json_t *before, const json_t *now)
 {
 	struct winsize size = { 0 };
 
 	if (!f->args->watch) {
-		const char *next =
-			json_string_value(json_object_get(now, "next"));
-
-		bl_progress_step(&f->progress, 0, "%s: %s", state_of(now),
-				 next ? next : "");
+		show_progress(f, now);
 	} else if (f->tty) {
 		if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_row)
 			size = (struct winsize){ .ws_row = 24, .ws_col = 80 };

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision: each row of its table, and what no view may ever decide. */
+#include <string.h>
+
+#include "canary/decision.h"
+#include "loader/base/cleanup.h"
+#include "tests/main.h"
+
+#define NOW 1000000
+
+static struct bl_plan plan;
+static struct bl_view_host hosts[8];
+static struct bl_view view;
+static struct bl_decision d;
+
+static void set_up(void)
+{
+	size_t i;
+
+	bl_plan_default(&plan); /* 1 host, 50 %, 100 %; soak 5 s */
+	for (i = 0; i < BL_ARRAY_SIZE(hosts); i++)
+		hosts[i] = (struct bl_view_host){
+			.name = "web",
+			.state = BL_EXPOSURE_COMMITTED,
+			.exposed_ms = NOW - 20000,
+			.heard_ms = NOW - 500,
+			.reason = "",
+		};
+	view = (struct bl_view){
+		.plan = &plan,
+		.state = BL_ROLLOUT_RUNNING,
+		.target = 1,
+		.commit_ms = NOW - 10000,
+		.now_ms = NOW,
+		.listening_ms = NOW - 600000,
+		.hosts = hosts,
+		.count = 1,
+		.waiting = 5,
+	};
+}
+
+static enum bl_decision_kind decide(void)
+{
+	bl_decide(&view, &d);
+	return d.kind;
+}
+
+START_TEST(goes_wave_by_wave)
+{
+	view.count = 0;
+	view.waiting = 6;
+	view.target = 0;
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.target, 1);
+	view.target = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	view.count = 1;
+	view.waiting = 5;
+	hosts[0].state = BL_EXPOSURE_TRIAL;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	hosts[0].state = BL_EXPOSURE_COMMITTED;
+	view.commit_ms = NOW - 4999;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT); /* it soaks */
+	view.commit_ms = NOW - 5000;
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.target, 3);
+	view.wave = 2;
+	view.target = 6;
+	view.count = 6;
+	view.waiting = 0;
+	ck_assert_int_eq(decide(), BL_DECISION_DONE);
+}
+END_TEST
+
+/* I6: one bad host among good ones, in every place, and in every wave. */
+START_TEST(I6_one_bad_host_stops_it)
+{
+	static const enum bl_exposure_state bad[] = {
+		BL_EXPOSURE_FAILED,
+		BL_EXPOSURE_BACK,
+		BL_EXPOSURE_SILENT,
+		BL_EXPOSURE_STUCK,
+	};
+	size_t i;
+
+	view.count = 6;
+	view.waiting = 0;
+	view.target = 6;
+	for (view.wave = 0; view.wave < 3; view.wave++) {
+		for (i = 0; i < view.count; i++) {
+			hosts[i].state = bad[_i];
+			ck_assert_int_eq(decide(), BL_DECISION_STOP);
+			ck_assert_uint_eq(d.host, i);
+			hosts[i].state = BL_EXPOSURE_COMMITTED;
+		}
+	}
+}
+END_TEST
+
+START_TEST(I6_silence_is_never_health)
+{
+	static const enum bl_exposure_state states[] = {
+		BL_EXPOSURE_EXPOSED, BL_EXPOSURE_TRIAL, BL_EXPOSURE_COMMITTED
+	};
+	size_t i;
+
+	view.count = 3;
+	view.target = 3;
+	view.wave = 1;
+	for (i = 0; i < BL_ARRAY_SIZE(states); i++) {
+		hosts[1].state = states[i];
+		hosts[1].heard_ms = NOW - plan.silence_ms * 9 / 8 - 1;
+		ck_assert_int_eq(decide(), BL_DECISION_SILENT);
+		ck_assert_uint_eq(d.host, 1);
+		/* Never before the deadline, though. */
+		hosts[1].heard_ms = NOW - plan.silence_ms;
+		ck_assert_int_ne(decide(), BL_DECISION_SILENT);
+	}
+	/* Nobody was there to hear it. */
+	hosts[1].heard_ms = NOW - 600000;
+	view.listening_ms = NOW - 1000;
+	ck_assert_int_ne(decide(), BL_DECISION_SILENT);
+}
+END_TEST
+
+START_TEST(clock_that_was_set_back_hides_no_silence)
+{
+	hosts[0].heard_ms = NOW + 3600000;
+	view.listening_ms = NOW - 1000;
+	ck_assert_int_ne(decide(), BL_DECISION_SILENT);
+	view.listening_ms = NOW - plan.silence_ms * 2;
+	ck_assert_int_eq(decide(), BL_DECISION_SILENT);
+}
+END_TEST
+
+START_TEST(trial_has_a_deadline)
+{
+	hosts[0].state = BL_EXPOSURE_TRIAL;
+	hosts[0].exposed_ms = NOW - plan.trial_ms;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	hosts[0].exposed_ms--;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	view.listening_ms = NOW - 1000;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+}
+END_TEST
+
+START_TEST(fleet_of_none_and_fleet_that_has_it)
+{
+	view.count = 0;
+	view.waiting = 0;
+	view.target = 0;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	view.gone = 3;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	view.already = 2;
+	ck_assert_int_eq(decide(), BL_DECISION_DONE);
+}
+END_TEST
+
+START_TEST(fleet_that_shrinks_and_grows)
+{
+	/* Half of it is gone: who is left decides. */
+	view.wave = 1;
+	view.target = 3;
+	view.count = 2;
+	view.waiting = 0;
+	view.gone = 4;
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.target, 3); /* never shrinks */
+	/* Ten more appear: the wave grows with the fleet. */
+	view.waiting = 10;
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.target, 6);
+}
+END_TEST
+
+START_TEST(going_back_ends_when_all_are_accounted_for)
+{
+	view.state = _i ? BL_ROLLOUT_ABORTING : BL_ROLLOUT_STOPPING;
+	view.stop_ms = NOW - 1000;
+	view.count = 3;
+	hosts[0].state = BL_EXPOSURE_FAILED;
+	hosts[1].state = BL_EXPOSURE_BACK;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	hosts[2].heard_ms = NOW - plan.silence_ms * 2;
+	ck_assert_int_eq(decide(), BL_DECISION_SILENT);
+	hosts[2].heard_ms = NOW;
+	view.stop_ms = NOW - plan.trial_ms - 1;
+	ck_assert_int_eq(decide(), BL_DECISION_STUCK);
+	hosts[2].state = BL_EXPOSURE_SILENT;
+	ck_assert_int_eq(decide(), BL_DECISION_END);
+	hosts[2].state = BL_EXPOSURE_BACK;
+	ck_assert_int_eq(decide(), BL_DECISION_END);
+}
+END_TEST
+
+/* Every view of three hosts in all states, with and without silence: the
+ * target rises only if all that are exposed are well, and nothing rises or is
+ * done once it goes back. */
+START_TEST(no_view_exposes_more_while_one_is_bad)
+{
+	unsigned n, states = BL_EXPOSURE_STUCK + 1, i, rest;
+	bool bad, quiet;
+
+	view.count = 3;
+	view.waiting = 5;
+	for (n = 0; n < states * states * states * 8 * 3; n++) {
+		rest = n;
+		bad = false;
+		for (i = 0; i < 3; i++) {
+			hosts[i].state =
+				(enum bl_exposure_state)(rest % states);
+			rest /= states;
+			quiet = rest % 2;
+			rest /= 2;
+			hosts[i].heard_ms = quiet ? NOW - 300000 : NOW;
+			bad |= quiet || hosts[i].state > BL_EXPOSURE_COMMITTED;
+		}
+		view.wave = rest;
+		view.target = 3;
+		for (i = 0; i <= BL_ROLLOUT_DONE; i++) {
+			view.state = (enum bl_rollout_state)i;
+			decide();
+			if (!bad && i == BL_ROLLOUT_RUNNING)
+				continue;
+			ck_assert_int_ne(d.kind, BL_DECISION_EXPOSE);
+			ck_assert_int_ne(d.kind, BL_DECISION_NEXT_WAVE);
+			ck_assert_int_ne(d.kind, BL_DECISION_DONE);
+			ck_assert_uint_eq(d.target, view.target);
+		}
+	}
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("decision");
+	TCase *t = tcase_create("decision");
+
+	tcase_add_checked_fixture(t, set_up, NULL);
+	tcase_add_test(t, goes_wave_by_wave);
+	tcase_add_loop_test(t, I6_one_bad_host_stops_it, 0, 4);
+	tcase_add_test(t, I6_silence_is_never_health);
+	tcase_add_test(t, clock_that_was_set_back_hides_no_silence);
+	tcase_add_test(t, trial_has_a_deadline);
+	tcase_add_test(t, fleet_of_none_and_fleet_that_has_it);
+	tcase_add_test(t, fleet_that_shrinks_and_grows);
+	tcase_add_loop_test(t, going_back_ends_when_all_are_accounted_for, 0,
+			    2);
+	tcase_add_test(t, no_view_exposes_more_while_one_is_bad);
+	suite_add_tcase(s, t);
+	return s;
+}
