@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API as strangers see it, and polls that come late, twice or from the
+ * wrong agent. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/api.h"
+#include "canary/controller.h"
+#include "loader/base/cleanup.h"
+#include "tests/main.h"
+#include "tests/support/sim_fleet.h"
+
+static struct sim s;
+
+static void set_up(void)
+{
+	sim_start(&s, 5, 3);
+}
+
+static void tear_down(void)
+{
+	sim_end(&s);
+}
+
+static const struct {
+	const char *method, *path, *body;
+	unsigned status;
+} requests[] = {
+	{ "GET", "/v1/hosts", NULL, 200 },
+	{ "GET", "/v1/rollouts", NULL, 200 },
+	{ "GET", "/", NULL, 404 },
+	{ "GET", "/v1/hosts/", NULL, 404 },
+	{ "GET", "/v1/rollouts/r9", NULL, 404 },
+	{ "GET", "/v1/rollouts/../hosts", NULL, 404 },
+	{ "DELETE", "/v1/hosts", NULL, 405 },
+	{ "POST", "/v1/hosts/a/poll", "{}", 400 },
+	{ "POST", "/v1/hosts/a/poll", "", 400 },
+	{ "POST", "/v1/hosts/../poll", "{}", 404 },
+	{ "POST", "/v1/hosts/-a/poll", "{}", 404 },
+	{ "POST", "/v1/hosts/a%2fb/poll", "{}", 404 },
+	{ "POST", "/v1/hosts/a/b/poll", "{}", 404 },
+	{ "POST", "/v1/hosts//poll", "{}", 404 },
+	{ "POST", "/v1/rollouts", "{\"digest\":\"xyz\"}", 400 },
+	{ "POST", "/v1/rollouts", "{\"digest\":1}", 400 },
+	{ "POST", "/v1/rollouts", "[[[[[[[[[[[[[[[[[[[[", 400 },
+	{ "POST", "/v1/rollouts/r1/abort", "{}", 404 },
+	{ "POST", "/v1/rollouts/r1/abort", "{\"x\":1}", 400 },
+	{ "GET", "/v1/bundles/aaaa", NULL, 404 },
+};
+
+START_TEST(strangers_get_their_status)
+{
+	bl_autobuf struct bl_buf body = { 0 };
+
+	ck_assert_uint_eq(sim_request(&s, requests[_i].method,
+				      requests[_i].path, requests[_i].body,
+				      &body),
+			  requests[_i].status);
+	if (requests[_i].status != 200)
+		ck_assert_ptr_nonnull(strstr(body.data, "\"error\":\""));
+	/* Nothing of it made a host. */
+	bl_buf_free(&body);
+	sim_request(&s, "GET", "/v1/hosts", NULL, &body);
+	ck_assert_ptr_null(strstr(body.data, "\"a\""));
+}
+END_TEST
+
+START_TEST(bodies_have_limits_and_types)
+{
+	static char big[BL_API_BODY_MAX + 1];
+	struct bl_request q = { "POST", "/v1/hosts/a/poll", "text/plain", "{}",
+				2 };
+	struct bl_response a;
+
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 415);
+	bl_buf_free(&a.body);
+	q.content_type = "application/json";
+	q.body = big;
+	q.len = BL_POLL_BYTES_MAX + 1;
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 413);
+	bl_buf_free(&a.body);
+	ck_assert_uint_eq(bl_api_body_max("GET", "/v1/hosts"), 0);
+	ck_assert_uint_eq(bl_api_body_max("POST", "/nowhere"), 0);
+}
+END_TEST
+
+START_TEST(bundle_is_checked_whole_before_it_is_kept)
+{
+	char path[128], digest[BL_DIGEST_HEX];
+	struct bl_request q = { "PUT", path, "application/octet-stream",
+				"not a bundle", 12 };
+	struct bl_response a;
+
+	sim_digest("something else", digest);
+	snprintf(path, sizeof(path), "/v1/bundles/%s", digest);
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 400);
+	ck_assert_ptr_nonnull(strstr(a.body.data, "damaged"));
+	bl_buf_free(&a.body);
+	sim_digest("not a bundle", digest);
+	snprintf(path, sizeof(path), "/v1/bundles/%s", digest);
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 400);
+	bl_buf_free(&a.body);
+	q = (struct bl_request){ .method = "GET", .path = path };
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 404);
+	bl_buf_free(&a.body);
+}
+END_TEST
+
+static int post(struct bl_poll *p, struct bl_order *ret)
+{
+	return bl_controller_poll(s.store, "x", p, s.now_ms, ret, NULL);
+}
+
+static void committed_on_x(struct bl_poll *p)
+{
+	struct bl_order order;
+
+	s.hosts[0].mute = s.hosts[1].mute = s.hosts[2].mute = true;
+	s.plan.waves[0].soak_ms = 60000;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	bl_controller_tick(s.store, s.now_ms, NULL);
+	*p = (struct bl_poll){ .seq = 1 };
+	bl_text_copy(p->boot, sizeof(p->boot), "boot");
+	bl_text_copy(p->session, sizeof(p->session), "one");
+	ck_assert_int_eq(post(p, &order), 0);
+	bl_controller_tick(s.store, s.now_ms, NULL);
+	p->seq++;
+	ck_assert_int_eq(post(p, &order), 0);
+	ck_assert_int_eq(order.kind, BL_ORDER_APPLY);
+	/* Its answer got lost: the same again, and no second exposure. */
+	p->seq++;
+	ck_assert_int_eq(post(p, &order), 0);
+	ck_assert_int_eq(order.kind, BL_ORDER_APPLY);
+	ck_assert_uint_eq(sim_read(&s).exposed, 1);
+	p->seq++;
+	memcpy(p->live, s.digest, sizeof(p->live));
+	p->work.order = BL_ORDER_APPLY;
+	p->work.state = BL_WORK_DONE;
+	bl_text_copy(p->work.rollout, sizeof(p->work.rollout), s.id);
+	ck_assert_int_eq(post(p, &order), 0);
+	ck_assert_int_eq(sim_exposure(&s, "x"), BL_EXPOSURE_COMMITTED);
+}
+
+START_TEST(late_poll_changes_nothing)
+{
+	struct bl_poll p, late;
+	struct bl_order order;
+
+	committed_on_x(&p);
+	/* Sent before the trial, it says that the old version runs. */
+	late = p;
+	late.seq = 2;
+	late.live[0] = '\0';
+	late.work = (struct bl_work){ 0 };
+	ck_assert_int_eq(post(&late, &order), -ESTALE);
+	ck_assert_int_eq(sim_exposure(&s, "x"), BL_EXPOSURE_COMMITTED);
+	ck_assert_int_eq(post(&p, &order), -ESTALE); /* twice is late too */
+	p.seq++;
+	ck_assert_int_eq(post(&p, &order), 0);
+}
+END_TEST
+
+START_TEST(host_that_leaves_the_version_is_a_failure)
+{
+	struct bl_order order;
+	struct bl_poll p;
+
+	committed_on_x(&p);
+	p.seq++;
+	p.live[0] = '\0';
+	if (_i) /* its agent lost its record, too */
+		p.work = (struct bl_work){ 0 };
+	ck_assert_int_eq(post(&p, &order), 0);
+	ck_assert_int_eq(sim_exposure(&s, "x"), BL_EXPOSURE_FAILED);
+	bl_controller_tick(s.store, s.now_ms, NULL);
+	ck_assert_int_eq(sim_read(&s).state, BL_ROLLOUT_STOPPED);
+	ck_assert_ptr_nonnull(strstr(sim_read(&s).reason, "by itself"));
+}
+END_TEST
+
+START_TEST(two_agents_of_one_name_are_told_so)
+{
+	struct bl_order order;
+	struct bl_poll p, q;
+	struct bl_err err = { 0 };
+
+	committed_on_x(&p);
+	q = p;
+	bl_text_copy(q.session, sizeof(q.session), "two");
+	q.seq = 1;
+	ck_assert_int_eq(post(&q, &order), 0); /* a restarted agent, maybe */
+	p.seq++;
+	ck_assert_int_eq(bl_controller_poll(s.store, "x", &p, s.now_ms, &order,
+					    &err),
+			 -ESTALE);
+	ck_assert_ptr_nonnull(strstr(err.text, "another agent"));
+	/* The other one is gone for good: the name is free again. */
+	s.now_ms += BL_NAME_FREE_MS;
+	ck_assert_int_eq(post(&p, &order), 0);
+	q.seq++;
+	ck_assert_int_eq(post(&q, &order), -ESTALE);
+}
+END_TEST
+
+/* A silent host polls between the view and the verdict: it is not silent. */
+static struct bl_poll *in_between;
+static struct bl_store_ops ops;
+static const struct bl_store_ops *real_ops;
+
+static int poll_first(struct bl_store *store,
+		      const struct bl_store_compare *compares, size_t count,
+		      const struct bl_store_put *puts, size_t put_count,
+		      struct bl_err *err)
+{
+	struct bl_poll *p = in_between;
+	struct bl_order order;
+	bool verdict = false;
+	size_t i;
+
+	for (i = 0; i < put_count; i++)
+		verdict |= strncmp(puts[i].key, "exposure/", 9) == 0;
+	if (verdict)
+		in_between = NULL;
+	if (verdict && p)
+		ck_assert_int_eq(bl_controller_poll(store, "x", p, s.now_ms,
+						    &order, NULL),
+				 0);
+	return real_ops->txn(store, compares, count, puts, put_count, err);
+}
+
+START_TEST(poll_at_the_last_moment_counts)
+{
+	struct bl_poll p;
+	int64_t end_ms;
+
+	committed_on_x(&p);
+	for (end_ms = s.now_ms + s.plan.silence_ms; s.now_ms < end_ms;
+	     s.now_ms += 500)
+		bl_controller_tick(s.store, s.now_ms, NULL);
+	s.now_ms += s.plan.silence_ms / 8 + 1000;
+	p.seq++;
+	in_between = &p;
+	real_ops = s.store_under->ops;
+	ops = *real_ops;
+	ops.txn = poll_first;
+	s.store_under->ops = &ops;
+	bl_controller_tick(s.store_under, s.now_ms, NULL);
+	s.store_under->ops = real_ops;
+	ck_assert_ptr_null(in_between); /* there was a verdict to stop */
+	ck_assert_int_eq(sim_exposure(&s, "x"), BL_EXPOSURE_COMMITTED);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("api");
+	TCase *t = tcase_create("api");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_loop_test(t, strangers_get_their_status, 0,
+			    (int)BL_ARRAY_SIZE(requests));
+	tcase_add_test(t, bodies_have_limits_and_types);
+	tcase_add_test(t, bundle_is_checked_whole_before_it_is_kept);
+	tcase_add_test(t, late_poll_changes_nothing);
+	tcase_add_loop_test(t, host_that_leaves_the_version_is_a_failure, 0, 2);
+	tcase_add_test(t, two_agents_of_one_name_are_told_so);
+	tcase_add_test(t, poll_at_the_last_moment_counts);
+	suite_add_tcase(suite, t);
+	return suite;
+}
