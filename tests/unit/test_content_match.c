@@ -13,9 +13,10 @@
 #include "loader/bundle/content.h"
 #include "tests/main.h"
 
-#define ROUNDS	400
-#define RULES	60
-#define QUERIES 300
+#define ROUNDS	  400
+#define RULES	  60
+#define RULES_MAX 100
+#define QUERIES	  300
 
 struct rule {
 	char text[256];
@@ -26,7 +27,7 @@ struct rule {
 };
 
 static uint64_t seed;
-static struct rule rules[RULES];
+static struct rule rules[RULES_MAX];
 static unsigned count;
 static unsigned defaults[BL_EVENT_KINDS];
 static struct bl_buf bin;
@@ -243,6 +244,31 @@ START_TEST(agrees_with_the_naive_matcher)
 	}
 	/* Of 120000; a comparison of misses with misses shows nothing. */
 	ck_assert_uint_gt(met, ROUNDS * QUERIES / 5);
+}
+END_TEST
+
+/* Nearly every folder of the path is as far from its beginning as some prefix
+ * is long; only the first is one. */
+START_TEST(shortest_of_many_candidates)
+{
+	char path[256] = "";
+	unsigned i;
+
+	for (i = 0; i < 127; i++)
+		strcat(path, "/a");
+	for (count = 0; count < RULES_MAX; count++) {
+		struct rule *r = &rules[count];
+
+		*r = (struct rule){ .kind = BL_EVENT_OPEN,
+				    .action = BL_ACTION_EMIT };
+		memset(r->text, 'b', 3 + 2 * count);
+		r->text[0] = r->text[2 + 2 * count] = '/';
+	}
+	rules[0].text[1] = 'a';
+	compile_content();
+	compare(bl_content_match_path(bin.data, BL_EVENT_OPEN, path,
+				      strlen(path)),
+		0, BL_EVENT_OPEN);
 }
 END_TEST
 
@@ -463,6 +489,7 @@ Suite *bl_test_suite(void)
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, agrees_with_the_naive_matcher);
+	tcase_add_test(t, shortest_of_many_candidates);
 	tcase_add_loop_test(t, damage_is_refused, 0, BL_ARRAY_SIZE(damages));
 	tcase_add_test(t, any_byte_may_change);
 	tcase_add_test(t, event_must_fit);
