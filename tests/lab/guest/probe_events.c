@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Runs inside a microVM, as root: loads a sensor object, gives it content, does
- * things, and compares what the sensor reports with what was done.
- *
- *	sensor_probe load OBJECT      every program through the verifier
- *	sensor_probe events OBJECT    every kind of event, and denial
- *	sensor_probe flood OBJECT     loses events under ordinary activity
- *	sensor_probe oob OBJECT       is refused, at the line that is wrong
- *
- * 0 if all is as it must be; what is not is printed, one line each.
- */
+/* Does things, one after the other, and looks at what was reported. */
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,110 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loader/base/cleanup.h"
-#include "loader/bundle/content.h"
+#include "tests/lab/guest/probe.h"
 
-#define GENERATION 77
-#define UID	   1234
+#define UID 1234
 
-static const char content_json[] =
-	"{\"contract\":1,"
-	"\"default\":{\"exec\":\"emit\",\"connect\":\"emit\"},\"rules\":["
-	"{\"id\":\"all\",\"event\":\"open\",\"prefix\":\"/t/\",\"action\":\"emit\"},"
-	"{\"id\":\"quiet\",\"event\":\"open\",\"path\":\"/t/quiet\",\"action\":\"ignore\"},"
-	"{\"id\":\"locked\",\"event\":\"open\",\"prefix\":\"/t/locked/\",\"action\":\"deny\"},"
-	"{\"id\":\"key\",\"event\":\"open\",\"path\":\"/t/locked/key\",\"action\":\"emit\"},"
-	"{\"id\":\"evil\",\"event\":\"exec\",\"path\":\"/t/evil\",\"action\":\"deny\"},"
-	"{\"id\":\"script\",\"event\":\"exec\",\"path\":\"/t/script\",\"action\":\"deny\"},"
-	"{\"id\":\"near\",\"event\":\"connect\",\"address\":\"127.1.0.0/16\",\"action\":\"ignore\"},"
-	"{\"id\":\"one\",\"event\":\"connect\",\"address\":\"127.1.0.9\",\"action\":\"emit\"},"
-	"{\"id\":\"six\",\"event\":\"connect\",\"address\":\"fd00::/8\",\"action\":\"ignore\"},"
-	"{\"id\":\"six-one\",\"event\":\"connect\",\"address\":\"fd00::1\",\"action\":\"emit\"}"
-	"]}";
-
-static struct bl_buf bin;
-static struct bpf_object *obj;
 static struct bl_event events[4096];
-static unsigned event_count, failures, checks;
-
-static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	failures++;
-	fputs("FAIL: ", stdout);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
-
-static void die(const char *what)
-{
-	printf("FAIL: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-#define CHECK(cond)                        \
-	do {                               \
-		checks++;                  \
-		if (!(cond))               \
-			fail("%s", #cond); \
-	} while (0)
-#define MUST(cond)                  \
-	do {                        \
-		if (!(cond))        \
-			die(#cond); \
-	} while (0)
-
-/* Loading */
-
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	return level == LIBBPF_WARN ? vprintf(fmt, ap) : 0;
-}
-
-static void open_object(const char *path, bool lsm)
-{
-	struct bl_err err = { 0 };
-	struct bl_content_info info;
-	struct bpf_program *prog;
-	struct bpf_map *map;
-	uint32_t *rodata;
-	size_t size;
-
-	libbpf_set_print(quiet);
-	if (bl_content_compile("content", content_json,
-			       sizeof(content_json) - 1, &bin, &info, &err)) {
-		puts(err.text);
-		exit(1);
-	}
-	MUST(obj = bpf_object__open_file(path, NULL));
-	bpf_object__for_each_program (prog, obj)
-		bpf_program__set_autoload(prog,
-					  lsm || bpf_program__type(prog) !=
-							  BPF_PROG_TYPE_LSM);
-	map = bpf_object__find_map_by_name(obj, "bl_content_slots");
-	MUST(map && !bpf_map__set_max_entries(map, info.slots));
-	map = bpf_object__find_map_by_name(obj, ".rodata");
-	MUST(map);
-	rodata = (uint32_t *)bpf_map__initial_value(map, &size);
-	MUST(rodata && size >= sizeof(*rodata));
-	*rodata = GENERATION;
-}
-
-static void fill_content(void)
-{
-	int hdr = bpf_object__find_map_fd_by_name(obj, "bl_content_hdr");
-	int slots = bpf_object__find_map_fd_by_name(obj, "bl_content_slots");
-	uint32_t i, zero = 0;
-
-	for (i = 0; i < bl_content_header(bin.data)->slot_count; i++)
-		MUST(!bpf_map_update_elem(slots, &i,
-					  bl_content_slots(bin.data) + i, 0));
-	MUST(!bpf_map_update_elem(hdr, &zero, bl_content_header(bin.data), 0));
-}
+static unsigned event_count;
 
 static int on_event(void *ctx, void *data, size_t len)
 {
@@ -148,51 +35,7 @@ static int on_event(void *ctx, void *data, size_t len)
 	return 0;
 }
 
-static struct ring_buffer *ring;
-
-static void start(const char *path, bool lsm)
-{
-	struct bpf_program *prog;
-
-	open_object(path, lsm);
-	MUST(!bpf_object__load(obj));
-	fill_content();
-	bpf_object__for_each_program (prog, obj) {
-		if (bpf_program__fd(prog) >= 0)
-			MUST(bpf_program__attach(prog));
-	}
-	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(obj,
-								"bl_events"),
-				on_event, NULL, NULL);
-	MUST(ring);
-}
-
-static struct bl_stats stats(void)
-{
-	int fd = bpf_object__find_map_fd_by_name(obj, "bl_stats");
-	int cpus = libbpf_num_possible_cpus(), i;
-	struct bl_stats *v = calloc(cpus, sizeof(*v)), sum = { 0 };
-	uint32_t zero = 0;
-
-	MUST(v && !bpf_map_lookup_elem(fd, &zero, v));
-	for (i = 0; i < cpus; i++) {
-		sum.seen += v[i].seen;
-		sum.emitted += v[i].emitted;
-		sum.ignored += v[i].ignored;
-		sum.dropped += v[i].dropped;
-		sum.denied += v[i].denied;
-		sum.torn += v[i].torn;
-	}
-	free(v);
-	return sum;
-}
-
 /* Looking */
-
-static void drain(void)
-{
-	MUST(ring_buffer__consume(ring) >= 0);
-}
 
 static void forget(void)
 {
@@ -255,16 +98,6 @@ static void check_rule(const struct bl_event *e, const char *name,
 }
 
 /* Doing */
-
-static int touch(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0755);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
 
 static void copy_self(const char *path)
 {
@@ -549,13 +382,13 @@ static void check_deny(void)
 	CHECK(after.denied - before.denied == 3);
 }
 
-static int events_mode(const char *path)
+int events_mode(const char *path)
 {
 	struct bl_stats s;
 
 	MUST(!mkdir("/t", 0755) || errno == EEXIST);
 	MUST(!mount("t", "/t", "tmpfs", 0, NULL));
-	start(path, true);
+	start(path, true, on_event);
 	check_identity();
 	check_thread();
 	check_mounts();
@@ -571,115 +404,4 @@ static int events_mode(const char *path)
 	printf("stats: seen %llu emitted %llu ignored %llu denied %llu\n",
 	       s.seen, s.emitted, s.ignored, s.denied);
 	return 0;
-}
-
-static int flood_mode(const char *path)
-{
-	struct bl_stats s;
-	unsigned i;
-
-	start(path, false);
-	for (i = 0; i < 20; i++) {
-		close(open("/etc/passwd", O_RDONLY));
-		usleep(50000);
-		drain();
-	}
-	s = stats();
-	printf("stats: emitted %llu dropped %llu\n", s.emitted, s.dropped);
-	CHECK(s.emitted > 0);
-	CHECK(s.dropped * 10 > s.emitted);
-	return 0;
-}
-
-/* Prints the number of instructions the verifier walked, per program. */
-static int load_mode(const char *path)
-{
-	enum { LOG = 16 << 20 };
-	struct bpf_program *prog;
-	char *logs[32];
-	unsigned n = 0;
-	int e;
-
-	open_object(path, true);
-	bpf_object__for_each_program (prog, obj) {
-		MUST(n < BL_ARRAY_SIZE(logs) && (logs[n] = calloc(1, LOG)));
-		bpf_program__set_log_level(prog, 4);
-		bpf_program__set_log_buf(prog, logs[n++], LOG);
-	}
-	e = bpf_object__load(obj);
-	n = 0;
-	bpf_object__for_each_program (prog, obj) {
-		const char *line = strstr(logs[n++], "processed ");
-
-		checks++;
-		printf("%s: %.*s\n", bpf_program__name(prog),
-		       line ? (int)strcspn(line, "\n") : 10,
-		       line ? line : "not loaded");
-		if (!line)
-			fail("%s", bpf_program__name(prog));
-	}
-	if (e)
-		fail("load: %s", strerror(-e));
-	return 0;
-}
-
-/* The text of the last line of the program that the verifier came to. */
-static void last_source_line(const char *log, char ret[static 256])
-{
-	const char *line = log, *next;
-
-	ret[0] = '\0';
-	for (; line && *line; line = next ? next + 1 : NULL) {
-		next = strchr(line, '\n');
-		if (!strncmp(line, "; ", 2))
-			snprintf(ret, 256, "%.*s", (int)strcspn(line, "\n"),
-				 line);
-	}
-}
-
-static int oob_mode(const char *path)
-{
-	enum { LOG = 16 << 20 };
-	struct bpf_program *guilty;
-	char *log = calloc(1, LOG), line[256], *why;
-
-	open_object(path, true);
-	guilty = bpf_object__find_program_by_name(obj, "bl_open_field");
-	MUST(log && guilty);
-	bpf_program__set_log_level(guilty, 1);
-	bpf_program__set_log_buf(guilty, log, LOG);
-	CHECK(bpf_object__load(obj) == -EACCES);
-	why = strstr(log, "outside of the allowed memory range");
-	CHECK(why);
-	last_source_line(log, line);
-	printf("refused at: %s\n", line);
-	CHECK(strstr(line, "f->value[wanted]"));
-	return 0;
-}
-
-int main(int argc, char **argv)
-{
-	static const struct {
-		const char *name;
-		int (*run)(const char *path);
-	} modes[] = { { "load", load_mode },
-		      { "events", events_mode },
-		      { "flood", flood_mode },
-		      { "oob", oob_mode } };
-	unsigned i;
-
-	/* The copies that check_identity and check_deny run. */
-	if (argc == 2 && !strcmp(argv[1], "exit"))
-		return 0;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (i = 0; argc == 3 && i < BL_ARRAY_SIZE(modes); i++) {
-		if (strcmp(argv[1], modes[i].name))
-			continue;
-		if (modes[i].run(argv[2]))
-			return 1;
-		printf("%s: %u checks, %u failed\n", argv[1], checks, failures);
-		return failures != 0;
-	}
-	fputs("usage: sensor_probe load|events|flood|oob OBJECT\n", stderr);
-	return 64;
 }
