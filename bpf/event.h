@@ -81,7 +81,7 @@ struct bl_event {
 
 /* One per CPU; sum them up. Only ever grow. */
 struct bl_stats {
-	__u64 seen;    /* operations looked at */
+	__u64 seen;    /* operations: ignored + emitted + dropped + torn */
 	__u64 emitted; /* events in the ring, those of denials included */
 	__u64 ignored; /* not reported because content said so */
 	__u64 dropped; /* not reported because the ring was full: lost */

@@ -41,7 +41,7 @@ static const struct bl_content_slot *bl_content_slot_at(unsigned int index);
 /* Folders and mounts on the way up. */
 #define WALK_STEPS 64
 /* Tasks that may be inside the sensor on one CPU, each preempting the next. */
-#define SCRATCH_LEVELS 4
+#define SCRATCH_LEVELS 8
 
 /* The loader's number for this load; every event carries it. */
 const volatile __u32 bl_generation = 0;
@@ -445,8 +445,11 @@ static __always_inline int refuse(struct file *file, __u32 kind)
 	if (!hdr || !hdr->deny_count || !hdr->kind_rules[kind])
 		return 0;
 	s = scratch_get(&level);
-	if (!s)
+	if (!s) {
+		/* Each torn one was seen, as with the observing programs. */
+		COUNT(seen);
 		return 0;
+	}
 	file_match(level, file, kind);
 	if (s->match.action == BL_ACTION_DENY) {
 		r = -EPERM;

@@ -30,6 +30,7 @@ $p load /o/v2-flood.bpf.o || status=1
 $p flood /o/v2-flood.bpf.o || status=1
 $p oob /o/v2-oob.bpf.o || status=1
 $p events /o/sensor.bpf.o || status=1
+$p stress /o/sensor.bpf.o || status=1
 exit $status'
 
 [[ $# -gt 0 ]] || mapfile -t set < <(releases)
@@ -52,6 +53,16 @@ for kernel in "${set[@]}"; do
 		failed=1
 	}
 done
+
+# Where tasks are preempted inside the sensor.
+echo "== 6.12 preempt=full"
+"$belay" lab run 6.12 --name test-sensor-preempt --log-dir "$logs" \
+	--deadline 100 --append preempt=full \
+	--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
+	-- "$probe" stress /o/sensor.bpf.o || {
+	echo "FAIL: 6.12 preempt=full"
+	failed=1
+}
 
 # The module: fine with content that asks for what there is, and then not.
 echo "== oob_kmod"
