@@ -15,31 +15,16 @@
 #define POLL_MS	   200
 #define GUEST_FILE "/check/object.bpf.o"
 #define OUTPUT_MAX BL_REPORT_JSON_MAX
+#define KILLED	   (128 + 9) /* by SIGKILL: the OOM killer */
 #define SAID_LINES 6
 #define SAID_BYTES 1024
 #define MEM_MIB	   512
 /* Room for the maps of a large object, and for copies of the object. */
 #define MEM_PER_MIB 24
 
-/* A guest that ran belay, and came back with neither a panic nor a report. */
-static int judge_exit(const struct bl_object *object, const char *kernel,
-		      const struct bl_vm_result *res, const char *log_dir,
-		      struct bl_report *report)
+static unsigned guest_mib(const struct bl_object *o)
 {
-	if (res->exit_status > BL_EXIT_UNDECIDED)
-		return bl_report_note(
-			report, BL_VERDICT_UNDECIDED, "verifier", kernel,
-			"belay ended with status %d in the guest: %s",
-			res->exit_status,
-			bl_vlog_tail(bl_buf_str(&res->output), SAID_LINES,
-				     SAID_BYTES));
-	if (res->output_lost)
-		return bl_report_note(report, BL_VERDICT_UNDECIDED, "verifier",
-				      kernel,
-				      "its answer is larger than %u bytes",
-				      OUTPUT_MAX);
-	return bl_gate_merge(object, kernel, false, bl_buf_str(&res->output),
-			     res->output.len, log_dir, report);
+	return MEM_MIB + (unsigned)(o->len >> 20) * MEM_PER_MIB;
 }
 
 static int add_outcome(struct bl_report *report, enum bl_verdict verdict,
@@ -55,6 +40,34 @@ static int add_outcome(struct bl_report *report, enum bl_verdict verdict,
 	};
 
 	return bl_report_add(report, &f);
+}
+
+/* A guest in which the command came to its end. */
+static int judge_exit(const struct bl_object *object, const char *kernel,
+		      const struct bl_vm_result *res, const char *log_dir,
+		      struct bl_report *report)
+{
+	const char *said =
+		bl_vlog_tail(bl_buf_str(&res->output), SAID_LINES, SAID_BYTES);
+	char text[SAID_BYTES + 128];
+
+	if (res->exit_status <= BL_EXIT_UNDECIDED && !res->output_lost)
+		return bl_gate_merge(object, kernel, false,
+				     bl_buf_str(&res->output), res->output.len,
+				     log_dir, report);
+	if (res->output_lost)
+		snprintf(text, sizeof(text),
+			 "its answer is larger than %u bytes", OUTPUT_MAX);
+	else if (res->exit_status == KILLED)
+		snprintf(
+			text, sizeof(text),
+			"killed in the guest, most likely for want of memory: do the maps of this object need more than %u MiB?",
+			guest_mib(object));
+	else
+		snprintf(text, sizeof(text),
+			 "belay ended with status %d in the guest: %s",
+			 res->exit_status, said);
+	return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text, res);
 }
 
 int bl_gate_judge_vm(const struct bl_object *object, const char *kernel,

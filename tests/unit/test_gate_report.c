@@ -304,6 +304,8 @@ static const struct {
 	{ BL_VM_LOST, 900, 0, "", 0, BL_EXIT_UNDECIDED, "lost: why" },
 	{ BL_VM_EXITED, 900, 139, "Segmentation fault", 0, BL_EXIT_UNDECIDED,
 	  "status 139 in the guest: Segmentation fault" },
+	{ BL_VM_EXITED, 900, 137, "Killed", 0, BL_EXIT_UNDECIDED,
+	  "want of memory" },
 	{ BL_VM_EXITED, 900, 0, "", 0, BL_EXIT_UNDECIDED,
 	  "its answer cannot be read" },
 	{ BL_VM_EXITED, 900, 0,
