@@ -240,8 +240,9 @@ void bl_watch_changes(const json_t *before, const json_t *now, FILE *f)
 			json_string_value(json_object_get(now, "version")),
 			json_string_value(json_object_get(now, "digest")));
 	if (!same(before, now, "wave") || !same(before, now, "target"))
-		fprintf(f, "%s wave %lld: %lld hosts may have it\n", when,
-			number(now, "wave"), number(now, "target"));
+		fprintf(f, "%s wave %lld: %lld host%s may have it\n", when,
+			number(now, "wave"), number(now, "target"),
+			number(now, "target") == 1 ? "" : "s");
 	json_array_foreach (json_object_get(now, "hosts"), i, h) {
 		const json_t *was =
 			before ? find_host(before, text(h, "name", a)) : NULL;

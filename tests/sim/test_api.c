@@ -208,32 +208,169 @@ START_TEST(two_agents_of_one_name_are_told_so)
 }
 END_TEST
 
-/* A silent host polls between the view and the verdict: it is not silent. */
-static struct bl_poll *in_between;
+/* Something happens between what a decision was made from and its writing:
+ * just before a transaction that writes @marker somewhere. */
+static struct {
+	const char *marker;
+	void (*happens)(void);
+	bool happened;
+} between;
+static struct bl_poll polls[2];
 static struct bl_store_ops ops;
 static const struct bl_store_ops *real_ops;
 
-static int poll_first(struct bl_store *store,
-		      const struct bl_store_compare *compares, size_t count,
-		      const struct bl_store_put *puts, size_t put_count,
-		      struct bl_err *err)
+static int disturbed_txn(struct bl_store *store,
+			 const struct bl_store_compare *compares, size_t count,
+			 const struct bl_store_put *puts, size_t put_count,
+			 struct bl_err *err)
 {
-	struct bl_poll *p = in_between;
-	struct bl_order order;
-	bool verdict = false;
+	bool found = false;
 	size_t i;
 
 	for (i = 0; i < put_count; i++)
-		verdict |= strncmp(puts[i].key, "exposure/", 9) == 0;
-	if (verdict)
-		in_between = NULL;
-	if (verdict && p)
-		ck_assert_int_eq(bl_controller_poll(store, "x", p, s.now_ms,
-						    &order, NULL),
-				 0);
+		found |= puts[i].data &&
+			 memmem(puts[i].data, puts[i].len, between.marker,
+				strlen(between.marker));
+	if (found && !between.happened) {
+		between.happened = true;
+		between.happens();
+	}
 	return real_ops->txn(store, compares, count, puts, put_count, err);
 }
 
+static void disturb(const char *marker, void (*happens)(void))
+{
+	between.marker = marker;
+	between.happens = happens;
+	between.happened = false;
+	real_ops = s.store_under->ops;
+	ops = *real_ops;
+	ops.txn = disturbed_txn;
+	s.store_under->ops = &ops;
+}
+
+static void undisturbed(void)
+{
+	s.store_under->ops = real_ops;
+	ck_assert(between.happened); /* else this test says nothing */
+}
+
+static enum bl_order_kind post_as(const char *name, struct bl_poll *p)
+{
+	struct bl_order order;
+
+	p->seq++;
+	ck_assert_int_eq(bl_controller_poll(s.store_under, name, p, s.now_ms,
+					    &order, NULL),
+			 0);
+	return order.kind;
+}
+
+static void says(struct bl_poll *p, enum bl_work_state state)
+{
+	p->work.order = BL_ORDER_APPLY;
+	p->work.state = state;
+	bl_text_copy(p->work.rollout, sizeof(p->work.rollout), s.id);
+	if (state == BL_WORK_DONE)
+		memcpy(p->live, s.digest, sizeof(p->live));
+}
+
+static void x_polls(void)
+{
+	post_as("x", &polls[0]);
+}
+
+static void y_commits(void)
+{
+	says(&polls[1], BL_WORK_DONE);
+	post_as("y", &polls[1]);
+}
+
+static void y_is_exposed(void)
+{
+	ck_assert_int_eq(post_as("y", &polls[1]), BL_ORDER_APPLY);
+}
+
+/* The ledger's sums are what counting gives. */
+static void assert_sums(void)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	unsigned counted = 0;
+	size_t i;
+
+	ck_assert_int_eq(bl_fleet_load(s.store_under, s.id, s.now_ms, &f, NULL),
+			 0);
+	for (i = 0; i < f.exposure_count; i++)
+		counted += f.exposures[i].counted;
+	ck_assert_uint_eq(counted, f.rollout.unconfirmed);
+	ck_assert_uint_eq(f.exposure_count, f.rollout.exposed);
+}
+
+/* Hosts x and y, the first wave is both of them. */
+static void two_hosts(void)
+{
+	unsigned i;
+
+	s.plan.waves[0].hosts = 2;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	for (i = 0; i < 2; i++) {
+		polls[i] = (struct bl_poll){ 0 };
+		bl_text_copy(polls[i].boot, sizeof(polls[i].boot), "boot");
+		bl_text_copy(polls[i].session, sizeof(polls[i].session), "one");
+		post_as(i ? "y" : "x", &polls[i]);
+	}
+	bl_controller_tick(s.store, s.now_ms, NULL);
+	ck_assert_int_eq(post_as("x", &polls[0]), BL_ORDER_APPLY);
+}
+
+START_TEST(I7_commit_between_a_verdict_and_its_writing)
+{
+	two_hosts();
+	y_is_exposed();
+	says(&polls[0], BL_WORK_FAILED);
+	post_as("x", &polls[0]);
+	disturb("\"stopping\"", y_commits);
+	bl_controller_tick(s.store_under, s.now_ms, NULL);
+	undisturbed();
+	assert_sums();
+	ck_assert_int_eq(sim_read(&s).state, BL_ROLLOUT_STOPPING);
+	ck_assert_int_eq(post_as("y", &polls[1]), BL_ORDER_ROLLBACK);
+}
+END_TEST
+
+START_TEST(I7_exposure_between_an_abort_and_its_writing)
+{
+	two_hosts();
+	disturb("\"aborting\"", y_is_exposed);
+	ck_assert_int_eq(bl_controller_abort(s.store_under, s.id, "", s.now_ms,
+					     NULL),
+			 0);
+	undisturbed();
+	assert_sums();
+	ck_assert_uint_eq(sim_read(&s).exposed, 2);
+	ck_assert_int_eq(post_as("y", &polls[1]), BL_ORDER_ROLLBACK);
+}
+END_TEST
+
+static void aborts(void)
+{
+	ck_assert_int_eq(bl_controller_abort(s.store_under, s.id, "", s.now_ms,
+					     NULL),
+			 0);
+}
+
+START_TEST(I7_abort_between_an_exposure_and_its_writing)
+{
+	two_hosts();
+	disturb("\"exposed\":2", aborts);
+	ck_assert_int_eq(post_as("y", &polls[1]), BL_ORDER_NONE);
+	undisturbed();
+	assert_sums();
+	ck_assert_uint_eq(sim_read(&s).exposed, 1);
+}
+END_TEST
+
+/* A silent host polls between the view and the verdict: it is not silent. */
 START_TEST(poll_at_the_last_moment_counts)
 {
 	struct bl_poll p;
@@ -244,15 +381,10 @@ START_TEST(poll_at_the_last_moment_counts)
 	     s.now_ms += 500)
 		bl_controller_tick(s.store, s.now_ms, NULL);
 	s.now_ms += s.plan.silence_ms / 8 + 1000;
-	p.seq++;
-	in_between = &p;
-	real_ops = s.store_under->ops;
-	ops = *real_ops;
-	ops.txn = poll_first;
-	s.store_under->ops = &ops;
+	polls[0] = p;
+	disturb("\"silent\"", x_polls);
 	bl_controller_tick(s.store_under, s.now_ms, NULL);
-	s.store_under->ops = real_ops;
-	ck_assert_ptr_null(in_between); /* there was a verdict to stop */
+	undisturbed();
 	ck_assert_int_eq(sim_exposure(&s, "x"), BL_EXPOSURE_COMMITTED);
 }
 END_TEST
@@ -271,6 +403,9 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, host_that_leaves_the_version_is_a_failure, 0, 2);
 	tcase_add_test(t, two_agents_of_one_name_are_told_so);
 	tcase_add_test(t, poll_at_the_last_moment_counts);
+	tcase_add_test(t, I7_commit_between_a_verdict_and_its_writing);
+	tcase_add_test(t, I7_exposure_between_an_abort_and_its_writing);
+	tcase_add_test(t, I7_abort_between_an_exposure_and_its_writing);
 	suite_add_tcase(suite, t);
 	return suite;
 }
