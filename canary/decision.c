@@ -107,6 +107,11 @@ static long long seconds(int64_t ms)
 	return (long long)(ms / 1000);
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* Going back: every exposed host is told at its next poll; those that say
  * nothing or cannot are named and not waited for. */
 static void decide_return(const struct bl_view *v, struct bl_decision *ret)
@@ -145,11 +150,12 @@ static void decide_return(const struct bl_view *v, struct bl_decision *ret)
 		open++;
 	}
 	if (open)
-		decide(ret, BL_DECISION_WAIT, "%zu hosts go back", open);
+		decide(ret, BL_DECISION_WAIT, "%zu host%s still to go back",
+		       open, plural(open));
 	else if (lost)
 		decide(ret, BL_DECISION_END,
-		       "%zu hosts may still run it and are told when they poll",
-		       lost);
+		       "%zu host%s may still run it: told at the next poll",
+		       lost, plural(lost));
 	else
 		decide(ret, BL_DECISION_END, "every exposed host is back");
 }
@@ -211,13 +217,15 @@ static void decide_done(const struct bl_view *v, struct bl_decision *ret)
 {
 	if (v->gone)
 		decide(ret, BL_DECISION_DONE,
-		       "%zu hosts took it; %u not heard of for %lld s were left out",
-		       v->count, v->gone, seconds(v->plan->gone_ms));
+		       "%zu host%s took it; left out, not heard of for %lld s: %u",
+		       v->count, plural(v->count), seconds(v->plan->gone_ms),
+		       v->gone);
 	else if (!v->count)
-		decide(ret, BL_DECISION_DONE, "all %u hosts had it already",
-		       v->already);
+		decide(ret, BL_DECISION_DONE, "%u host%s had it already",
+		       v->already, plural(v->already));
 	else
-		decide(ret, BL_DECISION_DONE, "%zu hosts took it", v->count);
+		decide(ret, BL_DECISION_DONE, "%zu host%s took it", v->count,
+		       plural(v->count));
 }
 
 static void decide_forward(const struct bl_view *v, struct bl_decision *ret)
@@ -239,12 +247,13 @@ static void decide_forward(const struct bl_view *v, struct bl_decision *ret)
 		return;
 	}
 	if (v->count < size) {
-		decide(ret, BL_DECISION_WAIT, "%zu more hosts may take it",
-		       size - v->count);
+		decide(ret, BL_DECISION_WAIT, "%zu more host%s may take it",
+		       size - v->count, plural(size - v->count));
 		return;
 	}
 	if (open) {
-		decide(ret, BL_DECISION_WAIT, "%zu hosts try it", open);
+		decide(ret, BL_DECISION_WAIT, "%zu host%s still to confirm it",
+		       open, plural(open));
 		return;
 	}
 	/* Every host so far is committed: the wave holds, if it stays so. A

@@ -370,6 +370,31 @@ START_TEST(I7_abort_between_an_exposure_and_its_writing)
 }
 END_TEST
 
+static void next_life_polls(void)
+{
+	struct bl_poll p = polls[0];
+
+	bl_text_copy(p.session, sizeof(p.session), "two");
+	p.seq = 0;
+	post_as("x", &p);
+}
+
+/* The last words of an agent's last life do not undo the first of its next. */
+START_TEST(new_session_between_a_poll_and_its_writing)
+{
+	struct bl_order order;
+
+	two_hosts();
+	says(&polls[0], BL_WORK_GOING);
+	disturb("\"one\"", next_life_polls);
+	polls[0].seq++;
+	ck_assert_int_eq(bl_controller_poll(s.store_under, "x", &polls[0],
+					    s.now_ms, &order, NULL),
+			 -ESTALE);
+	undisturbed();
+}
+END_TEST
+
 /* A silent host polls between the view and the verdict: it is not silent. */
 START_TEST(poll_at_the_last_moment_counts)
 {
@@ -406,6 +431,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, I7_commit_between_a_verdict_and_its_writing);
 	tcase_add_test(t, I7_exposure_between_an_abort_and_its_writing);
 	tcase_add_test(t, I7_abort_between_an_exposure_and_its_writing);
+	tcase_add_test(t, new_session_between_a_poll_and_its_writing);
 	suite_add_tcase(suite, t);
 	return suite;
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server on a real socket: addresses, slow and greedy clients, and the
+ * client's view of it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "canary/client.h"
+#include "canary/http.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "tests/main.h"
+
+static struct bl_store *store;
+static struct bl_http *http;
+static struct sockaddr_storage address;
+static char *url;
+static struct bl_client *client;
+static struct bl_err err;
+
+static void set_up(void)
+{
+	unsetenv("BELAY_CONTROLLER");
+	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", &address, NULL), 0);
+	ck_assert_int_eq(bl_http_start(&address, store, &http, NULL), 0);
+	url = bl_path("http://%s", bl_http_listens(http));
+	ck_assert_int_eq(bl_client_open(url, false, &client, &err), 0);
+}
+
+static void tear_down(void)
+{
+	bl_client_close(client);
+	bl_http_stop(http);
+	bl_store_close(store);
+	free(url);
+}
+
+static const struct {
+	const char *text;
+	int r;
+} addresses[] = {
+	{ "127.0.0.1:7443", 0 },     { "127.9.9.9:1", 0 },
+	{ "[::1]:7443", 0 },	     { "localhost:80", 0 },
+	{ "0.0.0.0:7443", -EPERM },  { "192.168.1.1:7443", -EPERM },
+	{ "[::]:7443", -EPERM },     { "127.0.0.1", -EINVAL },
+	{ "127.0.0.1:", -EINVAL },   { "127.0.0.1:70000", -EINVAL },
+	{ "127.0.0.1:-1", -EINVAL }, { "example.org:80", -EINVAL },
+	{ ":80", -EINVAL },	     { "", -EINVAL },
+};
+
+START_TEST(listens_on_the_loopback_only)
+{
+	ck_assert_int_eq(bl_http_address(addresses[_i].text, &address, &err),
+			 addresses[_i].r);
+}
+END_TEST
+
+static const struct {
+	const char *url;
+	bool plaintext;
+	int r;
+} urls[] = {
+	{ "http://127.0.0.1:1", false, 0 },
+	{ "http://localhost:1/", false, 0 },
+	{ "http://[::1]:1", false, 0 },
+	{ "https://fleet.example", false, 0 },
+	{ "http://10.0.2.100:7443", false, -EPERM },
+	{ "http://127.0.0.1.example:7443", false, -EPERM },
+	{ "http://10.0.2.100:7443", true, 0 },
+	{ "ftp://127.0.0.1", true, -EINVAL },
+	{ "http://127.0.0.1/path", true, -EINVAL },
+	{ "127.0.0.1:7443", true, -EINVAL },
+	{ "", true, -EINVAL },
+};
+
+START_TEST(speaks_plain_http_to_this_machine_only)
+{
+	struct bl_client *c = NULL;
+
+	ck_assert_int_eq(bl_client_open(urls[_i].url, urls[_i].plaintext, &c,
+					&err),
+			 urls[_i].r);
+	bl_client_close(c);
+}
+END_TEST
+
+static int dial(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct timeval limit = { .tv_sec = 5 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons((uint16_t)strtol(strrchr(url, ':') + 1, NULL, 10));
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+static void expect_status(int fd, const char *status)
+{
+	char answer[1024] = "";
+	ssize_t n = recv(fd, answer, sizeof(answer) - 1, 0);
+
+	ck_assert_msg(n > 0 && strstr(answer, status), "got: %s", answer);
+}
+
+static void say(int fd, const char *text)
+{
+	ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL),
+			 (ssize_t)strlen(text));
+}
+
+static void call(const char *method, const char *path, int r)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	json_t *body = strcmp(method, "GET") ? json_object() : NULL;
+
+	ck_assert_int_eq(bl_client_json(client, method, path, body, &doc, &err),
+			 r);
+}
+
+START_TEST(slow_clients_hold_up_nobody)
+{
+	int fds[50];
+	uint64_t start_ms;
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(fds); i++) {
+		fds[i] = dial();
+		if (i % 2)
+			say(fds[i], "POST /v1/rollouts HTTP/1.1\r\n"
+				    "Host: 127.0.0.1\r\n"
+				    "Content-Length: 100\r\n\r\n{");
+	}
+	start_ms = bl_clock_mono_ms();
+	call("GET", "/v1/hosts", 0);
+	ck_assert_int_eq(bl_http_tick(http, &err), 0);
+	ck_assert_uint_lt(bl_clock_mono_ms() - start_ms, 3000);
+	for (i = 0; i < BL_ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(greedy_clients_are_cut_short)
+{
+	int fd = dial();
+
+	/* Refused by its header, before a byte of it is kept. */
+	say(fd, "POST /v1/rollouts HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+		"Content-Length: 99999999999\r\n\r\n");
+	expect_status(fd, " 413 ");
+	close(fd);
+}
+END_TEST
+
+START_TEST(names_of_web_pages_are_refused)
+{
+	int fd = dial();
+
+	say(fd, "GET /v1/hosts HTTP/1.1\r\nHost: evil.example:7443\r\n\r\n");
+	expect_status(fd, " 403 ");
+	close(fd);
+	fd = dial();
+	say(fd, "GET /v1/hosts HTTP/1.1\r\nHost: 10.0.2.100:7443\r\n\r\n");
+	expect_status(fd, " 200 ");
+	close(fd);
+}
+END_TEST
+
+START_TEST(failures_arrive_with_their_words)
+{
+	call("GET", "/v1/rollouts/r7", -ENOENT);
+	ck_assert_str_eq(err.text, "there is no rollout r7");
+	ck_assert_ptr_nonnull(strstr(err.hint, "rollout list"));
+	call("POST", "/v1/rollouts", -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "'digest' is missing"));
+	bl_http_stop(http);
+	http = NULL;
+	call("GET", "/v1/hosts", -ECONNREFUSED);
+	ck_assert_ptr_nonnull(strstr(err.text, "no controller answers"));
+}
+END_TEST
+
+START_TEST(one_controller_per_port)
+{
+	struct bl_http *second = NULL;
+
+	ck_assert_int_eq(bl_http_address(strrchr(url, '/') + 1, &address, NULL),
+			 0);
+	ck_assert_int_eq(bl_http_start(&address, store, &second, &err),
+			 -EADDRINUSE);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("http");
+	TCase *t = tcase_create("http");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 30);
+	tcase_add_loop_test(t, listens_on_the_loopback_only, 0,
+			    (int)BL_ARRAY_SIZE(addresses));
+	tcase_add_loop_test(t, speaks_plain_http_to_this_machine_only, 0,
+			    (int)BL_ARRAY_SIZE(urls));
+	tcase_add_test(t, slow_clients_hold_up_nobody);
+	tcase_add_test(t, greedy_clients_are_cut_short);
+	tcase_add_test(t, names_of_web_pages_are_refused);
+	tcase_add_test(t, failures_arrive_with_their_words);
+	tcase_add_test(t, one_controller_per_port);
+	suite_add_tcase(s, t);
+	return s;
+}
