@@ -317,7 +317,7 @@ static void snapshot_restore(struct snapshot *s)
 		struct bl_buf *b = part(s, i);
 
 		ck_assert_ptr_nonnull(f);
-		ck_assert_uint_eq(fwrite(b->data, 1, b->len, f), b->len);
+		ck_assert_uint_eq(fwrite(bl_buf_str(b), 1, b->len, f), b->len);
 	}
 	for (int i = 0; i < VERSIONS; i++) {
 		bl_autofree char *path = stored(i);
