@@ -13,7 +13,7 @@
 #include "tests/support/sim_fleet.h"
 
 #define MINUTE_MS 60000
-#define SEEDS	  40
+#define SEEDS	  24
 
 static struct sim s;
 
@@ -347,7 +347,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, good_version_reaches_all_wave_by_wave);
 	tcase_add_loop_test(t, bad_version_reaches_only_the_canary, 0, 4);
 	tcase_add_test(t, failure_in_a_later_wave_takes_everyone_back);
-	tcase_add_loop_test(t, abort_takes_all_exposed_hosts_back, 0, 40);
+	tcase_add_loop_test(t, abort_takes_all_exposed_hosts_back, 0, 30);
 	tcase_add_test(t, done_rollout_is_aborted_only_while_it_is_the_newest);
 	tcase_add_test(t,
 		       I9_hosts_keep_what_they_committed_without_a_controller);
