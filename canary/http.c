@@ -189,8 +189,7 @@ static struct job *new_job(struct bl_http *http,
 	if (!host_is_ours(connection)) {
 		job->refused = 403;
 		job->why = "call this controller by its IP address";
-	} else if (length && strtoull(length, NULL, 10) > job->max &&
-		   job->max) {
+	} else if (length && strtoull(length, NULL, 10) > job->max) {
 		job->refused = 413;
 		job->why = "the body is too large";
 	}
@@ -209,7 +208,7 @@ static enum MHD_Result take(struct job *job, const char *data, size_t len)
 	if (len > job->max - job->body.len) {
 		job->refused = 413;
 		job->why = "the body is too large";
-		return job->max ? MHD_NO : MHD_YES;
+		return MHD_NO;
 	}
 	if (len > BL_HTTP_BODIES_MAX - http->bodies ||
 	    bl_buf_add(&job->body, data, len) < 0) {

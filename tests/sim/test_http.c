@@ -158,6 +158,12 @@ START_TEST(greedy_clients_are_cut_short)
 		"Content-Length: 99999999999\r\n\r\n");
 	expect_status(fd, " 413 ");
 	close(fd);
+	/* Nor is there anything to send to a path that takes nothing. */
+	fd = dial();
+	say(fd, "GET /v1/hosts HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+		"Content-Length: 5\r\n\r\n");
+	expect_status(fd, " 413 ");
+	close(fd);
 }
 END_TEST
 
