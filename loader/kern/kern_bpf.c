@@ -52,7 +52,8 @@ static const char *last_line(char *text, char *end)
 		end[-1] = 0; /* the line's end */
 		line = strrchr(text, '\n');
 		line = line ? line + 1 : text;
-		skip = strspn(line, " \t") == strlen(line);
+		/* From 7.x on an error is followed by indented advice. */
+		skip = !*line || *line == ' ' || *line == '\t';
 		for (size_t i = 0; i < BL_ARRAY_SIZE(dull); i++)
 			skip |= !strncmp(line, dull[i], strlen(dull[i]));
 		if (!skip)

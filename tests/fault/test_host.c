@@ -6,7 +6,6 @@
  * I1 to I5 (loader/host/slot.h) must hold.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,8 +17,10 @@
 #include "loader/host/host.h"
 #include "loader/host/journal.h"
 #include "tests/main.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
 #include "tests/support/fake_vfs.h"
+#include "tests/support/snapshot.h"
 
 enum { V1, V2, V3, VERSIONS };
 
@@ -42,28 +43,6 @@ static struct fake_kern *fake;
 static struct report *report;
 static char dir[64], state_dir[96];
 static struct bl_bundle bundles[VERSIONS];
-static uint64_t now_ms;
-
-static uint64_t fake_mono(void *ctx)
-{
-	(void)ctx;
-	return now_ms;
-}
-
-static int64_t fake_wall(void *ctx)
-{
-	(void)ctx;
-	return 1721361540000 + (int64_t)now_ms;
-}
-
-static void fake_sleep(void *ctx, uint64_t ms)
-{
-	(void)ctx;
-	now_ms += ms;
-}
-
-static const struct bl_host_clock fake_clock = { fake_mono, fake_wall,
-						 fake_sleep, NULL };
 
 static struct bl_host *host(void)
 {
@@ -263,81 +242,6 @@ static int recover(struct bl_host *h, struct bl_apply_result *ret,
 	return r;
 }
 
-/* A host as it lies there: its state folder and its kernel. */
-struct snapshot {
-	struct fake_kern fake;
-	struct bl_buf db, wal;
-	bool bundle[VERSIONS]; /* which are stored */
-};
-
-static const struct {
-	const char *name;
-	size_t offset;
-} db_files[] = {
-	{ "journal.db", offsetof(struct snapshot, db) },
-	{ "journal.db-wal", offsetof(struct snapshot, wal) },
-};
-
-static struct bl_buf *part(struct snapshot *s, size_t i)
-{
-	return (struct bl_buf *)((char *)s + db_files[i].offset);
-}
-
-static char *stored(int version)
-{
-	return bl_path("%s/bundles/%s", state_dir, bundles[version].digest);
-}
-
-static void snapshot_free(struct snapshot *s)
-{
-	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++)
-		bl_buf_free(part(s, i));
-}
-
-static void snapshot_take(struct snapshot *s)
-{
-	snapshot_free(s);
-	fake_kern_calm(fake);
-	s->fake = *fake;
-	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++) {
-		bl_autofree char *path =
-			bl_path("%s/%s", state_dir, db_files[i].name);
-
-		bl_file_read(path, SIZE_MAX, part(s, i), NULL);
-	}
-	for (int i = 0; i < VERSIONS; i++) {
-		bl_autofree char *path = stored(i);
-
-		s->bundle[i] = !access(path, F_OK);
-	}
-}
-
-static void snapshot_restore(struct snapshot *s)
-{
-	bl_autofree char *shm = bl_path("%s/journal.db-shm", state_dir);
-
-	unlink(shm);
-	*fake = s->fake;
-	for (size_t i = 0; i < BL_ARRAY_SIZE(db_files); i++) {
-		bl_autofree char *path =
-			bl_path("%s/%s", state_dir, db_files[i].name);
-		bl_autofclose FILE *f = fopen(path, "w");
-		struct bl_buf *b = part(s, i);
-
-		ck_assert_ptr_nonnull(f);
-		ck_assert_uint_eq(fwrite(bl_buf_str(b), 1, b->len, f), b->len);
-	}
-	for (int i = 0; i < VERSIONS; i++) {
-		bl_autofree char *path = stored(i);
-
-		if (!s->bundle[i])
-			unlink(path);
-		else if (access(path, F_OK))
-			bl_file_write(path, bundles[i].raw.data,
-				      bundles[i].raw.len, 0600, NULL);
-	}
-}
-
 struct scenario {
 	const char *name;
 	action_fn before[2]; /* make the start, from an empty host */
@@ -362,6 +266,7 @@ static const struct scenario scenarios[] = {
 	{ "an update after a reboot", { apply_v1 }, true, apply_v2, V1, V2 },
 };
 
+static struct snapshot_host here;
 static struct snapshot begin; /* the start of the scenario */
 
 static void start(const struct scenario *s)
@@ -379,7 +284,7 @@ static void start(const struct scenario *s)
 	}
 	if (s->reboot)
 		fake_kern_reboot(fake);
-	snapshot_take(&begin);
+	snapshot_take(&here, &begin);
 	watch_live = s->old >= 0 && s->new >= 0 && !s->reboot;
 }
 
@@ -467,7 +372,7 @@ static void check_failures(const struct scenario *s, bool sticky)
 	for (n = 1;; n += STRIDE) {
 		int version;
 
-		snapshot_restore(&begin);
+		snapshot_restore(&here, &begin);
 		fake->fail_at = n;
 		fake->sticky = sticky;
 		fake->watch = watch;
@@ -547,7 +452,7 @@ static void check_deaths(const struct scenario *s, bool reboot)
 		int phase, version;
 		bool before;
 
-		snapshot_restore(&begin);
+		snapshot_restore(&here, &begin);
 		fake->die_at = n;
 		fake->watch = watch;
 		if (run(s->action))
@@ -599,9 +504,9 @@ static void recovery_dies(const struct scenario *s, unsigned at, bool reboot)
 {
 	struct snapshot found = { 0 };
 
-	snapshot_take(&found);
+	snapshot_take(&here, &found);
 	for (unsigned n = 1;; n += STRIDE) {
-		snapshot_restore(&found);
+		snapshot_restore(&here, &found);
 		fake_kern_calm(fake);
 		fake->die_at = n;
 		if (run(recover)) {
@@ -626,7 +531,7 @@ START_TEST(death_of_recovery_before_every_step)
 
 	start(s);
 	for (unsigned n = 1;; n += 7 * STRIDE) {
-		snapshot_restore(&begin);
+		snapshot_restore(&here, &begin);
 		fake->die_at = n;
 		if (run(s->action))
 			break;
@@ -650,6 +555,7 @@ static void set_up(void)
 	ck_assert_int_eq(fake_vfs_register(fake), 0);
 	for (int i = 0; i < VERSIONS; i++)
 		make_bundle(i);
+	here = (struct snapshot_host){ fake, state_dir, bundles, VERSIONS };
 }
 
 static void tear_down(void)

@@ -12,6 +12,7 @@
 #include "loader/host/host.h"
 #include "loader/host/lock.h"
 #include "tests/main.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
 
 static char *dir, *state_dir;
@@ -20,28 +21,6 @@ static struct bl_host *host;
 static struct bl_bundle v1, v2;
 static struct bl_apply_result res;
 static struct bl_err err;
-static uint64_t now_ms;
-
-static uint64_t fake_mono(void *ctx)
-{
-	(void)ctx;
-	return now_ms;
-}
-
-static int64_t fake_wall(void *ctx)
-{
-	(void)ctx;
-	return 1721361540000 + (int64_t)now_ms;
-}
-
-static void fake_sleep(void *ctx, uint64_t ms)
-{
-	(void)ctx;
-	now_ms += ms;
-}
-
-static const struct bl_host_clock fake_clock = { fake_mono, fake_wall,
-						 fake_sleep, NULL };
 
 static struct bl_host *open_host(void)
 {
