@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/base/term.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/report_json.h"
@@ -28,6 +29,8 @@ static const char usage[] =
 	"  -k, --kernel NAME    a release or its beginning (6.1), all (default), or\n"
 	"                       host: the running kernel; can be given again\n"
 	"      --json           print the report as JSON\n"
+	"      --report FILE    write the report as JSON to FILE as well, for\n"
+	"                       'belay rollout start --checked FILE'\n"
 	"      --log-dir DIR    keep consoles and verifier logs there\n"
 	"  -j, --jobs N         microVMs at a time (default: one per CPU)\n"
 	"      --deadline S     seconds for each kernel (default: 180)\n"
@@ -41,14 +44,16 @@ static const char usage[] =
 struct args {
 	struct bl_gate_opts opts;
 	const char *kernels[KERNELS_MAX];
+	const char *report;
 	bool json, quiet, help;
 };
 
-enum { OPT_JSON = 256, OPT_LOG_DIR, OPT_DEADLINE };
+enum { OPT_JSON = 256, OPT_REPORT, OPT_LOG_DIR, OPT_DEADLINE };
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, 'k' },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "jobs", required_argument, NULL, 'j' },
 	{ "deadline", required_argument, NULL, OPT_DEADLINE },
@@ -100,6 +105,9 @@ static int read_option(int c, struct args *a, struct bl_err *err)
 		return 0;
 	case OPT_LOG_DIR:
 		a->opts.log_dir = optarg;
+		return 0;
+	case OPT_REPORT:
+		a->report = optarg;
 		return 0;
 	case OPT_JSON:
 		a->json = true;
@@ -157,22 +165,24 @@ static void on_progress(void *ctx, unsigned done, unsigned total,
 		bl_progress_tick(p);
 }
 
-static int print_report(const struct bl_report *report, bool json,
+/* A report that cannot be written down is not a pass, whatever it says. */
+static int print_report(const struct bl_report *report, const struct args *a,
 			struct bl_err *err)
 {
-	bl_autofree char *text = NULL;
+	bl_autofree char *text = bl_report_to_json(report);
 
-	if (!json) {
-		bl_report_print(report, stdout);
-		return bl_report_exit(report);
-	}
-	text = bl_report_to_json(report);
 	if (!text) {
 		bl_err_set(err, -ENOMEM,
 			   "the report cannot be written: out of memory");
 		return BL_EXIT_UNDECIDED;
 	}
-	fputs(text, stdout);
+	if (a->json)
+		fputs(text, stdout);
+	else
+		bl_report_print(report, stdout);
+	if (a->report &&
+	    bl_file_write(a->report, text, strlen(text), 0644, err) < 0)
+		return BL_EXIT_UNDECIDED;
 	return bl_report_exit(report);
 }
 
@@ -198,5 +208,5 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 	bl_progress_end(&progress);
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;
-	return print_report(&report, a.json, err);
+	return print_report(&report, &a, err);
 }
