@@ -34,6 +34,7 @@
 #define BL_CONTENT_MAGIC     0x43594c42U /* "BLYC" */
 #define BL_CONTENT_CONTRACT  1
 #define BL_CONTENT_PROBES    4
+#define BL_CONTENT_FOUND     (1ULL << 63)
 #define BL_CONTENT_RULES_MAX (1U << 16)
 #define BL_CONTENT_SLOTS_MIN 8U /* a power of two, as every slot_count */
 #define BL_CONTENT_SLOTS_MAX (1U << 19)
@@ -146,12 +147,16 @@ BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
 
 #ifdef BL_CONTENT_SLOT
 
-/* Looks up a path or a masked address that was hashed into @h (by value). 1
- * and *ret set when there is a rule. */
-BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 slot_count,
-				      struct bl_hash h, __u32 type, __u32 kind,
-				      struct bl_match *ret)
+/*
+ * Looks up what was hashed into @a and @b: BL_CONTENT_FOUND with the rule and
+ * its action, or 0. Numbers in, a number out, so that the sensor can make it a
+ * function that the verifier walks once: define BL_CONTENT_LOOKUP as its name.
+ */
+BL_CONTENT_INLINE __u64 bl_content_lookup(const void *src, __u32 slot_count,
+					  __u64 a, __u64 b, __u32 type,
+					  __u32 kind)
 {
+	struct bl_hash h = { a, b };
 	int i;
 
 	(void)src;
@@ -164,13 +169,30 @@ BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 slot_count,
 		if (!slot || slot->type == BL_CONTENT_EMPTY)
 			return 0;
 		if (slot->hash[0] == h.a && slot->hash[1] == h.b &&
-		    slot->type == type && slot->kind == kind) {
-			ret->rule = slot->rule;
-			ret->action = slot->action;
-			return 1;
-		}
+		    slot->type == type && slot->kind == kind)
+			return BL_CONTENT_FOUND | (__u64)slot->action << 32 |
+			       slot->rule;
 	}
 	return 0;
+}
+
+#ifndef BL_CONTENT_LOOKUP
+#define BL_CONTENT_LOOKUP bl_content_lookup
+#endif
+
+/* 1 and *ret set when there is a rule for @h. */
+BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 slot_count,
+				      struct bl_hash h, __u32 type, __u32 kind,
+				      struct bl_match *ret)
+{
+	__u64 found =
+		BL_CONTENT_LOOKUP(src, slot_count, h.a, h.b, type, kind);
+
+	if (!found)
+		return 0;
+	ret->rule = (__u32)found;
+	ret->action = found >> 32 & 0xff;
+	return 1;
 }
 
 BL_CONTENT_INLINE struct bl_match
@@ -199,6 +221,7 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 	volatile __u32 *count = &marks->count;
 	struct bl_match m = bl_content_default(hdr, kind);
 	__u32 slot_count = hdr->slot_count;
+	__u64 slash, ends;
 	struct bl_hash h;
 	__u32 i, n;
 
@@ -208,12 +231,13 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 		if (i >= len)
 			break;
 		bl_hash_add(&h, (__u8)path[i]);
-		if (path[i] == '/' &&
-		    hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1) {
-			n = *count;
-			marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
-			*count = n + 1;
-		}
+		/* Without a branch: two ways through each round would make
+		 * the verifier walk every round twice. */
+		n = *count;
+		marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
+		ends = hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1;
+		slash = (__u8)path[i] ^ '/';
+		*count = n + (__u32)(ends & (slash - 1) >> 63);
 	}
 	if (!cut &&
 	    bl_content_find(src, slot_count, h, BL_CONTENT_EXACT, kind, &m))

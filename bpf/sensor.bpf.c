@@ -25,7 +25,10 @@
 #include "bpf/types.h"
 
 #define BL_CONTENT_SLOT(src, index) bl_content_slot_at(index)
+#define BL_CONTENT_LOOKUP(src, slot_count, a, b, type, kind) \
+	bl_slot_find(slot_count, a, b, (type) << 8 | (kind))
 static const struct bl_content_slot *bl_content_slot_at(unsigned int index);
+__u64 bl_slot_find(__u32 slot_count, __u64 a, __u64 b, __u32 type_kind);
 #include "bpf/content.h"
 
 #ifndef BL_SENSOR_VERSION
@@ -108,6 +111,15 @@ static __always_inline const struct bl_content_slot *
 bl_content_slot_at(unsigned int index)
 {
 	return bpf_map_lookup_elem(&bl_content_slots, &index);
+}
+
+/* One lookup has many branches and stands in every loop of the interpreter. As
+ * a global function it is walked by the verifier once, not once per round. */
+__noinline __u64 bl_slot_find(__u32 slot_count, __u64 a, __u64 b,
+			      __u32 type_kind)
+{
+	return bl_content_lookup(NULL, slot_count, a, b, type_kind >> 8,
+				 type_kind & 0xff);
 }
 
 /* The content, or NULL as long as the loader has filled in none. */
