@@ -52,7 +52,6 @@ static const char *last_line(char *text, char *end)
 		end[-1] = 0; /* the line's end */
 		line = strrchr(text, '\n');
 		line = line ? line + 1 : text;
-		/* From 7.x on an error is followed by indented advice. */
 		skip = !*line || *line == ' ' || *line == '\t';
 		for (size_t i = 0; i < BL_ARRAY_SIZE(dull); i++)
 			skip |= !strncmp(line, dull[i], strlen(dull[i]));
@@ -67,7 +66,7 @@ static int load_error(int code, const struct bl_generation *gen,
 {
 	char *log = libbpf_log.data ? libbpf_log.data : (char[]){ "" };
 	char *verifier = strstr(log, "-- END PROG LOAD LOG");
-	char *prog = strstr(log, "prog '");
+	char *prog = strstr(log, "prog '"), *advice, *end;
 	const char *words;
 	char who[BL_KERN_NAME_LEN + 32] = "";
 
@@ -75,7 +74,12 @@ static int load_error(int code, const struct bl_generation *gen,
 		snprintf(who, sizeof(who),
 			 "program %.*s: ", (int)strcspn(prog + 6, "'"),
 			 prog + 6);
-	words = last_line(log, verifier ? verifier : log + strlen(log));
+	end = verifier ? verifier : log + strlen(log);
+	/* 7.x explains at length what it said in one line before. */
+	advice = strstr(log, "\nVerification failed: ");
+	if (advice)
+		end = advice + 1;
+	words = last_line(log, end);
 	bl_err_errno(err, code, "%s %s: %s%s", doing, gen->name,
 		     verifier ? who : "",
 		     *words ? words : "the kernel refused it");
