@@ -116,6 +116,7 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 {
 	const struct bl_trial_limits *limits = &w->bundle->manifest.trial;
 	uint64_t probation = limits->probation_ms, start = now_ms(w);
+	struct bl_pace pace = { 0 };
 	char reason[BL_REASON_LEN];
 
 	if (w->opts && w->opts->probation_ms)
@@ -130,9 +131,15 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 		if (measure(w, err))
 			return BL_TXN_FAILED;
 		elapsed = now_ms(w) - start;
+		bl_pace_add(&pace, &w->sample);
 		facts = (struct bl_trial_facts){
-			elapsed,   probation,	   expected,
-			w->sample, w->events_read, &w->splats,
+			.elapsed_ms = elapsed,
+			.probation_ms = probation,
+			.expected = expected,
+			.sample = w->sample,
+			.events_read = w->events_read,
+			.splats = &w->splats,
+			.pace = &pace,
 		};
 		verdict =
 			bl_trial_judge(limits, &facts, reason, sizeof(reason));

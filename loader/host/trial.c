@@ -62,13 +62,12 @@ static bool drops(struct judge *j)
 
 static bool slow(struct judge *j)
 {
-	const struct bl_kern_sample *s = &j->facts->sample;
+	const struct bl_pace *p = j->facts->pace;
 	uint64_t ns;
 
-	if (!s->run_count || (s->run_count < BL_TRIAL_MIN_RUNS && !j->over))
+	if (p->count < BL_PACE_MIN_INTERVALS && !j->over)
 		return false;
-	ns = s->run_time_ns / s->run_count;
-	if (ns <= j->limits->max_ns_per_event)
+	if (!bl_pace_median(p, &ns) || ns <= j->limits->max_ns_per_event)
 		return false;
 	return bad(j,
 		   "takes %" PRIu64 " ns per event, the limit is %" PRIu64

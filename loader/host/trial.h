@@ -7,11 +7,8 @@
 #define BL_HOST_TRIAL_H
 
 #include "loader/bundle/manifest.h"
+#include "loader/host/pace.h"
 #include "loader/kern/ops.h"
-
-/* Fewer runs of the programs than this say nothing about time per run, except
- * at the end of the probation, when there will be no more. */
-#define BL_TRIAL_MIN_RUNS 64
 
 enum bl_verdict {
 	BL_VERDICT_GO_ON,
@@ -25,6 +22,7 @@ struct bl_trial_facts {
 	struct bl_kern_sample sample;
 	uint64_t events_read; /* that came out of the ring */
 	const struct bl_kern_splats *splats;
+	const struct bl_pace *pace;
 };
 
 /*

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time per event over the probes of a trial. Pure.
+ *
+ * The kernel's statistics (BPF_ENABLE_STATS, 5.8) take the clock on the wall: a
+ * program that is preempted, or whose virtual CPU is, is charged for the whole
+ * pause. In a mean one such pause outweighs thousands of runs and convicts a
+ * healthy sensor on a busy host. So every interval between two probes gives one
+ * value, and the median of them is judged: a program that is slow is slow in
+ * most intervals, whatever happens in one.
+ */
+#ifndef BL_HOST_PACE_H
+#define BL_HOST_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loader/kern/ops.h"
+
+#define BL_PACE_INTERVALS     64 /* the newest are kept */
+#define BL_PACE_MIN_RUNS      8	 /* in an interval; fewer go into the next */
+#define BL_PACE_MIN_INTERVALS 5	 /* before anybody is called slow */
+
+/* Zero-initialise when the trial starts. */
+struct bl_pace {
+	uint64_t run_count, run_time_ns; /* up to the last interval's end */
+	unsigned count;			 /* intervals so far, kept or not */
+	uint64_t ns[BL_PACE_INTERVALS];	 /* per run, in no order */
+};
+
+/* Takes the counters of one probe; they count from the start of the trial. */
+void bl_pace_add(struct bl_pace *p, const struct bl_kern_sample *sample);
+
+/* The median of the intervals. false, and *ret_ns unchanged, without one. */
+bool bl_pace_median(const struct bl_pace *p, uint64_t *ret_ns);
+
+#endif
