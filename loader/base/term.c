@@ -221,18 +221,25 @@ void bl_progress_tick(struct bl_progress *p)
 void bl_progress_step(struct bl_progress *p, unsigned done, const char *fmt,
 		      ...)
 {
+	char text[sizeof(p->last)];
+	bool same;
 	va_list ap;
 
-	p->done = done;
 	va_start(ap, fmt);
-	vsnprintf(p->last, sizeof(p->last), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	same = p->done == done && strcmp(p->last, text) == 0;
+	p->done = done;
+	memcpy(p->last, text, sizeof(text));
 	if (p->off)
 		return;
 	if (isatty(STDERR_FILENO) == 1) {
 		bl_progress_tick(p);
 		return;
 	}
+	/* A log gets each step once, however often it is reported. */
+	if (same)
+		return;
 	if (p->total)
 		fprintf(stderr, "%s: %u/%u %s\n", p->title, done, p->total,
 			p->last);
