@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The rules of the house that a script can check: the seams to the kernel and to
+# outside tools, licences, sizes, maps.
+set -u
+shopt -s nullglob
+cd "$(dirname "$0")/../.." || exit 1
+bad=0
+rooms=()
+for dir in loader canary bpf kmod tests scripts; do
+	[ ! -d "$dir" ] || rooms+=("$dir")
+done
+
+fail() {
+	echo "house: $*"
+	bad=1
+}
+
+# sources TEST…: files of ours that pass find's TEST, build folders left out.
+sources() {
+	find "${rooms[@]}" CMakeLists.txt -type f \( "$@" \)
+}
+
+# seam PATTERN ALLOWED WHAT: PATTERN may stand only in files that match ALLOWED.
+seam() {
+	local hits
+	hits=$(grep -rlE "$1" "${rooms[@]}" --include='*.[ch]' |
+		grep -vE "$2|^tests/")
+	[ -z "$hits" ] || fail "$3, but also: $(tr '\n' ' ' <<<"$hits")"
+}
+
+seam '#include <bpf/(libbpf|bpf|btf)\.h>' '^loader/kern/' \
+	'only loader/kern/ talks to libbpf'
+seam '\b(finit_module|init_module|delete_module)\b' '^loader/kern/' \
+	'only loader/kern/ loads modules'
+seam 'qemu-system' '^loader/lab/' 'only loader/lab/ starts QEMU'
+seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store_sqlite)' \
+	'only the journal and the SQLite store know SQLite'
+seam '#include <curl/' '^canary/client\.' \
+	'only the HTTP client knows libcurl'
+seam '#include <microhttpd\.h>' '^canary/http\.' \
+	'only the HTTP server knows libmicrohttpd'
+seam '#include <sodium\.h>' '^loader/bundle/digest' \
+	'only digest.c knows libsodium'
+seam '#include <archive' '^loader/(bundle|lab)/' \
+	'only bundles and initramfs know libarchive'
+
+while read -r file; do
+	[ -f "$file" ] || continue
+	lines=$(wc -l <"$file")
+	[ "$lines" -le 600 ] || fail "$file has $lines lines, 600 is the limit"
+	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: ' ||
+		fail "$file does not say its licence in its first lines"
+done < <(sources -name '*.[ch]' -o -name '*.sh' -o -name CMakeLists.txt \
+	-o -path 'scripts/*' ! -name '*.md')
+
+for file in $(sources -path 'bpf/*.[ch]' -o -path 'kmod/*.[ch]'); do
+	head -n 1 "$file" | grep -q 'GPL-2.0-only' ||
+		fail "$file runs in the kernel and is not GPL-2.0-only"
+done
+
+for dir in "${rooms[@]}" loader/*/; do
+	[ -f "$dir/README.md" ] || fail "$dir has no README.md"
+done
+
+# Library code neither prints nor exits; verbs and the terminal layer may.
+hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c canary/*.c 2>/dev/null |
+	grep -vE '/(cmd_[a-z_]*|term|cli|report_[a-z]*|watch)\.c$')
+for file in $hits; do
+	grep -nE '(^|[^a-z_])(printf|puts|perror|exit)\(' "$file" /dev/null
+done | grep -v '^\s*$' && fail "library code prints or exits"
+
+[ "$bad" = 0 ] && echo "house: in order"
+exit "$bad"
