@@ -7,13 +7,20 @@
  *	  "waves": [ { "hosts": 1, "soak_s": 30 },
  *		     { "percent": 50 },
  *		     { "percent": 100 } ],
- *	  "trial_s": 120,	exposed and not committed for longer: bad
- *	  "silence_s": 30,	exposed and not heard of for longer: bad
- *	  "soak_s": 5,		between a wave's last commit and the next wave
- *	  "cap": 10,		exposed and unconfirmed hosts at any time
- *	  "gone_s": 3600,	unexposed and not heard of for longer: not
- *waited for "probation_s": 0	how long a host tries it; 0: as the bundle says
+ *	  "trial_s": 120,
+ *	  "silence_s": 30,
+ *	  "soak_s": 5,
+ *	  "cap": 10,
+ *	  "gone_s": 3600,
+ *	  "probation_s": 0
  *	}
+ *
+ *	trial_s		exposed and not committed for longer: bad
+ *	silence_s	exposed and not heard of for longer: bad
+ *	soak_s		between a wave's last commit and the next wave
+ *	cap		exposed and unconfirmed hosts at any time
+ *	gone_s		unexposed and not heard of for longer: not waited for
+ *	probation_s	how long a host tries it; 0: as the bundle says
  *
  * Waves are totals: the second wave above ends when half of the fleet has the
  * version, the canary included. Percents round up.
