@@ -249,6 +249,9 @@ void bl_watch_changes(const json_t *before, const json_t *now, FILE *f)
 
 		if (same(was, h, "state") && same(was, h, "reason"))
 			continue;
+		/* Nothing happened to it, and a fleet is full of these. */
+		if (is(h, "state", "waiting") || is(h, "state", "untouched"))
+			continue;
 		text(h, "reason", b);
 		fprintf(f, "%s host %s: %s%s%s\n", when, text(h, "name", a),
 			host_looks[host_look(h)].words, *b ? ": " : "", b);
