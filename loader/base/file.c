@@ -156,7 +156,7 @@ int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 			path);
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
-		return bl_err_errno(err, -errno, "cannot create %s", tmp);
+		return bl_err_errno(err, -errno, "cannot create %s", path);
 	r = write_all(fd, data, len);
 	if (!r &&
 	    (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(tmp, path) < 0))
@@ -166,6 +166,14 @@ int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		return bl_err_errno(err, r, "cannot write %s", path);
 	}
 	return bl_file_sync_dir(dir, err);
+}
+
+bool bl_file_same(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
 int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err)

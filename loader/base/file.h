@@ -36,6 +36,10 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		  struct bl_err *err);
 
+/* Whether both names are there and lead to one file: a verb must not write its
+ * result over its input. */
+bool bl_file_same(const char *a, const char *b);
+
 /* mkdir -p; existing folders are fine and keep their mode. -ENOTDIR when
  * something else has the name. */
 int bl_file_mkdirs(const char *path, mode_t mode, struct bl_err *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/base/term.h"
 #include "loader/bundle/archive.h"
@@ -141,6 +142,21 @@ static int report_digest(const struct args *a, const char *file,
 	return BL_EXIT_OK;
 }
 
+/* Whether @output is the manifest or one of the files that it names. */
+static bool is_input(const struct args *a, const struct bl_manifest *m)
+{
+	const char *slash = strrchr(a->file, '/');
+	int dir_len = slash ? (int)(slash + 1 - a->file) : 0;
+	bl_autofree char *object =
+		bl_path("%.*s%s", dir_len, a->file, m->object);
+	bl_autofree char *content =
+		bl_path("%.*s%s", dir_len, a->file, m->content);
+
+	return bl_file_same(a->output, a->file) ||
+	       (object && bl_file_same(a->output, object)) ||
+	       (content && m->content[0] && bl_file_same(a->output, content));
+}
+
 static int cmd_build(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
@@ -165,6 +181,11 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 	r = bl_bundle_build(a.file, &b, err);
 	if (r < 0)
 		return exit_code(bl_err_wrap(err, r, "no bundle built"));
+	if (is_input(&a, &b.manifest))
+		return bl_cli_usage(err, "bundle build",
+				    "-o %s would replace what goes into the "
+				    "bundle",
+				    a.output);
 	r = bl_file_write(a.output, b.raw.data, b.raw.len, 0644, err);
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;

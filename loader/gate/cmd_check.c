@@ -149,6 +149,10 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 				    "one file was expected, not %d",
 				    argc - optind);
 	a->opts.path = argv[optind];
+	if (a->report && bl_file_same(a->report, a->opts.path))
+		return bl_cli_usage(err, "check",
+				    "--report %s would replace what is checked",
+				    a->report);
 	a->opts.kernels = a->kernels;
 	return 0;
 }

@@ -144,6 +144,25 @@ START_TEST(a_place_that_cannot_be_written_is_undecided)
 }
 END_TEST
 
+static const char *const inputs[] = { "manifest.json", "sensor.bpf.o",
+				      "./content.json" };
+
+START_TEST(an_input_is_never_replaced)
+{
+	bl_autofree char *path = bl_path("%s/%s", dir, inputs[_i]);
+	bl_autofree char *args =
+		bl_path("build manifest.json -o %s", inputs[_i]);
+	bl_autobuf struct bl_buf before = { 0 }, after = { 0 };
+
+	ck_assert_int_eq(bl_file_read(path, 1 << 20, &before, NULL), 0);
+	ck_assert_int_eq(bundle(args), BL_EXIT_USAGE);
+	assert_says("would replace");
+	ck_assert_int_eq(bl_file_read(path, 1 << 20, &after, NULL), 0);
+	ck_assert_uint_eq(before.len, after.len);
+	ck_assert_mem_eq(before.data, after.data, before.len);
+}
+END_TEST
+
 static const char *const misuse[] = {
 	"build",
 	"build manifest.json",
@@ -191,6 +210,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, what_cannot_be_read_is_undecided);
 	tcase_add_test(t, a_mistake_builds_nothing);
 	tcase_add_test(t, a_place_that_cannot_be_written_is_undecided);
+	tcase_add_loop_test(t, an_input_is_never_replaced, 0,
+			    BL_ARRAY_SIZE(inputs));
 	tcase_add_loop_test(t, wrong_usage_is_64_and_says_where_help_is, 0,
 			    (int)BL_ARRAY_SIZE(misuse));
 	tcase_add_test(t, help_shows_an_example);
