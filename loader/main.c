@@ -39,8 +39,12 @@ int main(int argc, char **argv)
 {
 	bool colour = bl_term_colour(stderr);
 	struct bl_err err = { 0 };
-	int code = bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc,
-				   argv, &err);
+	int code;
+
+	if (argc > 0)
+		argv[0] = ""; /* a verb's hints name the verb: here is none */
+	code = bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
+			       &err);
 
 	if (fflush(stdout) != 0 && code == BL_EXIT_OK) {
 		fprintf(stderr, "belay: cannot write to standard output\n");

@@ -67,6 +67,6 @@ int bl_cli_dispatch(const char *usage, const struct bl_verb *verbs,
 			return verbs[i].run(argc - 1, argv + 1, err);
 	for (i = 0; i < count; i++)
 		bl_buf_printf(&known, "%s%s", i ? ", " : "", verbs[i].name);
-	return bl_cli_usage(err, "", "unknown command '%s' (known: %s)",
+	return bl_cli_usage(err, argv[0], "unknown command '%s' (known: %s)",
 			    argv[1], bl_buf_str(&known));
 }

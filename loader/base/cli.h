@@ -27,7 +27,8 @@ struct bl_verb {
 };
 
 /*
- * Runs argv[1] of @verbs ("lab run", "bundle build"). Prints @usage and the
+ * Runs argv[1] of @verbs ("lab run", "bundle build"); argv[0] is the verb that
+ * these belong to, "" for belay itself. Prints @usage and the
  * list for --help, -h or nothing; an unknown verb is BL_EXIT_USAGE with the
  * known ones named.
  */

@@ -473,7 +473,10 @@ int bl_cmd_lab(int argc, char **argv, struct bl_err *err)
 		{ "run", "run a command on one of them", cmd_run },
 	};
 
-	return bl_cli_dispatch("usage: belay lab COMMAND\n\n"
-			       "MicroVMs on real distribution kernels.\n\n",
+	return bl_cli_dispatch("belay lab: microVMs on real distribution "
+			       "kernels\n\n"
+			       "usage: belay lab VERB [options]   "
+			       "(belay lab VERB --help for each)\n"
+			       "example: belay lab run 6.1 -- uname -a\n\n",
 			       verbs, BL_ARRAY_SIZE(verbs), argc, argv, err);
 }
