@@ -274,6 +274,18 @@ static int unknown(const struct bl_catalog *c, const char *spec,
 {
 	bl_autobuf struct bl_buf known = { 0 };
 
+	if (strcmp(spec, "all") == 0 && c->count) {
+		const struct bl_kernel *k = &c->kernels[c->count - 1];
+
+		bl_err_set(err, -ENODEV,
+			   "none of the %zu lab kernels is ready; %s: %s",
+			   c->count, k->release, k->why);
+		bl_err_hint(err,
+			    "remove %s and run scripts/kernels to fetch it "
+			    "again; 'belay lab kernels' shows the others",
+			    k->dir);
+		return -ENODEV;
+	}
 	for (size_t i = 0; i < c->count; i++)
 		bl_buf_printf(&known, "%s%s", i ? ", " : "",
 			      c->kernels[i].release);

@@ -197,6 +197,23 @@ START_TEST(selects_each_once_in_order_and_names_the_known)
 }
 END_TEST
 
+START_TEST(all_of_none_that_is_ready_says_why)
+{
+	const char *const all[] = { "all" };
+	const struct bl_kernel **list = NULL;
+	struct bl_catalog c;
+	size_t n = 0;
+
+	put_entry("6.1.0-56", ""); /* without an image */
+	c = load();
+	ck_assert_int_eq(bl_catalog_select(&c, all, 1, &list, &n, &err),
+			 -ENODEV);
+	ck_assert_ptr_nonnull(strstr(err.text, "6.1.0-56: its image"));
+	ck_assert_ptr_nonnull(strstr(err.hint, "scripts/kernels"));
+	bl_catalog_free(&c);
+}
+END_TEST
+
 START_TEST(picks_the_newest_that_is_ready)
 {
 	const struct bl_kernel *k = NULL;
@@ -229,6 +246,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, says_why_a_kernel_is_not_ready, 0, 4);
 	tcase_add_test(t, empty_catalogue_says_how_to_fill_it);
 	tcase_add_test(t, selects_each_once_in_order_and_names_the_known);
+	tcase_add_test(t, all_of_none_that_is_ready_says_why);
 	tcase_add_test(t, picks_the_newest_that_is_ready);
 	suite_add_tcase(s, t);
 	return s;
