@@ -167,6 +167,9 @@ static int run(struct options *o, struct bl_err *err)
 		o->daemon.events = stdout;
 	}
 	r = bl_host_open(&o->config, &host, err);
+	if (r == -EACCES || r == -EPERM)
+		bl_err_hint(err, "run it as root, or name another place with "
+				 "--state-dir");
 	if (!r)
 		r = recover(host, &recovered, err);
 	if (r < 0)

@@ -84,6 +84,16 @@ static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
 	}
 }
 
+static int make_default_dir(struct bl_err *err)
+{
+	int r = bl_file_mkdirs(DEFAULT_DIR, 0700, err);
+
+	if (r < 0)
+		bl_err_hint(err, "run it as root, or name another place with "
+				 "--store sqlite:FILE");
+	return r;
+}
+
 static int serve(const struct options *o, struct bl_err *err)
 {
 	struct sockaddr_storage address;
@@ -93,7 +103,7 @@ static int serve(const struct options *o, struct bl_err *err)
 	int r = bl_http_address(o->listen, &address, err);
 
 	if (!r && strcmp(o->store, DEFAULT_STORE) == 0)
-		r = bl_file_mkdirs(DEFAULT_DIR, 0700, err);
+		r = make_default_dir(err);
 	if (!r)
 		r = bl_store_open(o->store, &store, err);
 	if (!r)

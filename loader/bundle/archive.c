@@ -332,11 +332,14 @@ int bl_archive_unpack(const char *name, const void *data, size_t len,
 		return bl_err_set(err, -EFBIG,
 				  "%s is larger than the limit of %u bytes",
 				  name, BL_BUNDLE_MAX);
-	if (!bl_archive_is(data, len))
-		return bl_err_set(
+	if (!bl_archive_is(data, len)) {
+		bl_err_set(
 			err, -EBADMSG,
 			"%s is not a bundle: it does not begin like a zstd file",
 			name);
+		bl_err_hint(err, "'belay bundle build' makes one");
+		return -EBADMSG;
+	}
 	r = decompress(name, data, len, &tar, err);
 	if (!r)
 		r = read_tar(name, &tar, &out, err);

@@ -60,8 +60,11 @@ int bl_gate_new_log_dir(char **ret_path, struct bl_err *err)
 	if (!path)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = bl_file_mkdirs(path, 0755, err);
-	if (r < 0)
+	if (r < 0) {
+		bl_err_hint(err,
+			    "--log-dir or $BELAY_CACHE name another place");
 		return bl_err_wrap(err, r, "a folder for logs");
+	}
 	prune(root);
 	*ret_path = BL_TAKE(path);
 	return 0;
