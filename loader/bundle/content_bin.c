@@ -135,7 +135,7 @@ static const char *check_slots(const void *bin, struct bl_content_info *info)
 		info->addresses += s->kind == BL_EVENT_CONNECT;
 	}
 	if (info->rules != h->rule_count || info->denies != h->deny_count ||
-	    memcmp(info->kinds, h->kind_rules, sizeof(info->kinds)))
+	    memcmp(info->kinds, h->kind_rules, sizeof(info->kinds)) != 0)
 		return "the rules in its slots are not those its header counts";
 	for (i = 0; i < h->rule_count; i++)
 		if (!memchr(bl_content_rule_name(bin, i), 0,

@@ -55,7 +55,7 @@ static int check_live(struct bl_host *h, const struct bl_bundle *b,
 	char problem[BL_REASON_LEN];
 	int r;
 
-	if (!live || strcmp(live->row.digest, b->digest))
+	if (!live || strcmp(live->row.digest, b->digest) != 0)
 		return 0;
 	r = bl_host_intact(h, live, problem, err);
 	if (r <= 0)

@@ -158,7 +158,7 @@ static int check(struct bl_host *h, const struct bl_journal_txn *live,
 		snprintf(ret_problem, BL_REASON_LEN,
 			 "slot %s is empty: nothing of it is in the kernel",
 			 slot);
-	else if (strcmp(bl_buf_str(&want), bl_buf_str(&have)))
+	else if (strcmp(bl_buf_str(&want), bl_buf_str(&have)) != 0)
 		snprintf(ret_problem, BL_REASON_LEN,
 			 "slot %s holds other programs than were committed",
 			 slot);

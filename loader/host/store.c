@@ -41,7 +41,7 @@ int bl_store_load(struct bl_host *h, const char *digest, struct bl_bundle *ret,
 	r = bl_bundle_open(path, &b, err);
 	if (r)
 		return r;
-	if (strcmp(b.digest, digest))
+	if (strcmp(b.digest, digest) != 0)
 		return bl_err_set(err, -EBADMSG,
 				  "%s: the file has changed: its digest is %s",
 				  path, b.digest);

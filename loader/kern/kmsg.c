@@ -47,7 +47,7 @@ bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
 		return false;
 	text++;
 	for (size_t i = 0; i < BL_ARRAY_SIZE(prefixes); i++) {
-		if (strncmp(text, prefixes[i], strlen(prefixes[i])))
+		if (strncmp(text, prefixes[i], strlen(prefixes[i])) != 0)
 			continue;
 		if (ret)
 			snprintf(ret, size, "%.*s", (int)strcspn(text, "\n"),
