@@ -157,7 +157,7 @@ int bl_agent_restore(struct bl_agent *a, const char *text, size_t len,
 	if (!r)
 		r = bl_json_read(&doc, doc.root, "", record_fields,
 				 BL_ARRAY_SIZE(record_fields), &raw, err);
-	if (r < 0)
+	if (r)
 		return r;
 	bl_text_copy(a->poll.live, sizeof(a->poll.live), live);
 	forget(a);

@@ -133,7 +133,7 @@ static int read_state(struct bl_store *store, const char *name, int64_t now_ms,
 			  : new_host(store, name, now_ms, &s->host, err);
 	if (!r)
 		r = bl_fleet_active(store, id, err);
-	if (r < 0)
+	if (r)
 		return r;
 	if (*s->host.rollout) {
 		bl_autostore_item struct bl_store_item exposure = { 0 };

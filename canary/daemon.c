@@ -388,7 +388,7 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	if (!r)
 		r = bl_order_parse(bl_buf_str(&answer), answer.len, &order,
 				   err);
-	if (r < 0)
+	if (r)
 		return r;
 	pthread_mutex_lock(&d->lock);
 	todo = bl_agent_take(&d->agent, &order);

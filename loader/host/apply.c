@@ -136,8 +136,9 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 	int r;
 
 	r = bl_host_recover_locked(h, &recovered, err);
-	if (!r)
-		r = bl_journal_live(h->journal, &live_txn, err);
+	if (r)
+		return r;
+	r = bl_journal_live(h->journal, &live_txn, err);
 	if (r < 0)
 		return r;
 	live = r ? &live_txn : NULL;

@@ -135,7 +135,7 @@ static int entry_read(struct bl_kernel *k, struct bl_err *err)
 	if (!r)
 		r = bl_json_read(&doc, doc.root, "", entry_fields,
 				 BL_ARRAY_SIZE(entry_fields), &e, err);
-	if (r < 0)
+	if (r)
 		return r;
 	if (strcmp(e.release, k->release) != 0)
 		return bl_json_fail(&doc, "release", err,
