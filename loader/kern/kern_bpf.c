@@ -27,15 +27,18 @@
  */
 static struct bl_buf libbpf_log;
 
-static int keep_print(enum libbpf_print_level level, const char *fmt,
-		      va_list ap)
+__attribute__((format(printf, 2, 0))) static int
+keep_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	bl_autofree char *text = NULL;
 
 	if (level == LIBBPF_DEBUG || libbpf_log.len > LIBBPF_LOG_MAX)
 		return 0;
-	if (vasprintf(&text, fmt, ap) > 0)
-		bl_buf_add(&libbpf_log, text, strlen(text));
+	if (vasprintf(&text, fmt, ap) < 0) {
+		text = NULL;
+		return 0;
+	}
+	bl_buf_add(&libbpf_log, text, strlen(text));
 	return 0;
 }
 

@@ -27,8 +27,8 @@
 /* libbpf's print function has no context of its own. */
 static struct bl_buf *messages;
 
-static int on_message(enum libbpf_print_level level, const char *fmt,
-		      va_list ap)
+__attribute__((format(printf, 2, 0))) static int
+on_message(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	bl_autofree char *text = NULL;
 
