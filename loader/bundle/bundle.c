@@ -247,7 +247,8 @@ static int check_digests(const char *name, const struct bl_archive *a,
 	if (r < 0)
 		return r;
 	if (expect.len == digests->data.len &&
-	    memcmp(expect.data, bl_buf_str(&digests->data), expect.len) == 0)
+	    memcmp(bl_buf_str(&expect), bl_buf_str(&digests->data),
+		   expect.len) == 0)
 		return 0;
 	wrong = wrong_member(&others, digests);
 	if (wrong)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/bundle/manifest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,7 @@ static int check_files(const struct bl_json_doc *doc, const struct top *t,
 	size_t i;
 	int r;
 
+	assert(t->object); /* top_fields requires it */
 	for (i = 0; i < BL_ARRAY_SIZE(names); i++) {
 		if (!names[i])
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/lab/catalog.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -341,11 +342,12 @@ int bl_catalog_pick(const struct bl_catalog *c, const char *spec,
 		    const struct bl_kernel **ret, struct bl_err *err)
 {
 	bl_autofree const struct bl_kernel **list = NULL;
-	size_t n;
+	size_t n = 0;
 	int r = bl_catalog_select(c, &spec, 1, &list, &n, err);
 
 	if (r < 0)
 		return r;
+	assert(n > 0); /* a spec that names no kernel is an error */
 	for (size_t i = n; i-- > 0;) {
 		if (list[i]->ready) {
 			*ret = list[i];
