@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define BL_ERR_IMPLEMENTATION
 #include "loader/base/err.h"
 
 #include <stdarg.h>

@@ -42,4 +42,16 @@ int bl_err_wrap(struct bl_err *err, int code, const char *fmt, ...)
 void bl_err_hint(struct bl_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+#if defined(__clang_analyzer__) && !defined(BL_ERR_IMPLEMENTATION)
+/* The analyzer sees one file at a time: tell it that these never return 0, or
+ * it follows every failure as if it were a success. */
+static inline int bl_err_negative(int code)
+{
+	return code < 0 ? code : -1;
+}
+#define bl_err_set(...)	  bl_err_negative(bl_err_set(__VA_ARGS__))
+#define bl_err_errno(...) bl_err_negative(bl_err_errno(__VA_ARGS__))
+#define bl_err_wrap(...)  bl_err_negative(bl_err_wrap(__VA_ARGS__))
+#endif
+
 #endif
