@@ -94,7 +94,7 @@ bad() {
 	step "killed in the trial"
 	belay apply /b/v1.bundle --probation 60 >/dev/null 2>&1 &
 	pid=$!
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		sleep 1
 		out=$(belay history --limit 1)
 		case $out in *trial*) break ;; esac
@@ -119,7 +119,7 @@ bad() {
 	step "interrupted in the trial"
 	belay apply /b/v1.bundle --probation 60 >/dev/null 2>&1 &
 	pid=$!
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		sleep 1
 		out=$(belay history --limit 1)
 		case $out in *trial*) break ;; esac
