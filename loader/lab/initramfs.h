@@ -15,7 +15,7 @@
 
 #include "loader/base/err.h"
 
-#define BL_INITRAMFS_FILE_MAX (512ll * 1024 * 1024)
+#define BL_INITRAMFS_FILE_MAX (512LL * 1024 * 1024)
 #define BL_INITRAMFS_PATH_MAX 1024
 
 struct bl_initramfs;

@@ -21,7 +21,7 @@ static uint64_t rnd(struct sim *s)
 	s->random ^= s->random >> 12;
 	s->random ^= s->random << 25;
 	s->random ^= s->random >> 27;
-	return s->random * 2685821657736338717ull;
+	return s->random * 2685821657736338717ULL;
 }
 
 static bool chance(struct sim *s, unsigned per_mille)

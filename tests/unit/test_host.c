@@ -276,7 +276,7 @@ static int hear(void *ctx, const struct bl_event *e, size_t len)
 	ck_assert_msg(e->ts_ns == last_ts + 1, "event %lu comes after %lu",
 		      (unsigned long)e->ts_ns, (unsigned long)last_ts);
 	last_ts = e->ts_ns;
-	generations |= 1ull << e->generation;
+	generations |= 1ULL << e->generation;
 	told++;
 	return 0;
 }
