@@ -112,7 +112,7 @@ static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
 	}
 	memcpy(ret_live, s->live.digest, BL_DIGEST_HEX);
 	pthread_mutex_lock(&d->lock);
-	d->agent.poll.drops = (int64_t)(s->sample.drops + s->sample.torn);
+	d->agent.poll.drops = (int64_t)bl_kern_lost(&s->sample);
 	pthread_mutex_unlock(&d->lock);
 }
 

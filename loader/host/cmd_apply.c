@@ -55,7 +55,7 @@ static int tick(void *ctx, const struct bl_trial_view *view)
 			 "%u programs attached, %" PRIu64 " events, %" PRIu64
 			 " lost",
 			 view->sample.attached, view->sample.events,
-			 view->sample.drops);
+			 bl_kern_lost(&view->sample));
 	return bl_cli_interrupted();
 }
 

@@ -169,19 +169,21 @@ int bl_host_print_json(json_t *v, struct bl_err *err)
 
 json_t *bl_host_sample_json(const struct bl_kern_sample *s)
 {
-	json_t *v = json_pack("{s:i, s:i, s:I, s:I}", "programs",
+	json_t *v = json_pack("{s:i, s:i, s:I, s:I, s:I}", "programs",
 			      (int)s->programs, "attached", (int)s->attached,
 			      "run_count", (json_int_t)s->run_count,
-			      "run_time_ns", (json_int_t)s->run_time_ns);
+			      "run_time_ns", (json_int_t)s->run_time_ns,
+			      "missed", (json_int_t)s->missed);
 	json_t *counters;
 
 	if (!v || !s->sensor)
 		return v;
-	counters = json_pack("{s:I, s:I, s:I, s:I, s:I}", "seen",
+	counters = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "seen",
 			     (json_int_t)s->seen, "events",
 			     (json_int_t)s->events, "drops",
 			     (json_int_t)s->drops, "torn", (json_int_t)s->torn,
-			     "denied", (json_int_t)s->denied);
+			     "denied", (json_int_t)s->denied, "lost",
+			     (json_int_t)bl_kern_lost(s));
 	json_object_update(v, counters);
 	json_decref(counters);
 	return v;

@@ -125,6 +125,18 @@ static void print_programs(const struct bl_host_status *s)
 	bl_table_print(t, stdout, "  ");
 }
 
+static void print_events(const struct bl_kern_sample *s)
+{
+	printf("events    %" PRIu64 " sent, %" PRIu64 " lost, %" PRIu64
+	       " operations seen, %" PRIu64 " denied\n",
+	       s->events, bl_kern_lost(s), s->seen, s->denied);
+	if (bl_kern_lost(s))
+		printf("          lost: %" PRIu64 " in the ring, %" PRIu64
+		       " too many tasks deep, %" PRIu64
+		       " runs skipped by the kernel\n",
+		       s->drops, s->torn, s->missed);
+}
+
 static void status_text(const struct bl_host_status *s,
 			const struct bl_recover_result *rec,
 			const char *rec_error)
@@ -156,10 +168,7 @@ static void status_text(const struct bl_host_status *s,
 	       s->healthy ? "healthy" : s->problem, bl_style_end(colour),
 	       slot->persisted, slot->programs.count);
 	if (s->sample.sensor)
-		printf("events    %" PRIu64 " sent, %" PRIu64 " lost, %" PRIu64
-		       " operations seen, %" PRIu64 " denied\n",
-		       s->sample.events, s->sample.drops, s->sample.seen,
-		       s->sample.denied);
+		print_events(&s->sample);
 	else
 		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
 	print_programs(s);

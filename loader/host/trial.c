@@ -43,21 +43,47 @@ static bool detached(struct judge *j)
 		   j->facts->expected);
 }
 
-static bool drops(struct judge *j)
+/* "12 in the ring, 900 runs skipped by the kernel": where they went. */
+static void where_lost(const struct bl_kern_sample *s, char *ret, size_t size)
+{
+	const struct {
+		uint64_t count;
+		const char *where;
+	} ways[] = {
+		{ s->drops, "in the ring" },
+		{ s->torn, "too many tasks deep" },
+		{ s->missed, s->missed == 1 ? "run skipped by the kernel"
+					    : "runs skipped by the kernel" },
+	};
+	size_t at = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (ways[i].count && at < size)
+			at += (size_t)snprintf(ret + at, size - at,
+					       "%s%" PRIu64 " %s",
+					       at ? ", " : "", ways[i].count,
+					       ways[i].where);
+}
+
+static bool loses(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
+	uint64_t lost = bl_kern_lost(s);
+	char where[160];
 	double ratio;
 
-	if (!s->sensor || !s->drops)
+	if (!s->sensor || !lost)
 		return false;
-	ratio = (double)s->drops / ((double)s->events + (double)s->drops);
+	ratio = (double)lost / ((double)s->events + (double)lost);
 	if (ratio <= j->limits->max_drop_ratio)
 		return false;
+	where_lost(s, where, sizeof(where));
 	return bad(j,
 		   "lost %" PRIu64 " of %" PRIu64
-		   " events (%.1f %%, the limit is %.1f %%)",
-		   s->drops, s->events + s->drops, 100 * ratio,
-		   100 * j->limits->max_drop_ratio);
+		   " events (%.1f %%, the limit is %.1f %%): %s",
+		   lost, s->events + lost, 100 * ratio,
+		   100 * j->limits->max_drop_ratio, where);
 }
 
 static bool slow(struct judge *j)
@@ -103,7 +129,7 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 {
 	/* The gravest first: only one reason is told. */
 	static bool (*const probes[])(struct judge *) = { splats, detached,
-							  drops, slow, silent };
+							  loses, slow, silent };
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,
 			   reason_len };

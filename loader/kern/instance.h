@@ -47,8 +47,12 @@ int bl_kern_events(void *kern, enum bl_slot slot, int timeout_ms,
 		   bl_event_fn fn, void *ctx, struct bl_err *err);
 void bl_kern_reader_close(struct bl_kern_reader *reader);
 
-/* Name, tag and id of a loaded program; *ret_info may be NULL. */
+struct bl_kern_runs {
+	uint64_t count, time_ns, missed;
+};
+
+/* Name, tag and id of a loaded program, and how it ran. Both may be NULL. */
 int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
-		       struct bpf_prog_info *ret_info, struct bl_err *err);
+		       struct bl_kern_runs *ret_runs, struct bl_err *err);
 
 #endif

@@ -2,6 +2,7 @@
 /* What is in the slots, by their pins: inspect, sample, events. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,22 +13,36 @@
 /* A ring that is filled faster than it is read must not hold the caller. */
 #define EVENTS_AT_ONCE 65536
 
-int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
-		       struct bpf_prog_info *ret_info, struct bl_err *err)
-{
-	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info);
-	struct bl_kern_program p = { 0 };
+/* recursion_misses follows run_cnt. It has no name in headers before 5.12, and
+ * a kernel before 5.12 leaves it as it was: 0. */
+#define MISSES_AT (offsetof(struct bpf_prog_info, run_cnt) + sizeof(__u64))
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+union prog_info {
+	struct bpf_prog_info info;
+	char bytes[sizeof(struct bpf_prog_info) + sizeof(__u64)];
+};
+
+int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
+		       struct bl_kern_runs *ret_runs, struct bl_err *err)
+{
+	union prog_info u = { .bytes = { 0 } };
+	const struct bpf_prog_info *info = &u.info;
+	struct bl_kern_program p = { 0 };
+	__u32 len = sizeof(u);
+	__u64 missed;
+
+	if (bpf_obj_get_info_by_fd(fd, &u, &len))
 		return bl_err_errno(err, -errno, "program %s", name);
 	snprintf(p.name, sizeof(p.name), "%s", name);
-	for (unsigned i = 0; i < sizeof(info.tag); i++)
-		snprintf(p.tag + 2 * i, 3, "%02x", info.tag[i]);
-	p.id = info.id;
-	*ret = p;
-	if (ret_info)
-		*ret_info = info;
+	for (unsigned i = 0; i < sizeof(info->tag); i++)
+		snprintf(p.tag + 2 * i, 3, "%02x", info->tag[i]);
+	p.id = info->id;
+	memcpy(&missed, u.bytes + MISSES_AT, sizeof(missed));
+	if (ret)
+		*ret = p;
+	if (ret_runs)
+		*ret_runs = (struct bl_kern_runs){ info->run_cnt,
+						   info->run_time_ns, missed };
 	return 0;
 }
 
@@ -95,15 +110,15 @@ int bl_kern_inspect(void *kern, enum bl_slot slot,
 static int add_runs(void *ctx, const char *name, int fd, struct bl_err *err)
 {
 	struct bl_kern_sample *s = ctx;
-	struct bl_kern_program p;
-	struct bpf_prog_info info;
-	int r = bl_kern_program_of(name, fd, &p, &info, err);
+	struct bl_kern_runs runs;
+	int r = bl_kern_program_of(name, fd, NULL, &runs, err);
 
 	if (r)
 		return r;
 	s->programs++;
-	s->run_count += info.run_cnt;
-	s->run_time_ns += info.run_time_ns;
+	s->run_count += runs.count;
+	s->run_time_ns += runs.time_ns;
+	s->missed += runs.missed;
 	return 0;
 }
 

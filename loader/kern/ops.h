@@ -80,9 +80,19 @@ struct bl_kern_slot_state {
 struct bl_kern_sample {
 	unsigned programs, attached;
 	uint64_t run_count, run_time_ns; /* while statistics were on */
+	/* Runs that the kernel skipped, since another task was preempted inside
+	 * the program on that CPU (7.x, preempt=full). No counter of the sensor
+	 * knows of them. 0 before 5.12. */
+	uint64_t missed;
 	bool sensor;
 	uint64_t seen, events, drops, torn, denied;
 };
+
+/* What should have been reported and was not, as far as anybody can tell. */
+static inline uint64_t bl_kern_lost(const struct bl_kern_sample *s)
+{
+	return s->drops + s->torn + s->missed;
+}
 
 #define BL_KERN_SPLAT_LEN 256
 /* Zero-initialise; the first call only marks the end of the log. */

@@ -242,6 +242,7 @@ static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 		.attached = s->held + s->links,
 		.run_count = s->seen,
 		.run_time_ns = s->seen * fake->ns_per_run,
+		.missed = s->missed,
 		.sensor = true,
 		.seen = s->seen,
 		.events = s->events,
@@ -312,8 +313,10 @@ static int exercise(void *kern, struct bl_err *err)
 			newest = s;
 	}
 	fake->activity += fake->events_per_probe;
-	if (newest)
+	if (newest) {
 		newest->drops += fake->drops_per_probe;
+		newest->missed += fake->missed_per_probe;
+	}
 	if (newest && newest->held && fake->probes == fake->detach_after)
 		newest->held--;
 	return 0;

@@ -34,7 +34,7 @@ struct fake_slot {
 	uint32_t programs_of, content_of; /* generation numbers */
 	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
 	uint64_t since; /* the world's activity when it was whole */
-	uint64_t seen, events, drops, read;
+	uint64_t seen, events, drops, missed, read;
 };
 
 struct fake_kern {
@@ -50,8 +50,9 @@ struct fake_kern {
 
 	/* How the generation behaves. */
 	uint64_t drops_per_probe, events_per_probe, ns_per_run;
-	unsigned detach_after; /* probes; 0: never */
-	unsigned splat_after;  /* probes; 0: never */
+	uint64_t missed_per_probe; /* runs that the kernel skips */
+	unsigned detach_after;	   /* probes; 0: never */
+	unsigned splat_after;	   /* probes; 0: never */
 	unsigned probes;
 	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;

@@ -138,6 +138,11 @@ static void spoil_drops(void)
 	fake->drops_per_probe = 100;
 }
 
+static void spoil_runs(void)
+{
+	fake->missed_per_probe = 100;
+}
+
 static void spoil_links(void)
 {
 	fake->detach_after = 3;
@@ -159,8 +164,8 @@ static void spoil_silence(void)
 	fake->events_per_probe = 0;
 }
 
-static void (*const spoil[])(void) = { spoil_drops, spoil_links, spoil_log,
-				       spoil_time, spoil_silence };
+static void (*const spoil[])(void) = { spoil_drops, spoil_runs, spoil_links,
+				       spoil_log,   spoil_time, spoil_silence };
 
 START_TEST(a_failed_trial_leaves_the_old_and_a_tombstone)
 {

@@ -75,6 +75,25 @@ static void loses(void)
 	facts.sample.drops = 2;
 }
 
+static void torn(void)
+{
+	facts.sample.torn = 1;
+}
+
+/* As measured on 7.3: the ring lost nothing, and two thirds went unseen. */
+static void skipped(void)
+{
+	facts.sample.drops = 0;
+	facts.sample.missed = 200;
+}
+
+static void all_ways(void)
+{
+	facts.sample.drops = 12;
+	facts.sample.torn = 3;
+	facts.sample.missed = 900;
+}
+
 static void slow(void)
 {
 	for (int i = 0; i < 10; i++)
@@ -93,7 +112,13 @@ static const struct {
 	const char *says;
 } at_once[] = {
 	{ detached, "2 of 3" },
-	{ loses, "lost 2 of 102" },
+	{ loses, "lost 2 of 102 events (2.0 %, the limit is 1.0 %):"
+		 " 2 in the ring" },
+	{ torn, "lost 2 of 102" },
+	{ skipped, "lost 200 of 300 events (66.7 %, the limit is 1.0 %):"
+		   " 200 runs skipped by the kernel" },
+	{ all_ways, "12 in the ring, 3 too many tasks deep,"
+		    " 900 runs skipped by the kernel" },
 	{ slow, "1001 ns" },
 	{ splat, "BUG: oh" },
 };
