@@ -123,6 +123,16 @@ static void report(const struct bl_work *w, struct bl_apply_result *ret)
 	ret->tombstoned = w->tombstoned;
 	ret->sample = w->sample;
 	memcpy(ret->reason, w->reason, sizeof(ret->reason));
+	if (w->committed)
+		bl_host_describe(&w->txn, &ret->now);
+}
+
+static void tell_live(const struct bl_journal_txn *live,
+		      struct bl_apply_result *ret)
+{
+	if (live)
+		bl_host_describe(live, &ret->was);
+	ret->now = ret->was;
 }
 
 /* As the apply it is part of; 1 when refused. */
@@ -142,6 +152,7 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 	if (r < 0)
 		return r;
 	live = r ? &live_txn : NULL;
+	tell_live(live, ret);
 	r = check_tombstone(h, b, opts, ret, err);
 	if (!r)
 		r = check_live(h, b, live, ret, err);
@@ -230,6 +241,7 @@ int bl_host_rollback_locked(struct bl_host *h, const char *reason,
 	if (!r)
 		return refuse(ret, BL_REFUSAL_EMPTY,
 			      "nothing is live on this host");
+	tell_live(&live, ret);
 	r = previous(h, &live, &b, &any, &w.txn.parent, err);
 	if (r)
 		return r;

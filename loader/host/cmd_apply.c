@@ -59,36 +59,41 @@ static int tick(void *ctx, const struct bl_trial_view *view)
 	return bl_cli_interrupted();
 }
 
+static int print_json(const char *verb, const struct bl_apply_result *res,
+		      struct bl_err *err)
+{
+	char reason[4 * BL_REASON_LEN];
+	json_t *v = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}", "verb", verb,
+		"outcome", bl_outcome_name(res->outcome), "refusal",
+		bl_refusal_name(res->refusal), "digest", res->digest, "reason",
+		bl_host_safe(res->reason, reason, sizeof(reason)), "tombstoned",
+		res->tombstoned, "txn", (json_int_t)res->txn, "sample",
+		bl_host_sample_json(&res->sample));
+
+	if (v && res->refusal != BL_REFUSAL_BUSY)
+		json_object_set_new(v, "live",
+				    bl_host_generation_json(&res->now));
+	return bl_host_print_json(v, err);
+}
+
 static int print_result(const char *verb, const struct bl_host_args *a,
 			const struct bl_bundle *b,
 			const struct bl_apply_result *res, struct bl_err *err)
 {
+	bl_autobuf struct bl_buf text = { 0 };
 	bool colour = bl_term_colour(stdout);
-	enum bl_style style = res->outcome == BL_APPLY_COMMITTED ? BL_STYLE_GOOD
-			      : res->refusal == BL_REFUSAL_LIVE	 ? BL_STYLE_DIM
-								 : BL_STYLE_BAD;
-	char reason[4 * BL_REASON_LEN];
+	int r;
 
-	bl_host_safe(res->reason, reason, sizeof(reason));
 	if (a->json)
-		return bl_host_print_json(
-			json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}",
-				  "verb", verb, "outcome",
-				  bl_outcome_name(res->outcome), "refusal",
-				  bl_refusal_name(res->refusal), "digest",
-				  res->digest, "reason", reason, "tombstoned",
-				  res->tombstoned, "txn", (json_int_t)res->txn,
-				  "sample", bl_host_sample_json(&res->sample)),
-			err);
-	printf("%s%s%s", bl_style(colour, style), bl_outcome_name(res->outcome),
-	       bl_style_end(colour));
-	if (b)
-		printf("  %s %s", b->manifest.name, b->manifest.version);
-	printf("  %.*s%s%s\n", *res->digest ? 12 : -1,
-	       *res->digest ? res->digest : "nothing is live now",
-	       *reason ? ": " : "", reason);
-	if (res->tombstoned && b)
-		printf("it will not be tried here again (--override REASON forces it)\n");
+		return print_json(verb, res, err);
+	r = b ? bl_words_apply(&text, &b->manifest, res, colour)
+	      : bl_words_rollback(&text, res, colour);
+	if (r) {
+		bl_err_errno(err, r, "%s", verb);
+		return BL_EXIT_UNDECIDED;
+	}
+	fputs(bl_buf_str(&text), stdout);
 	return BL_EXIT_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
+#include "loader/base/clock.h"
 #include "loader/base/json.h"
 
 #define SECONDS_MAX (7 * 24 * 3600)
@@ -189,45 +190,16 @@ json_t *bl_host_sample_json(const struct bl_kern_sample *s)
 	return v;
 }
 
-/* Bytes of the UTF-8 sequence at @s; 0 if it is none. */
-static size_t utf8_len(const unsigned char *s)
+json_t *bl_host_generation_json(const struct bl_host_generation *g)
 {
-	size_t len = *s < 0xc2	 ? 0
-		     : *s < 0xe0 ? 2
-		     : *s < 0xf0 ? 3
-		     : *s < 0xf5 ? 4
-				 : 0;
+	char since[BL_TIME_ISO_LEN];
 
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong, surrogates, past the end; and U+0080 to U+009F, which some
-	 * terminals obey. */
-	if ((*s == 0xc2 && s[1] < 0xa0) || (*s == 0xe0 && s[1] < 0xa0) ||
-	    (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
-	    (*s == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-const char *bl_host_safe(const char *text, char *ret, size_t size)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t at = 0;
-
-	while (*s && at + 5 < size) {
-		size_t len = *s >= 0x20 && *s < 0x7f ? 1 : utf8_len(s);
-
-		if (len) {
-			memcpy(ret + at, s, len);
-			at += len;
-			s += len;
-		} else {
-			at += (size_t)snprintf(ret + at, 5, "\\x%02x", *s++);
-		}
-	}
-	ret[at] = 0;
-	return ret;
+	if (!*g->digest)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
+			 "name", g->name, "version", g->version, "generation",
+			 (json_int_t)g->number, "since",
+			 bl_clock_iso(g->since_ms, since));
 }
 
 const char *bl_outcome_name(enum bl_apply_outcome outcome)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "loader/host/host.h"
+#include "loader/host/words.h"
 
 struct bl_host_args {
 	const char *state_dir, *pin_dir;
@@ -48,9 +49,8 @@ int bl_host_print_json(json_t *v, struct bl_err *err);
 
 json_t *bl_host_sample_json(const struct bl_kern_sample *s);
 
-/* Text from the kernel or a stranger, safe for a terminal: control characters
- * and what is not UTF-8 become \xNN. Returns @ret. */
-const char *bl_host_safe(const char *text, char *ret, size_t size);
+/* null for none. */
+json_t *bl_host_generation_json(const struct bl_host_generation *g);
 
 const char *bl_outcome_name(enum bl_apply_outcome outcome);
 const char *bl_refusal_name(enum bl_refusal refusal);

@@ -41,18 +41,6 @@ static const char usage_recover[] =
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay recover\n";
 
-static json_t *generation_json(const struct bl_host_generation *g)
-{
-	char since[BL_TIME_ISO_LEN];
-
-	if (!*g->digest)
-		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
-			 "name", g->name, "version", g->version, "generation",
-			 (json_int_t)g->number, "since",
-			 bl_clock_iso(g->since_ms, since));
-}
-
 static json_t *programs_json(const struct bl_kern_slot_state *s)
 {
 	json_t *list = json_array();
@@ -74,12 +62,12 @@ static int status_json(const struct bl_host_status *s,
 	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
 	json_t *v = json_pack(
 		"{s:o, s:o, s:b, s:s, s:s, s:I, s:s, s:s, s:s}", "live",
-		generation_json(&s->live), "previous",
-		generation_json(&s->previous), "healthy", s->healthy, "problem",
-		*rec_error ? rec_error : s->problem, "boot_id", s->boot_id,
-		"tombstones", (json_int_t)s->tombstones, "recovered",
-		bl_recover_name(rec->outcome), "recovered_why", rec->reason,
-		"busy", s->busy_pid ? s->busy_what : "");
+		bl_host_generation_json(&s->live), "previous",
+		bl_host_generation_json(&s->previous), "healthy", s->healthy,
+		"problem", *rec_error ? rec_error : s->problem, "boot_id",
+		s->boot_id, "tombstones", (json_int_t)s->tombstones,
+		"recovered", bl_recover_name(rec->outcome), "recovered_why",
+		rec->reason, "busy", s->busy_pid ? s->busy_what : "");
 
 	if (v && *s->live.digest) {
 		json_object_set_new(v, "slot",
@@ -125,6 +113,24 @@ static void print_programs(const struct bl_host_status *s)
 	bl_table_print(t, stdout, "  ");
 }
 
+static void print_tombstones(const struct bl_host_status *s)
+{
+	if (s->tombstones)
+		printf("%zu version%s failed here or %s left: belay history\n",
+		       s->tombstones, s->tombstones == 1 ? "" : "s",
+		       s->tombstones == 1 ? "was" : "were");
+}
+
+/* The journal was lost, and the kernel still has what it knew. */
+static void print_strays(const struct bl_host_status *s)
+{
+	for (int i = 0; i < BL_SLOT_COUNT && !s->busy_pid; i++)
+		if (s->slots[i].attached)
+			printf("but slot %s holds %u attached programs that the journal does not know; the next apply replaces them\n",
+			       bl_slot_name((enum bl_slot)i),
+			       s->slots[i].attached);
+}
+
 static void print_events(const struct bl_kern_sample *s)
 {
 	printf("events    %" PRIu64 " sent, %" PRIu64 " lost, %" PRIu64
@@ -143,12 +149,15 @@ static void status_text(const struct bl_host_status *s,
 {
 	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
 	bool colour = bl_term_colour(stdout);
-	char since[BL_TIME_ISO_LEN];
+	char since[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
 
-	if (rec->outcome != BL_RECOVER_NOTHING &&
-	    rec->outcome != BL_RECOVER_BUSY)
+	bl_host_safe(rec->reason, why, sizeof(why));
+	if (rec->outcome == BL_RECOVER_BARE)
+		printf("not recovered: %s\n", why);
+	else if (rec->outcome != BL_RECOVER_NOTHING &&
+		 rec->outcome != BL_RECOVER_BUSY)
 		printf("recovered: %s (%s)\n", bl_recover_name(rec->outcome),
-		       rec->reason);
+		       why);
 	if (*rec_error)
 		printf("%s%s%s\n", bl_style(colour, BL_STYLE_BAD), rec_error,
 		       bl_style_end(colour));
@@ -158,6 +167,8 @@ static void status_text(const struct bl_host_status *s,
 		       bl_clock_iso(s->busy_since_ms, since));
 	if (!*s->live.digest) {
 		printf("nothing is live on this host\n");
+		print_strays(s);
+		print_tombstones(s);
 		return;
 	}
 	line(&s->live, "live");
@@ -172,9 +183,7 @@ static void status_text(const struct bl_host_status *s,
 	else
 		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
 	print_programs(s);
-	if (s->tombstones)
-		printf("%zu version%s failed here: belay history\n",
-		       s->tombstones, s->tombstones == 1 ? "" : "s");
+	print_tombstones(s);
 }
 
 int bl_cmd_status(int argc, char **argv, struct bl_err *err)
@@ -233,6 +242,7 @@ static void history_table(const struct bl_host_history *hist)
 					    "why" };
 	bl_autotable struct bl_table *t = bl_table_new(BL_ARRAY_SIZE(head));
 	char when[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
+	char which[BL_WORDS_WHAT_LEN];
 
 	if (!t)
 		return;
@@ -247,10 +257,11 @@ static void history_table(const struct bl_host_history *hist)
 		bl_table_cell(t, BL_STYLE_DIM, "%s",
 			      bl_clock_iso(x->started_ms, when));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", x->kind);
-		bl_table_cell(t, phase_style(x->phase), "%s", x->phase);
-		bl_table_cell(t, BL_STYLE_PLAIN, "%s %s %.12s",
-			      *x->digest ? x->name : "(nothing)", x->version,
-			      x->digest);
+		bl_table_cell(t, phase_style(x->phase), "%s",
+			      bl_words_ended(x));
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
+			      bl_words_what(x->name, x->version, x->digest,
+					    which));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", bl_slot_name(x->slot));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
 			      bl_host_safe(x->reason, why, sizeof(why)));
@@ -267,7 +278,7 @@ static void history_text(const struct bl_host_history *hist)
 	else
 		history_table(hist);
 	if (hist->tombstone_count)
-		printf("\nfailed here, not to be tried again:\n");
+		printf("\nfailed here or left, not to be tried again:\n");
 	for (size_t i = 0; i < hist->tombstone_count; i++) {
 		const struct bl_host_tombstone *x = &hist->tombstones[i];
 
@@ -347,6 +358,20 @@ int bl_cmd_history(int argc, char **argv, struct bl_err *err)
 	return r;
 }
 
+static int print_recovered(const struct bl_recover_result *rec,
+			   struct bl_err *err)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+	int r = bl_words_recover(&text, rec, bl_term_colour(stdout));
+
+	if (r) {
+		bl_err_errno(err, r, "recover");
+		return BL_EXIT_UNDECIDED;
+	}
+	fputs(bl_buf_str(&text), stdout);
+	return BL_EXIT_OK;
+}
+
 int bl_cmd_recover(int argc, char **argv, struct bl_err *err)
 {
 	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
@@ -375,9 +400,7 @@ int bl_cmd_recover(int argc, char **argv, struct bl_err *err)
 				  (json_int_t)rec.txn),
 			err);
 	else
-		printf("%s%s%s  live: %.16s\n", bl_recover_name(rec.outcome),
-		       *rec.reason ? ": " : "", rec.reason,
-		       *rec.digest ? rec.digest : "nothing");
+		r = print_recovered(&rec, err);
 	if (r || rec.outcome == BL_RECOVER_BUSY)
 		return BL_EXIT_UNDECIDED;
 	return rec.outcome == BL_RECOVER_BARE ? BL_EXIT_REJECTED : BL_EXIT_OK;

@@ -173,6 +173,7 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 	w->tombstoned |= s.tombstone != NULL;
 	w->tombstone_due = false;
 	w->txn.phase = step->phase;
+	w->txn.row.changed_ms = s.at_ms;
 	w->committed |= step->commit;
 	return 0;
 }

@@ -132,8 +132,8 @@ int bl_host_reader(struct bl_host *h, struct bl_err *err)
 	return r;
 }
 
-static void describe(const struct bl_journal_txn *t,
-		     struct bl_host_generation *ret)
+void bl_host_describe(const struct bl_journal_txn *t,
+		      struct bl_host_generation *ret)
 {
 	memcpy(ret->digest, t->row.digest, sizeof(ret->digest));
 	memcpy(ret->name, t->row.name, sizeof(ret->name));
@@ -188,13 +188,13 @@ static int live_status(struct bl_host *h, struct bl_host_status *s,
 
 	if (r <= 0)
 		return r;
-	describe(&live, &s->live);
+	bl_host_describe(&live, &s->live);
 	s->slot = live.row.slot;
 	r = bl_journal_get(h->journal, live.parent, &previous, err);
 	if (r < 0)
 		return r;
 	if (r)
-		describe(&previous, &s->previous);
+		bl_host_describe(&previous, &s->previous);
 	r = check(h, &live, &s->slots[s->slot], s->problem, err);
 	if (r < 0)
 		return r;

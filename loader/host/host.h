@@ -103,6 +103,14 @@ struct bl_apply_opts {
 	void *ctx; /* of both */
 };
 
+/* What one committed generation was. */
+struct bl_host_generation {
+	char digest[BL_DIGEST_HEX]; /* "": there is none */
+	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	uint32_t number;  /* as in its events; also the transaction */
+	int64_t since_ms; /* wall clock */
+};
+
 struct bl_apply_result {
 	enum bl_apply_outcome outcome;
 	enum bl_refusal refusal;
@@ -112,6 +120,9 @@ struct bl_apply_result {
 	bool tombstoned;	      /* by this call */
 	uint64_t txn;		      /* 0 when refused */
 	struct bl_kern_sample sample; /* the last of the trial */
+	/* What was live before, and what is now. Not known (both "") when it
+	 * was refused since another works on the host. */
+	struct bl_host_generation was, now;
 };
 
 /* Tries @bundle and commits it, or returns to what was live. @opts may be
@@ -141,7 +152,8 @@ struct bl_recover_result {
 	enum bl_recover_outcome outcome; /* the last that applied */
 	uint64_t txn;			 /* 0: none */
 	bool tombstoned;
-	char digest[BL_DIGEST_HEX]; /* live now, "" for nothing */
+	char digest[BL_DIGEST_HEX];	/* live now, "" for nothing */
+	struct bl_host_generation live; /* the same */
 	char reason[BL_REASON_LEN];
 };
 
@@ -149,14 +161,6 @@ struct bl_recover_result {
  * no network, may be run any number of times. Every verb runs it first. */
 int bl_host_recover(struct bl_host *host, struct bl_recover_result *ret,
 		    struct bl_err *err);
-
-/* What one committed generation was. */
-struct bl_host_generation {
-	char digest[BL_DIGEST_HEX]; /* "": there is none */
-	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
-	uint32_t number;  /* as in its events; also the transaction */
-	int64_t since_ms; /* wall clock */
-};
 
 struct bl_host_status {
 	struct bl_host_generation live, previous;

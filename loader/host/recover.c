@@ -114,6 +114,7 @@ static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,
 	if (r <= 0)
 		return r;
 	memcpy(res->digest, live.row.digest, sizeof(res->digest));
+	bl_host_describe(&live, &res->live);
 	r = bl_host_intact(h, &live, problem, err);
 	if (r)
 		return r < 0 ? r : 0;

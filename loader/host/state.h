@@ -91,6 +91,9 @@ int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
 int bl_host_rollback_locked(struct bl_host *h, const char *reason,
 			    struct bl_apply_result *ret, struct bl_err *err);
 
+void bl_host_describe(const struct bl_journal_txn *t,
+		      struct bl_host_generation *ret);
+
 /* Whether the slot of @live holds what was committed. 1 if so; 0 with the
  * reason; -errno. */
 int bl_host_intact(struct bl_host *h, const struct bl_journal_txn *live,

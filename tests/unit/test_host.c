@@ -126,6 +126,8 @@ START_TEST(status_follows_apply_and_rollback)
 
 	ck_assert_int_eq(bl_host_rollback(host, NULL, &res, &err), 0);
 	ck_assert_str_eq(res.digest, "");
+	ck_assert_str_eq(res.was.digest, v1.digest);
+	ck_assert_str_eq(res.now.digest, "");
 	ck_assert(fake_slot_empty(&fake->slot[0]));
 	ck_assert(fake_slot_empty(&fake->slot[1]));
 	ck_assert_int_eq(bl_host_rollback(host, NULL, &res, &err), 0);
@@ -175,6 +177,9 @@ START_TEST(a_failed_trial_leaves_the_old_and_a_tombstone)
 	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(res.tombstoned);
 	ck_assert_str_ne(res.reason, "");
+	ck_assert_str_eq(res.was.digest, v1.digest);
+	ck_assert_str_eq(res.now.digest, v1.digest);
+	ck_assert_str_eq(res.now.version, "1");
 	ck_assert_str_eq(status().live.digest, v1.digest);
 	ck_assert(fake_slot_whole(&fake->slot[BL_SLOT_A]));
 	ck_assert(fake_slot_empty(&fake->slot[BL_SLOT_B]));

@@ -170,9 +170,12 @@ back() {
 
 	step "back to nothing"
 	expect 0 belay rollback
-	says "nothing is live"
+	says "rolled back to nothing"
+	says "no sensor is live on this host now"
+	expect 1 belay rollback
+	says "nothing to roll back"
 	expect 0 belay status
-	says "nothing is live"
+	says "nothing is live on this host"
 	if [ -n "$(ls /sys/fs/bpf/belay)" ]; then
 		echo "FAIL: pins are left: $(ls -R /sys/fs/bpf/belay)"
 		status=1
