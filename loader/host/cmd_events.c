@@ -21,7 +21,9 @@ static const char usage[] =
 	"usage: belay events [--count N] [--seconds S] [--json]\n"
 	"\n"
 	"Prints what the live sensor reports, across updates, until Ctrl-C. Each\n"
-	"event goes to one reader only. Exit status: 0, or 2 if none could be read.\n"
+	"event goes to one reader only. Columns: time, event, action, process, user,\n"
+	"program, rule of the content that matched (- for the default), object.\n"
+	"Exit status: 0, or 2 if none could be read.\n"
 	"\n"
 	"      --count N          stop after N events\n"
 	"      --seconds S        stop after S seconds\n" //
@@ -30,8 +32,16 @@ static const char usage[] =
 	"\n"
 	"example: belay events --seconds 10\n";
 
+/* The content of the generation that reports now. */
+struct rules {
+	struct bl_bundle bundle;
+	uint32_t generation; /* 0: none yet */
+};
+
 struct printer {
 	const struct bl_host_args *args;
+	struct bl_host *host;
+	struct rules rules;
 	uint64_t count;
 	bool failed; /* standard output is gone */
 };
@@ -61,8 +71,28 @@ static void object_text(const struct bl_event *e, char *ret, size_t size)
 	snprintf(ret, size, "%s port %u", address, e->addr.port);
 }
 
+/* The name of the rule that matched; "" if none did, or it is not known: a
+ * report without it is still one. */
+static const char *rule_name(struct printer *p, const struct bl_event *e)
+{
+	struct rules *k = &p->rules;
+
+	if (e->rule == BL_RULE_NONE)
+		return "";
+	if (k->generation != e->generation) {
+		bl_bundle_free(&k->bundle);
+		k->bundle = (struct bl_bundle){ 0 };
+		k->generation = e->generation;
+		bl_host_bundle(p->host, e->generation, &k->bundle, NULL);
+	}
+	if (!k->bundle.content_bin.len)
+		return "";
+	return bl_content_rule_name(k->bundle.content_bin.data, e->rule);
+}
+
 static json_t *event_json(const struct bl_event *e, const char *when,
-			  const char *comm, const char *object)
+			  const char *comm, const char *rule,
+			  const char *object)
 {
 	char address[INET6_ADDRSTRLEN] = "?";
 	json_t *v =
@@ -75,7 +105,9 @@ static json_t *event_json(const struct bl_event *e, const char *when,
 			  "sensor_version", (json_int_t)e->version);
 
 	if (e->rule != BL_RULE_NONE)
-		json_object_set_new(v, "rule", json_integer(e->rule));
+		json_object_set_new(v, "rule_number", json_integer(e->rule));
+	if (*rule)
+		json_object_set_new(v, "rule", json_string(rule));
 	if (e->kind != BL_EVENT_CONNECT) {
 		json_object_set_new(v, "path", json_string(object));
 		return v;
@@ -91,23 +123,25 @@ static int print_event(void *ctx, const struct bl_event *e, size_t len)
 	struct printer *p = ctx;
 	char when[BL_TIME_ISO_LEN], comm[4 * BL_EVENT_COMM_MAX + 8];
 	char object[4 * BL_EVENT_PATH_MAX + 8];
+	char rule[4 * BL_CONTENT_NAME_MAX + 8];
 
 	(void)len;
 	bl_clock_iso(wall_of(e->ts_ns), when);
 	bl_host_safe(e->comm, comm, sizeof(comm));
 	object_text(e, object, sizeof(object));
+	bl_host_safe(rule_name(p, e), rule, sizeof(rule));
 	if (p->args->json) {
-		bl_autojson json_t *v = event_json(e, when, comm, object);
+		bl_autojson json_t *v = event_json(e, when, comm, rule, object);
 
 		if (!v || json_dumpf(v, stdout, JSON_COMPACT))
 			p->failed = true;
 		putchar('\n');
 	} else {
 		printf("%s  %-7s %-5s pid %-6" PRIu32 " uid %-5" PRIu32
-		       " %-15s %s\n",
+		       " %-15s %-12s %s\n",
 		       when, bl_event_kind_name(e->kind),
 		       bl_action_name(e->action), e->tgid, e->uid, comm,
-		       object);
+		       *rule ? rule : "-", object);
 	}
 	if (fflush(stdout))
 		p->failed = true;
@@ -161,7 +195,9 @@ int bl_cmd_events(int argc, char **argv, struct bl_err *err)
 	r = bl_host_args_open(&a, &h, err);
 	if (!r)
 		r = bl_host_recover(h, &rec, err);
+	p.host = h;
 	if (!r)
 		r = read_events(h, &p, err);
+	bl_bundle_free(&p.rules.bundle);
 	return r ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
 }

@@ -2,6 +2,7 @@
 #include "loader/host/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -249,6 +250,21 @@ int bl_host_tombstoned(struct bl_host *h, const char *digest,
 		       struct bl_host_tombstone *ret, struct bl_err *err)
 {
 	return bl_journal_tombstone(h->journal, digest, ret, err);
+}
+
+int bl_host_bundle(struct bl_host *h, uint32_t number, struct bl_bundle *ret,
+		   struct bl_err *err)
+{
+	struct bl_journal_txn t;
+	int r = bl_journal_get(h->journal, number, &t, err);
+
+	if (r < 0)
+		return r;
+	if (!r || !*t.row.digest)
+		return bl_err_set(err, -ENOENT,
+				  "no generation %" PRIu32 " on this host",
+				  number);
+	return bl_store_load(h, t.row.digest, ret, err);
 }
 
 int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,

@@ -220,6 +220,14 @@ int bl_host_tombstoned(struct bl_host *host, const char *digest,
 		       struct bl_host_tombstone *ret, struct bl_err *err);
 
 /*
+ * The bundle of generation @number (as in its events), from the state folder:
+ * its content has the names of the rules. -ENOENT for a number that no
+ * transaction has, or a bundle that is not kept any more.
+ */
+int bl_host_bundle(struct bl_host *host, uint32_t number, struct bl_bundle *ret,
+		   struct bl_err *err);
+
+/*
  * Reads events of whatever is live, across updates by anybody. Returns how
  * many were read; -ENOENT while nothing with a ring is live; -EBUSY if another
  * process reads them (an event goes to one reader only; this one stays the

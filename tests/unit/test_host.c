@@ -9,6 +9,7 @@
 #include "bpf/event.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/bundle/content.h"
 #include "loader/host/host.h"
 #include "loader/host/lock.h"
 #include "tests/main.h"
@@ -254,6 +255,24 @@ START_TEST(deny_rules_need_a_kernel_that_can_deny)
 }
 END_TEST
 
+/* An event has a number; the name is for whoever reads it. */
+START_TEST(a_generation_has_the_names_of_its_rules)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle named = { 0 }, b = { 0 };
+
+	make_bundle("3",
+		    "{\"contract\":1,\"rules\":[{\"event\":\"open\","
+		    "\"id\":\"shadow\",\"path\":\"/etc/shadow\","
+		    "\"action\":\"emit\"}]}",
+		    &named);
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	apply(&named, NULL, BL_APPLY_COMMITTED);
+	ck_assert_int_eq(bl_host_bundle(host, 2, &b, &err), 0);
+	ck_assert_str_eq(bl_content_rule_name(b.content_bin.data, 0), "shadow");
+	ck_assert_int_eq(bl_host_bundle(host, 77, &v2, &err), -ENOENT);
+}
+END_TEST
+
 START_TEST(two_at_once_one_works_the_other_is_told)
 {
 	struct bl_recover_result rec;
@@ -406,6 +425,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, what_is_live_is_not_applied_again);
 	tcase_add_test(tc, a_tick_can_stop_the_trial_without_a_verdict);
 	tcase_add_test(tc, deny_rules_need_a_kernel_that_can_deny);
+	tcase_add_test(tc, a_generation_has_the_names_of_its_rules);
 	tcase_add_test(tc, two_at_once_one_works_the_other_is_told);
 	tcase_add_test(tc, no_event_is_lost_or_doubled_by_an_update);
 	tcase_add_test(tc, a_reboot_restores_and_is_no_attempt);

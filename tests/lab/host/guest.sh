@@ -66,6 +66,7 @@ forward() {
 	says '/busybox"'
 	says '"path":"/etc/shadow"'
 	says '"generation":1'
+	says '"rule":"passwords"'
 
 	step "an update"
 	expect 0 belay apply /b/v3.bundle --probation 1
