@@ -151,13 +151,17 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 		.txn = w->txn.row.id,
 		.phase = step->phase,
 		.at_ms = wall_ms(w),
-		.reason = event != BL_TXN_OK && *w->reason ? w->reason : NULL,
 		.attempt = step->attempt,
 		.boot_id = step->attempt ? boot_id : NULL,
 		.commit = step->commit,
 	};
 	int r = 0;
 
+	/* What was committed keeps the reason that it was ordered for, however
+	 * often it is found before its old slot is gone. */
+	if (event != BL_TXN_OK && *w->reason &&
+	    step->phase != BL_PHASE_COMMITTED)
+		s.reason = w->reason;
 	if (step->phase == BL_PHASE_STAGED) {
 		r = bl_tags_text(&w->staged, &tags, err);
 		s.tags = bl_buf_str(&tags);

@@ -271,16 +271,25 @@ int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,
 		   struct bl_err *err)
 {
 	struct bl_journal_txn live;
+	uint64_t before = 0;
 	int r = bl_host_reader(h, err);
 
-	if (r)
-		return r;
-	/* Each time anew: another process may have changed what is live. */
-	r = bl_journal_live(h->journal, &live, err);
-	if (r < 0)
-		return r;
-	if (!r)
-		return bl_err_set(err, -ENOENT,
-				  "nothing is live on this host: no events");
-	return h->ops->events(h->kern, live.row.slot, timeout_ms, fn, ctx, err);
+	while (!r) {
+		/* Each time anew: another process may have changed it. */
+		r = bl_journal_live(h->journal, &live, err);
+		if (r < 0)
+			return r;
+		if (!r)
+			return bl_err_set(
+				err, -ENOENT,
+				"nothing is live on this host: no events");
+		r = h->ops->events(h->kern, live.row.slot, timeout_ms, fn, ctx,
+				   err);
+		/* Between the two it may have been retired: look again. */
+		if (r != -ENOENT || live.row.id == before)
+			return r;
+		before = live.row.id;
+		r = 0;
+	}
+	return r;
 }

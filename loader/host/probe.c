@@ -159,14 +159,7 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
-	struct bl_kern_slot_state state;
-	int r;
-
-	r = w->host->ops->attach(w->host->kern, w->txn.row.slot, err);
-	if (!r)
-		r = w->host->ops->inspect(w->host->kern, w->txn.row.slot,
-					  &state, err);
-	if (r)
+	if (w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
-	return probe(w, state.attached, err);
+	return probe(w, w->staged.count, err);
 }

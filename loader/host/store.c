@@ -26,6 +26,9 @@ int bl_store_keep(struct bl_host *h, const struct bl_bundle *b,
 	r = bl_file_mkdirs(dir, 0700, err);
 	if (!r)
 		r = bl_file_write(path, b->raw.data, b->raw.len, 0600, err);
+	/* The folder itself may be new. */
+	if (!r)
+		r = bl_file_sync_dir(h->state_dir, err);
 	return r ? bl_err_wrap(err, r, "keep the bundle for a way back") : 0;
 }
 

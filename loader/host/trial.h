@@ -18,7 +18,7 @@ enum bl_verdict {
 
 struct bl_trial_facts {
 	uint64_t elapsed_ms, probation_ms;
-	unsigned expected; /* links that attach made */
+	unsigned expected; /* programs that were loaded to run */
 	struct bl_kern_sample sample;
 	uint64_t events_read; /* that came out of the ring */
 	const struct bl_kern_splats *splats;

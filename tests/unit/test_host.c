@@ -255,6 +255,91 @@ START_TEST(deny_rules_need_a_kernel_that_can_deny)
 }
 END_TEST
 
+static unsigned pins_made;
+static void fail_after_last_pin(struct fake_kern *f, const char *step)
+{
+	if (!strcmp(step, "pin link") && ++pins_made == FAKE_PROGRAMS)
+		f->fail_at = f->step + 1;
+}
+
+/* The old slot would not go, later it did: that is no news about why the
+ * operator ordered it. */
+START_TEST(what_is_finished_later_keeps_its_reason)
+{
+	struct bl_recover_result rec;
+	struct bl_host_history h;
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	pins_made = 0;
+	fake_kern_calm(fake);
+	fake->watch = fail_after_last_pin;
+	ck_assert_int_eq(bl_host_rollback(host, "noisy", &res, &err), 0);
+	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
+	ck_assert_str_ne(res.reason, "");
+	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+	ck_assert_int_eq(rec.outcome, BL_RECOVER_FINISHED);
+	ck_assert_int_eq(bl_host_history(host, 1, &h, &err), 0);
+	ck_assert_str_eq(h.txns[0].phase, "done");
+	ck_assert_str_eq(h.txns[0].reason, "noisy");
+	bl_host_history_free(&h);
+}
+END_TEST
+
+static void lose_a_link(struct fake_kern *f, const char *step)
+{
+	struct fake_slot *s = &f->slot[BL_SLOT_A];
+
+	if (!strcmp(step, "attach") && s->held == FAKE_PROGRAMS)
+		s->held--;
+}
+
+/* What is expected is what was loaded, not what the first look found. */
+START_TEST(a_link_lost_before_the_first_look_is_missed)
+{
+	fake->watch = lose_a_link;
+	apply(&v1, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert_msg(strstr(res.reason, "2 of 3"), "%s", res.reason);
+}
+END_TEST
+
+static void update_meanwhile(struct fake_kern *f, const char *step)
+{
+	struct bl_apply_result other;
+	struct bl_host *h;
+
+	if (strcmp(step, "events") != 0)
+		return;
+	f->watch = NULL;
+	h = open_host();
+	ck_assert_int_eq(bl_host_apply(h, &v2, NULL, &other, &err), 0);
+	ck_assert_int_eq(other.outcome, BL_APPLY_COMMITTED);
+	bl_host_close(h);
+}
+
+static int count_event(void *ctx, const struct bl_event *e, size_t len)
+{
+	(void)e;
+	(void)len;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+START_TEST(a_reader_goes_on_over_an_update_by_another)
+{
+	unsigned count = 0;
+	int r;
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	fake->watch = update_meanwhile;
+	r = bl_host_events(host, 0, count_event, &count, &err);
+	ck_assert_msg(r >= 0, "%s", err.text);
+	ck_assert_str_eq(status().live.digest, v2.digest);
+	fake_kern_ops.exercise(fake, NULL);
+	ck_assert_int_gt(bl_host_events(host, 0, count_event, &count, &err), 0);
+}
+END_TEST
+
 /* An event has a number; the name is for whoever reads it. */
 START_TEST(a_generation_has_the_names_of_its_rules)
 {
@@ -425,6 +510,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, what_is_live_is_not_applied_again);
 	tcase_add_test(tc, a_tick_can_stop_the_trial_without_a_verdict);
 	tcase_add_test(tc, deny_rules_need_a_kernel_that_can_deny);
+	tcase_add_test(tc, what_is_finished_later_keeps_its_reason);
+	tcase_add_test(tc, a_link_lost_before_the_first_look_is_missed);
+	tcase_add_test(tc, a_reader_goes_on_over_an_update_by_another);
 	tcase_add_test(tc, a_generation_has_the_names_of_its_rules);
 	tcase_add_test(tc, two_at_once_one_works_the_other_is_told);
 	tcase_add_test(tc, no_event_is_lost_or_doubled_by_an_update);
