@@ -27,8 +27,7 @@ struct bl_kern_held {
 	struct bpf_object *object; /* NULL: this instance staged nothing */
 	struct bpf_link *links[BL_KERN_PROGRAMS_MAX];
 	const char *names[BL_KERN_PROGRAMS_MAX]; /* of the links' programs */
-	unsigned link_count;
-	bool persisted;
+	unsigned link_count; /* 0 again once they are pinned */
 };
 
 struct bl_kern_bpf {

@@ -422,6 +422,29 @@ static void stop_stats(struct bl_kern_bpf *k)
 	k->stats_fd = -1;
 }
 
+/* Lets go of what this process holds: what is not pinned detaches. */
+static void let_go(struct bl_kern_held *held)
+{
+	for (unsigned i = 0; i < held->link_count; i++)
+		bpf_link__destroy(held->links[i]);
+	bpf_object__close(held->object);
+	*held = (struct bl_kern_held){ 0 };
+}
+
+/*
+ * What is pinned is the host's: an open link would keep it attached after
+ * another process retired the slot. Destroying a libbpf link of a perf event
+ * also disables the event, which would silence it, so these are only closed.
+ */
+static void hand_over(struct bl_kern_held *held)
+{
+	for (unsigned i = 0; i < held->link_count; i++) {
+		bpf_link__disconnect(held->links[i]);
+		close(bpf_link__fd(held->links[i]));
+	}
+	let_go(held);
+}
+
 static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct bl_kern_bpf *k = kern;
@@ -433,27 +456,9 @@ static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 			       bpf_link__fd(held->links[i]), err);
 	if (r)
 		return r;
-	held->persisted = true;
+	hand_over(held);
 	stop_stats(k);
 	return 0;
-}
-
-/*
- * Lets go of what this process holds. Destroying a libbpf link of a perf event
- * also disables the event, which would silence a link that is pinned and has
- * to live on: such a link is only closed.
- */
-static void let_go(struct bl_kern_held *held, bool keep_pinned)
-{
-	for (unsigned i = 0; i < held->link_count; i++) {
-		if (keep_pinned && held->persisted) {
-			bpf_link__disconnect(held->links[i]);
-			close(bpf_link__fd(held->links[i]));
-		}
-		bpf_link__destroy(held->links[i]);
-	}
-	bpf_object__close(held->object);
-	*held = (struct bl_kern_held){ 0 };
 }
 
 static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
@@ -461,7 +466,7 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 	struct bl_kern_bpf *k = kern;
 
 	bl_kern_reader_close(&k->readers[slot]);
-	let_go(&k->held[slot], false);
+	let_go(&k->held[slot]);
 	stop_stats(k);
 	return bl_pin_clear(k->pin_dir, slot, err);
 }
@@ -528,7 +533,7 @@ void bl_kern_bpf_free(struct bl_kern_bpf *k)
 		return;
 	for (int i = 0; i < BL_SLOT_COUNT; i++) {
 		bl_kern_reader_close(&k->readers[i]);
-		let_go(&k->held[i], true);
+		let_go(&k->held[i]);
 	}
 	stop_stats(k);
 	if (k->kmsg_fd >= 0)

@@ -93,7 +93,7 @@ int bl_kern_inspect(void *kern, enum bl_slot slot,
 	if (r)
 		return r;
 	s.attached = s.persisted;
-	if (held->link_count && !held->persisted) {
+	if (held->link_count) {
 		s.attached = 0;
 		for (unsigned i = 0; i < held->link_count; i++)
 			count_link(&s.attached, NULL,

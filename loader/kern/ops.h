@@ -124,7 +124,9 @@ struct bl_kern_ops {
 	/* Makes what this instance staged live, held by this process only. */
 	int (*attach)(void *kern, enum bl_slot slot, struct bl_err *err);
 
-	/* Pins the links of what this instance attached. */
+	/* Pins the links of what this instance attached and lets go of them:
+	 * from then on whoever retires the slot detaches it, though this
+	 * process lives on. */
 	int (*persist)(void *kern, enum bl_slot slot, struct bl_err *err);
 
 	/* Detaches and unpins all of the slot. Idempotent; works on half-made

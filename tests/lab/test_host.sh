@@ -49,7 +49,8 @@ vm() { # vm KERNEL NAME SCENARIO [OPTION…]
 	echo "== $kernel: $scenario"
 	"$belay" lab run "$kernel" --name "$name-$kernel" --log-dir "$logs" \
 		--deadline 280 "${files[@]}" --file "$work/shadow:/etc/shadow" \
-		--file "$here/host/guest.sh:/b/guest.sh" "$@" \
+		--file "$here/host/guest.sh:/b/guest.sh" \
+		--file "$build/tests/lab/host/host_holder:/b/holder" "$@" \
 		-- sh /b/guest.sh "$scenario" || {
 		echo "FAIL: $kernel: $scenario"
 		failed=1

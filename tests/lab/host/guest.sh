@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): a host's life with real kernels. Says what
 # does not hold and goes on; exit status 1 if anything did not.
-# usage: guest.sh full|short|no-lsm
+# usage: guest.sh full|short|held|no-lsm
 status=0
 
 # expect CODE COMMAND…: runs it, keeps what it says in $out.
@@ -134,6 +134,27 @@ bad() {
 	live 3.0 3
 }
 
+# An agent applies and lives on. What it committed is the host's: whoever rolls
+# it back takes it away, though the one that made it still runs.
+held() {
+	step "applied by a process that lives on, rolled back by another"
+	mkdir -p /tmp/denied
+	cp /bin/busybox /tmp/denied/busybox
+	/b/holder /b/deny.bundle >/tmp/holder 2>&1 &
+	pid=$!
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		sleep 1
+		grep -q committed /tmp/holder && break
+	done
+	out=$(cat /tmp/holder)
+	says committed
+	expect 126 /tmp/denied/busybox true
+	expect 0 belay rollback
+	expect 0 /tmp/denied/busybox true
+	kill $pid
+	wait $pid 2>/dev/null
+}
+
 back() {
 	step "the pins are gone, as after a reboot"
 	rm -r /sys/fs/bpf/belay
@@ -191,11 +212,13 @@ full)
 	forward
 	bad
 	back
+	held
 	;;
 short)
 	forward
 	back
 	;;
+held) held ;;
 no-lsm) no_lsm ;;
 esac
 step "done"
