@@ -60,7 +60,8 @@ void die(const char *what)
 	exit(1);
 }
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int
+quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	return level == LIBBPF_WARN ? vprintf(fmt, ap) : 0;
 }
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
 		return 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; argc == 3 && i < BL_ARRAY_SIZE(modes); i++) {
-		if (strcmp(argv[1], modes[i].name))
+		if (strcmp(argv[1], modes[i].name) != 0)
 			continue;
 		if (modes[i].run(argv[2]))
 			return 1;

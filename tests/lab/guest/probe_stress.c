@@ -54,7 +54,7 @@ static int on_stress(void *ctx, void *data, size_t len)
 			break;
 	if (i == STRESS_THREADS)
 		return 0;
-	if (strcmp(e->path.path, stress[i].path))
+	if (strcmp(e->path.path, stress[i].path) != 0)
 		wrong++;
 	stress[i].seen++;
 	return 0;
