@@ -110,7 +110,8 @@ static int to_source(const struct lines *l, const struct line_info *info,
 
 	if (!file || !*file || !(info->line_col >> 10))
 		return -ENOENT;
-	ret->file = file;
+	/* clang's way to say "from the folder it was built in". */
+	ret->file = strncmp(file, "./", 2) == 0 ? file + 2 : file;
 	ret->text = text ? skip_blanks(text) : "";
 	ret->line = info->line_col >> 10;
 	return 0;
