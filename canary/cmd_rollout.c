@@ -210,7 +210,7 @@ struct follow {
 	struct bl_watch_screen screen;
 	struct bl_progress progress;
 	char shown[128]; /* the last line of progress */
-	bool tty;
+	bool tty, away;
 };
 
 static long long number(const json_t *obj, const char *key)
@@ -250,6 +250,28 @@ static void show(struct follow *f, const json_t *before, const json_t *now)
 	}
 }
 
+/* What is on the screen is old: says so and since when. Below a drawn view
+ * without an end of line, so that the next one is drawn over it. */
+static void show_away(struct follow *f, uint64_t seen_ms, uint64_t now_ms)
+{
+	unsigned long long s = (now_ms - seen_ms) / 1000;
+	bool first = !f->away;
+
+	f->away = true;
+	if (!f->args->watch) {
+		f->shown[0] = '\0';
+		bl_progress_step(&f->progress, 0,
+				 "no controller answers, trying on");
+	} else if (f->tty) {
+		printf("\r\033[Kno controller answers: this is %llu s old\r",
+		       s);
+		fflush(stdout);
+	} else if (first) {
+		printf("no controller answers, trying on\n");
+		fflush(stdout);
+	}
+}
+
 /* Follows the rollout to its end, the timeout or Ctrl-C. A controller that
  * goes away is waited for: it may be restarting. */
 static int follow(struct bl_client *c, const char *path, struct follow *f,
@@ -270,21 +292,26 @@ static int follow(struct bl_client *c, const char *path, struct follow *f,
 			return 0;
 		r = bl_client_json(c, "GET", path, NULL, &now, &e);
 		now_ms = bl_clock_mono_ms();
+		if (r < 0 && bl_cli_interrupted())
+			return 0;
 		if (timeout_ms && now_ms - start_ms > timeout_ms)
 			return bl_err_set(err, -ETIMEDOUT,
-					  "not over within %ld s",
-					  f->args->timeout_s);
+					  "not over within %ld s%s%s",
+					  f->args->timeout_s, r < 0 ? "; " : "",
+					  e.text);
 		if (r < 0) {
-			if (bl_cli_interrupted())
-				return 0;
 			if (r != -ECONNREFUSED || now_ms - seen_ms > AWAY_MS) {
 				if (err)
 					*err = e;
 				return r;
 			}
+			show_away(f, seen_ms, now_ms);
 			continue;
 		}
 		seen_ms = now_ms;
+		if (f->away && f->args->watch && !f->tty)
+			printf("the controller answers again\n");
+		f->away = false;
 		show(f, doc->root, now.root);
 		bl_json_doc_free(doc);
 		*doc = now;
@@ -340,6 +367,8 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 		bl_progress_start(&f.progress, "rollout", 0);
 	if (a.watch || a.wait)
 		r = follow(c, path, &f, &doc, err);
+	if (f.away && a.watch && f.tty)
+		putchar('\n'); /* the note about it stands alone */
 	if (a.wait && !a.watch)
 		bl_progress_end(&f.progress);
 	code = r < 0 ? BL_EXIT_UNDECIDED : exit_of(doc.root);
