@@ -179,11 +179,14 @@ static int fail_status(long status, const struct bl_buf *body,
 		json_loadb(bl_buf_str(body), body->len, 0, NULL);
 	const char *error = json_string_value(json_object_get(obj, "error"));
 
-	if (!error)
-		return bl_err_set(
-			err, errno_of(status),
-			"the controller answered %ld without saying why",
-			status);
+	if (!error) {
+		bl_err_set(err, errno_of(status),
+			   "the controller answered %ld without saying why",
+			   status);
+		bl_err_hint(err, "is it a belay controller? --controller or "
+				 "$BELAY_CONTROLLER say where");
+		return errno_of(status);
+	}
 	bl_text_copy(text, sizeof(text), error);
 	bl_text_copy(hint, sizeof(hint),
 		     json_string_value(json_object_get(obj, "hint")));
