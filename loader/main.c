@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The belay command: a table of verbs, and the one place that prints errors. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
@@ -35,6 +36,16 @@ static const struct bl_verb verbs[] = {
 	{ "lab", "kernels and microVMs to check on", bl_cmd_lab },
 };
 
+static int run(int argc, char **argv, struct bl_err *err)
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("belay " BL_VERSION);
+		return BL_EXIT_OK;
+	}
+	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
+			       err);
+}
+
 int main(int argc, char **argv)
 {
 	bool colour = bl_term_colour(stderr);
@@ -43,8 +54,7 @@ int main(int argc, char **argv)
 
 	if (argc > 0)
 		argv[0] = ""; /* a verb's hints name the verb: here is none */
-	code = bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
-			       &err);
+	code = run(argc, argv, &err);
 
 	if (fflush(stdout) != 0 && code == BL_EXIT_OK) {
 		fprintf(stderr, "belay: cannot write to standard output\n");
