@@ -41,7 +41,7 @@
 /* The conditions under which a host commits a new generation. */
 struct bl_trial_limits {
 	uint64_t probation_ms;	   /* 0: commit at the first good probe */
-	double max_drop_ratio;	   /* lost / (events + lost), 0 to 1 */
+	double max_drop_ratio;	   /* of events, of operations; 0 to 1 */
 	uint64_t max_ns_per_event; /* per run of a program; a median */
 	uint64_t min_events;	   /* fewer in all of the trial is a failure */
 };

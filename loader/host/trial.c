@@ -24,6 +24,11 @@ bad(struct judge *j, const char *fmt, ...)
 	return true;
 }
 
+static bool over_limit(const struct judge *j, uint64_t part, uint64_t all)
+{
+	return part && (double)part > j->limits->max_drop_ratio * (double)all;
+}
+
 static bool splats(struct judge *j)
 {
 	const struct bl_kern_splats *s = j->facts->splats;
@@ -43,47 +48,38 @@ static bool detached(struct judge *j)
 		   j->facts->expected);
 }
 
-/* "12 in the ring, 900 runs skipped by the kernel": where they went. */
-static void where_lost(const struct bl_kern_sample *s, char *ret, size_t size)
-{
-	const struct {
-		uint64_t count;
-		const char *where;
-	} ways[] = {
-		{ s->drops, "in the ring" },
-		{ s->torn, "too many tasks deep" },
-		{ s->missed, s->missed == 1 ? "run skipped by the kernel"
-					    : "runs skipped by the kernel" },
-	};
-	size_t at = 0;
-
-	*ret = 0;
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
-		if (ways[i].count && at < size)
-			at += (size_t)snprintf(ret + at, size - at,
-					       "%s%" PRIu64 " %s",
-					       at ? ", " : "", ways[i].count,
-					       ways[i].where);
-}
-
-static bool loses(struct judge *j)
+/* Events that were due and found no room in the ring. */
+static bool drops(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
-	uint64_t lost = bl_kern_lost(s);
-	char where[160];
-	double ratio;
+	uint64_t due = s->events + s->drops;
 
-	if (!s->sensor || !lost)
+	if (!s->sensor || !over_limit(j, s->drops, due))
 		return false;
-	ratio = (double)lost / ((double)s->events + (double)lost);
-	if (ratio <= j->limits->max_drop_ratio)
-		return false;
-	where_lost(s, where, sizeof(where));
 	return bad(j,
 		   "lost %" PRIu64 " of %" PRIu64
-		   " events (%.1f %%, the limit is %.1f %%): %s",
-		   lost, s->events + lost, 100 * ratio,
-		   100 * j->limits->max_drop_ratio, where);
+		   " events (%.1f %%, the limit is %.1f %%)",
+		   s->drops, due, 100.0 * (double)s->drops / (double)due,
+		   100 * j->limits->max_drop_ratio);
+}
+
+/*
+ * Operations that were not looked at. Most of them the content would have
+ * ignored, so they are held against all that was seen, not against the events.
+ */
+static bool overlooks(struct judge *j)
+{
+	const struct bl_kern_sample *s = &j->facts->sample;
+	uint64_t blind = s->torn + s->missed, all = s->seen + s->missed;
+
+	if (!s->sensor || !over_limit(j, blind, all))
+		return false;
+	return bad(j,
+		   "did not look at %" PRIu64 " of %" PRIu64
+		   " operations (%.1f %%, the limit is %.1f %%): %" PRIu64
+		   " skipped by the kernel, %" PRIu64 " too many tasks deep",
+		   blind, all, 100.0 * (double)blind / (double)all,
+		   100 * j->limits->max_drop_ratio, s->missed, s->torn);
 }
 
 static bool slow(struct judge *j)
@@ -129,7 +125,8 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 {
 	/* The gravest first: only one reason is told. */
 	static bool (*const probes[])(struct judge *) = { splats, detached,
-							  loses, slow, silent };
+							  drops,  overlooks,
+							  slow,	  silent };
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,
 			   reason_len };
