@@ -203,7 +203,7 @@ back() {
 		status=1
 	fi
 	expect 0 belay history
-	says "rolled-back"
+	says "rolled back on request"
 	echo "$out"
 }
 
@@ -211,6 +211,8 @@ case $1 in
 full)
 	forward
 	bad
+	expect 0 belay history
+	says "rolled-back"
 	back
 	held
 	;;
