@@ -75,7 +75,9 @@ static int check_kernel(struct bl_host *h, const struct bl_bundle *b,
 	r = h->ops->check(h->kern, &gen, &why);
 	if (r == -EOPNOTSUPP)
 		return refuse(ret, BL_REFUSAL_UNSUPPORTED, "%.200s", why.text);
-	return r ? bl_err_set(err, r, "%s", why.text) : 0;
+	if (r && err)
+		*err = why;
+	return r;
 }
 
 /*

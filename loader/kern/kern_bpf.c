@@ -95,12 +95,13 @@ static int load_error(int code, const struct bl_generation *gen,
 static int check(void *kern, const struct bl_generation *gen,
 		 struct bl_err *err)
 {
+	const struct bl_kern_bpf *k = kern;
 	bl_autobuf struct bl_buf list = { 0 };
+	int r = bl_pin_check(k->pin_dir, err);
 	char *save = NULL;
 
-	(void)kern;
-	if (!gen->denies)
-		return 0;
+	if (r < 0 || !gen->denies)
+		return r;
 	if (bl_file_read(LSM_LIST, 4096, &list, NULL))
 		return bl_err_set(
 			err, -EOPNOTSUPP,

@@ -110,7 +110,8 @@ typedef int (*bl_event_fn)(void *ctx, const struct bl_event *event, size_t len);
 
 struct bl_kern_ops {
 	/* -EOPNOTSUPP if this kernel cannot run @gen as it is meant (deny rules
-	 * without BPF LSM). Changes nothing. */
+	 * without BPF LSM), -ENODEV if there is nowhere to pin. Changes
+	 * nothing. */
 	int (*check)(void *kern, const struct bl_generation *gen,
 		     struct bl_err *err);
 

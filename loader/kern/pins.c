@@ -38,8 +38,7 @@ char *bl_pin_path(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
 	return path;
 }
 
-/* The file system that @path is on, or will be on once it is made. */
-static int check_bpffs(const char *path, struct bl_err *err)
+int bl_pin_check(const char *path, struct bl_err *err)
 {
 	bl_autofree char *at = strdup(path);
 	struct statfs fs;
@@ -64,7 +63,7 @@ static int check_bpffs(const char *path, struct bl_err *err)
 
 int bl_pin_make(const char *dir, enum bl_slot slot, struct bl_err *err)
 {
-	int r = check_bpffs(dir, err);
+	int r = bl_pin_check(dir, err);
 
 	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
 		bl_autofree char *path =

@@ -17,6 +17,10 @@ char *bl_pin_dir(const char *dir, enum bl_slot slot, enum bl_pin_kind kind);
 char *bl_pin_path(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
 		  const char *name);
 
+/* Whether @path is on a BPF file system, or will be once it is made. -ENODEV
+ * with a hint if not. */
+int bl_pin_check(const char *path, struct bl_err *err);
+
 /* Makes the folders of a slot. -ENODEV: not on a BPF file system. */
 int bl_pin_make(const char *dir, enum bl_slot slot, struct bl_err *err);
 

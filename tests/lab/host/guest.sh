@@ -49,6 +49,13 @@ no_lsm() {
 	says "without BPF LSM"
 	expect 0 belay status
 	says "nothing is live"
+
+	step "nowhere to pin: could not be done is not rolled back"
+	expect 2 belay apply /b/v1.bundle --pin-dir /tmp/pins
+	says "not a BPF file system"
+	says "mount -t bpf"
+	expect 0 belay history
+	says "nothing was ever applied"
 }
 
 forward() {
