@@ -32,7 +32,7 @@ struct daemon {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t work;  /* the poller has work for the worker */
 	struct bl_agent agent;
-	enum bl_agent_do todo;
+	enum bl_agent_do task;
 	bool quit;
 
 	/* the worker's own */
@@ -264,7 +264,7 @@ static const char *const end_words[] = {
 	[BL_AGENT_LATER] = "not begun",
 };
 
-static void work_on(struct daemon *d, enum bl_agent_do todo,
+static void work_on(struct daemon *d, enum bl_agent_do task,
 		    const struct bl_order *order)
 {
 	char live[BL_DIGEST_HEX];
@@ -272,7 +272,7 @@ static void work_on(struct daemon *d, enum bl_agent_do todo,
 	struct bl_err e = { 0 };
 	uint64_t one = 1;
 
-	if (todo == BL_AGENT_APPLY)
+	if (task == BL_AGENT_APPLY)
 		apply(d, order, &o);
 	else
 		rollback(d, order, &o);
@@ -281,10 +281,10 @@ static void work_on(struct daemon *d, enum bl_agent_do todo,
 	pthread_mutex_unlock(&d->lock);
 	read_status(d, live);
 	pthread_mutex_lock(&d->lock);
-	d->todo = bl_agent_finish(&d->agent, o.end, o.reason, live);
+	d->task = bl_agent_finish(&d->agent, o.end, o.reason, live);
 	pthread_mutex_unlock(&d->lock);
 	note(d, "%s: %s %s%s%s, %.12s is live", order->rollout,
-	     todo == BL_AGENT_APPLY ? "apply" : "rollback", end_words[o.end],
+	     task == BL_AGENT_APPLY ? "apply" : "rollback", end_words[o.end],
 	     *o.reason ? ": " : "", o.reason, *live ? live : "nothing");
 	if (save_record(d, &e) < 0)
 		note(d, "cannot write down how it ended: %s", e.text);
@@ -301,7 +301,7 @@ static void wait_for_work(struct daemon *d, int64_t ms)
 	until.tv_sec = at / 1000;
 	until.tv_nsec = at % 1000 * 1000000;
 	pthread_mutex_lock(&d->lock);
-	if (d->todo == BL_AGENT_NOTHING && !d->quit)
+	if (d->task == BL_AGENT_NOTHING && !d->quit)
 		pthread_cond_timedwait(&d->work, &d->lock, &until);
 	pthread_mutex_unlock(&d->lock);
 }
@@ -342,21 +342,21 @@ static void *worker(void *ctx)
 	struct daemon *d = ctx;
 
 	for (;;) {
-		enum bl_agent_do todo;
+		enum bl_agent_do task;
 		struct bl_order order;
 		bool quit;
 
 		pthread_mutex_lock(&d->lock);
-		todo = d->todo;
-		d->todo = BL_AGENT_NOTHING;
+		task = d->task;
+		d->task = BL_AGENT_NOTHING;
 		order = d->agent.order;
 		quit = d->quit;
 		pthread_mutex_unlock(&d->lock);
 		/* Told to end: what was not begun is ordered again. */
 		if (quit)
 			return NULL;
-		if (todo != BL_AGENT_NOTHING) {
-			work_on(d, todo, &order);
+		if (task != BL_AGENT_NOTHING) {
+			work_on(d, task, &order);
 			continue;
 		}
 		refresh_status(d);
@@ -373,7 +373,7 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	bl_autojson json_t *body = NULL;
 	struct bl_order order;
 	struct bl_poll poll;
-	enum bl_agent_do todo;
+	enum bl_agent_do task;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
@@ -391,9 +391,9 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	if (r)
 		return r;
 	pthread_mutex_lock(&d->lock);
-	todo = bl_agent_take(&d->agent, &order);
-	if (todo != BL_AGENT_NOTHING) {
-		d->todo = todo;
+	task = bl_agent_take(&d->agent, &order);
+	if (task != BL_AGENT_NOTHING) {
+		d->task = task;
 		pthread_cond_signal(&d->work);
 	}
 	pthread_mutex_unlock(&d->lock);

@@ -202,13 +202,13 @@ unsigned sim_request(struct sim *s, const char *method, const char *path,
 }
 
 /* The record is durable before an apply is begun. */
-static void begin(struct sim *s, struct sim_host *h, enum bl_agent_do todo)
+static void begin(struct sim *s, struct sim_host *h, enum bl_agent_do task)
 {
 	struct bl_agent *a = &h->agent;
 
-	if (todo == BL_AGENT_NOTHING)
+	if (task == BL_AGENT_NOTHING)
 		return;
-	if (todo == BL_AGENT_ROLLBACK) {
+	if (task == BL_AGENT_ROLLBACK) {
 		h->work_ends_ms = s->now_ms + ROLLBACK_MS;
 		return;
 	}
