@@ -16,6 +16,7 @@ static const size_t finding_texts[] = {
 	offsetof(struct bl_finding, section),
 	offsetof(struct bl_finding, kernel),
 	offsetof(struct bl_finding, message),
+	offsetof(struct bl_finding, hint),
 	offsetof(struct bl_finding, file),
 	offsetof(struct bl_finding, source),
 	offsetof(struct bl_finding, log),

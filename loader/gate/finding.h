@@ -29,6 +29,7 @@
 #include "loader/base/cli.h"
 #include "loader/base/err.h"
 #include "loader/bundle/digest.h"
+#include "loader/kern/facts.h"
 
 enum bl_verdict {
 	BL_VERDICT_PASS,
@@ -50,14 +51,15 @@ enum bl_status {
 struct bl_finding {
 	enum bl_verdict verdict;
 	enum bl_status status;
-	bool optional;	/* a program that its loader switches on (SEC "?…") */
-	uint64_t insns; /* processed by the verifier; 0: not known */
-	uint32_t line;	/* of the source; 0: not known */
-	char *check;	/* "object", "license", "helper", "verifier", … */
+	bool optional; /* a program that its loader switches on (SEC "?…") */
+	struct bl_effort effort; /* of the verifier */
+	uint32_t line;		 /* of the source; 0: not known */
+	char *check;	/* "object", "policy", "core", "verifier", … */
 	char *program;	/* its C name */
 	char *section;	/* its ELF section: "lsm/file_open" */
 	char *kernel;	/* release; "host" for the running one */
 	char *message;	/* one sentence for a person */
+	char *hint;	/* what to do about it */
 	char *file;	/* source file of the line */
 	char *source;	/* text of that line */
 	char *log;	/* last lines of the verifier's log */

@@ -10,7 +10,7 @@
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 
-#define SCHEMA 1
+#define SCHEMA 2
 
 /* Fields with nothing in them are left out: most findings are short. */
 static void put(json_t *o, const char *key, const char *text)
@@ -37,8 +37,13 @@ static json_t *finding_json(const struct bl_finding *f)
 	put(o, "section", f->section);
 	if (f->optional)
 		json_object_set_new(o, "optional", json_true());
-	put_number(o, "insns", f->insns);
+	put_number(o, "insns", f->effort.insns);
+	put_number(o, "states", f->effort.states);
+	put_number(o, "peak_states", f->effort.peak_states);
+	put_number(o, "verify_us", f->effort.time_us);
+	put_number(o, "stack_bytes", f->effort.stack_bytes);
 	put(o, "message", f->message);
+	put(o, "hint", f->hint);
 	put(o, "file", f->file);
 	put_number(o, "line", f->line);
 	put(o, "source", f->source);
@@ -140,8 +145,8 @@ static const struct bl_json_field kernel_fields[] = {
 
 struct raw_finding {
 	const char *check, *verdict, *status, *kernel, *program, *section;
-	const char *message, *file, *source, *log, *log_path;
-	int64_t insns, line;
+	const char *message, *hint, *file, *source, *log, *log_path;
+	int64_t insns, states, peak_states, verify_us, stack_bytes, line;
 	bool optional;
 };
 
@@ -149,6 +154,12 @@ struct raw_finding {
 	{                                                        \
 #name, BL_JSON_STRING, needed,                   \
 			offsetof(struct raw_finding, name), 0, 0 \
+	}
+
+#define COUNT(name)                                                            \
+	{                                                                      \
+#name, BL_JSON_INT, false, offsetof(struct raw_finding, name), \
+			0, INT64_MAX                                           \
 	}
 
 static const struct bl_json_field finding_fields[] = {
@@ -159,12 +170,16 @@ static const struct bl_json_field finding_fields[] = {
 	TEXT(program, false),
 	TEXT(section, false),
 	TEXT(message, false),
+	TEXT(hint, false),
 	TEXT(file, false),
 	TEXT(source, false),
 	TEXT(log, false),
 	TEXT(log_path, false),
-	{ "insns", BL_JSON_INT, false, offsetof(struct raw_finding, insns), 0,
-	  INT64_MAX },
+	COUNT(insns),
+	COUNT(states),
+	COUNT(peak_states),
+	COUNT(verify_us),
+	COUNT(stack_bytes),
 	{ "line", BL_JSON_INT, false, offsetof(struct raw_finding, line), 0,
 	  UINT32_MAX },
 	{ "optional", BL_JSON_BOOL, false,
@@ -214,13 +229,20 @@ static int read_finding(const struct bl_json_doc *doc, const json_t *v,
 		return bl_json_fail(doc, at, err, "unknown status '%s'",
 				    raw.status);
 	f.optional = raw.optional;
-	f.insns = (uint64_t)raw.insns;
+	f.effort = (struct bl_effort){
+		.insns = (uint64_t)raw.insns,
+		.states = (uint64_t)raw.states,
+		.peak_states = (uint64_t)raw.peak_states,
+		.time_us = (uint64_t)raw.verify_us,
+		.stack_bytes = (uint64_t)raw.stack_bytes,
+	};
 	f.line = (uint32_t)raw.line;
 	f.check = (char *)raw.check;
 	f.program = (char *)raw.program;
 	f.section = (char *)raw.section;
 	f.kernel = (char *)raw.kernel;
 	f.message = (char *)raw.message;
+	f.hint = (char *)raw.hint;
 	f.file = (char *)raw.file;
 	f.source = (char *)raw.source;
 	f.log = (char *)raw.log;

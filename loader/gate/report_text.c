@@ -120,7 +120,7 @@ static void answer_cell(struct bl_table *t, const struct bl_report *r,
 			      x && x->verdict == BL_VERDICT_REJECT ? "panic"
 								   : "?");
 	} else if (x->status == BL_STATUS_ACCEPTED) {
-		bl_table_cell(t, BL_STYLE_GOOD, "ok %" PRIu64, x->insns);
+		bl_table_cell(t, BL_STYLE_GOOD, "ok %" PRIu64, x->effort.insns);
 	} else if (x->status == BL_STATUS_UNKNOWN) {
 		bl_table_cell(t, BL_STYLE_WARN, "?");
 	} else {

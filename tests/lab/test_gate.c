@@ -90,7 +90,7 @@ START_TEST(sensor_is_accepted_by_every_kernel)
 
 		for (i = 0; i < report.count; i++)
 			if (report.findings[i].status == BL_STATUS_ACCEPTED &&
-			    report.findings[i].insns > 0 &&
+			    report.findings[i].effort.insns > 0 &&
 			    strcmp(report.findings[i].kernel,
 				   c.kernels[k].release) == 0)
 				accepted++;
@@ -140,7 +140,7 @@ START_TEST(reason_survives_a_huge_log)
 	ck_assert_int_eq(check(OBJECTS "long.bpf.o", OLDEST), BL_EXIT_REJECTED);
 	rejected_at("endless", OLDEST, "/long.bpf.c", 16,
 		    "R1 invalid mem access");
-	ck_assert_uint_gt(answer("endless", OLDEST)->insns, 100000);
+	ck_assert_uint_gt(answer("endless", OLDEST)->effort.insns, 100000);
 }
 END_TEST
 

@@ -41,7 +41,7 @@ static void add(enum bl_verdict verdict, enum bl_status status,
 		.check = (char *)"verifier",
 		.kernel = (char *)kernel,
 		.program = (char *)program,
-		.insns = 42,
+		.effort.insns = 42,
 	};
 
 	ck_assert_int_eq(bl_report_add(&report, &f), 0);
@@ -154,7 +154,7 @@ START_TEST(json_round_trip_keeps_all)
 					       .verdict = BL_VERDICT_REJECT,
 					       .status = BL_STATUS_REJECTED,
 					       .optional = true,
-					       .insns = 1,
+					       .effort.insns = 1,
 					       .line = 38,
 					       .check = (char *)"verifier",
 					       .program = (char *)"q",
@@ -178,7 +178,7 @@ START_TEST(json_round_trip_keeps_all)
 }
 END_TEST
 
-#define HEAD "{\"schema\":1,\"belay\":\"0\",\"path\":\"x\",\"kind\":\"object\","
+#define HEAD "{\"schema\":2,\"belay\":\"0\",\"path\":\"x\",\"kind\":\"object\","
 
 static const struct {
 	const char *text, *says;
