@@ -84,6 +84,7 @@ struct bl_facts_exercise {
 	bool sensor;   /* belay's: events and counters are known */
 	uint64_t wall_ms;
 	uint64_t done[BL_EVENT_KINDS];	 /* operations of the workload */
+	uint64_t shown[BL_EVENT_KINDS];	 /* of these, those with an event */
 	uint64_t forks;			 /* beyond those of exec */
 	uint64_t events[BL_EVENT_KINDS]; /* that came out of the ring */
 	uint64_t seen, emitted, dropped, torn, denied; /* its own counters */
