@@ -11,6 +11,7 @@
 #include "loader/base/term.h"
 #include "loader/bundle/archive.h"
 #include "loader/bundle/bundle.h"
+#include "loader/bundle/content.h"
 #include "loader/verbs.h"
 
 static const char usage[] =
@@ -211,9 +212,22 @@ static size_t parts_of(const struct bl_bundle *b, struct part ret[3])
 	return n;
 }
 
+/* The kinds that the exercise must show, NULL if that is the content's. */
+static json_t *expected(const struct bl_exercise_limits *e)
+{
+	json_t *list = e->expect_given ? json_array() : json_null();
+
+	for (unsigned kind = 0; kind < BL_EVENT_KINDS; kind++)
+		if (e->expect & BL_EXPECT(kind))
+			json_array_append_new(
+				list, json_string(bl_event_kind_name(kind)));
+	return list;
+}
+
 static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 {
 	const struct bl_trial_limits *t = &b->manifest.trial;
+	const struct bl_exercise_limits *e = &b->manifest.exercise;
 	json_t *members = json_array();
 	struct part parts[3];
 	size_t i, n = parts_of(b, parts);
@@ -230,16 +244,38 @@ static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 						"digest", hex));
 	}
 	return print_json(
-		json_pack("{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I}}",
-			  "name", b->manifest.name, "version",
-			  b->manifest.version, "digest", b->digest,
-			  "size_bytes", (json_int_t)b->raw.len, "members",
-			  members, "trial", "probation_ms",
-			  (json_int_t)t->probation_ms, "max_drop_ratio",
-			  t->max_drop_ratio, "max_ns_per_event",
-			  (json_int_t)t->max_ns_per_event, "min_events",
-			  (json_int_t)t->min_events),
+		json_pack(
+			"{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I}, s:{s:o, s:f, s:I, s:I}}",
+			"name", b->manifest.name, "version",
+			b->manifest.version, "digest", b->digest, "size_bytes",
+			(json_int_t)b->raw.len, "members", members, "trial",
+			"probation_ms", (json_int_t)t->probation_ms,
+			"max_drop_ratio", t->max_drop_ratio, "max_ns_per_event",
+			(json_int_t)t->max_ns_per_event, "min_events",
+			(json_int_t)t->min_events, "exercise", "expect",
+			expected(e), "max_drop_ratio", e->max_drop_ratio,
+			"max_ns_per_event", (json_int_t)e->max_ns_per_event,
+			"max_memory_bytes", (json_int_t)e->max_memory_bytes),
 		err);
+}
+
+static void print_exercise(const struct bl_exercise_limits *e)
+{
+	const char *comma = " ";
+
+	printf("exercise: events of");
+	for (unsigned kind = 0; kind < BL_EVENT_KINDS; kind++) {
+		if (!(e->expect & BL_EXPECT(kind)))
+			continue;
+		printf("%s%s", comma, bl_event_kind_name(kind));
+		comma = ", ";
+	}
+	if (!e->expect)
+		printf("%s", e->expect_given ? " no kind"
+					     : " what the content reports");
+	printf("; lost: at most %g %%, time per event: at most %llu ns, kernel memory: at most %llu bytes\n",
+	       e->max_drop_ratio * 100, (unsigned long long)e->max_ns_per_event,
+	       (unsigned long long)e->max_memory_bytes);
 }
 
 static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
@@ -275,6 +311,7 @@ static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
 	       (double)t->probation_ms / 1000,
 	       (unsigned long long)t->min_events, t->max_drop_ratio * 100,
 	       (unsigned long long)t->max_ns_per_event);
+	print_exercise(&b->manifest.exercise);
 	return BL_EXIT_OK;
 }
 

@@ -9,13 +9,15 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/json.h"
 #include "loader/bundle/archive.h"
+#include "loader/bundle/content.h"
 
 #define PROBATION_MAX_MS (24 * 60 * 60 * INT64_C(1000))
 #define COUNT_MAX	 1000000000
+#define MEMORY_MAX	 (INT64_C(1) << 40)
 
 struct top {
 	const char *name, *version, *object, *content;
-	json_t *trial;
+	json_t *trial, *exercise;
 };
 
 static const struct bl_json_field top_fields[] = {
@@ -28,6 +30,8 @@ static const struct bl_json_field top_fields[] = {
 	{ "content", BL_JSON_STRING, false, offsetof(struct top, content), 1,
 	  BL_MEMBER_NAME_MAX },
 	{ "trial", BL_JSON_OBJECT, false, offsetof(struct top, trial), 0, 0 },
+	{ "exercise", BL_JSON_OBJECT, false, offsetof(struct top, exercise), 0,
+	  0 },
 };
 
 struct trial {
@@ -44,6 +48,23 @@ static const struct bl_json_field trial_fields[] = {
 	  offsetof(struct trial, max_ns_per_event), 1, COUNT_MAX },
 	{ "min_events", BL_JSON_INT, false, offsetof(struct trial, min_events),
 	  0, COUNT_MAX },
+};
+
+struct exercise {
+	json_t *expect;
+	int64_t max_ns_per_event, max_memory_bytes;
+	double max_drop_ratio;
+};
+
+static const struct bl_json_field exercise_fields[] = {
+	{ "expect", BL_JSON_ARRAY, false, offsetof(struct exercise, expect), 0,
+	  BL_EVENT_KINDS },
+	{ "max_drop_ratio", BL_JSON_REAL, false,
+	  offsetof(struct exercise, max_drop_ratio), 0, 1 },
+	{ "max_ns_per_event", BL_JSON_INT, false,
+	  offsetof(struct exercise, max_ns_per_event), 1, COUNT_MAX },
+	{ "max_memory_bytes", BL_JSON_INT, false,
+	  offsetof(struct exercise, max_memory_bytes), 1, MEMORY_MAX },
 };
 
 static int check_name(const struct bl_json_doc *doc, const char *field,
@@ -108,6 +129,74 @@ static int read_trial(const struct bl_json_doc *doc, const json_t *obj,
 	return 0;
 }
 
+/* The bit of the kind that the @i-th element of expect names. */
+static int read_kind(const struct bl_json_doc *doc, const json_t *list,
+		     size_t i, unsigned *ret, struct bl_err *err)
+{
+	const char *name = json_string_value(json_array_get(list, i));
+	char at[64];
+
+	for (unsigned kind = 0; name && kind < BL_EVENT_KINDS; kind++)
+		if (strcmp(name, bl_event_kind_name(kind)) == 0) {
+			*ret = BL_EXPECT(kind);
+			return 0;
+		}
+	snprintf(at, sizeof(at), "exercise.expect[%zu]", i);
+	return bl_json_fail(doc, at, err,
+			    "no kind of event (known: exec, open, connect)");
+}
+
+static int read_expect(const struct bl_json_doc *doc, const json_t *list,
+		       struct bl_exercise_limits *ret, struct bl_err *err)
+{
+	unsigned bit = 0, bits = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		int r = read_kind(doc, list, i, &bit, err);
+
+		if (r < 0)
+			return r;
+		bits |= bit;
+	}
+	ret->expect = bits;
+	ret->expect_given = true;
+	return 0;
+}
+
+struct bl_exercise_limits bl_exercise_defaults(void)
+{
+	return (struct bl_exercise_limits){
+		.max_drop_ratio = BL_EXERCISE_MAX_DROP_RATIO,
+		.max_ns_per_event = BL_EXERCISE_MAX_NS_PER_EVENT,
+		.max_memory_bytes = BL_EXERCISE_MAX_MEMORY_BYTES,
+	};
+}
+
+static int read_exercise(const struct bl_json_doc *doc, const json_t *obj,
+			 struct bl_exercise_limits *ret, struct bl_err *err)
+{
+	struct bl_exercise_limits limits = bl_exercise_defaults();
+	struct exercise e = {
+		.max_drop_ratio = limits.max_drop_ratio,
+		.max_ns_per_event = (int64_t)limits.max_ns_per_event,
+		.max_memory_bytes = (int64_t)limits.max_memory_bytes,
+	};
+	int r = 0;
+
+	if (obj)
+		r = bl_json_read(doc, obj, "exercise", exercise_fields,
+				 BL_ARRAY_SIZE(exercise_fields), &e, err);
+	if (!r && e.expect)
+		r = read_expect(doc, e.expect, &limits, err);
+	if (r < 0)
+		return r;
+	limits.max_drop_ratio = e.max_drop_ratio;
+	limits.max_ns_per_event = (uint64_t)e.max_ns_per_event;
+	limits.max_memory_bytes = (uint64_t)e.max_memory_bytes;
+	*ret = limits;
+	return 0;
+}
+
 int bl_manifest_parse(const char *name, const char *text, size_t len,
 		      struct bl_manifest *ret, struct bl_err *err)
 {
@@ -132,6 +221,8 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 		r = check_files(&doc, &t, err);
 	if (!r)
 		r = read_trial(&doc, t.trial, &m.trial, err);
+	if (!r)
+		r = read_exercise(&doc, t.exercise, &m.exercise, err);
 	if (r < 0)
 		return r;
 	snprintf(m.name, sizeof(m.name), "%s", t.name);

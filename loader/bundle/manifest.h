@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The manifest: what a bundle is made of and what its trial must show. Strict
- * JSON; an unknown key, a wrong type or a number out of range is an error with
- * file, line and field.
+ * The manifest: what a bundle is made of, what its trial on a host must show
+ * and what its exercise in the gate. Strict JSON; an unknown key, a wrong type
+ * or a number out of range is an error with file, line and field.
  *
  *	{
  *	  "name": "belay-sensor",
@@ -14,20 +14,30 @@
  *	    "max_drop_ratio": 0.01,
  *	    "max_ns_per_event": 1000000,
  *	    "min_events": 1
+ *	  },
+ *	  "exercise": {
+ *	    "expect": ["exec", "open", "connect"],
+ *	    "max_drop_ratio": 0.01,
+ *	    "max_ns_per_event": 1000000,
+ *	    "max_memory_bytes": 268435456
  *	  }
  *	}
  *
  * name, version and object are required. object and content are file names,
  * never paths: the files lie beside the manifest when the bundle is built, and
  * carry these names inside it. Without content the object brings its own.
- * trial and each of its keys may be left out; the values above are then used.
+ * trial, exercise and each of their keys may be left out; the values above are
+ * then used. Without expect, the kinds of events that the content reports are
+ * expected; an empty list expects none.
  */
 #ifndef BL_BUNDLE_MANIFEST_H
 #define BL_BUNDLE_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/event.h"
 #include "loader/base/err.h"
 #include "loader/base/file.h"
 
@@ -38,6 +48,10 @@
 #define BL_TRIAL_MAX_NS_PER_EVENT 1000000
 #define BL_TRIAL_MIN_EVENTS	  1
 
+#define BL_EXERCISE_MAX_DROP_RATIO   0.01
+#define BL_EXERCISE_MAX_NS_PER_EVENT 1000000
+#define BL_EXERCISE_MAX_MEMORY_BYTES (256u << 20)
+
 /* The conditions under which a host commits a new generation. */
 struct bl_trial_limits {
 	uint64_t probation_ms;	   /* 0: commit at the first good probe */
@@ -46,12 +60,28 @@ struct bl_trial_limits {
 	uint64_t min_events;	   /* fewer in all of the trial is a failure */
 };
 
+#define BL_EXPECT(kind) (1u << (kind)) /* enum bl_event_kind */
+#define BL_EXPECT_ALL	(BL_EXPECT(BL_EVENT_KINDS) - 1)
+
+/* What the gate asks of a sensor that is attached while a workload runs. */
+struct bl_exercise_limits {
+	bool expect_given;	   /* false: as the content has it */
+	unsigned expect;	   /* BL_EXPECT(kind) of those that must come */
+	double max_drop_ratio;	   /* of what it should have seen; 0 to 1 */
+	uint64_t max_ns_per_event; /* per run of a program; a median */
+	uint64_t max_memory_bytes; /* of the kernel: programs and maps */
+};
+
+/* What holds when a manifest, or there being none, says nothing. */
+struct bl_exercise_limits bl_exercise_defaults(void);
+
 struct bl_manifest {
 	char name[BL_NAME_MAX + 1];
 	char version[BL_NAME_MAX + 1];
 	char object[BL_NAME_MAX + 1];  /* file name */
 	char content[BL_NAME_MAX + 1]; /* file name, "" if none */
 	struct bl_trial_limits trial;
+	struct bl_exercise_limits exercise;
 };
 
 /*

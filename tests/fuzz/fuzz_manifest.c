@@ -35,5 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(strcmp(m.object, m.content) != 0);
 	FUZZ_CHECK(m.trial.max_drop_ratio >= 0 && m.trial.max_drop_ratio <= 1);
 	FUZZ_CHECK(m.trial.max_ns_per_event > 0);
+	FUZZ_CHECK(m.exercise.max_drop_ratio >= 0 &&
+		   m.exercise.max_drop_ratio <= 1);
+	FUZZ_CHECK(m.exercise.max_ns_per_event > 0);
+	FUZZ_CHECK(m.exercise.max_memory_bytes > 0);
+	FUZZ_CHECK(!(m.exercise.expect & ~BL_EXPECT_ALL));
+	FUZZ_CHECK(m.exercise.expect_given || !m.exercise.expect);
 	return 0;
 }

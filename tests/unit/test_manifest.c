@@ -49,11 +49,66 @@ START_TEST(leaves_the_trial_its_defaults)
 }
 END_TEST
 
+START_TEST(reads_what_the_exercise_must_show)
+{
+	ck_assert_int_eq(
+		parse(HEAD
+		      ", \"exercise\": {\"expect\": [\"connect\", \"exec\"],"
+		      "\"max_drop_ratio\": 1, \"max_ns_per_event\": 500,"
+		      "\"max_memory_bytes\": 4096}}"),
+		0);
+	ck_assert(m.exercise.expect_given);
+	ck_assert_uint_eq(m.exercise.expect, BL_EXPECT(BL_EVENT_CONNECT) |
+						     BL_EXPECT(BL_EVENT_EXEC));
+	ck_assert_double_eq(m.exercise.max_drop_ratio, 1);
+	ck_assert_uint_eq(m.exercise.max_ns_per_event, 500);
+	ck_assert_uint_eq(m.exercise.max_memory_bytes, 4096);
+}
+END_TEST
+
+/* An empty list is an answer; no list leaves it to the content. */
+START_TEST(leaves_the_exercise_its_defaults)
+{
+	ck_assert_int_eq(parse(HEAD "}"), 0);
+	ck_assert(!m.exercise.expect_given);
+	ck_assert_double_eq(m.exercise.max_drop_ratio,
+			    BL_EXERCISE_MAX_DROP_RATIO);
+	ck_assert_uint_eq(m.exercise.max_ns_per_event,
+			  BL_EXERCISE_MAX_NS_PER_EVENT);
+	ck_assert_uint_eq(m.exercise.max_memory_bytes,
+			  BL_EXERCISE_MAX_MEMORY_BYTES);
+	ck_assert_int_eq(parse(HEAD ", \"exercise\": {\"expect\": []}}"), 0);
+	ck_assert(m.exercise.expect_given);
+	ck_assert_uint_eq(m.exercise.expect, 0);
+	ck_assert_uint_eq(m.exercise.max_memory_bytes,
+			  BL_EXERCISE_MAX_MEMORY_BYTES);
+}
+END_TEST
+
 static const struct {
 	const char *text, *message;
 } mistakes[] = {
 	{ HEAD ",\n\"contnt\": \"c\"}",
-	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial)" },
+	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise)" },
+	{ HEAD ",\n\"exercise\": {\n\"max_drops\": 1}}",
+	  "m.json:4: exercise.max_drops: unknown key (known: expect, max_drop_ratio, max_ns_per_event, max_memory_bytes)" },
+	{ HEAD ",\n\"exercise\": {\"max_drop_ratio\": 1.01}}",
+	  "m.json:3: exercise.max_drop_ratio: 1.01 is outside 0 to 1" },
+	{ HEAD ",\n\"exercise\": {\"max_ns_per_event\": 0}}",
+	  "m.json:3: exercise.max_ns_per_event: 0 is outside 1 to 1000000000" },
+	{ HEAD ",\n\"exercise\": {\"max_memory_bytes\": 0}}",
+	  "m.json:3: exercise.max_memory_bytes: 0 is outside 1 to 1099511627776" },
+	{ HEAD ",\n\"exercise\": {\"expect\": [\n\"open\",\n\"exce\"]}}",
+	  "m.json:5: exercise.expect[1]: no kind of event (known: exec, open, connect)" },
+	{ HEAD ",\n\"exercise\": {\"expect\": [null]}}",
+	  "m.json:3: exercise.expect[0]: no kind of event (known: exec, open, connect)" },
+	{ HEAD ",\n\"exercise\": {\"expect\": \"open\"}}",
+	  "m.json:3: exercise.expect: an array was expected, this is a string" },
+	{ HEAD
+	  ",\n\"exercise\": {\"expect\": [\"open\",\"open\",\"open\",\"open\"]}}",
+	  "m.json:3: exercise.expect: 4 elements is outside 0 to 3" },
+	{ HEAD ",\n\"exercise\": true}",
+	  "m.json:3: exercise: an object was expected, this is true" },
 	{ HEAD ",\n\"trial\": {\n\"probation\": 1}}",
 	  "m.json:4: trial.probation: unknown key (known: probation_ms, max_drop_ratio, max_ns_per_event, min_events)" },
 	{ HEAD ",\n\"trial\": {\"max_drop_ratio\": 1.5}}",
@@ -124,6 +179,8 @@ Suite *bl_test_suite(void)
 
 	tcase_add_test(t, reads_all_of_it);
 	tcase_add_test(t, leaves_the_trial_its_defaults);
+	tcase_add_test(t, reads_what_the_exercise_must_show);
+	tcase_add_test(t, leaves_the_exercise_its_defaults);
 	tcase_add_loop_test(t, mistake_names_line_and_field, 0,
 			    (int)BL_ARRAY_SIZE(mistakes));
 	tcase_add_loop_test(t, a_file_is_never_a_path, 0,
