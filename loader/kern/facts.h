@@ -82,6 +82,9 @@ struct bl_facts_exercise {
 	bool ran;
 	char *why_not; /* "" if it ran */
 	bool sensor;   /* belay's: events and counters are known */
+	/* Bit 1 << kind: what its content reports at all; and of what the
+	 * workload did. */
+	unsigned reports, visible;
 	uint64_t wall_ms;
 	uint64_t done[BL_EVENT_KINDS];	 /* operations of the workload */
 	uint64_t shown[BL_EVENT_KINDS];	 /* of these, those with an event */
