@@ -10,8 +10,6 @@
 
 #include "loader/base/cleanup.h"
 
-#define INSN_SIZE 8
-
 #ifndef EM_LOONGARCH
 #define EM_LOONGARCH 258
 #endif
@@ -157,15 +155,17 @@ static const char *string_at(const struct bl_object *o, size_t section,
 			     uint64_t at)
 {
 	const struct bl_object_section *s;
+	size_t room;
 
 	if (section >= o->section_count)
 		return NULL;
 	s = &o->sections[section];
 	if (s->type != SHT_STRTAB || !s->data || at >= s->size)
 		return NULL;
-	if (strnlen((const char *)s->data + at, s->size - at) == s->size - at)
-		return NULL;
-	if (strlen((const char *)s->data + at) > BL_OBJECT_NAME_MAX)
+	room = s->size - at;
+	if (room > BL_OBJECT_NAME_MAX + 1)
+		room = BL_OBJECT_NAME_MAX + 1;
+	if (strnlen((const char *)s->data + at, room) == room)
 		return NULL;
 	return (const char *)s->data + at;
 }
@@ -182,6 +182,7 @@ static int read_section(const char *name, struct bl_object *o, Elf_Scn *scn,
 				  elf_errmsg(-1));
 	*s = (struct bl_object_section){ .type = sh.sh_type,
 					 .link = sh.sh_link,
+					 .info = sh.sh_info,
 					 .flags = sh.sh_flags,
 					 .size = sh.sh_size };
 	if (sh.sh_type == SHT_NOBITS || sh.sh_type == SHT_NULL)
@@ -226,6 +227,25 @@ static int name_sections(const char *name, struct bl_object *o, Elf *elf,
 	return 0;
 }
 
+/* Were they allowed to share bytes, 4,096 sections of the whole file would make
+ * whoever walks them walk the file as often. */
+static int refuse_overlap(const char *name, const struct bl_object *o,
+			  struct bl_err *err)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 1; i < o->section_count; i++)
+		if (o->sections[i].data)
+			sum += o->sections[i].size;
+	if (sum <= o->len)
+		return 0;
+	return bl_err_set(
+		err, -EBADMSG,
+		"%s: damaged: its sections overlap: they have %llu bytes together, the file has %zu",
+		name, (unsigned long long)sum, o->len);
+}
+
 static int read_sections(const char *name, struct bl_object *o,
 			 struct bl_err *err)
 {
@@ -259,6 +279,8 @@ static int read_sections(const char *name, struct bl_object *o,
 	}
 	if (r == 0)
 		r = name_sections(name, o, elf, err);
+	if (r == 0)
+		r = refuse_overlap(name, o, err);
 	elf_end(elf);
 	return r;
 }
@@ -271,7 +293,7 @@ static int add_program(const char *name, struct bl_object *o,
 	struct bl_object_program *list;
 
 	if (sym->st_value > s->size || sym->st_size > s->size - sym->st_value ||
-	    sym->st_value % INSN_SIZE || sym->st_size % INSN_SIZE ||
+	    sym->st_value % BL_OBJECT_INSN || sym->st_size % BL_OBJECT_INSN ||
 	    !sym->st_size)
 		return bl_err_set(
 			err, -EBADMSG,
@@ -303,22 +325,37 @@ static bool holds_code(const struct bl_object_section *s)
 	       s->data && s->size;
 }
 
+/* The one table; libbpf refuses a second one, and so nobody can show one table
+ * to the gate and another to the loader. */
+static int find_symbols(const char *name, struct bl_object *o,
+			struct bl_err *err)
+{
+	size_t i;
+
+	for (i = 1; i < o->section_count; i++) {
+		if (o->sections[i].type != SHT_SYMTAB)
+			continue;
+		if (o->symtab)
+			return bl_err_set(err, -EBADMSG,
+					  "%s: damaged: two symbol tables",
+					  name);
+		o->symtab = i;
+	}
+	if (o->symtab)
+		return 0;
+	return bl_err_set(
+		err, -EBADMSG,
+		"%s: it has no symbol table, so no program has a name", name);
+}
+
 static int read_programs(const char *name, struct bl_object *o,
 			 struct bl_err *err)
 {
-	const struct bl_object_section *table = NULL;
+	const struct bl_object_section *table = &o->sections[o->symtab];
 	Elf64_Sym sym;
 	size_t i;
 	int r;
 
-	for (i = 1; i < o->section_count; i++)
-		if (o->sections[i].type == SHT_SYMTAB)
-			table = &o->sections[i];
-	if (!table || !table->data)
-		return bl_err_set(
-			err, -EBADMSG,
-			"%s: it has no symbol table, so no program has a name",
-			name);
 	for (i = 0; i + sizeof(sym) <= table->size; i += sizeof(sym)) {
 		const char *symbol;
 
@@ -386,6 +423,8 @@ int bl_object_open(const char *name, const void *data, size_t len,
 	o.len = len;
 	r = read_sections(name, &o, err);
 	if (r == 0)
+		r = find_symbols(name, &o, err);
+	if (r == 0)
 		r = read_programs(name, &o, err);
 	if (r == 0)
 		r = require_program(name, &o, err);
@@ -418,4 +457,110 @@ const struct bl_object_program *bl_object_program(const struct bl_object *o,
 		    strcmp(o->programs[i].name, name) == 0)
 			return &o->programs[i];
 	return NULL;
+}
+
+int bl_object_symbol_at(const struct bl_object *o, size_t index,
+			struct bl_object_symbol *ret)
+{
+	const struct bl_object_section *table = &o->sections[o->symtab];
+	struct bl_object_symbol symbol;
+	Elf64_Sym sym;
+
+	if (index >= table->size / sizeof(sym))
+		return -ENOENT;
+	memcpy(&sym, table->data + index * sizeof(sym), sizeof(sym));
+	symbol = (struct bl_object_symbol){
+		.name = string_at(o, table->link, sym.st_name),
+		.section = sym.st_shndx,
+		.value = sym.st_value,
+		.size = sym.st_size,
+		.type = ELF64_ST_TYPE(sym.st_info),
+		.bind = ELF64_ST_BIND(sym.st_info),
+		.external = sym.st_shndx == SHN_UNDEF,
+	};
+	if (symbol.section >= o->section_count)
+		return -ENOENT;
+	if (symbol.type == STT_SECTION)
+		symbol.name = o->sections[symbol.section].name;
+	if (!symbol.name)
+		return -ENOENT;
+	*ret = symbol;
+	return 0;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct bl_object_reloc *x = a, *y = b;
+
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static bool fills(const struct bl_object_section *s, size_t section)
+{
+	return s->type == SHT_REL && s->info == section && s->data;
+}
+
+static size_t reloc_count(const struct bl_object_section *s)
+{
+	return s->size / sizeof(Elf64_Rel);
+}
+
+static int take_relocs(const struct bl_object_section *from,
+		       const struct bl_object_section *to,
+		       struct bl_object_reloc *ret, struct bl_err *err)
+{
+	Elf64_Rel rel;
+	size_t i;
+
+	for (i = 0; i < reloc_count(from); i++) {
+		memcpy(&rel, from->data + i * sizeof(rel), sizeof(rel));
+		if (rel.r_offset >= to->size)
+			return bl_err_set(
+				err, -EBADMSG,
+				"damaged: relocation %zu of section %s lies outside of it",
+				i, to->name);
+		ret[i] = (struct bl_object_reloc){
+			.offset = rel.r_offset,
+			.symbol = ELF64_R_SYM(rel.r_info),
+			.type = ELF64_R_TYPE(rel.r_info),
+		};
+	}
+	return 0;
+}
+
+int bl_object_relocs(const struct bl_object *o, size_t section,
+		     struct bl_object_reloc **ret, size_t *ret_count,
+		     struct bl_err *err)
+{
+	bl_autofree struct bl_object_reloc *list = NULL;
+	const struct bl_object_section *to = &o->sections[section];
+	size_t i, count = 0;
+	int r;
+
+	for (i = 1; i < o->section_count; i++)
+		if (fills(&o->sections[i], section))
+			count += reloc_count(&o->sections[i]);
+	list = calloc(count + 1, sizeof(*list));
+	if (!list)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	for (i = 1, count = 0; i < o->section_count; i++) {
+		const struct bl_object_section *s = &o->sections[i];
+
+		if (!fills(s, section))
+			continue;
+		r = take_relocs(s, to, list + count, err);
+		if (r < 0)
+			return r;
+		count += reloc_count(s);
+	}
+	qsort(list, count, sizeof(*list), by_offset);
+	for (i = 1; i < count; i++)
+		if (list[i].offset == list[i - 1].offset)
+			return bl_err_set(
+				err, -EBADMSG,
+				"damaged: two relocations for byte %zu of section %s",
+				list[i].offset, to->name);
+	*ret = BL_TAKE(list);
+	*ret_count = count;
+	return 0;
 }

@@ -23,12 +23,13 @@
 #define BL_OBJECT_SECTIONS_MAX 4096
 #define BL_OBJECT_PROGRAMS_MAX 1024
 #define BL_OBJECT_NAME_MAX     512 /* bytes of a section's or symbol's name */
+#define BL_OBJECT_INSN	       8   /* bytes of an instruction */
 
 struct bl_object_section {
 	const char *name;
 	const unsigned char *data; /* NULL: takes no room in the file */
 	size_t size;
-	uint32_t type, link;
+	uint32_t type, link, info;
 	uint64_t flags;
 };
 
@@ -49,6 +50,24 @@ struct bl_object {
 	struct bl_object_program *programs;
 	size_t program_count; /* those in .text included */
 	const char *license;  /* NULL: it has no license section */
+	size_t symtab;	      /* index of the one section of symbols */
+};
+
+/* A name for a place in a section, or for something outside of the object. */
+struct bl_object_symbol {
+	const char *name;    /* a section's own symbol has its section's name */
+	size_t section;	     /* index; 0 for what lies outside */
+	uint64_t value;	     /* byte in the section; not checked against it */
+	uint64_t size;	     /* bytes; not checked either */
+	unsigned type, bind; /* STT_…, STB_… */
+	bool external;	     /* another object or the kernel has it */
+};
+
+/* A place that the loader fills in. */
+struct bl_object_reloc {
+	size_t offset;	 /* byte in the section; lies inside it */
+	uint32_t symbol; /* for bl_object_symbol_at */
+	uint32_t type;	 /* R_BPF_… */
 };
 
 #define bl_autoobject __attribute__((cleanup(bl_object_free)))
@@ -69,5 +88,19 @@ const struct bl_object_section *bl_object_section(const struct bl_object *o,
 /* The program (not a called function) of that name, NULL if there is none. */
 const struct bl_object_program *bl_object_program(const struct bl_object *o,
 						  const char *name);
+
+/* Symbol number @index. -ENOENT when there is none, or its name or section is
+ * not inside the object. */
+int bl_object_symbol_at(const struct bl_object *o, size_t index,
+			struct bl_object_symbol *ret);
+
+/*
+ * The relocations of a section, by offset, as libbpf takes them: from every
+ * SHT_REL section whose sh_info is @section. The caller frees *ret. -EBADMSG
+ * when one lies outside the section or two fill one place, -ENOMEM.
+ */
+int bl_object_relocs(const struct bl_object *o, size_t section,
+		     struct bl_object_reloc **ret, size_t *ret_count,
+		     struct bl_err *err);
 
 #endif

@@ -164,6 +164,43 @@ static void make_bigger_section(void)
 	       0x7f, 8);
 }
 
+/* The section header at number @i of the file. */
+static Elf64_Shdr *header_of(size_t i)
+{
+	Elf64_Ehdr h;
+
+	memcpy(&h, file.data, sizeof(h));
+	ck_assert_uint_lt(i, h.e_shnum);
+	return (Elf64_Shdr *)(file.data + h.e_shoff) + i;
+}
+
+static size_t section_of_type(unsigned type)
+{
+	size_t i = 1;
+
+	while (header_of(i)->sh_type != type)
+		i++;
+	return i;
+}
+
+static void make_no_symbols(void)
+{
+	header_of(section_of_type(SHT_SYMTAB))->sh_type = SHT_PROGBITS;
+}
+
+static void make_two_symbol_tables(void)
+{
+	header_of(section_of_type(SHT_REL))->sh_type = SHT_SYMTAB;
+}
+
+static void make_overlap(void)
+{
+	size_t rel = section_of_type(SHT_REL);
+
+	header_of(rel)->sh_offset = 0;
+	header_of(rel)->sh_size = file.len;
+}
+
 static const struct {
 	void (*make)(void);
 	const char *says;
@@ -181,6 +218,9 @@ static const struct {
 	{ make_executable, "not an object file" },
 	{ make_library, "no program in it: helper is an ordinary function" },
 	{ make_bigger_section, "truncated: section 2 should end at byte" },
+	{ make_no_symbols, "it has no symbol table" },
+	{ make_two_symbol_tables, "two symbol tables" },
+	{ make_overlap, "its sections overlap" },
 };
 
 START_TEST(wrong_files_are_named)
@@ -189,6 +229,39 @@ START_TEST(wrong_files_are_named)
 	wrong[_i].make();
 	ck_assert_int_eq(reopen(file.len), -EBADMSG);
 	ck_assert_msg(strstr(err.text, wrong[_i].says), "%s", err.text);
+}
+END_TEST
+
+START_TEST(symbols_and_relocations_are_read)
+{
+	bl_autofree struct bl_object_reloc *relocs = NULL;
+	struct bl_object_symbol symbol = { 0 };
+	const struct bl_object_program *p;
+	size_t count, i;
+
+	load("foreign");
+	ck_assert_int_eq(reopen(file.len), 0);
+	p = bl_object_program(&object, "classify");
+	ck_assert_int_eq(bl_object_relocs(&object, p->section_index, &relocs,
+					  &count, &err),
+			 0);
+	ck_assert_uint_eq(count, 0);
+	p = bl_object_program(&object, "pass_ipv4");
+	ck_assert_int_eq(bl_object_relocs(&object, p->section_index, &relocs,
+					  &count, &err),
+			 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_lt(relocs[0].offset, p->size);
+	ck_assert_int_eq(
+		bl_object_symbol_at(&object, relocs[0].symbol, &symbol), 0);
+	ck_assert_str_eq(symbol.name, ".text");
+	ck_assert(!symbol.external);
+	for (i = 0; bl_object_symbol_at(&object, i, &symbol) == 0; i++)
+		if (strcmp(symbol.name, "counts") == 0)
+			break;
+	ck_assert_str_eq(object.sections[symbol.section].name, ".maps");
+	ck_assert_int_eq(bl_object_symbol_at(&object, UINT32_MAX, &symbol),
+			 -ENOENT);
 }
 END_TEST
 
@@ -320,6 +393,7 @@ Suite *bl_test_suite(void)
 
 	tcase_add_test(t, reads_programs_sections_and_license);
 	tcase_add_test(t, finds_source_lines);
+	tcase_add_test(t, symbols_and_relocations_are_read);
 	tcase_add_loop_test(t, wrong_files_are_named, 0,
 			    (int)BL_ARRAY_SIZE(wrong));
 	tcase_add_test(t, policy_names_the_forbidden_helper_and_its_line);
