@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An object that is accepted lies within its file, and can be asked for its
- * policy and the line of every instruction. */
+ * policy, the line of every instruction and what its functions call. */
 #include <string.h>
 
+#include "loader/gate/code.h"
 #include "loader/gate/object.h"
 #include "loader/gate/policy.h"
 #include "loader/gate/source.h"
@@ -36,6 +37,54 @@ static void check_program(const struct bl_object *o,
 					   o->len);
 }
 
+static void check_ref(const struct bl_object *o, const struct bl_code_ref *ref)
+{
+	FUZZ_CHECK(!ref->name || strlen(ref->name) <= BL_OBJECT_NAME_MAX);
+	if (ref->kind == BL_CODE_CALL || ref->kind == BL_CODE_POINTER)
+		FUZZ_CHECK(ref->id < o->program_count);
+	if (ref->kind == BL_CODE_DATA)
+		FUZZ_CHECK(ref->name && ref->section < o->section_count);
+	if (ref->kind == BL_CODE_EXTERNAL)
+		FUZZ_CHECK(ref->name);
+}
+
+/* What is referred to is reached, and reaching goes on until it ends. */
+static void check_function(const struct bl_code *c, size_t i)
+{
+	const struct bl_code_function *f = &c->functions[i];
+	struct bl_code_set reached, further;
+	size_t k;
+
+	bl_code_reach(c, i, &reached);
+	FUZZ_CHECK(bl_code_has(&reached, i));
+	for (k = 0; k < f->ref_count; k++) {
+		const struct bl_code_ref *ref = &f->refs[k];
+
+		check_ref(c->object, ref);
+		FUZZ_CHECK(ref->insn < c->object->programs[i].size / 8);
+		FUZZ_CHECK(!k || f->refs[k - 1].insn < ref->insn);
+		if (ref->kind != BL_CODE_CALL && ref->kind != BL_CODE_POINTER)
+			continue;
+		bl_code_reach(c, ref->id, &further);
+		for (size_t b = 0; b < BL_OBJECT_PROGRAMS_MAX / 64; b++)
+			FUZZ_CHECK(!(further.bits[b] & ~reached.bits[b]));
+	}
+}
+
+static void check_code(const struct bl_object *o)
+{
+	bl_autocode struct bl_code c = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_code_read(o, &c, &err);
+	size_t i;
+
+	FUZZ_CHECK_ERR(r, &err);
+	FUZZ_CHECK(r == 0 || !c.functions);
+	FUZZ_CHECK(r < 0 || c.function_count == o->program_count);
+	for (i = 0; i < c.function_count; i++)
+		check_function(&c, i);
+}
+
 static void check_policy(const struct bl_object *o)
 {
 	bl_autoreport struct bl_report report = { 0 };
@@ -66,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < o.program_count; i++)
 		check_program(&o, &o.programs[i]);
 	bl_source_find_text(&o, "return 0;", 7, &line);
+	check_code(&o);
 	check_policy(&o);
 	return 0;
 }
