@@ -17,6 +17,7 @@
 #include "loader/gate/logs.h"
 #include "loader/gate/object.h"
 #include "loader/gate/policy.h"
+#include "loader/gate/rules.h"
 #include "loader/gate/verify.h"
 
 #define DEADLINE_MS (180 * 1000)
@@ -171,6 +172,18 @@ static int pass_content(struct gate *g, const struct bl_content_info *info)
 			      info->denies);
 }
 
+/* Content that is well formed: what it would do. */
+static int judge_content(struct gate *g, const char *name,
+			 const struct bl_buf *json, const struct bl_buf *bin,
+			 const struct bl_content_info *info)
+{
+	int r = pass_content(g, info);
+
+	return r < 0 ? r
+		     : bl_rules_check(name, bl_buf_str(json), json->len,
+				      bin->data, bin->len, &g->report);
+}
+
 static int check_content(struct gate *g, const char *name, struct bl_err *err)
 {
 	bl_autobuf struct bl_buf bin = { 0 };
@@ -183,7 +196,7 @@ static int check_content(struct gate *g, const char *name, struct bl_err *err)
 	if (is_rejection(r))
 		r = reject(g, "content", &why);
 	else if (r == 0)
-		r = pass_content(g, &info);
+		r = judge_content(g, name, &g->file, &bin, &info);
 	else
 		return bl_err_set(err, r, "%s", why.text);
 	return r < 0 ? bl_err_errno(err, r, "checking %s", name) : 0;
@@ -210,7 +223,9 @@ static int check_bundle(struct gate *g, const char *name, struct bl_err *err)
 		r = bl_content_check_binary(b.manifest.content,
 					    b.content_bin.data,
 					    b.content_bin.len, &info, &why);
-		r = r == 0 ? pass_content(g, &info)
+		r = r == 0 ? judge_content(g, b.manifest.content,
+					   &b.content_json, &b.content_bin,
+					   &info)
 			   : reject(g, "content", &why);
 	}
 	if (r < 0)
