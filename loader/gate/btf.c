@@ -130,6 +130,8 @@ static struct bl_btf_type type_at(const struct bl_btf *b, uint32_t id,
 		t.linkage = t.count;
 		t.count = 0;
 	}
+	if (t.kind == BTF_KIND_VAR)
+		t.linkage = le32(t.more);
 	return t;
 }
 

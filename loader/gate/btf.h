@@ -56,8 +56,8 @@ struct bl_btf_type {
 			     forward: of a union */
 	uint32_t size;	  /* bytes; 0 for kinds that have none */
 	uint32_t type;	  /* what it refers to; 0 for kinds that do not */
-	uint32_t linkage; /* of a function: BTF_FUNC_… */
-	const char *name; /* never NULL; "" for none */
+	uint32_t linkage; /* of a function: BTF_FUNC_…; variable: BTF_VAR_… */
+	const char *name;	   /* never NULL; "" for none */
 	const unsigned char *more; /* behind the record; for the reader */
 };
 
