@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@ static bool starts(const char *line, const char *with)
 }
 
 /* "12: (b7) r0 = 0": an instruction as the verifier reaches it. */
-static int64_t insn_of(const char *line, size_t len)
+int64_t bl_vlog_insn(const char *line, size_t len)
 {
 	size_t digits = 0;
 
@@ -34,8 +33,13 @@ static int64_t insn_of(const char *line, size_t len)
 /* Since Linux 7.3 a rejection is explained in paragraphs below its line. */
 static const char diagnosis[] = "Verification failed: ";
 
+bool bl_vlog_is_diagnosis(const char *line)
+{
+	return starts(line, diagnosis);
+}
+
 /* Lines that say how the verifier went on, not why it stopped. */
-static bool is_chatter(const char *line, size_t len)
+bool bl_vlog_is_chatter(const char *line, size_t len)
 {
 	static const char *const words[] = {
 		"processed ",
@@ -66,7 +70,7 @@ static bool is_chatter(const char *line, size_t len)
 	};
 	size_t i;
 
-	if (len == 0 || insn_of(line, len) >= 0)
+	if (len == 0 || bl_vlog_insn(line, len) >= 0)
 		return true;
 	for (i = 0; i < BL_ARRAY_SIZE(words); i++)
 		if (len >= strlen(words[i]) && starts(line, words[i]))
@@ -136,7 +140,7 @@ static int64_t named_insn(const char *reason)
 void bl_vlog_read(const char *log, struct bl_vlog *ret)
 {
 	struct bl_vlog v = { .insn = -1 };
-	const char *line, *end;
+	const char *line, *end, *glued, *argument = NULL;
 	bool explained = false;
 	int64_t insn;
 	size_t len;
@@ -144,7 +148,7 @@ void bl_vlog_read(const char *log, struct bl_vlog *ret)
 	for (line = log; *line; line = *end ? end + 1 : end) {
 		end = strchrnul(line, '\n');
 		len = (size_t)(end - line);
-		insn = insn_of(line, len);
+		insn = bl_vlog_insn(line, len);
 		/* The diagnosis repeats lines of the program; only the totals
 		 * that follow it are news. */
 		if (starts(line, "processed ") &&
@@ -160,9 +164,20 @@ void bl_vlog_read(const char *log, struct bl_vlog *ret)
 			v.insn = insn;
 		else if (len > 2 && starts(line, "; "))
 			read_source(line, len, &v);
-		else if (!is_chatter(line, len))
+		else if (!bl_vlog_is_chatter(line, len))
 			copy_line(v.reason, line, len);
+		else if (starts(line, "arg#"))
+			argument = line;
 	}
+	/* Said in passing of programs that load, too: a reason only if there
+	 * is no other. */
+	if (!v.reason[0] && argument)
+		copy_line(v.reason, argument,
+			  (size_t)(strchrnul(argument, '\n') - argument));
+	/* Linux 7.3 ends some reasons without a newline. */
+	glued = strstr(v.reason, "verification time ");
+	if (glued)
+		v.reason[glued - v.reason] = '\0';
 	insn = named_insn(v.reason);
 	if (insn >= 0) {
 		v.insn = insn;

@@ -7,6 +7,7 @@
 #ifndef BL_KERN_VLOG_H
 #define BL_KERN_VLOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,5 +50,14 @@ const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes);
  * Points into @log; *ret_len bytes.
  */
 const char *bl_vlog_excerpt(const char *log, size_t lines, size_t *ret_len);
+
+/* The index of the instruction that a line of a log shows; -1: shows none. */
+int64_t bl_vlog_insn(const char *line, size_t len);
+
+/* Whether a line says how the verifier went on, not why it stopped. */
+bool bl_vlog_is_chatter(const char *line, size_t len);
+
+/* Whether a line opens the paragraphs in which Linux 7.3 explains itself. */
+bool bl_vlog_is_diagnosis(const char *line);
 
 #endif

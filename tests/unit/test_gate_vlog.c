@@ -100,6 +100,16 @@ static const struct {
 	{ "0: (85) call bpf_foo#999\ninvalid func unknown#999\n"
 	  "processed 1 insns\n",
 	  "invalid func unknown#999", 0 },
+	/* a global function whose argument cannot be verified (6.1) */
+	{ "arg#0 reference type('FWD file') size cannot be determined: -22\n"
+	  "processed 0 insns\n",
+	  "arg#0 reference type('FWD file') size cannot be determined: -22",
+	  -1 },
+	{ "0: (85) call x#1\narg#0 type PTR\nR1 bad\n", "R1 bad", 0 },
+	/* 7.3 */
+	{ "0: (85) call bpf_tail_call#12\n"
+	  "expected prog array map for tail callverification time 753 usec\n",
+	  "expected prog array map for tail call", 0 },
 	/* no totals: the log was cut off at its end */
 	{ "0: (b7) r0 = 0\n1: (95) exit", "", 1 },
 	{ "", "", -1 },
