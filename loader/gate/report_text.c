@@ -1,322 +1,391 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/gate/report_text.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "loader/base/cleanup.h"
 #include "loader/base/term.h"
-#include "loader/kern/vlog.h"
+#include "loader/gate/hints.h"
+#include "loader/gate/report.h"
+#include "loader/gate/report_checks.h"
+#include "loader/gate/report_fold.h"
+#include "loader/gate/report_table.h"
+#include "loader/kern/vlog_lines.h"
 
-#define COLUMNS_MAX   60  /* kernels in one table */
-#define LOG_LINES     12  /* of the verifier that are shown */
-#define LOG_WIDTH_MIN 112 /* bytes of a verifier's line that are shown */
+#define KERNELS_TOLD  8	  /* by name; of more the number */
+#define WORDINGS_TOLD 6	  /* of one finding on several kernels */
+#define LOG_WIDTH     112 /* of a verifier's line that is not on a terminal */
+#define WIDTH_MIN     40  /* narrower terminals break lines by themselves */
 
-static enum bl_style style_of(enum bl_verdict v)
+struct text {
+	const struct bl_report *report;
+	struct bl_fold fold;
+	FILE *f;
+	bool colour;
+	unsigned width; /* of the terminal; 0: it is none */
+};
+
+static void text_free(struct text *t)
 {
-	switch (v) {
-	case BL_VERDICT_PASS:
-		return BL_STYLE_GOOD;
-	case BL_VERDICT_WARN:
-		return BL_STYLE_WARN;
-	case BL_VERDICT_REJECT:
-		return BL_STYLE_BAD;
-	default:
-		return BL_STYLE_WARN;
+	bl_fold_free(&t->fold);
+}
+
+/* Bytes of the characters of @s (at most @len bytes) that fill @columns. */
+static size_t fill(const char *s, size_t len, size_t columns)
+{
+	size_t i = 0;
+
+	while (i < len && columns--)
+		for (i++; i < len && ((unsigned char)s[i] & 0xc0) == 0x80;)
+			i++;
+	return i;
+}
+
+/* One line of @len bytes, broken between words where the terminal ends. What
+ * follows the first line is indented by @hang more. */
+static void print_wrapped(const struct text *t, const char *s, size_t len,
+			  unsigned indent, unsigned hang)
+{
+	size_t room, n, cut;
+
+	fprintf(t->f, "%*s", (int)indent, "");
+	while (t->width) {
+		room = t->width > indent + WIDTH_MIN ? t->width - indent
+						     : WIDTH_MIN;
+		n = fill(s, len, room);
+		if (n == len)
+			break;
+		for (cut = n; cut && s[cut] != ' '; cut--)
+			;
+		cut = cut ? cut : n;
+		fprintf(t->f, "%.*s\n", (int)cut, s);
+		s += cut + (s[cut] == ' ');
+		len -= cut + (s[-1] == ' ' && cut < len);
+		indent += hang;
+		hang = 0;
+		fprintf(t->f, "%*s", (int)indent, "");
 	}
+	fprintf(t->f, "%.*s\n", (int)len, s);
 }
 
-/* "6.1.0-37-cloud-amd64" is "6.1.0-37" in a table: up to the second dash, or
- * the flavour of the kernel when that begins with a letter. */
-static int short_len(const char *release)
+/* @label in front of @s, each line of which is wrapped. */
+static int print_text(const struct text *t, const char *label, const char *s,
+		      unsigned indent)
 {
-	const char *p = release;
+	const char *end;
+	int r = 0;
 
-	while ((p = strchr(p, '-'))) {
-		if (strncmp(p, "-cloud", 6) == 0 || strcmp(p, "-amd64") == 0)
-			return (int)(p - release);
-		p++;
+	for (; r == 0 && *s; s = *end ? end + 1 : end) {
+		bl_autobuf struct bl_buf line = { 0 };
+
+		end = strchrnul(s, '\n');
+		r = bl_buf_printf(&line, "%s%.*s", label, (int)(end - s), s);
+		if (r == 0)
+			print_wrapped(t, bl_buf_str(&line), line.len, indent,
+				      (unsigned)strlen(label) ? 2 : 0);
+		label = "";
 	}
-	return (int)strlen(release);
+	return r;
 }
 
-static void print_head(const struct bl_report *r, FILE *f, bool colour)
+static void print_style(const struct text *t, enum bl_style style,
+			const char *s)
 {
-	fprintf(f, "%s%s%s  %s", bl_style(colour, BL_STYLE_BOLD), r->path,
-		bl_style_end(colour), r->kind);
-	if (r->digest[0])
-		fprintf(f, "  %ssha256 %.12s%s", bl_style(colour, BL_STYLE_DIM),
-			r->digest, bl_style_end(colour));
-	fputc('\n', f);
+	fprintf(t->f, "%s%s%s", bl_style(t->colour, style), s,
+		bl_style_end(t->colour));
 }
 
-/* Passed checks of the file as a whole, in one line. */
-static void print_passed(const struct bl_report *r, FILE *f)
+static void print_head(const struct text *t)
 {
-	const char *sep = "  ";
+	print_style(t, BL_STYLE_BOLD, t->report->path);
+	fprintf(t->f, "  %s", t->report->kind);
+	if (t->report->digest[0])
+		fprintf(t->f, "  %ssha256 %.12s%s",
+			bl_style(t->colour, BL_STYLE_DIM), t->report->digest,
+			bl_style_end(t->colour));
+	fputc('\n', t->f);
+}
+
+/* "exercise  5.10.0-46: 300 events, none lost": each wording of a check that
+ * passed, and its kernels if there are several. */
+static int print_pass(const struct text *t, const struct bl_fold_group *g,
+		      const char *check)
+{
+	size_t i, n, told = 0;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < g->count && told++ < WORDINGS_TOLD; i += n) {
+		struct bl_fold_group run = { g->first + i, 0, NULL };
+		bl_autobuf struct bl_buf line = { 0 };
+
+		n = run.count = bl_fold_run(&t->fold, g, i);
+		r = bl_buf_printf(&line, "%-9s ", check);
+		if (r == 0 && n < g->count) {
+			r = bl_fold_kernels(&t->fold, &run, KERNELS_TOLD,
+					    &line);
+			r = r ? r : bl_buf_add(&line, ": ", 2);
+		}
+		r = r ? r
+		      : bl_buf_printf(&line, "%s",
+				      t->fold.members[g->first + i]->message);
+		if (r == 0)
+			print_wrapped(t, bl_buf_str(&line), line.len, 2, 10);
+		check = "";
+	}
+	return r;
+}
+
+/* Of programs that passed the table tells enough. */
+static int print_passed(const struct text *t)
+{
+	const char *check = "";
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < r->count; i++) {
-		const struct bl_finding *x = &r->findings[i];
+	for (i = 0; r == 0 && i < t->fold.group_count; i++) {
+		const struct bl_fold_group *g = &t->fold.groups[i];
+		const struct bl_finding *x = g->shown;
 
-		if (x->verdict != BL_VERDICT_PASS || x->status)
+		if (x->verdict != BL_VERDICT_PASS || *x->program ||
+		    !*x->message)
 			continue;
-		fprintf(f, "%s%s", sep, x->message);
+		if (!*check)
+			fputc('\n', t->f);
+		r = print_pass(t, g,
+			       strcmp(x->check, check) == 0 ? "" : x->check);
+		check = x->check;
+	}
+	return r;
+}
+
+/* "rejected", "missing" or "refused" for what a kernel said of a program, the
+ * verdict for everything else. */
+static const char *word_of(const struct bl_finding *x)
+{
+	if (x->status > BL_STATUS_ACCEPTED && x->status < BL_STATUS_UNKNOWN &&
+	    x->verdict != BL_VERDICT_PASS)
+		return bl_status_name(x->status);
+	return x->verdict == BL_VERDICT_REJECT ? "rejected"
+					       : bl_verdict_name(x->verdict);
+}
+
+/* "rejected direct (tracepoint/…) on 5.10.0-46, 6.1.0-56" */
+static int print_title(const struct text *t, const struct bl_fold_group *g)
+{
+	const struct bl_finding *x = g->shown;
+	bl_autobuf struct bl_buf kernels = { 0 };
+	int r = bl_fold_kernels(&t->fold, g, KERNELS_TOLD, &kernels);
+
+	fputs("  ", t->f);
+	print_style(t, bl_report_style(x->verdict), word_of(x));
+	if (*x->program) {
+		fputc(' ', t->f);
+		print_style(t, BL_STYLE_BOLD, x->program);
+	}
+	if (*x->section)
+		fprintf(t->f, " (%s)", x->section);
+	if (kernels.len)
+		fprintf(t->f, " on %s", bl_buf_str(&kernels));
+	fputc('\n', t->f);
+	return r;
+}
+
+/* Each wording once; with its kernels if there are several. */
+static int print_messages(const struct text *t, const struct bl_fold_group *g,
+			  unsigned indent)
+{
+	size_t i, n, told = 0;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < g->count; i += n) {
+		const struct bl_finding *x = t->fold.members[g->first + i];
+		struct bl_fold_group run = { g->first + i, 0, x };
+		bl_autobuf struct bl_buf label = { 0 };
+
+		n = run.count = bl_fold_run(&t->fold, g, i);
+		if (told++ == WORDINGS_TOLD) {
+			fprintf(t->f, "%*sand %zu more like these\n",
+				(int)indent, "", g->count - i);
+			break;
+		}
+		if (n < g->count && *x->kernel) {
+			r = bl_fold_kernels(&t->fold, &run, KERNELS_TOLD,
+					    &label);
+			r = r ? r : bl_buf_add(&label, ": ", 2);
+		}
+		r = r ? r
+		      : print_text(t, bl_buf_str(&label), x->message, indent);
+	}
+	return r;
+}
+
+static int print_place(const struct text *t, const struct bl_finding *x,
+		       unsigned indent)
+{
+	bl_autobuf struct bl_buf line = { 0 };
+	int r;
+
+	if (*x->file && x->line)
+		r = bl_buf_printf(&line, "at %s:%u%s%s", x->file, x->line,
+				  *x->source ? ": " : "", x->source);
+	else if (*x->file || *x->source)
+		r = bl_buf_printf(&line, "at %s%s%s", x->file,
+				  *x->file && *x->source ? ": " : "",
+				  x->source);
+	else
+		return 0;
+	if (r == 0)
+		print_wrapped(t, bl_buf_str(&line), line.len, indent, 2);
+	return r;
+}
+
+/* The lines of the verifier's log that the message does not say already. */
+static void print_log(const struct text *t, const struct bl_finding *x)
+{
+	size_t width = t->width > WIDTH_MIN ? t->width - 8 : LOG_WIDTH;
+	struct bl_vlog_lines lines;
+	size_t i, n;
+
+	bl_vlog_lines(x->log, &lines);
+	for (i = 0; i < lines.count; i++) {
+		const char *s = lines.line[i].text;
+		size_t len = lines.line[i].len;
+
+		if (len == strlen(x->message) &&
+		    memcmp(s, x->message, len) == 0)
+			continue;
+		n = fill(s, len, width);
+		fprintf(t->f, "    %s| %.*s%s%s\n",
+			bl_style(t->colour, BL_STYLE_DIM), (int)n, s,
+			n < len ? "…" : "", bl_style_end(t->colour));
+	}
+}
+
+static int print_group(const struct text *t, const struct bl_fold_group *g)
+{
+	const struct bl_finding *x = g->shown;
+	int r;
+
+	fputc('\n', t->f);
+	r = print_title(t, g);
+	r = r ? r : print_messages(t, g, 4);
+	r = r ? r : print_place(t, x, 4);
+	if (x->status == BL_STATUS_REJECTED)
+		print_log(t, x);
+	r = r ? r : print_text(t, "hint: ", bl_hint_of(x), 4);
+	if (*x->log_path && x->verdict != BL_VERDICT_WARN)
+		fprintf(t->f, "    log: %s\n", x->log_path);
+	return r;
+}
+
+/* A warning in as few lines as it has sentences: "warn: prog: message (on
+ * 6.1)". */
+static int print_warning(const struct text *t, const struct bl_fold_group *g)
+{
+	const struct bl_finding *x = g->shown;
+	bl_autobuf struct bl_buf line = { 0 }, kernels = { 0 };
+	const char *message = x->message;
+	int r = bl_fold_kernels(&t->fold, g, KERNELS_TOLD, &kernels);
+
+	fputs("  ", t->f);
+	print_style(t, BL_STYLE_WARN, "warn");
+	r = r ? r
+	      : bl_buf_printf(&line, " %s: %s%s", x->check, x->program,
+			      *x->program ? ": " : "");
+	r = r ? r : bl_buf_add(&line, message, strcspn(message, "\n"));
+	if (r == 0 && *x->file && x->line)
+		r = bl_buf_printf(&line, " (%s:%u)", x->file, x->line);
+	if (r == 0 && kernels.len)
+		r = bl_buf_printf(&line, " (on %s)", bl_buf_str(&kernels));
+	if (r == 0)
+		print_wrapped(t, bl_buf_str(&line), line.len, 0, 4);
+	return r ? r : print_text(t, "hint: ", bl_hint_of(x), 4);
+}
+
+static int print_findings(const struct text *t)
+{
+	bool first = true;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < t->fold.group_count; i++)
+		if (t->fold.groups[i].shown->verdict > BL_VERDICT_WARN)
+			r = print_group(t, &t->fold.groups[i]);
+	for (i = 0; r == 0 && i < t->fold.group_count; i++) {
+		if (t->fold.groups[i].shown->verdict != BL_VERDICT_WARN)
+			continue;
+		if (first)
+			fputc('\n', t->f);
+		first = false;
+		r = print_warning(t, &t->fold.groups[i]);
+	}
+	return r;
+}
+
+static void count(const struct text *t, size_t n, const char *what,
+		  const char *sep)
+{
+	fprintf(t->f, "%s%zu %s%s", sep, n, what, n == 1 ? "" : "s");
+}
+
+static void print_verdict(const struct text *t)
+{
+	enum bl_verdict v = bl_report_verdict(t->report, NULL);
+	const char *sep = ": ";
+
+	fputc('\n', t->f);
+	print_style(t, bl_report_style(v), bl_report_word(v));
+	if (v == BL_VERDICT_REJECT) {
+		count(t, t->fold.rejections, "reason", sep);
 		sep = "; ";
 	}
-	if (strcmp(sep, "; ") == 0)
-		fputc('\n', f);
-}
-
-static const struct bl_finding *answer(const struct bl_report *r,
-				       const char *program, const char *kernel)
-{
-	size_t i;
-
-	for (i = 0; i < r->count; i++)
-		if (r->findings[i].status &&
-		    strcmp(r->findings[i].program, program) == 0 &&
-		    strcmp(r->findings[i].kernel, kernel) == 0)
-			return &r->findings[i];
-	return NULL;
-}
-
-/* Whether finding @i is the first about its program. */
-static bool first_of_program(const struct bl_report *r, size_t i)
-{
-	size_t k;
-
-	if (!r->findings[i].status)
-		return false;
-	for (k = 0; k < i; k++)
-		if (r->findings[k].status &&
-		    strcmp(r->findings[k].program, r->findings[i].program) == 0)
-			return false;
-	return true;
-}
-
-/* What the table says of a kernel that never answered. */
-static const struct bl_finding *outcome(const struct bl_report *r,
-					const char *kernel)
-{
-	size_t i;
-
-	for (i = 0; i < r->count; i++)
-		if (!r->findings[i].status &&
-		    r->findings[i].verdict >= BL_VERDICT_UNDECIDED &&
-		    strcmp(r->findings[i].kernel, kernel) == 0)
-			return &r->findings[i];
-	return NULL;
-}
-
-static void answer_cell(struct bl_table *t, const struct bl_report *r,
-			const char *program, const char *kernel)
-{
-	const struct bl_finding *x = answer(r, program, kernel);
-
-	if (!x) {
-		x = outcome(r, kernel);
-		bl_table_cell(t, x ? style_of(x->verdict) : BL_STYLE_WARN, "%s",
-			      x && x->verdict == BL_VERDICT_REJECT ? "panic"
-								   : "?");
-	} else if (x->status == BL_STATUS_ACCEPTED) {
-		bl_table_cell(t, BL_STYLE_GOOD, "ok %" PRIu64, x->effort.insns);
-	} else if (x->status == BL_STATUS_UNKNOWN) {
-		bl_table_cell(t, BL_STYLE_WARN, "?");
-	} else {
-		bl_table_cell(t, style_of(x->verdict), "%s",
-			      bl_status_name(x->status));
+	if (v == BL_VERDICT_UNDECIDED) {
+		fprintf(t->f, "%snot everything could be checked", sep);
+		sep = "; ";
+	} else if (t->fold.undecided) {
+		fprintf(t->f, "%s%zu undecided", sep, t->fold.undecided);
+		sep = "; ";
 	}
-}
-
-static void print_table(const struct bl_report *r, FILE *f)
-{
-	size_t columns = r->kernel_count < COLUMNS_MAX ? r->kernel_count
-						       : COLUMNS_MAX;
-	bl_autotable struct bl_table *t = bl_table_new((unsigned)columns + 1);
-	size_t i, k, rows = 0;
-
-	if (!t || !columns)
-		return;
-	bl_table_row(t);
-	bl_table_cell(t, BL_STYLE_BOLD, "program");
-	for (k = 0; k < columns; k++)
-		bl_table_cell(t, BL_STYLE_BOLD, "%.*s",
-			      short_len(r->kernels[k].name),
-			      r->kernels[k].name);
-	for (i = 0; i < r->count; i++) {
-		if (!first_of_program(r, i))
-			continue;
-		bl_table_row(t);
-		bl_table_cell(t, BL_STYLE_PLAIN, "%s%s", r->findings[i].program,
-			      r->findings[i].optional ? " (optional)" : "");
-		for (k = 0; k < columns; k++)
-			answer_cell(t, r, r->findings[i].program,
-				    r->kernels[k].name);
-		rows++;
+	if (t->fold.warnings) {
+		count(t, t->fold.warnings, "warning", sep);
+		sep = "; ";
 	}
-	if (!rows)
-		return;
-	fputc('\n', f);
-	bl_table_print(t, f, "  ");
-}
-
-static bool same(const struct bl_finding *a, const struct bl_finding *b)
-{
-	return a->verdict == b->verdict && a->status == b->status &&
-	       a->line == b->line && strcmp(a->check, b->check) == 0 &&
-	       strcmp(a->program, b->program) == 0 &&
-	       strcmp(a->message, b->message) == 0 &&
-	       strcmp(a->file, b->file) == 0;
-}
-
-/* A finding that an earlier one already told, on another kernel. */
-static bool told_before(const struct bl_report *r, size_t i)
-{
-	size_t k;
-
-	for (k = 0; k < i; k++)
-		if (same(&r->findings[k], &r->findings[i]))
-			return true;
-	return false;
-}
-
-static void print_kernels(const struct bl_report *r, size_t i, FILE *f)
-{
-	const char *sep = "";
-	size_t k;
-
-	for (k = i; k < r->count; k++) {
-		const struct bl_finding *x = &r->findings[k];
-
-		if (!same(x, &r->findings[i]) || !*x->kernel)
-			continue;
-		fprintf(f, "%s%.*s", *sep ? sep : " on ", short_len(x->kernel),
-			x->kernel);
-		sep = ", ";
+	if (t->fold.program_count) {
+		count(t, t->fold.program_count, "program", sep);
+		count(t, t->report->kernel_count, "kernel", " on ");
 	}
+	if (t->report->total_ms)
+		fprintf(t->f, ", %.1f s", (double)t->report->total_ms / 1000);
+	fputc('\n', t->f);
 }
 
-/* Lines of at most @width bytes (0: any), the rest of each cut off. */
-static void print_lines(const char *text, size_t text_len, const char *indent,
-			size_t width, FILE *f)
+int bl_report_print_text(const struct bl_report *r, FILE *f)
 {
-	const char *stop = text + text_len, *end;
-	size_t len;
+	BL_CLEANUP(text_free)
+	struct text t = {
+		.report = r,
+		.f = f,
+		.colour = bl_term_colour(f),
+	};
+	int e = bl_fold_build(r, &t.fold);
 
-	for (; text < stop; text = end + 1) {
-		end = memchr(text, '\n', (size_t)(stop - text));
-		end = end ? end : stop;
-		len = (size_t)(end - text);
-		if (width && len > width) {
-			len = width;
-			while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
-				len--;
-		}
-		fprintf(f, "%s%.*s%s\n", indent, (int)len, text,
-			text + len < end ? "…" : "");
-	}
-}
-
-static size_t log_width(FILE *f)
-{
-	unsigned columns = bl_term_columns(f);
-
-	return columns > LOG_WIDTH_MIN ? columns - 8 : LOG_WIDTH_MIN;
-}
-
-/* Of the same finding on several kernels, the one of the newest: later kernels
- * explain more. */
-static const struct bl_finding *newest(const struct bl_report *r, size_t i)
-{
-	size_t k = r->count - 1;
-
-	while (k > i && (!*r->findings[k].log ||
-			 !same(&r->findings[k], &r->findings[i])))
-		k--;
-	return &r->findings[k];
-}
-
-static void print_finding(const struct bl_report *r, size_t i, FILE *f,
-			  bool colour)
-{
-	const struct bl_finding *x = newest(r, i);
-	const char *log;
-	size_t len;
-
-	fprintf(f, "\n  %s%s%s", bl_style(colour, style_of(x->verdict)),
-		x->status > BL_STATUS_ACCEPTED && x->status < BL_STATUS_UNKNOWN
-			? bl_status_name(x->status)
-			: bl_verdict_name(x->verdict),
-		bl_style_end(colour));
-	if (*x->program)
-		fprintf(f, " %s", x->program);
-	if (*x->section)
-		fprintf(f, " (%s)", x->section);
-	print_kernels(r, i, f);
-	fprintf(f, "\n");
-	print_lines(x->message, strlen(x->message), "    ", 0, f);
-	if (*x->file)
-		fprintf(f, "    at %s:%u: %s\n", x->file, x->line, x->source);
-	else if (*x->source)
-		fprintf(f, "    at: %s\n", x->source);
-	if (x->status == BL_STATUS_REJECTED && *x->log) {
-		log = bl_vlog_excerpt(x->log, LOG_LINES, &len);
-		fputs(bl_style(colour, BL_STYLE_DIM), f);
-		print_lines(log, len, "    | ", log_width(f), f);
-		fputs(bl_style_end(colour), f);
-	}
-	if (*x->log_path)
-		fprintf(f, "    log: %s\n", x->log_path);
-}
-
-static void count_programs(const struct bl_report *r, size_t *ret_programs,
-			   size_t *ret_rejected)
-{
-	size_t i;
-
-	*ret_programs = *ret_rejected = 0;
-	for (i = 0; i < r->count; i++) {
-		*ret_programs += first_of_program(r, i);
-		*ret_rejected += r->findings[i].verdict == BL_VERDICT_REJECT &&
-				 !told_before(r, i);
-	}
-}
-
-static void print_verdict(const struct bl_report *r, FILE *f, bool colour)
-{
-	enum bl_verdict v = bl_report_verdict(r, NULL);
-	size_t programs, rejected;
-
-	count_programs(r, &programs, &rejected);
-	fprintf(f, "\n%s%s%s", bl_style(colour, style_of(v)), bl_report_word(v),
-		bl_style_end(colour));
-	if (v == BL_VERDICT_REJECT)
-		fprintf(f, ": %zu reason%s", rejected,
-			rejected == 1 ? "" : "s");
-	else if (v == BL_VERDICT_UNDECIDED)
-		fprintf(f, ": not everything could be checked");
-	if (programs)
-		fprintf(f, "%s%zu program%s on %zu kernel%s",
-			v == BL_VERDICT_PASS ? ": " : "; ", programs,
-			programs == 1 ? "" : "s", r->kernel_count,
-			r->kernel_count == 1 ? "" : "s");
-	if (r->total_ms)
-		fprintf(f, ", %.1f s", (double)r->total_ms / 1000);
-	fputc('\n', f);
+	if (e < 0)
+		return e;
+	if (isatty(fileno(f)) == 1)
+		t.width = bl_term_columns(f);
+	print_head(&t);
+	e = bl_report_table(&t.fold, t.width, f);
+	e = e ? e : print_findings(&t);
+	e = e ? e : print_passed(&t);
+	if (e == 0)
+		print_verdict(&t);
+	return e;
 }
 
 void bl_report_print(const struct bl_report *r, FILE *f)
 {
-	bool colour = bl_term_colour(f);
-	size_t i;
-
-	print_head(r, f, colour);
-	print_passed(r, f);
-	print_table(r, f);
-	for (i = 0; i < r->count; i++)
-		if (r->findings[i].verdict != BL_VERDICT_PASS &&
-		    !told_before(r, i))
-			print_finding(r, i, f, colour);
-	print_verdict(r, f, colour);
+	if (bl_report_print_text(r, f) < 0)
+		fputs("the report is incomplete: out of memory\n", f);
 }
