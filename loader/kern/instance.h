@@ -7,12 +7,7 @@
 
 #include "loader/kern/kern_bpf.h"
 #include "loader/kern/pins.h"
-
-/* The maps that make an object belay's sensor (bpf/sensor.bpf.c). */
-#define BL_MAP_HDR    "bl_content_hdr"
-#define BL_MAP_SLOTS  "bl_content_slots"
-#define BL_MAP_EVENTS "bl_events"
-#define BL_MAP_STATS  "bl_stats"
+#include "loader/kern/sensor.h"
 
 struct bl_kern_reader {
 	struct ring_buffer *ring;

@@ -2,14 +2,12 @@
 #include "loader/kern/kern_bpf.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bpf/content.h"
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -117,127 +115,22 @@ static int check(void *kern, const struct bl_generation *gen,
 		"; boot with lsm=…,bpf)");
 }
 
-static bool has_sensor_maps(const struct bpf_object *object)
-{
-	static const char *const maps[] = { BL_MAP_HDR, BL_MAP_SLOTS,
-					    BL_MAP_EVENTS, BL_MAP_STATS };
-
-	for (size_t i = 0; i < BL_ARRAY_SIZE(maps); i++)
-		if (!bpf_object__find_map_by_name(object, maps[i]))
-			return false;
-	return true;
-}
-
-/* Where bl_generation lies in a section of variables; -1 if it does not. */
-static long find_number(const struct btf *btf, const struct bpf_map *map)
-{
-	__u32 id = bpf_map__btf_value_type_id(map);
-	const struct btf_type *section;
-	const struct btf_var_secinfo *var;
-
-	section = btf && id ? btf__type_by_id(btf, id) : NULL;
-	if (!section || !btf_is_datasec(section))
-		return -1;
-	var = btf_var_secinfos(section);
-	for (int i = 0; i < btf_vlen(section); i++, var++) {
-		const struct btf_type *t = btf__type_by_id(btf, var->type);
-		const char *name = t ? btf__name_by_offset(btf, t->name_off)
-				     : NULL;
-
-		if (name && !strcmp(name, "bl_generation") &&
-		    var->size == sizeof(uint32_t))
-			return var->offset;
-	}
-	return -1;
-}
-
-/* Tells the sensor its generation, if it wants to know. */
-static int set_number(struct bpf_object *object, uint32_t number,
-		      struct bl_err *err)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map (map, object) {
-		size_t size = 0;
-		const char *value = bpf_map__initial_value(map, &size);
-		long at = find_number(bpf_object__btf(object), map);
-		bl_autofree char *copy = NULL;
-
-		if (!value || at < 0 || at + sizeof(number) > size)
-			continue;
-		copy = malloc(size);
-		if (!copy)
-			return bl_err_errno(err, -ENOMEM, "set the generation");
-		memcpy(copy, value, size);
-		memcpy(copy + at, &number, sizeof(number));
-		if (bpf_map__set_initial_value(map, copy, size))
-			return bl_err_errno(err, -errno, "set the generation");
-	}
-	return 0;
-}
-
-/* Before the load: sizes, numbers, which programs. */
+/* What a loader decides before the load. Deny rules need the LSM hooks. */
 static int prepare(struct bpf_object *object, const struct bl_generation *gen,
 		   struct bl_err *err)
 {
-	const struct bl_content_hdr *hdr = gen->content;
 	struct bpf_program *p;
-	int r;
 
 	if (!gen->content)
 		return bl_err_set(
 			err, -EINVAL,
 			"load %s: it is a belay sensor and its bundle has no content",
 			gen->name);
-	if (gen->content_len < sizeof(*hdr) ||
-	    gen->content_len - sizeof(*hdr) <
-		    (size_t)hdr->slot_count * sizeof(struct bl_content_slot))
-		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
-				  gen->name);
-	r = set_number(object, gen->number, err);
-	if (r)
-		return r;
 	bpf_object__for_each_program (p, object)
 		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
 			bpf_program__set_autoload(p, gen->denies);
-	r = bpf_map__set_max_entries(bpf_object__find_map_by_name(object,
-								  BL_MAP_SLOTS),
-				     hdr->slot_count);
-	return r ? bl_err_errno(err, r, "load %s: size of content", gen->name)
-		 : 0;
-}
-
-static int put(const struct bpf_object *object, const char *map, __u32 key,
-	       const void *value, size_t size, struct bl_err *err)
-{
-	struct bpf_map *m = bpf_object__find_map_by_name(object, map);
-
-	if (bpf_map__value_size(m) != size)
-		return bl_err_set(
-			err, -EBADMSG,
-			"map %s: its values have %u bytes, those of the content %zu: built for another version of belay",
-			map, bpf_map__value_size(m), size);
-	if (bpf_map_update_elem(bpf_map__fd(m), &key, value, BPF_ANY))
-		return bl_err_errno(err, -errno, "fill map %s", map);
-	return 0;
-}
-
-/* The header last: an empty one makes the sensor ignore everything. */
-static int fill(const struct bpf_object *object,
-		const struct bl_generation *gen, struct bl_err *err)
-{
-	const struct bl_content_hdr *hdr = gen->content;
-	const struct bl_content_slot *slots =
-		(const struct bl_content_slot *)(hdr + 1);
-	int r = 0;
-
-	for (__u32 i = 0; !r && i < hdr->slot_count; i++)
-		if (slots[i].type != BL_CONTENT_EMPTY)
-			r = put(object, BL_MAP_SLOTS, i, &slots[i],
-				sizeof(slots[i]), err);
-	if (!r)
-		r = put(object, BL_MAP_HDR, 0, hdr, sizeof(*hdr), err);
-	return r;
+	return bl_sensor_prepare(object, gen->name, gen->number, gen->content,
+				 gen->content_len, err);
 }
 
 /* Maps that ask to be pinned by name would be shared by both slots, and with
@@ -264,7 +157,7 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 	if (!object) {
 		r = load_error(-errno, gen, "open", err);
 	} else {
-		sensor = has_sensor_maps(object);
+		sensor = bl_sensor_is(object);
 		keep_maps_apart(object);
 		if (sensor)
 			r = prepare(object, gen, err);
@@ -272,7 +165,7 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 			load_error(r, gen, "load", err);
 	}
 	if (!r && sensor)
-		r = fill(object, gen, err);
+		r = bl_sensor_fill(object, gen->content, err);
 	libbpf_set_print(before);
 	bl_buf_free(&libbpf_log);
 	if (r) {

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/kern/sensor.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/content.h"
+#include "loader/base/cleanup.h"
+
+bool bl_sensor_is(const struct bpf_object *object)
+{
+	static const char *const maps[] = { BL_MAP_HDR, BL_MAP_SLOTS,
+					    BL_MAP_EVENTS, BL_MAP_STATS };
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(maps); i++)
+		if (!bpf_object__find_map_by_name(object, maps[i]))
+			return false;
+	return true;
+}
+
+/* Where bl_generation lies in a section of variables; -1 if it does not. */
+static long find_number(const struct btf *btf, const struct bpf_map *map)
+{
+	__u32 id = bpf_map__btf_value_type_id(map);
+	const struct btf_type *section;
+	const struct btf_var_secinfo *var;
+
+	section = btf && id ? btf__type_by_id(btf, id) : NULL;
+	if (!section || !btf_is_datasec(section))
+		return -1;
+	var = btf_var_secinfos(section);
+	for (int i = 0; i < btf_vlen(section); i++, var++) {
+		const struct btf_type *t = btf__type_by_id(btf, var->type);
+		const char *name = t ? btf__name_by_offset(btf, t->name_off)
+				     : NULL;
+
+		if (name && !strcmp(name, "bl_generation") &&
+		    var->size == sizeof(uint32_t))
+			return var->offset;
+	}
+	return -1;
+}
+
+/* Tells the sensor its generation, if it wants to know. */
+static int set_number(struct bpf_object *object, uint32_t number,
+		      struct bl_err *err)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map (map, object) {
+		size_t size = 0;
+		const char *value = bpf_map__initial_value(map, &size);
+		long at = find_number(bpf_object__btf(object), map);
+		bl_autofree char *copy = NULL;
+
+		if (!value || at < 0 || at + sizeof(number) > size)
+			continue;
+		copy = malloc(size);
+		if (!copy)
+			return bl_err_errno(err, -ENOMEM, "set the generation");
+		memcpy(copy, value, size);
+		memcpy(copy + at, &number, sizeof(number));
+		if (bpf_map__set_initial_value(map, copy, size))
+			return bl_err_errno(err, -errno, "set the generation");
+	}
+	return 0;
+}
+
+int bl_sensor_prepare(struct bpf_object *object, const char *name,
+		      uint32_t generation, const void *content, size_t len,
+		      struct bl_err *err)
+{
+	const struct bl_content_hdr *hdr = content;
+	struct bpf_map *slots =
+		bpf_object__find_map_by_name(object, BL_MAP_SLOTS);
+	int r;
+
+	if (len < sizeof(*hdr) ||
+	    len - sizeof(*hdr) <
+		    (size_t)hdr->slot_count * sizeof(struct bl_content_slot))
+		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
+				  name);
+	r = set_number(object, generation, err);
+	if (r)
+		return r;
+	r = bpf_map__set_max_entries(slots, hdr->slot_count);
+	return r ? bl_err_errno(err, r, "load %s: size of content", name) : 0;
+}
+
+static int put(const struct bpf_object *object, const char *map, __u32 key,
+	       const void *value, size_t size, struct bl_err *err)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(object, map);
+
+	if (bpf_map__value_size(m) != size)
+		return bl_err_set(
+			err, -EBADMSG,
+			"map %s: its values have %u bytes, those of the content %zu: built for another version of belay",
+			map, bpf_map__value_size(m), size);
+	if (bpf_map_update_elem(bpf_map__fd(m), &key, value, BPF_ANY))
+		return bl_err_errno(err, -errno, "fill map %s", map);
+	return 0;
+}
+
+int bl_sensor_fill(const struct bpf_object *object, const void *content,
+		   struct bl_err *err)
+{
+	const struct bl_content_hdr *hdr = content;
+	const struct bl_content_slot *slots =
+		(const struct bl_content_slot *)(hdr + 1);
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < hdr->slot_count; i++)
+		if (slots[i].type != BL_CONTENT_EMPTY)
+			r = put(object, BL_MAP_SLOTS, i, &slots[i],
+				sizeof(slots[i]), err);
+	if (!r)
+		r = put(object, BL_MAP_HDR, 0, hdr, sizeof(*hdr), err);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What makes an object belay's sensor (bpf/sensor.bpf.c), and how it gets its
+ * generation and its content. For loader/kern only.
+ *
+ *	open → bl_sensor_prepare → load → bl_sensor_fill → attach
+ */
+#ifndef BL_KERN_SENSOR_H
+#define BL_KERN_SENSOR_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/base/err.h"
+
+#define BL_MAP_HDR    "bl_content_hdr"
+#define BL_MAP_SLOTS  "bl_content_slots"
+#define BL_MAP_EVENTS "bl_events"
+#define BL_MAP_STATS  "bl_stats"
+
+/* Whether it has all of belay's maps. */
+bool bl_sensor_is(const struct bpf_object *object);
+
+/*
+ * Before the load: the number that every event carries, and room for the
+ * @len bytes of @content (binary form). @name is for messages. -EBADMSG when
+ * the content is cut off.
+ */
+int bl_sensor_prepare(struct bpf_object *object, const char *name,
+		      uint32_t generation, const void *content, size_t len,
+		      struct bl_err *err);
+
+/*
+ * After the load: gives it the content that it was prepared for. The header
+ * goes last: as long as it is empty the sensor says nothing. -EBADMSG when the
+ * values of its maps have another size than those of this belay's contract.
+ */
+int bl_sensor_fill(const struct bpf_object *object, const void *content,
+		   struct bl_err *err);
+
+#endif
