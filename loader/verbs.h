@@ -6,6 +6,7 @@
 #include "loader/base/cli.h"
 
 int bl_cmd_check(int argc, char **argv, struct bl_err *err);
+int bl_cmd_probe(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle(int argc, char **argv, struct bl_err *err);
 int bl_cmd_apply(int argc, char **argv, struct bl_err *err);
 int bl_cmd_status(int argc, char **argv, struct bl_err *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 /* The strings of a finding, for the loops that treat all of them alike. */
 static const size_t finding_texts[] = {
@@ -54,70 +55,11 @@ void bl_report_free(struct bl_report *r)
 	*r = (struct bl_report){ 0 };
 }
 
-/* Bytes of the well-formed UTF-8 sequence at @s (at most @left), 0 if none. */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-	size_t len, i;
-	unsigned long c;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		len = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		len = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	if (len > left)
-		return 0;
-	c = s[0] & (0x7fu >> len);
-	for (i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((len == 3 && c < 0x800) || (len == 4 && c < 0x10000) ||
-	    c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	/* U+0080..U+009F are control characters too (CSI among them). */
-	if (len == 2 && c < 0xa0)
-		return 0;
-	return len;
-}
-
-/* A copy that is safe to print and to put into JSON. */
-static char *clean(const char *text)
-{
-	size_t len = text ? strlen(text) : 0;
-	size_t i = 0, n, k;
-	char *copy = malloc(len + 1);
-
-	if (!copy)
-		return NULL;
-	while (i < len) {
-		const unsigned char *s = (const unsigned char *)text + i;
-
-		n = utf8_len(s, len - i);
-		if (n == 0 || (n == 1 && *s != '\n' && *s != '\t' &&
-			       (*s < 0x20 || *s == 0x7f))) {
-			copy[i++] = '?';
-			continue;
-		}
-		for (k = 0; k < n; k++)
-			copy[i + k] = text[i + k];
-		i += n;
-	}
-	copy[len] = '\0';
-	return copy;
-}
-
 int bl_report_init(struct bl_report *r, const char *path, const char *kind)
 {
 	*r = (struct bl_report){ 0 };
-	r->path = clean(path);
-	r->kind = clean(kind);
+	r->path = bl_text_clean(path);
+	r->kind = bl_text_clean(kind);
 	if (r->path && r->kind)
 		return 0;
 	bl_report_free(r);
@@ -139,7 +81,7 @@ int bl_report_add(struct bl_report *r, const struct bl_finding *f)
 	for (i = 0; i < BL_ARRAY_SIZE(finding_texts); i++) {
 		char **text = text_at(&copy, i);
 
-		*text = clean(*text);
+		*text = bl_text_clean(*text);
 		whole = whole && *text;
 	}
 	if (!whole) {
@@ -181,8 +123,8 @@ int bl_report_add_kernel(struct bl_report *r, const struct bl_report_kernel *k)
 	if (!list)
 		return -ENOMEM;
 	r->kernels = list;
-	copy.name = clean(k->name);
-	copy.log_path = clean(k->log_path);
+	copy.name = bl_text_clean(k->name);
+	copy.log_path = bl_text_clean(k->log_path);
 	if (!copy.name || !copy.log_path) {
 		free(copy.name);
 		free(copy.log_path);

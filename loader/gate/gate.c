@@ -157,6 +157,11 @@ static int check_object(struct gate *g, const char *name, const void *data,
 	target = (struct bl_gate_target){
 		.opts = &g->opts,
 		.object = &object,
+		.probe = {
+			.now = { .name = name, .object = data, .len = len,
+				 .generation = 1 },
+			.last = BL_PROBE_ATTACH,
+		},
 		.log_dir = g->log_dir ? g->log_dir : g->opts.log_dir,
 		.kernels = g->kernels,
 		.kernel_count = g->kernel_count,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Check "verifier": every program of an object on every chosen kernel.
+ * The checks that need a kernel: "verifier", and behind it attach, exercise and
+ * swap, on every chosen kernel.
  *
- * On a lab kernel belay itself runs in the guest, as `belay check OBJECT
- * --kernel host --json`, and its report is read back; on the running kernel a
- * child process does the same work, because libbpf and the kernel may not
- * survive what a stranger wrote and the one who asks must.
+ * On a lab kernel belay itself runs in the guest (`belay probe`) and tells what
+ * it saw (answer.h); on the running kernel a child process does, and is asked
+ * for the load alone: libbpf and the kernel may not survive what a stranger
+ * wrote, and the one who asks must. What the answer means is decided here.
  *
- * What a kernel's answer means:
+ * What a kernel says of a program:
  *
  *	accepted  pass
  *	rejected  reject
@@ -20,14 +21,19 @@
 #ifndef BL_GATE_VERIFY_H
 #define BL_GATE_VERIFY_H
 
+#include "loader/bundle/manifest.h"
+#include "loader/gate/answer.h"
 #include "loader/gate/finding.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/object.h"
+#include "loader/kern/probe.h"
 #include "loader/lab/catalog.h"
 
 struct bl_gate_target {
 	const struct bl_gate_opts *opts;
 	const struct bl_object *object;
+	struct bl_probe probe;		  /* what the lab's kernels are asked */
+	struct bl_exercise_limits limits; /* for what they show */
 	const char *log_dir;
 	const struct bl_kernel *const *kernels; /* of the lab */
 	size_t kernel_count;
@@ -47,13 +53,13 @@ enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host);
 void bl_gate_require_lsm(struct bl_report *report);
 
 /*
- * Reads what `belay check --kernel host --json` said (@text, about @object)
- * into *report as the answers of @kernel; @host: the running one. An answer
- * that cannot be read becomes an undecided finding. @log_dir (may be NULL) gets
- * the verifier's logs. 0 or as bl_report_add.
+ * What the answer of one kernel means, step by step, added to *report; steps
+ * that did not arrive are the caller's to explain, except that every program
+ * which the load does not name is undecided. @host: the running kernel.
+ * t->log_dir (may be NULL) gets the verifier's logs. 0 or as bl_report_add.
  */
-int bl_gate_merge(const struct bl_object *object, const char *kernel, bool host,
-		  const char *text, size_t len, const char *log_dir,
-		  struct bl_report *report);
+int bl_gate_judge_answer(const struct bl_gate_target *t, const char *kernel,
+			 bool host, const struct bl_answer *a,
+			 struct bl_report *report);
 
 #endif

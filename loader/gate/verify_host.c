@@ -14,133 +14,22 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
-#include "loader/gate/report_json.h"
-#include "loader/gate/source.h"
-#include "loader/kern/verify.h"
-#include "loader/kern/vlog.h"
+#include "loader/gate/answer.h"
+#include "loader/gate/ask.h"
 
 #define POLL_MS 200
 
-static enum bl_status status_of(enum bl_verify_status s)
+/* The load alone: this kernel is somebody's. */
+static void child_main(const struct bl_gate_target *t, int fd)
 {
-	switch (s) {
-	case BL_VERIFY_ACCEPTED:
-		return BL_STATUS_ACCEPTED;
-	case BL_VERIFY_REJECTED:
-		return BL_STATUS_REJECTED;
-	case BL_VERIFY_MISSING:
-		return BL_STATUS_MISSING;
-	case BL_VERIFY_REFUSED:
-		return BL_STATUS_REFUSED;
-	default:
-		return BL_STATUS_UNKNOWN;
-	}
-}
-
-/* Where the program was rejected: by instruction if it lies in the program
- * itself, else by what the log says of the line. */
-static int find_source(const struct bl_object *o,
-		       const struct bl_verify_program *v,
-		       const struct bl_vlog *log, struct bl_source *ret)
-{
-	const struct bl_object_program *p = bl_object_program(o, v->name);
-	size_t at = (size_t)v->insn * 8;
-
-	if (p && v->insn >= 0 && at < p->size &&
-	    bl_source_find(o, p->section_index, p->offset + at, ret) == 0)
-		return 0;
-	if (bl_source_find_text(o, log->source, log->line, ret) == 0)
-		return 0;
-	*ret = (struct bl_source){ log->file, log->source, log->line };
-	return log->source[0] ? 0 : -ENOENT;
-}
-
-static int add_program(const struct bl_object *o,
-		       const struct bl_verify_program *v, struct bl_report *r)
-{
-	enum bl_status status = status_of(v->status);
-	struct bl_finding f = {
-		.verdict = bl_gate_judge(status, v->optional, true),
-		.status = status,
-		.optional = v->optional,
-		.effort.insns = v->insns,
-		.check = (char *)"verifier",
-		.kernel = (char *)"host",
-		.program = v->name,
-		.section = v->section,
-		.message = v->why,
-		.log = v->log,
-	};
-	struct bl_source src;
-	struct bl_vlog log;
-
-	bl_vlog_read(v->log ? v->log : "", &log);
-	if (status == BL_STATUS_REJECTED &&
-	    find_source(o, v, &log, &src) == 0) {
-		f.file = (char *)src.file;
-		f.source = (char *)src.text;
-		f.line = src.line;
-	}
-	return bl_report_add(r, &f);
-}
-
-static int add_notes(const char *notes, struct bl_report *r)
-{
-	const char *end;
-	int e = 0;
-
-	for (; e == 0 && *notes; notes = *end ? end + 1 : end) {
-		end = strchrnul(notes, '\n');
-		e = bl_report_note(r, BL_VERDICT_WARN, "map", NULL, "%.*s",
-				   (int)(end - notes), notes);
-	}
-	return e;
-}
-
-/* All of the child's work: the report as JSON, NULL if not even that. */
-static char *child_report(const struct bl_object *o)
-{
-	BL_CLEANUP(bl_verify_result_free) struct bl_verify_result v = { 0 };
-	struct bl_report_kernel k = { .name = (char *)"host" };
-	bl_autoreport struct bl_report r = { 0 };
+	struct bl_probe p = t->probe;
 	struct bl_err err = { 0 };
-	size_t i;
-
-	if (bl_report_init(&r, "object", "object") < 0 ||
-	    bl_report_add_kernel(&r, &k) < 0)
-		return NULL;
-	if (bl_kern_verify("the object", o->copy, o->len, &v, &err) < 0 &&
-	    bl_report_note(&r, BL_VERDICT_UNDECIDED, "verifier", "host", "%s",
-			   err.text) < 0)
-		return NULL;
-	if (add_notes(bl_buf_str(&v.notes), &r) < 0)
-		return NULL;
-	for (i = 0; i < v.count; i++)
-		if (add_program(o, &v.programs[i], &r) < 0)
-			return NULL;
-	return bl_report_to_json(&r);
-}
-
-static void child_main(const struct bl_object *o, int fd)
-{
-	char *text;
-	size_t len, done = 0;
-	ssize_t n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
-	text = child_report(o);
-	len = text ? strlen(text) : 0;
-	while (done < len) {
-		n = write(fd, text + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	_exit(len && done == len ? 0 : 1);
+	p.last = BL_PROBE_LOAD;
+	_exit(bl_gate_ask(&p, fd, &err) < 0);
 }
 
 /* Reads until the child closes its end. -ETIME, -EINTR, -EFBIG. */
@@ -173,12 +62,13 @@ static int read_answer(const struct bl_gate_target *t, int fd,
 			return 0;
 		if (n > 0)
 			ret->len += (size_t)n;
-		if (ret->len > BL_REPORT_JSON_MAX)
+		if (ret->len > BL_ANSWER_MAX)
 			return -EFBIG;
 	}
 }
 
-static int fork_child(const struct bl_object *o, pid_t *ret_pid, int *ret_fd)
+static int fork_child(const struct bl_gate_target *t, pid_t *ret_pid,
+		      int *ret_fd)
 {
 	int fds[2];
 	pid_t pid;
@@ -194,12 +84,29 @@ static int fork_child(const struct bl_object *o, pid_t *ret_pid, int *ret_fd)
 	}
 	if (pid == 0) {
 		close(fds[0]);
-		child_main(o, fds[1]);
+		child_main(t, fds[1]);
 	}
 	close(fds[1]);
 	*ret_pid = pid;
 	*ret_fd = fds[0];
 	return 0;
+}
+
+static int judge(const struct bl_gate_target *t, const struct bl_buf *text,
+		 struct bl_report *report)
+{
+	bl_autoanswer struct bl_answer answer = { 0 };
+	struct bl_err why = { 0 };
+	int r = bl_answer_read(bl_buf_str(text), text->len, &answer, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		r = bl_report_note(report, BL_VERDICT_UNDECIDED, "verifier",
+				   "host", "its answer cannot be read: %s",
+				   why.text);
+	return r < 0 ? r
+		     : bl_gate_judge_answer(t, "host", true, &answer, report);
 }
 
 static int no_answer(struct bl_report *report, const char *why, int number)
@@ -219,7 +126,7 @@ int bl_gate_verify_host(const struct bl_gate_target *t,
 	int status = 0, r, e;
 	pid_t pid = -1;
 
-	r = fork_child(t->object, &pid, &fd);
+	r = fork_child(t, &pid, &fd);
 	if (r < 0)
 		return bl_err_errno(err, r, "cannot start a child process");
 	r = read_answer(t, fd, deadline_ms, &answer);
@@ -246,7 +153,6 @@ int bl_gate_verify_host(const struct bl_gate_target *t,
 		e = no_answer(report, "the child process failed with status",
 			      WEXITSTATUS(status));
 	else
-		e = bl_gate_merge(t->object, "host", true, bl_buf_str(&answer),
-				  answer.len, t->log_dir, report);
+		e = judge(t, &answer, report);
 	return e < 0 ? bl_err_errno(err, e, "this kernel's report") : 0;
 }

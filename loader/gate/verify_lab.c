@@ -9,12 +9,11 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/report_json.h"
+#include "loader/gate/answer.h"
 #include "loader/kern/vlog.h"
 
 #define POLL_MS	   200
-#define GUEST_FILE "/check/object.bpf.o"
-#define OUTPUT_MAX BL_REPORT_JSON_MAX
+#define OUTPUT_MAX BL_ANSWER_MAX
 #define KILLED	   (128 + 9) /* by SIGKILL: the OOM killer */
 #define SAID_LINES 6
 #define SAID_BYTES 1024
@@ -42,42 +41,58 @@ static int add_outcome(struct bl_report *report, enum bl_verdict verdict,
 	return bl_report_add(report, &f);
 }
 
+/* What the guest was at when it ended. */
+static const char *at_what(const struct bl_answer *a)
+{
+	static const char *const during[BL_PROBE_STEPS] = {
+		[BL_PROBE_LOAD] = "while it verified this object",
+		[BL_PROBE_ATTACH] = "while this object was attached",
+		[BL_PROBE_EXERCISE] =
+			"while a workload ran with this object attached",
+		[BL_PROBE_SWAP] = "while this object was swapped",
+	};
+	unsigned i;
+
+	for (i = 0; i < BL_PROBE_STEPS; i++)
+		if (!a->have[i])
+			return during[i];
+	return "after it had answered";
+}
+
 /* A guest in which the command came to its end. */
-static int judge_exit(const struct bl_object *object, const char *kernel,
-		      const struct bl_vm_result *res, const char *log_dir,
+static int judge_exit(const struct bl_gate_target *t, const char *kernel,
+		      const struct bl_vm_result *res, const struct bl_answer *a,
 		      struct bl_report *report)
 {
 	const char *said =
 		bl_vlog_tail(bl_buf_str(&res->output), SAID_LINES, SAID_BYTES);
-	char text[SAID_BYTES + 128];
+	char text[SAID_BYTES + 256];
 
-	if (res->exit_status <= BL_EXIT_UNDECIDED && !res->output_lost)
-		return bl_gate_merge(object, kernel, false,
-				     bl_buf_str(&res->output), res->output.len,
-				     log_dir, report);
+	if (res->exit_status == BL_EXIT_OK && !res->output_lost)
+		return 0;
 	if (res->output_lost)
 		snprintf(text, sizeof(text),
 			 "its answer is larger than %u bytes", OUTPUT_MAX);
 	else if (res->exit_status == KILLED)
 		snprintf(
 			text, sizeof(text),
-			"killed in the guest, most likely for want of memory: do the maps of this object need more than %u MiB?",
-			guest_mib(object));
+			"killed in the guest %s, most likely for want of memory: do the maps of this object need more than %u MiB?",
+			at_what(a), guest_mib(t->object));
 	else
 		snprintf(text, sizeof(text),
-			 "belay ended with status %d in the guest: %s",
-			 res->exit_status, said);
+			 "belay ended with status %d in the guest %s: %s",
+			 res->exit_status, at_what(a), said);
 	return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text, res);
 }
 
-int bl_gate_judge_vm(const struct bl_object *object, const char *kernel,
-		     const struct bl_vm_result *res, const char *log_dir,
+static int judge_end(const struct bl_gate_target *t, const char *kernel,
+		     const struct bl_vm_result *res, const struct bl_answer *a,
 		     struct bl_report *report)
 {
 	char text[512];
 
 	if (res->outcome == BL_VM_EXITED)
-		return judge_exit(object, kernel, res, log_dir, report);
+		return judge_exit(t, kernel, res, a, report);
 	/* Only after the object got into its hands is a panic its fault. */
 	if (!res->boot_ms) {
 		snprintf(text, sizeof(text), "could not boot (%s): %s",
@@ -87,28 +102,63 @@ int bl_gate_judge_vm(const struct bl_object *object, const char *kernel,
 	}
 	switch (res->outcome) {
 	case BL_VM_PANIC:
-		snprintf(text, sizeof(text), "panicked over this object: %s",
+		snprintf(text, sizeof(text), "panicked %s: %s", at_what(a),
 			 res->reason);
 		return add_outcome(report, BL_VERDICT_REJECT, kernel, text,
 				   res);
 	case BL_VM_HANG:
-		snprintf(text, sizeof(text), "no answer by the deadline: %s",
-			 res->reason);
+		snprintf(text, sizeof(text), "no answer by the deadline %s: %s",
+			 at_what(a), res->reason);
 		break;
 	default:
-		snprintf(text, sizeof(text), "the guest was lost: %s",
-			 res->reason);
+		snprintf(text, sizeof(text), "the guest was lost %s: %s",
+			 at_what(a), res->reason);
 		break;
 	}
 	return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text, res);
 }
+
+int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
+		     const struct bl_vm_result *res, struct bl_report *report)
+{
+	bl_autoanswer struct bl_answer answer = { 0 };
+	struct bl_err why = { 0 };
+	int r = bl_answer_read(bl_buf_str(&res->output), res->output.len,
+			       &answer, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	/* Words of somebody else, such as a shell's, explain an end. */
+	if (r < 0 && res->outcome == BL_VM_EXITED && !res->exit_status)
+		r = bl_report_note(report, BL_VERDICT_UNDECIDED, "verifier",
+				   kernel, "its answer cannot be read: %s",
+				   why.text);
+	else
+		r = judge_end(t, kernel, res, &answer, report);
+	if (r == 0 && (answer.have[BL_PROBE_LOAD] || answer.error ||
+		       (res->outcome == BL_VM_EXITED && !res->exit_status)))
+		r = bl_gate_judge_answer(t, kernel, false, &answer, report);
+	return r;
+}
+
+/* What the guest is given, by its place there. */
+enum part { OBJECT, CONTENT, PREVIOUS, PARTS };
+
+static const struct {
+	const char *option, *path;
+} parts[PARTS] = {
+	[OBJECT] = { NULL, "/check/object.bpf.o" },
+	[CONTENT] = { "--content", "/check/content.bin" },
+	[PREVIOUS] = { "--previous", "/check/previous.bpf.o" },
+};
 
 struct lab {
 	const struct bl_gate_target *t;
 	struct bl_vm **vms;    /* as t->kernels; NULL: not started */
 	struct bl_err *failed; /* as t->kernels: why it did not start */
 	size_t started, over;  /* kernels; failed ones are both */
-	char *object_path;     /* a copy of the checked bytes */
+	char *dir;	       /* copies of the checked bytes */
+	char *files[PARTS];    /* in it; NULL: there is none */
 };
 
 static void lab_free(struct lab *lab)
@@ -119,42 +169,49 @@ static void lab_free(struct lab *lab)
 		bl_vm_free(lab->vms[i]);
 	free(lab->vms);
 	free(lab->failed);
-	if (lab->object_path)
-		unlink(lab->object_path);
-	free(lab->object_path);
+	for (i = 0; i < PARTS; i++)
+		free(lab->files[i]);
+	if (lab->dir)
+		bl_file_rmtree(lab->dir, NULL);
+	free(lab->dir);
+}
+
+static int write_part(struct lab *lab, enum part part, const void *data,
+		      size_t len, struct bl_err *err)
+{
+	if (!data)
+		return 0;
+	lab->files[part] =
+		bl_path("%s/%s", lab->dir, strrchr(parts[part].path, '/') + 1);
+	if (!lab->files[part])
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_file_write(lab->files[part], data, len, 0600, err);
 }
 
 /* The guest gets the bytes that were read and digested, not the path again. */
-static int write_object(struct lab *lab, struct bl_err *err)
+static int write_parts(struct lab *lab, struct bl_err *err)
 {
-	const struct bl_object *o = lab->t->object;
+	const struct bl_probe *p = &lab->t->probe;
 	const char *tmp = getenv("TMPDIR");
-	bl_autoclose int fd = -1;
-	size_t done = 0;
-	ssize_t n;
 	int r;
 
-	lab->object_path =
-		bl_path("%s/belay-check-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (!lab->object_path)
+	lab->dir = bl_path("%s/belay-check-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!lab->dir)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	fd = mkstemp(lab->object_path);
-	if (fd < 0) {
-		r = bl_err_errno(err, -errno, "cannot make a temporary file %s",
-				 lab->object_path);
-		free(BL_TAKE(lab->object_path));
+	if (!mkdtemp(lab->dir)) {
+		r = bl_err_errno(err, -errno,
+				 "cannot make a temporary folder %s", lab->dir);
+		free(BL_TAKE(lab->dir));
 		return r;
 	}
-	while (done < o->len) {
-		n = write(fd, o->copy + done, o->len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return bl_err_errno(err, -errno, "cannot write %s",
-					    lab->object_path);
-		done += (size_t)n;
-	}
-	return 0;
+	r = write_part(lab, OBJECT, p->now.object, p->now.len, err);
+	if (r == 0)
+		r = write_part(lab, CONTENT, p->now.content, p->now.content_len,
+			       err);
+	if (r == 0)
+		r = write_part(lab, PREVIOUS, p->previous.object,
+			       p->previous.len, err);
+	return r;
 }
 
 static void tell(struct lab *lab, const char *text)
@@ -166,35 +223,68 @@ static void tell(struct lab *lab, const char *text)
 			    (unsigned)lab->t->kernel_count, text);
 }
 
+/* The guest's command and its files. */
+struct order {
+	const char *argv[4 + 2 * PARTS + 5];
+	struct bl_vm_file files[PARTS + 1];
+	size_t words, file_count;
+	char scale[16];
+};
+
+static void add_word(struct order *o, const char *word)
+{
+	o->argv[o->words++] = word;
+}
+
+static void make_order(const struct lab *lab, struct order *o)
+{
+	const struct bl_probe *p = &lab->t->probe;
+	unsigned i;
+
+	*o = (struct order){ 0 };
+	snprintf(o->scale, sizeof(o->scale), "%u", p->scale ? p->scale : 1);
+	add_word(o, "/usr/bin/belay");
+	add_word(o, "probe");
+	add_word(o, "--last");
+	add_word(o, bl_probe_step_name(p->last));
+	add_word(o, "--scale");
+	add_word(o, o->scale);
+	for (i = 0; i < PARTS; i++) {
+		if (!lab->files[i])
+			continue;
+		if (parts[i].option)
+			add_word(o, parts[i].option);
+		add_word(o, parts[i].path);
+		o->files[o->file_count++] =
+			(struct bl_vm_file){ lab->files[i], parts[i].path };
+	}
+}
+
 static void start_one(struct lab *lab, size_t i)
 {
-	static const char *const argv[] = { "/usr/bin/belay", "check",
-					    GUEST_FILE,	      "--kernel",
-					    "host",	      "--json",
-					    "--quiet",	      NULL };
 	const struct bl_kernel *k = lab->t->kernels[i];
 	bl_autofree char *config = bl_path("%s/config", k->dir);
 	bl_autofree char *boot = bl_path("/boot/config-%s", k->release);
-	struct bl_vm_file files[2] = {
-		{ lab->object_path, GUEST_FILE },
-		{ config, boot }, /* libbpf reads it for extern __kconfig */
-	};
+	struct order order;
 	struct bl_vm_spec spec = {
 		.kernel = k,
 		.name = k->release,
 		.log_dir = lab->t->log_dir,
-		.argv = argv,
-		.files = files,
-		.file_count = config && boot && access(config, R_OK) == 0 ? 2
-									  : 1,
-		.mem_mib = MEM_MIB +
-			   (unsigned)(lab->t->object->len >> 20) * MEM_PER_MIB,
+		.mem_mib = guest_mib(lab->t->object),
 		.deadline_ms = lab->t->opts->deadline_ms,
 		.max_output = OUTPUT_MAX,
 		.output_fd = -1,
 	};
 	char text[300];
 
+	make_order(lab, &order);
+	/* libbpf reads it for extern __kconfig. */
+	if (config && boot && access(config, R_OK) == 0)
+		order.files[order.file_count++] =
+			(struct bl_vm_file){ config, boot };
+	spec.argv = order.argv;
+	spec.files = order.files;
+	spec.file_count = order.file_count;
 	lab->started++;
 	if (!k->ready) {
 		bl_err_set(&lab->failed[i], -ENODEV, "not ready: %s",
@@ -276,9 +366,7 @@ static int collect_one(struct lab *lab, size_t i, struct bl_report *report)
 	k.boot_ms = res->boot_ms;
 	k.total_ms = res->total_ms;
 	r = bl_report_add_kernel(report, &k);
-	return r < 0 ? r
-		     : bl_gate_judge_vm(lab->t->object, name, res,
-					lab->t->log_dir, report);
+	return r < 0 ? r : bl_gate_judge_vm(lab->t, name, res, report);
 }
 
 static unsigned default_jobs(void)
@@ -299,7 +387,7 @@ int bl_gate_verify_lab(const struct bl_gate_target *t, struct bl_report *report,
 	lab.failed = calloc(t->kernel_count, sizeof(*lab.failed));
 	if (!lab.vms || !lab.failed)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	r = write_object(&lab, err);
+	r = write_parts(&lab, err);
 	if (r < 0)
 		return r;
 	r = run_all(&lab, t->opts->jobs ? t->opts->jobs : default_jobs(), err);

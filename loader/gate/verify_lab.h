@@ -12,11 +12,10 @@ int bl_gate_verify_lab(const struct bl_gate_target *t, struct bl_report *report,
 		       struct bl_err *err);
 
 /*
- * What one VM's end means, added to *report. Pure but for the logs that it
- * keeps in @log_dir (may be NULL).
+ * What one VM's answer and its end mean, added to *report. Pure but for the
+ * logs that it keeps in t->log_dir (may be NULL).
  */
-int bl_gate_judge_vm(const struct bl_object *object, const char *kernel,
-		     const struct bl_vm_result *res, const char *log_dir,
-		     struct bl_report *report);
+int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
+		     const struct bl_vm_result *res, struct bl_report *report);
 
 #endif

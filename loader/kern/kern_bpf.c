@@ -14,31 +14,13 @@
 #include "loader/kern/exercise.h"
 #include "loader/kern/instance.h"
 #include "loader/kern/kmsg.h"
+#include "loader/kern/messages.h"
 
-#define LSM_LIST       "/sys/kernel/security/lsm"
-#define BOOT_ID	       "/proc/sys/kernel/random/boot_id"
-#define LIBBPF_LOG_MAX (256 * 1024)
+#define LSM_LIST "/sys/kernel/security/lsm"
+#define BOOT_ID	 "/proc/sys/kernel/random/boot_id"
 
-/*
- * libbpf tells why through a process-wide print function. While an object is
- * opened and loaded its words are kept here (the caller is single-threaded).
- */
+/* What libbpf said while an object was opened and loaded. */
 static struct bl_buf libbpf_log;
-
-__attribute__((format(printf, 2, 0))) static int
-keep_print(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	bl_autofree char *text = NULL;
-
-	if (level == LIBBPF_DEBUG || libbpf_log.len > LIBBPF_LOG_MAX)
-		return 0;
-	if (vasprintf(&text, fmt, ap) < 0) {
-		text = NULL;
-		return 0;
-	}
-	bl_buf_add(&libbpf_log, text, strlen(text));
-	return 0;
-}
 
 /* The last line before @end that says something; cuts the text there. */
 static const char *last_line(char *text, char *end)
@@ -147,12 +129,12 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 		bool *ret_sensor, struct bl_err *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = gen->name);
-	libbpf_print_fn_t before = libbpf_set_print(keep_print);
 	struct bpf_object *object;
 	bool sensor = false;
 	int r = 0;
 
-	libbpf_log.len = 0;
+	bl_buf_free(&libbpf_log);
+	bl_messages_into(&libbpf_log);
 	object = bpf_object__open_mem(gen->object, gen->object_len, &opts);
 	if (!object) {
 		r = load_error(-errno, gen, "open", err);
@@ -166,7 +148,7 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 	}
 	if (!r && sensor)
 		r = bl_sensor_fill(object, gen->content, err);
-	libbpf_set_print(before);
+	bl_messages_end();
 	bl_buf_free(&libbpf_log);
 	if (r) {
 		bpf_object__close(object);
@@ -291,7 +273,6 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct bl_kern_bpf *k = kern;
 	struct bl_kern_held *held = &k->held[slot];
-	libbpf_print_fn_t before;
 	struct bpf_program *p;
 	int r = 0;
 
@@ -301,11 +282,11 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 		k->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	if (k->stats_fd < 0)
 		return bl_err_errno(err, -errno, "measure run time");
-	before = libbpf_set_print(NULL);
+	bl_messages_into(NULL);
 	bpf_object__for_each_program (p, held->object)
 		if (!r && bpf_program__autoload(p))
 			r = attach_one(held, p, err);
-	libbpf_set_print(before);
+	bl_messages_end();
 	return r;
 }
 

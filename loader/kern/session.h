@@ -24,6 +24,8 @@
 #include "loader/kern/facts.h"
 #include "loader/kern/probe.h"
 
+struct bl_places;
+
 struct bl_session {
 	struct bl_probe_part part; /* borrowed */
 	bool sensor;		   /* it has belay's maps */
@@ -32,9 +34,8 @@ struct bl_session {
 	struct bpf_object *object;
 	struct bpf_link **links; /* as facts->programs; NULL: not attached */
 	size_t link_count;
-	int cgroup_fd;	    /* of the folder below, -1 */
-	int tc_programs;    /* attached to the loopback device */
-	struct bl_buf said; /* libbpf's messages since the last open */
+	struct bl_places *places; /* for those whose section names none */
+	struct bl_buf said;	  /* libbpf's messages since the last open */
 };
 
 /* -ENOMEM. Opens nothing yet. */
@@ -60,13 +61,17 @@ int bl_session_load(struct bl_session *s, struct bl_facts *facts,
 
 /*
  * Attaches each accepted program where its section says, or, if it names no
- * place, to one made for it: a cgroup, the loopback device. Sets attach,
- * attach_why and swap of each. -ENOMEM.
+ * place, where places.h has one. Sets attach, attach_why and swap of each.
+ * -ENOMEM.
  */
 int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
 		      struct bl_err *err);
 
 /* Detaches what is attached, in one batch; again is fine. */
 void bl_session_detach(struct bl_session *s);
+
+/* What the kernel charges for a map or a program: "memlock" of its descriptor
+ * in /proc. 0: not known. */
+uint64_t bl_session_memlock(int fd);
 
 #endif

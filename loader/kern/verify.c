@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/kern/verify.h"
-
+/*
+ * Asks the running kernel's verifier about every program of an object.
+ *
+ * All programs are loaded at once, as a loader would. When one fails, those
+ * before it are good and those behind it are tried again without it. Each that
+ * failed is then loaded alone with the verifier's full log.
+ */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -9,144 +14,48 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/kern/messages.h"
+#include "loader/kern/sensor.h"
+#include "loader/kern/session.h"
 #include "loader/kern/vlog.h"
 
 #define LOG_STATS 4 /* BPF_LOG_STATS: errors and totals, no instructions */
 #define LOG_FULL  (1 | LOG_STATS)
 #define LOG_SMALL (64 * 1024)
 /* The largest that every kernel takes: UINT_MAX >> 8 up to Linux 5.17. */
-#define LOG_LARGE    ((1u << 24) - 1)
-#define LOG_HUGE     (128u << 20) /* tried where LOG_LARGE is too small */
-#define LOG_KEPT     (64 * 1024)  /* bytes of a log that leave this file */
-#define MESSAGES_MAX (256 * 1024)
-#define WHY_MAX	     1024
+#define LOG_LARGE ((1u << 24) - 1)
+#define LOG_HUGE  (128u << 20) /* tried where LOG_LARGE is too small */
+#define LOG_KEPT  (64 * 1024)  /* bytes of a log that leave this file */
+#define WHY_MAX	  1024
 
-/* libbpf's print function has no context of its own. */
-static struct bl_buf *messages;
-
-__attribute__((format(printf, 2, 0))) static int
-on_message(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	bl_autofree char *text = NULL;
-
-	if (level == LIBBPF_DEBUG || !messages || messages->len > MESSAGES_MAX)
-		return 0;
-	if (vasprintf(&text, fmt, ap) < 0) {
-		text = NULL;
-		return 0;
-	}
-	return bl_buf_add(messages, text, strlen(text));
-}
-
-struct session {
-	const char *name;
-	const void *object;
-	size_t len;
-	struct bl_verify_result *res;
-	struct bl_buf said; /* libbpf's messages since the last open */
-	char **logs;	    /* one small log per program */
-	size_t log_count;
-	char *large; /* one large log, for one program at a time */
+/* One question about an object. Arrays are as facts->programs. */
+struct asking {
+	struct bl_session *session;
+	struct bl_facts *facts;
+	bool *on;     /* to be loaded in the next attempt */
+	bool *failed; /* to be explained */
+	char **logs;  /* a small one each */
+	char *large;  /* one large log, for one program at a time */
 };
 
-static void program_free(struct bl_verify_program *p)
-{
-	free(p->name);
-	free(p->section);
-	free(p->why);
-	free(p->log);
-}
-
-void bl_verify_result_free(struct bl_verify_result *r)
+static void asking_free(struct asking *a)
 {
 	size_t i;
 
-	for (i = 0; i < r->count; i++)
-		program_free(&r->programs[i]);
-	free(r->programs);
-	bl_buf_free(&r->notes);
-	*r = (struct bl_verify_result){ 0 };
-}
-
-static void session_free(struct session *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->log_count; i++)
-		free(s->logs[i]);
-	free(s->logs);
-	if (s->large)
-		munmap(s->large, LOG_HUGE);
-	bl_buf_free(&s->said);
+	for (i = 0; a->logs && i < a->facts->program_count; i++)
+		free(a->logs[i]);
+	free(a->logs);
+	free(a->on);
+	free(a->failed);
+	if (a->large)
+		munmap(a->large, LOG_HUGE);
 }
 
 static void close_object(struct bpf_object **obj)
 {
 	bpf_object__close(*obj);
-}
-
-/* Types that the kernel refuses with no entries, so that an object whose
- * loader sizes the map cannot be loaded as it is. */
-static uint32_t size_for(enum bpf_map_type type)
-{
-	switch (type) {
-	case BPF_MAP_TYPE_RINGBUF:
-	case BPF_MAP_TYPE_USER_RINGBUF:
-		return (uint32_t)sysconf(_SC_PAGESIZE);
-	case BPF_MAP_TYPE_PERF_EVENT_ARRAY: /* libbpf sizes it */
-	case BPF_MAP_TYPE_SK_STORAGE:
-	case BPF_MAP_TYPE_INODE_STORAGE:
-	case BPF_MAP_TYPE_TASK_STORAGE:
-	case BPF_MAP_TYPE_STRUCT_OPS:
-		return 0;
-	default:
-		return 1;
-	}
-}
-
-/* Nothing may be pinned, and every map must have a size. */
-static int prepare_maps(struct session *s, struct bpf_object *obj, bool note)
-{
-	struct bpf_map *map;
-	uint32_t entries;
-	int r = 0;
-
-	bpf_object__for_each_map (map, obj) {
-		if (bpf_map__pin_path(map))
-			bpf_map__set_pin_path(map, NULL);
-		entries = size_for(bpf_map__type(map));
-		if (bpf_map__max_entries(map) || !entries)
-			continue;
-		bpf_map__set_max_entries(map, entries);
-		if (note && r == 0)
-			r = bl_buf_printf(
-				&s->res->notes,
-				"map %s has no size of its own: checked with %u\n",
-				bpf_map__name(map), entries);
-	}
-	return r;
-}
-
-/* Opens a fresh copy with messages caught from here on. */
-static struct bpf_object *open_object(struct session *s, bool note)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "belay_check");
-	struct bpf_object *obj;
-
-	bl_buf_free(&s->said);
-	messages = &s->said;
-	obj = bpf_object__open_mem(s->object, s->len, &opts);
-	if (!obj)
-		return NULL;
-	if (prepare_maps(s, obj, note) < 0) {
-		bpf_object__close(obj);
-		errno = ENOMEM;
-		return NULL;
-	}
-	return obj;
 }
 
 /* The program at that place; libbpf keeps their order from open to open. */
@@ -161,35 +70,38 @@ static struct bpf_program *program_at(struct bpf_object *obj, size_t index)
 	return NULL;
 }
 
-static int list_programs(struct session *s, struct bpf_object *obj)
+static int list_programs(struct asking *a, struct bpf_object *obj)
 {
-	struct bl_verify_result *res = s->res;
+	struct bl_facts *f = a->facts;
 	struct bpf_program *prog;
 	size_t count = 0;
 
 	bpf_object__for_each_program (prog, obj)
 		count++;
-	res->programs = calloc(count ? count : 1, sizeof(*res->programs));
-	s->logs = calloc(count ? count : 1, sizeof(*s->logs));
-	if (!res->programs || !s->logs)
+	f->programs = calloc(count + 1, sizeof(*f->programs));
+	a->logs = calloc(count + 1, sizeof(*a->logs));
+	a->on = calloc(count + 1, sizeof(*a->on));
+	a->failed = calloc(count + 1, sizeof(*a->failed));
+	if (!f->programs || !a->logs || !a->on || !a->failed)
 		return -ENOMEM;
 	bpf_object__for_each_program (prog, obj) {
-		struct bl_verify_program *p = &res->programs[res->count];
+		struct bl_facts_program *p = &f->programs[f->program_count];
+		char **log = &a->logs[f->program_count++];
 
 		p->name = strdup(bpf_program__name(prog));
 		p->section = strdup(bpf_program__section_name(prog));
 		p->optional = !bpf_program__autoload(prog);
 		p->insn = -1;
-		res->count++;
-		s->logs[s->log_count++] = malloc(LOG_SMALL);
-		if (!p->name || !p->section || !s->logs[s->log_count - 1])
+		*log = malloc(LOG_SMALL);
+		if (!p->name || !p->section || !*log)
 			return -ENOMEM;
 	}
+	memset(a->on, true, count * sizeof(*a->on));
 	return 0;
 }
 
 /* Fills in how a program's load went wrong. */
-static int note_failure(struct bl_verify_program *p, int code, int type_known,
+static int note_failure(struct bl_facts_program *p, int code, int type_known,
 			const char *log, const char *said)
 {
 	struct bl_vlog_case c = { code, log, said, type_known };
@@ -197,26 +109,26 @@ static int note_failure(struct bl_verify_program *p, int code, int type_known,
 	struct bl_vlog v;
 	const char *tail;
 
-	p->status = bl_vlog_classify(&c, why, sizeof(why));
+	p->load = bl_vlog_classify(&c, why, sizeof(why));
 	bl_vlog_read(log, &v);
 	tail = bl_vlog_tail(log, SIZE_MAX, LOG_KEPT);
 	free(p->why);
 	free(p->log);
 	p->code = code;
-	p->insns = v.insns;
+	p->effort = v.effort;
 	p->insn = v.insn;
 	p->why = strdup(why);
 	p->log = strdup(tail);
 	return p->why && p->log ? 0 : -ENOMEM;
 }
 
-static int note_success(struct bl_verify_program *p, const char *log)
+static int note_success(struct bl_facts_program *p, const char *log)
 {
 	struct bl_vlog v;
 
 	bl_vlog_read(log, &v);
-	p->status = BL_VERIFY_ACCEPTED;
-	p->insns = v.insns;
+	p->load = BL_LOAD_ACCEPTED;
+	p->effort = v.effort;
 	p->code = 0;
 	free(p->why);
 	p->why = strdup("");
@@ -227,9 +139,9 @@ static int note_success(struct bl_verify_program *p, const char *log)
  * Which program a failed load was about: libbpf says "prog 'NAME': …" in its
  * last words about one. -1: it was about none, the object failed as a whole.
  */
-static long blamed(const struct session *s, const bool *on)
+static long blamed(const struct asking *a)
 {
-	const char *p = bl_buf_str(&s->said), *end;
+	const char *p = bl_buf_str(&a->session->said), *end;
 	long found = -1;
 	size_t i;
 
@@ -238,10 +150,10 @@ static long blamed(const struct session *s, const bool *on)
 		end = strchr(p, '\'');
 		if (!end)
 			break;
-		for (i = 0; i < s->res->count; i++) {
-			const char *name = s->res->programs[i].name;
+		for (i = 0; i < a->facts->program_count; i++) {
+			const char *name = a->facts->programs[i].name;
 
-			if (on[i] && strlen(name) == (size_t)(end - p) &&
+			if (a->on[i] && strlen(name) == (size_t)(end - p) &&
 			    memcmp(name, p, (size_t)(end - p)) == 0)
 				found = (long)i;
 		}
@@ -249,10 +161,11 @@ static long blamed(const struct session *s, const bool *on)
 	return found;
 }
 
-/* One attempt with the programs that are on. 0: all of them load. */
-static int load_on(struct session *s, const bool *on, long *ret_blamed)
+/* One attempt with the programs that are on. 0 with the loaded object. */
+static int load_on(struct asking *a, struct bpf_object **ret, long *ret_blamed)
 {
-	BL_CLEANUP(close_object) struct bpf_object *obj = open_object(s, false);
+	BL_CLEANUP(close_object)
+	struct bpf_object *obj = bl_session_fresh(a->session, NULL);
 	struct bpf_program *prog;
 	size_t i = 0;
 	int r;
@@ -261,31 +174,34 @@ static int load_on(struct session *s, const bool *on, long *ret_blamed)
 	if (!obj)
 		return errno ? -errno : -EINVAL;
 	bpf_object__for_each_program (prog, obj) {
-		if (i >= s->res->count)
+		if (i >= a->facts->program_count)
 			break;
-		s->logs[i][0] = '\0';
-		bpf_program__set_autoload(prog, on[i]);
+		a->logs[i][0] = '\0';
+		bpf_program__set_autoload(prog, a->on[i]);
 		bpf_program__set_log_level(prog, LOG_STATS);
-		bpf_program__set_log_buf(prog, s->logs[i], LOG_SMALL);
+		bpf_program__set_log_buf(prog, a->logs[i], LOG_SMALL);
 		i++;
 	}
 	r = bpf_object__load(obj);
 	if (r < 0)
-		*ret_blamed = blamed(s, on);
+		*ret_blamed = blamed(a);
+	else
+		*ret = BL_TAKE(obj);
 	return r;
 }
 
 /* Whether the kernel knows the types of the maps; the name of one that it does
  * not is in ret_name. */
-static int maps_known(struct session *s, char *ret_name, size_t size)
+static int maps_known(struct asking *a, char *ret_name, size_t size)
 {
 	BL_CLEANUP(close_object) struct bpf_object *obj = NULL;
+	struct bl_session *s = a->session;
 	struct bl_buf kept = s->said;
 	struct bpf_map *map;
 	int known = 1;
 
 	s->said = (struct bl_buf){ 0 };
-	obj = open_object(s, false);
+	obj = bl_session_fresh(s, NULL);
 	if (obj) {
 		bpf_object__for_each_map (map, obj) {
 			if (libbpf_probe_bpf_map_type(bpf_map__type(map),
@@ -301,31 +217,31 @@ static int maps_known(struct session *s, char *ret_name, size_t size)
 }
 
 /* The object failed as a whole, so every program that is left failed. */
-static int fail_all(struct session *s, const bool *on, int code)
+static int fail_all(struct asking *a, int code)
 {
-	const char *said = bl_buf_str(&s->said);
+	const char *said = bl_buf_str(&a->session->said);
 	char name[128] = "", why[WHY_MAX];
 	struct bl_vlog_case c = { code, "", said, -1 };
-	enum bl_verify_status status = bl_vlog_classify(&c, why, sizeof(why));
+	enum bl_load_status status = bl_vlog_classify(&c, why, sizeof(why));
 	size_t i;
 
 	/* A map that cannot be made: its type, or what the object asks of it. */
 	if (strstr(said, "failed to create: ") &&
 	    (code == -EINVAL || code == -E2BIG)) {
-		status = BL_VERIFY_REJECTED;
-		if (!maps_known(s, name, sizeof(name))) {
-			status = BL_VERIFY_MISSING;
+		status = BL_LOAD_REJECTED;
+		if (!maps_known(a, name, sizeof(name))) {
+			status = BL_LOAD_MISSING;
 			snprintf(why, sizeof(why),
 				 "this kernel does not know the type of map %s",
 				 name);
 		}
 	}
-	for (i = 0; i < s->res->count; i++) {
-		struct bl_verify_program *p = &s->res->programs[i];
+	for (i = 0; i < a->facts->program_count; i++) {
+		struct bl_facts_program *p = &a->facts->programs[i];
 
-		if (!on[i])
+		if (!a->on[i])
 			continue;
-		p->status = status;
+		p->load = status;
 		p->code = code;
 		free(p->why);
 		p->why = strdup(why);
@@ -340,47 +256,48 @@ static int fail_all(struct session *s, const bool *on, int code)
  * be verified again. A load that failed before it came to them has left no
  * totals in their logs: they stay on.
  */
-static int accept_until(struct session *s, bool *on, size_t end, bool all)
+static int accept_until(struct asking *a, size_t end, bool all)
 {
 	struct bl_vlog v;
 	size_t i;
 	int r;
 
 	for (i = 0; i < end; i++) {
-		if (!on[i])
+		if (!a->on[i])
 			continue;
-		bl_vlog_read(s->logs[i], &v);
-		if (!all && (!v.insns || v.reason[0]))
+		bl_vlog_read(a->logs[i], &v);
+		if (!all && (!v.effort.insns || v.reason[0]))
 			continue;
-		r = note_success(&s->res->programs[i], s->logs[i]);
+		r = note_success(&a->facts->programs[i], a->logs[i]);
 		if (r < 0)
 			return r;
-		on[i] = false;
+		a->on[i] = false;
 	}
 	return 0;
 }
 
 /*
  * All at once. libbpf loads programs one after the other and stops at the first
- * that fails: those before it are good, it is marked in @failed, and those
+ * that fails: those before it are good, it is marked as failed, and those
  * behind it are tried again.
  */
-static int load_together(struct session *s, bool *on, bool *failed)
+static int load_together(struct asking *a)
 {
-	size_t count = s->res->count;
+	size_t count = a->facts->program_count;
+	struct bpf_object **obj = &a->session->object;
 	long bad;
 	int r;
 
 	/* Each turn but the last switches one program off. */
-	while (memchr(on, true, count * sizeof(*on))) {
-		r = load_on(s, on, &bad);
+	while (memchr(a->on, true, count * sizeof(*a->on))) {
+		r = load_on(a, obj, &bad);
 		if (r == 0)
-			return accept_until(s, on, count, true);
+			return accept_until(a, count, true);
 		if (bad < 0)
-			return fail_all(s, on, r);
-		on[bad] = false;
-		failed[bad] = true;
-		r = accept_until(s, on, (size_t)bad, false);
+			return fail_all(a, r);
+		a->on[bad] = false;
+		a->failed[bad] = true;
+		r = accept_until(a, (size_t)bad, false);
 		if (r < 0)
 			return r;
 	}
@@ -388,10 +305,11 @@ static int load_together(struct session *s, bool *on, bool *failed)
 }
 
 /* One program with the large log. */
-static int load_alone(struct session *s, size_t index, unsigned level,
+static int load_alone(struct asking *a, size_t index, unsigned level,
 		      size_t size, int *ret_known)
 {
-	BL_CLEANUP(close_object) struct bpf_object *obj = open_object(s, false);
+	BL_CLEANUP(close_object)
+	struct bpf_object *obj = bl_session_fresh(a->session, NULL);
 	struct bpf_program *prog;
 	size_t i = 0;
 	int r;
@@ -399,14 +317,14 @@ static int load_alone(struct session *s, size_t index, unsigned level,
 	*ret_known = -1;
 	if (!obj)
 		return errno ? -errno : -EINVAL;
-	s->large[0] = '\0';
+	a->large[0] = '\0';
 	bpf_object__for_each_program (prog, obj)
 		bpf_program__set_autoload(prog, i++ == index);
 	prog = program_at(obj, index);
 	bpf_program__set_log_level(prog, level);
-	bpf_program__set_log_buf(prog, s->large, size);
+	bpf_program__set_log_buf(prog, a->large, size);
 	r = bpf_object__load(obj);
-	if (r == -EINVAL && !s->large[0])
+	if (r == -EINVAL && !a->large[0])
 		*ret_known = libbpf_probe_bpf_prog_type(bpf_program__type(prog),
 							NULL);
 	return r;
@@ -419,55 +337,135 @@ static bool says_why(const char *log)
 	struct bl_vlog v;
 
 	bl_vlog_read(log, &v);
-	return v.insns && v.reason[0];
+	return v.effort.insns && v.reason[0];
 }
 
 /* Only the pages that a log really fills cost memory. */
-static int map_large(struct session *s)
+static int map_large(struct asking *a)
 {
 	void *p;
 
-	if (s->large)
+	if (a->large)
 		return 0;
 	p = mmap(NULL, LOG_HUGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
-	s->large = p;
+	a->large = p;
 	return 0;
 }
 
 /* Once more, for the log that says why. */
-static int explain(struct session *s, size_t index)
+static int explain(struct asking *a, size_t index)
 {
-	struct bl_verify_program *p = &s->res->programs[index];
+	struct bl_facts_program *p = &a->facts->programs[index];
 	bl_autofree char *kept = NULL;
 	int known, code;
 
-	if (map_large(s) < 0)
+	if (map_large(a) < 0)
 		return -ENOMEM;
-	code = load_alone(s, index, LOG_FULL, LOG_LARGE, &known);
+	code = load_alone(a, index, LOG_FULL, LOG_LARGE, &known);
 	/* Linux 5.18 to 6.3 takes a larger log; before, this is -EINVAL. */
-	if (code == -ENOSPC && !says_why(s->large))
-		load_alone(s, index, LOG_FULL, LOG_HUGE, &known);
+	if (code == -ENOSPC && !says_why(a->large))
+		load_alone(a, index, LOG_FULL, LOG_HUGE, &known);
 	/* A full log fails a load that may be good. Without instructions the
 	 * log always fits and the answer is the kernel's own. */
 	if (code == -ENOSPC) {
-		if (says_why(s->large))
+		if (says_why(a->large))
 			kept = strdup(
-				bl_vlog_tail(s->large, SIZE_MAX, LOG_KEPT));
-		code = load_alone(s, index, LOG_STATS, LOG_LARGE, &known);
+				bl_vlog_tail(a->large, SIZE_MAX, LOG_KEPT));
+		code = load_alone(a, index, LOG_STATS, LOG_LARGE, &known);
 	}
 	if (code == 0)
-		return note_success(p, s->large);
-	return note_failure(p, code, known, kept ? kept : s->large,
-			    bl_buf_str(&s->said));
+		return note_success(p, a->large);
+	return note_failure(p, code, known, kept ? kept : a->large,
+			    bl_buf_str(&a->session->said));
 }
 
-static int verify(struct session *s, struct bl_err *err)
+/* What a loader would load: all that was accepted, if that is all it needs. */
+static bool loads(const struct bl_facts *f)
 {
-	BL_CLEANUP(close_object) struct bpf_object *obj = open_object(s, true);
-	bl_autofree bool *on = NULL, *failed = NULL;
+	size_t i;
+
+	for (i = 0; i < f->program_count; i++)
+		if (f->programs[i].load != BL_LOAD_ACCEPTED &&
+		    !f->programs[i].optional)
+			return false;
+	return f->program_count > 0;
+}
+
+static bool holds_all(const struct asking *a)
+{
+	struct bpf_program *prog;
+	size_t i = 0;
+
+	if (!a->session->object)
+		return false;
+	bpf_object__for_each_program (prog, a->session->object)
+		if (a->facts->programs[i++].load == BL_LOAD_ACCEPTED &&
+		    bpf_program__fd(prog) < 0)
+			return false;
+	return true;
+}
+
+/* Leaves loaded together what was accepted in turns. That each loads is known;
+ * if they do not together, nothing stays and the later steps say so. */
+static int load_accepted(struct asking *a)
+{
+	struct bl_session *s = a->session;
+	size_t i;
+	long bad;
+
+	if (!loads(a->facts) || !holds_all(a)) {
+		bpf_object__close(s->object);
+		s->object = NULL;
+	}
+	if (!loads(a->facts) || s->object)
+		return 0;
+	for (i = 0; i < a->facts->program_count; i++)
+		a->on[i] = a->facts->programs[i].load == BL_LOAD_ACCEPTED;
+	if (memchr(a->on, true, a->facts->program_count * sizeof(*a->on)))
+		load_on(a, &s->object, &bad);
+	return 0;
+}
+
+static int note_maps(struct asking *a)
+{
+	struct bpf_object *obj = a->session->object;
+	struct bl_facts *f = a->facts;
+	struct bpf_map *map;
+	size_t count = 0;
+
+	if (!obj)
+		return 0;
+	bpf_object__for_each_map (map, obj)
+		count++;
+	f->maps = calloc(count + 1, sizeof(*f->maps));
+	if (!f->maps)
+		return -ENOMEM;
+	bpf_object__for_each_map (map, obj) {
+		struct bl_facts_map *m = &f->maps[f->map_count++];
+
+		m->name = strdup(bpf_map__name(map));
+		if (!m->name)
+			return -ENOMEM;
+		m->bytes = bl_session_memlock(bpf_map__fd(map));
+	}
+	return 0;
+}
+
+static int fill(struct bl_session *s, struct bl_err *err)
+{
+	if (!s->object || !s->sensor || !s->part.content)
+		return 0;
+	return bl_sensor_fill(s->object, s->part.content, err);
+}
+
+static int ask(struct asking *a, struct bl_err *err)
+{
+	struct bl_session *s = a->session;
+	BL_CLEANUP(close_object)
+	struct bpf_object *obj = bl_session_fresh(s, &a->facts->notes);
 	const char *said;
 	size_t i;
 	int r;
@@ -477,43 +475,33 @@ static int verify(struct session *s, struct bl_err *err)
 		said = bl_buf_str(&s->said);
 		if (!*said)
 			return bl_err_errno(err, r, "libbpf cannot open %s",
-					    s->name);
+					    s->part.name);
 		return bl_err_set(err, r, "libbpf cannot open %s: %.*s",
-				  s->name, (int)strcspn(said, "\n"), said);
+				  s->part.name, (int)strcspn(said, "\n"), said);
 	}
-	r = list_programs(s, obj);
-	on = calloc(s->res->count + 1, sizeof(*on));
-	failed = calloc(s->res->count + 1, sizeof(*failed));
-	if (r < 0 || !on || !failed)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	for (i = 0; i < s->res->count; i++)
-		on[i] = true;
-	r = load_together(s, on, failed);
-	for (i = 0; r == 0 && i < s->res->count; i++)
-		if (failed[i])
-			r = explain(s, i);
-	return r < 0 ? bl_err_errno(err, r, "verifying %s", s->name) : 0;
+	r = list_programs(a, obj);
+	if (r == 0)
+		r = load_together(a);
+	for (i = 0; r == 0 && i < a->facts->program_count; i++)
+		if (a->failed[i])
+			r = explain(a, i);
+	if (r == 0)
+		r = load_accepted(a);
+	if (r == 0)
+		r = note_maps(a);
+	if (r < 0)
+		return bl_err_errno(err, r, "verifying %s", s->part.name);
+	r = fill(s, err);
+	return r < 0 ? bl_err_wrap(err, r, "verifying %s", s->part.name) : 0;
 }
 
-int bl_kern_verify(const char *name, const void *object, size_t len,
-		   struct bl_verify_result *ret, struct bl_err *err)
+int bl_session_load(struct bl_session *s, struct bl_facts *facts,
+		    struct bl_err *err)
 {
-	BL_CLEANUP(bl_verify_result_free) struct bl_verify_result res = { 0 };
-	BL_CLEANUP(session_free)
-	struct session s = {
-		.name = name,
-		.object = object,
-		.len = len,
-		.res = &res,
-	};
-	libbpf_print_fn_t before = libbpf_set_print(on_message);
-	int r = verify(&s, err);
+	BL_CLEANUP(asking_free)
+	struct asking a = { .session = s, .facts = facts };
+	int r = ask(&a, err);
 
-	libbpf_set_print(before);
-	messages = NULL;
-	if (r < 0)
-		return r;
-	*ret = res;
-	res = (struct bl_verify_result){ 0 };
-	return 0;
+	bl_messages_end();
+	return r;
 }

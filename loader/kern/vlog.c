@@ -137,6 +137,47 @@ static int64_t named_insn(const char *reason)
 	return -1;
 }
 
+/* The number behind @word in the line, 0 if it is not there. */
+static uint64_t number_after(const char *line, size_t len, const char *word)
+{
+	const char *p = memmem(line, len, word, strlen(word));
+
+	if (!p || !isdigit((unsigned char)p[strlen(word)]))
+		return 0;
+	return strtoull(p + strlen(word), NULL, 10);
+}
+
+/* "stack depth 8+0+16", one for each function; since Linux 7.x "max 24". */
+static uint64_t stack_of(const char *line, size_t len)
+{
+	uint64_t sum = number_after(line, len, "stack depth max ");
+	const char *p = line + strlen("stack depth "), *end = line + len;
+	char *next;
+
+	while (p < end && isdigit((unsigned char)*p)) {
+		sum += strtoull(p, &next, 10);
+		p = *next == '+' ? next + 1 : end;
+	}
+	return sum;
+}
+
+/* The totals that close a log, each on a line of its own. */
+static bool read_totals(const char *line, size_t len, struct bl_effort *e)
+{
+	if (starts(line, "processed ") && isdigit((unsigned char)line[10])) {
+		e->insns = number_after(line, len, "processed ");
+		e->states = number_after(line, len, "total_states ");
+		e->peak_states = number_after(line, len, "peak_states ");
+	} else if (starts(line, "verification time ")) {
+		e->time_us = number_after(line, len, "verification time ");
+	} else if (starts(line, "stack depth ")) {
+		e->stack_bytes = stack_of(line, len);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 void bl_vlog_read(const char *log, struct bl_vlog *ret)
 {
 	struct bl_vlog v = { .insn = -1 };
@@ -151,10 +192,7 @@ void bl_vlog_read(const char *log, struct bl_vlog *ret)
 		insn = bl_vlog_insn(line, len);
 		/* The diagnosis repeats lines of the program; only the totals
 		 * that follow it are news. */
-		if (starts(line, "processed ") &&
-		    isdigit((unsigned char)line[10]))
-			v.insns = strtoull(line + 10, NULL, 10);
-		else if (explained)
+		if (read_totals(line, len, &v.effort) || explained)
 			continue;
 		else if (starts(line, diagnosis)) {
 			explained = true;
@@ -227,8 +265,8 @@ static void last_message(const char *messages, char *ret, size_t size)
 	snprintf(ret, size, "%.*s", (int)(strchrnul(best, '\n') - best), best);
 }
 
-enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
-				       char *ret_why, size_t size)
+enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
+				     char *ret_why, size_t size)
 {
 	char said[BL_VLOG_LINE_MAX];
 	struct bl_vlog v;
@@ -238,50 +276,50 @@ enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
 	if (c->code == -EINTR || c->code == -EAGAIN || c->code == -ENOMEM) {
 		snprintf(ret_why, size, "the load did not come to an end: %s",
 			 strerror(-c->code));
-		return BL_VERIFY_UNDECIDED;
+		return BL_LOAD_UNDECIDED;
 	}
 	if (v.reason[0]) {
 		snprintf(ret_why, size, "%s", v.reason);
-		return BL_VERIFY_REJECTED;
+		return BL_LOAD_REJECTED;
 	}
 	switch (-c->code) {
 	case EPERM:
 		snprintf(ret_why, size, "not permitted here: %s",
 			 said[0] ? said : strerror(EPERM));
-		return BL_VERIFY_REFUSED;
+		return BL_LOAD_REFUSED;
 	case ENOENT:
 	case ESRCH:
 	case EOPNOTSUPP:
 	case ENOTSUPP_KERNEL:
 		snprintf(ret_why, size, "%s",
 			 said[0] ? said : "this kernel does not support it");
-		return BL_VERIFY_MISSING;
+		return BL_LOAD_MISSING;
 	case E2BIG:
 		if (!strstr(c->messages, load_failed))
 			break; /* a map */
 		snprintf(ret_why, size,
 			 "too large: the kernel takes no program of this size");
-		return BL_VERIFY_REJECTED;
+		return BL_LOAD_REJECTED;
 	case EINVAL:
 		if (c->type_known == 0) {
 			snprintf(ret_why, size,
 				 "this kernel does not know its type: %s",
 				 said);
-			return BL_VERIFY_MISSING;
+			return BL_LOAD_MISSING;
 		}
 		/* The kernel was asked and did not even verify. */
 		if (strstr(c->messages, load_failed)) {
 			snprintf(
 				ret_why, size,
 				"refused before it was verified: its flags or its attach point are not known to this kernel");
-			return BL_VERIFY_MISSING;
+			return BL_LOAD_MISSING;
 		}
 		break;
 	default:
 		break;
 	}
 	snprintf(ret_why, size, "%s", said[0] ? said : strerror(-c->code));
-	return BL_VERIFY_UNDECIDED;
+	return BL_LOAD_UNDECIDED;
 }
 
 const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes)

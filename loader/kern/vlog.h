@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "loader/kern/verify.h"
+#include "loader/kern/facts.h"
 
 #define BL_VLOG_LINE_MAX 1024
 
 struct bl_vlog {
-	uint64_t insns;		       /* "processed N insns"; 0: not said */
+	struct bl_effort effort;       /* of the totals at its end */
 	int64_t insn;		       /* where it went wrong; -1: not said */
 	char reason[BL_VLOG_LINE_MAX]; /* the line that says why; "" if none */
 	char file[BL_VLOG_LINE_MAX];   /* of the last source line ("" before
@@ -38,8 +38,8 @@ struct bl_vlog_case {
 };
 
 /* Names the case: a status and a sentence of at most @size bytes. */
-enum bl_verify_status bl_vlog_classify(const struct bl_vlog_case *c,
-				       char *ret_why, size_t size);
+enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
+				     char *ret_why, size_t size);
 
 /* The last lines of @log: at most @lines of them and @bytes. Points into it. */
 const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes);

@@ -231,8 +231,7 @@ void bl_workload_aim(struct bl_workload *w, const void *content,
 		ret->reports = ret->visible = (1u << BL_EVENT_KINDS) - 1;
 		return;
 	}
-	exec = w->command[0] &&
-	       reports_path(hdr, BL_EVENT_EXEC, w->command);
+	exec = w->command[0] && reports_path(hdr, BL_EVENT_EXEC, w->command);
 	open = aim_paths(w, hdr);
 	connect = aim_peers(w, hdr);
 	ret->visible = (unsigned)exec << BL_EVENT_EXEC |

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log[size] = '\0';
 	size = strlen(log);
 	bl_vlog_read(log, &v);
-	fuzz_accepted += v.insns > 0;
+	fuzz_accepted += v.effort.insns > 0;
 	check_text(v.reason, sizeof(v.reason));
 	check_text(v.file, sizeof(v.file));
 	check_text(v.source, sizeof(v.source));

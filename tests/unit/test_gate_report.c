@@ -12,11 +12,10 @@
 #include "loader/gate/report_json.h"
 #include "loader/gate/report_text.h"
 #include "loader/gate/verify.h"
-#include "loader/gate/verify_lab.h"
+#include "loader/gate/verify.h"
 #include "tests/main.h"
 
 static struct bl_report report, copy;
-static struct bl_object object;
 static struct bl_err err;
 
 static void begin(const char *kind)
@@ -225,124 +224,6 @@ START_TEST(strings_are_cleaned)
 }
 END_TEST
 
-static void load_object(const char *name)
-{
-	bl_autofree char *path = bl_path("%s/tests/lab/objects/%s.bpf.o",
-					 BL_TEST_BUILD_DIR, name);
-	bl_autobuf struct bl_buf b = { 0 };
-
-	bl_object_free(&object);
-	ck_assert_int_eq(bl_file_read(path, 1 << 20, &b, NULL), 0);
-	ck_assert_int_eq(bl_object_open(name, b.data, b.len, &object, NULL), 0);
-}
-
-static void merge(const char *answer)
-{
-	begin("object");
-	add_kernel("6.1");
-	ck_assert_int_eq(bl_gate_merge(&object, "6.1", false, answer,
-				       strlen(answer), NULL, &report),
-			 0);
-}
-
-#define ANSWER(verdict, findings)                                             \
-	HEAD "\"verdict\":\"" verdict "\",\"kernels\":[{\"kernel\":"          \
-	     "\"host\",\"verdict\":\"" verdict "\"}],\"findings\":[" findings \
-	     "]}"
-#define SAYS(program, verdict, status)                                    \
-	"{\"check\":\"verifier\",\"verdict\":\"" verdict "\",\"status\":" \
-	"\"" status "\",\"kernel\":\"host\",\"program\":\"" program "\"}"
-
-START_TEST(guest_that_leaves_a_program_out_is_undecided)
-{
-	load_object("oob"); /* direct, called, fine */
-	merge(ANSWER("accepted",
-		     SAYS("direct", "pass", "accepted") "," SAYS(
-			     "called", "pass",
-			     "accepted") "," SAYS("fine", "pass", "accepted")));
-	ck_assert_int_eq(exit_code(), BL_EXIT_OK);
-	merge(ANSWER("accepted", SAYS("direct", "pass", "accepted") "," SAYS(
-					 "fine", "pass", "accepted")));
-	ck_assert_int_eq(exit_code(), BL_EXIT_UNDECIDED);
-	merge("");
-	ck_assert_int_eq(exit_code(), BL_EXIT_UNDECIDED);
-	ck_assert_uint_eq(report.count, 4);
-}
-END_TEST
-
-/* What a program's answer means is decided here, not in the guest. */
-START_TEST(guests_verdict_does_not_count)
-{
-	load_object("oob");
-	merge(ANSWER("accepted",
-		     SAYS("direct", "pass", "rejected") "," SAYS(
-			     "called", "pass",
-			     "accepted") "," SAYS("fine", "pass", "accepted")));
-	ck_assert_int_eq(exit_code(), BL_EXIT_REJECTED);
-	merge(ANSWER("undecided",
-		     SAYS("direct", "undecided", "missing") "," SAYS(
-			     "called", "pass",
-			     "accepted") "," SAYS("fine", "pass", "accepted")));
-	ck_assert_int_eq(exit_code(), BL_EXIT_REJECTED);
-}
-END_TEST
-
-static const struct {
-	enum bl_vm_outcome outcome;
-	uint64_t boot_ms;
-	int status;
-	const char *output;
-	size_t lost;
-	enum bl_exit exit;
-	const char *says;
-} ends[] = {
-	{ BL_VM_PANIC, 900, 0, "", 0, BL_EXIT_REJECTED,
-	  "panicked over this object: why" },
-	{ BL_VM_PANIC, 0, 0, "", 0, BL_EXIT_UNDECIDED, "could not boot" },
-	{ BL_VM_HANG, 0, 0, "", 0, BL_EXIT_UNDECIDED, "could not boot" },
-	{ BL_VM_HANG, 900, 0, "", 0, BL_EXIT_UNDECIDED, "deadline" },
-	{ BL_VM_LOST, 900, 0, "", 0, BL_EXIT_UNDECIDED, "lost: why" },
-	{ BL_VM_EXITED, 900, 139, "Segmentation fault", 0, BL_EXIT_UNDECIDED,
-	  "status 139 in the guest: Segmentation fault" },
-	{ BL_VM_EXITED, 900, 137, "Killed", 0, BL_EXIT_UNDECIDED,
-	  "want of memory" },
-	{ BL_VM_EXITED, 900, 0, "", 0, BL_EXIT_UNDECIDED,
-	  "its answer cannot be read" },
-	{ BL_VM_EXITED, 900, 0,
-	  ANSWER("accepted",
-		 SAYS("direct", "pass", "accepted") "," SAYS(
-			 "called", "pass", "accepted") "," SAYS("fine", "pass",
-								"accepted")),
-	  10, BL_EXIT_UNDECIDED, "its answer is larger" },
-};
-
-START_TEST(ends_of_a_vm_are_told_apart)
-{
-	struct bl_vm_result res = {
-		.outcome = ends[_i].outcome,
-		.boot_ms = ends[_i].boot_ms,
-		.exit_status = ends[_i].status,
-		.output_lost = ends[_i].lost,
-		.log_path = (char *)"/logs/6.1.console.log",
-		.reason = "why",
-	};
-
-	load_object("oob");
-	ck_assert_int_eq(bl_buf_printf(&res.output, "%s", ends[_i].output), 0);
-	begin("object");
-	add_kernel("6.1");
-	ck_assert_int_eq(bl_gate_judge_vm(&object, "6.1", &res, NULL, &report),
-			 0);
-	ck_assert_int_eq(exit_code(), ends[_i].exit);
-	ck_assert_msg(strstr(report.findings[0].message, ends[_i].says), "%s",
-		      report.findings[0].message);
-	if (ends[_i].outcome != BL_VM_EXITED)
-		ck_assert_str_eq(report.findings[0].log_path,
-				 "/logs/6.1.console.log");
-	bl_buf_free(&res.output);
-}
-END_TEST
-
 static char *text;
 
 static void print(void)
@@ -389,10 +270,6 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, report_that_lies_is_not_read, 0,
 			    (int)BL_ARRAY_SIZE(lies));
 	tcase_add_test(t, strings_are_cleaned);
-	tcase_add_test(t, guest_that_leaves_a_program_out_is_undecided);
-	tcase_add_test(t, guests_verdict_does_not_count);
-	tcase_add_loop_test(t, ends_of_a_vm_are_told_apart, 0,
-			    (int)BL_ARRAY_SIZE(ends));
 	tcase_add_test(t, text_ends_with_the_verdict);
 	suite_add_tcase(s, t);
 	return s;

@@ -34,7 +34,7 @@ START_TEST(every_kernel_says_why_and_where)
 		v.reason,
 		"R0 unbounded memory access, make sure to bounds check any such access");
 	ck_assert_int_eq(v.insn, 11);
-	ck_assert_uint_eq(v.insns, 11);
+	ck_assert_uint_eq(v.effort.insns, 11);
 	ck_assert_str_eq(v.source, "return (int)c->fields[c->count]; "
 				   "/* bad line: direct */");
 	/* Linux 6.9 and later name the file. */
@@ -52,7 +52,7 @@ START_TEST(every_kernel_says_where_in_a_called_function)
 	ck_assert_str_eq(v.reason,
 			 "R1 max value is outside of the allowed memory range");
 	ck_assert_int_eq(v.insn, 23);
-	ck_assert_uint_eq(v.insns, 16);
+	ck_assert_uint_eq(v.effort.insns, 16);
 	ck_assert_str_eq(v.source, "return (int)c->fields[index & 31]; "
 				   "/* bad line: called */");
 }
@@ -84,7 +84,7 @@ START_TEST(log_without_instructions_still_has_its_reason)
 	bl_vlog_read(load("5.10-reason-only.log"), &v);
 	ck_assert_str_eq(v.reason, "R1 invalid mem access 'inv'");
 	ck_assert_int_eq(v.insn, -1);
-	ck_assert_uint_gt(v.insns, 100000);
+	ck_assert_uint_gt(v.effort.insns, 100000);
 }
 END_TEST
 
@@ -135,50 +135,50 @@ END_TEST
 
 static const struct {
 	struct bl_vlog_case c;
-	enum bl_verify_status status;
+	enum bl_load_status status;
 	const char *why;
 } cases[] = {
 	{ { -EACCES, "0: (95) exit\nR0 !read_ok\nprocessed 1 insns\n",
 	    FAILED("Permission denied"), -1 },
-	  BL_VERIFY_REJECTED,
+	  BL_LOAD_REJECTED,
 	  "R0 !read_ok" },
 	/* EPERM with a reason is the verifier, without one privilege */
 	{ { -EPERM, "R1 has pointer with unsupported alu\n", "", -1 },
-	  BL_VERIFY_REJECTED,
+	  BL_LOAD_REJECTED,
 	  "R1 has pointer" },
 	{ { -EPERM, "", FAILED("Operation not permitted"), -1 },
-	  BL_VERIFY_REFUSED,
+	  BL_LOAD_REFUSED,
 	  "not permitted here" },
 	{ { -ESRCH, "",
 	    "libbpf: prog 'p': failed to find kernel BTF type ID of 'f': -3\n"
 	    "libbpf: prog 'p': failed to prepare load attributes: -3\n",
 	    -1 },
-	  BL_VERIFY_MISSING,
+	  BL_LOAD_MISSING,
 	  "failed to find kernel BTF type ID of 'f'" },
 	{ { -EINVAL, "", FAILED("Invalid argument"), 0 },
-	  BL_VERIFY_MISSING,
+	  BL_LOAD_MISSING,
 	  "does not know its type" },
 	{ { -EINVAL, "", FAILED("Invalid argument"), 1 },
-	  BL_VERIFY_MISSING,
+	  BL_LOAD_MISSING,
 	  "attach point" },
 	/* libbpf gave up by itself: the kernel was never asked */
 	{ { -EINVAL, "",
 	    "libbpf: prog 'p': missing BPF prog type, check ELF section name 'x'\n",
 	    -1 },
-	  BL_VERIFY_UNDECIDED,
+	  BL_LOAD_UNDECIDED,
 	  "missing BPF prog type" },
 	{ { -ENOMEM, "R1 something\n", "", -1 },
-	  BL_VERIFY_UNDECIDED,
+	  BL_LOAD_UNDECIDED,
 	  "did not come to an end" },
 	{ { -E2BIG, "", FAILED("Argument list too long"), 1 },
-	  BL_VERIFY_REJECTED,
+	  BL_LOAD_REJECTED,
 	  "too large" },
 	/* a map is not a program */
 	{ { -E2BIG, "", "libbpf: map 'm': failed to create: Argument list\n",
 	    -1 },
-	  BL_VERIFY_UNDECIDED,
+	  BL_LOAD_UNDECIDED,
 	  "map 'm': failed to create" },
-	{ { -EIO, "", "", -1 }, BL_VERIFY_UNDECIDED, "" },
+	{ { -EIO, "", "", -1 }, BL_LOAD_UNDECIDED, "" },
 };
 
 START_TEST(failures_are_told_apart)

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay probe: shows objects to the running kernel. For guests of the lab. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/gate/ask.h"
+#include "loader/gate/gate.h"
+#include "loader/verbs.h"
+
+#define SCALE_MAX 1000
+
+static const char usage[] =
+	"usage: belay probe OBJECT… [--content FILE] [--previous OBJECT]\n"
+	"                   [--last STEP] [--scale N]\n"
+	"\n"
+	"Loads, attaches and exercises BPF objects on the running kernel and tells\n"
+	"what happened, a line of JSON for each step. 'belay check' runs it in guests\n"
+	"of the lab; on a machine that matters use 'belay check --kernel host', which\n"
+	"only loads.\n"
+	"\n"
+	"      --content FILE    compiled content for belay's sensor\n"
+	"      --previous OBJECT the version to swap from and back to\n"
+	"      --last STEP       load, attach, exercise or swap (default: load)\n"
+	"      --scale N         size of the workload (default: 1)\n"
+	"\n"
+	"Of more than one object each is probed by a process of its own, behind a\n"
+	"line {\"object\": PATH}.\n"
+	"\n"
+	"exit status: 0 told, 2 something could not be told, 64 wrong usage\n"
+	"\n"
+	"example: belay lab run 6.1 --file a.bpf.o:/a.bpf.o -- belay probe /a.bpf.o\n";
+
+struct args {
+	struct bl_probe probe;
+	const char *content, *previous;
+	bool help;
+};
+
+static int read_step(const char *name, enum bl_probe_step *ret)
+{
+	unsigned i;
+
+	for (i = 0; i < BL_PROBE_STEPS; i++)
+		if (strcmp(name, bl_probe_step_name(i)) == 0) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "content", required_argument, NULL, 'c' },
+		{ "previous", required_argument, NULL, 'p' },
+		{ "last", required_argument, NULL, 'l' },
+		{ "scale", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c == 'c') {
+			a->content = optarg;
+		} else if (c == 'p') {
+			a->previous = optarg;
+		} else if (c == 'h') {
+			a->help = true;
+			return 0;
+		} else if (c == 's') {
+			a->probe.scale = (unsigned)strtoul(optarg, NULL, 10);
+			if (!a->probe.scale || a->probe.scale > SCALE_MAX)
+				return bl_cli_usage(
+					err, "probe",
+					"--scale '%s' is not 1 to %d", optarg,
+					SCALE_MAX);
+		} else if (c == 'l') {
+			if (read_step(optarg, &a->probe.last) < 0)
+				return bl_cli_usage(err, "probe",
+						    "unknown step '%s'",
+						    optarg);
+		} else {
+			return bl_cli_usage(
+				err, "probe",
+				c == ':' ? "option '%s' needs a value"
+					 : "unknown option '%s'",
+				argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return bl_cli_usage(err, "probe",
+				    "which object? none was given");
+	return 0;
+}
+
+static int read_part(const char *path, struct bl_buf *ret, struct bl_err *err)
+{
+	return path ? bl_file_read(path, BL_GATE_FILE_MAX, ret, err) : 0;
+}
+
+static int probe_one(const struct args *a, const char *path, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf object = { 0 };
+	bl_autobuf struct bl_buf content = { 0 };
+	bl_autobuf struct bl_buf previous = { 0 };
+	struct bl_probe p = a->probe;
+	int r = read_part(path, &object, err);
+
+	if (r == 0)
+		r = read_part(a->content, &content, err);
+	if (r == 0)
+		r = read_part(a->previous, &previous, err);
+	if (r < 0)
+		return r;
+	p.now = (struct bl_probe_part){ "the object", object.data, object.len,
+					content.data, content.len, 1 };
+	p.previous = (struct bl_probe_part){ .name = "the previous object",
+					     .object = previous.data,
+					     .len = previous.len,
+					     .generation = 2 };
+	return bl_gate_ask(&p, STDOUT_FILENO, err);
+}
+
+/* libbpf may die of one object; the others are still to be asked about. */
+static int probe_apart(const struct args *a, const char *path)
+{
+	struct bl_err err = { 0 };
+	int status = 0;
+	pid_t pid;
+
+	printf("{\"object\":\"%s\"}\n", path);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		int r = probe_one(a, path, &err);
+
+		if (r < 0)
+			fprintf(stderr, "%s\n", err.text);
+		_exit(r < 0);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status ? -EIO : 0;
+}
+
+int bl_cmd_probe(int argc, char **argv, struct bl_err *err)
+{
+	struct args a = { 0 };
+	int code = read_args(argc, argv, &a, err), i;
+
+	if (code)
+		return code;
+	if (a.help) {
+		fputs(usage, stdout);
+		return BL_EXIT_OK;
+	}
+	if (optind + 1 == argc)
+		return probe_one(&a, argv[optind], err) < 0 ? BL_EXIT_UNDECIDED
+							    : BL_EXIT_OK;
+	for (i = optind; i < argc; i++)
+		if (probe_apart(&a, argv[i]) < 0)
+			code = BL_EXIT_UNDECIDED;
+	return code;
+}
