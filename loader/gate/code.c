@@ -144,6 +144,13 @@ static uint32_t function_at(const struct reader *r, size_t section,
 	return r->order[low];
 }
 
+/* What libbpf looks up in the kernel. */
+static bool is_extern(const struct bl_object_symbol *s)
+{
+	return s->external && s->type == STT_NOTYPE && *s->name &&
+	       (s->bind == STB_GLOBAL || s->bind == STB_WEAK);
+}
+
 static void to_function(struct bl_code_ref *ref, enum bl_code_kind kind,
 			uint32_t target)
 {
@@ -159,13 +166,13 @@ static void resolve_call(const struct reader *r, const struct bpf_insn *insn,
 {
 	int64_t first = (int64_t)(symbol->value / BL_OBJECT_INSN);
 
-	if (symbol->external) {
+	if (is_extern(symbol)) {
 		ref->kind = BL_CODE_KFUNC;
 		ref->name = symbol->name;
 		return;
 	}
-	if (insn->src_reg != BPF_PSEUDO_CALL || symbol->section != r->text ||
-	    symbol->value % BL_OBJECT_INSN)
+	if (symbol->external || insn->src_reg != BPF_PSEUDO_CALL ||
+	    symbol->section != r->text || symbol->value % BL_OBJECT_INSN)
 		return;
 	to_function(ref, BL_CODE_CALL,
 		    function_at(r, r->text, first + insn->imm + 1));
@@ -178,9 +185,11 @@ static void resolve_address(const struct reader *r, const struct bpf_insn *insn,
 	const struct bl_object_section *s = &r->o->sections[symbol->section];
 	int64_t at = (int64_t)(symbol->value / BL_OBJECT_INSN);
 
-	if (symbol->external) {
+	if (is_extern(symbol)) {
 		ref->kind = BL_CODE_EXTERNAL;
 		ref->name = symbol->name;
+	} else if (symbol->external) {
+		return;
 	} else if (symbol->section == r->text) {
 		if (symbol->value % BL_OBJECT_INSN == 0 &&
 		    insn->imm % BL_OBJECT_INSN == 0)

@@ -222,6 +222,11 @@ static void relocation_by_no_symbol(void)
 		ELF64_R_INFO(UINT64_C(100000), 10);
 }
 
+static void relocation_by_the_null_symbol(void)
+{
+	rel_of(".reltracepoint/syscalls/sys_enter_close", 0)->r_info = 10;
+}
+
 static void map_by_number(void)
 {
 	insn_of("outer", 1)->code = BPF_LD | BPF_IMM | BPF_DW;
@@ -240,6 +245,7 @@ static const struct {
 	{ relocation_of_a_jump, "by_static", 0 },
 	{ relocation_between_instructions, "by_static", 0 },
 	{ relocation_by_no_symbol, "by_static", 0 },
+	{ relocation_by_the_null_symbol, "by_static", 0 },
 	{ map_by_number, "outer", 1 },
 };
 
