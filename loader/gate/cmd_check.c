@@ -28,6 +28,8 @@ static const char usage[] =
 	"\n"
 	"  -k, --kernel NAME    a release or its beginning (6.1), all (default), or\n"
 	"                       host: the running kernel; can be given again\n"
+	"  -p, --profile NAME   what the object may do: observe (default), enforce,\n"
+	"                       trusted, or a JSON file that changes one of them\n"
 	"      --json           print the report as JSON\n"
 	"      --report FILE    write the report as JSON to FILE as well, for\n"
 	"                       'belay rollout start --checked FILE'\n"
@@ -52,6 +54,7 @@ enum { OPT_JSON = 256, OPT_REPORT, OPT_LOG_DIR, OPT_DEADLINE };
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, 'k' },
+	{ "profile", required_argument, NULL, 'p' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
@@ -94,6 +97,9 @@ static int read_option(int c, struct args *a, struct bl_err *err)
 					    "--jobs '%s' is not 1 to %d",
 					    optarg, JOBS_MAX);
 		return 0;
+	case 'p':
+		a->opts.profile = optarg;
+		return 0;
 	case OPT_DEADLINE:
 		n = number(optarg, DEADLINE_MAX);
 		if (!n)
@@ -130,7 +136,8 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":k:j:qh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":k:p:j:qh", options, NULL)) !=
+	       -1) {
 		if (c == ':')
 			return bl_cli_usage(err, "check",
 					    "option '%s' needs a value",

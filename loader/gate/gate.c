@@ -27,6 +27,7 @@
 struct gate {
 	struct bl_gate_opts opts; /* with the defaults filled in */
 	struct bl_report report;
+	struct bl_profile profile;
 	struct bl_buf file;
 	struct bl_catalog catalog;
 	const struct bl_kernel **kernels; /* chosen ones of the catalogue */
@@ -38,6 +39,7 @@ struct gate {
 static void gate_free(struct gate *g)
 {
 	bl_report_free(&g->report);
+	bl_profile_free(&g->profile);
 	bl_buf_free(&g->file);
 	bl_catalog_free(&g->catalog);
 	free(g->kernels);
@@ -135,7 +137,7 @@ static bool is_rejection(int r)
 }
 
 static int check_object(struct gate *g, const char *name, const void *data,
-			size_t len, struct bl_err *err)
+			size_t len, bool denies, struct bl_err *err)
 {
 	bl_autoobject struct bl_object object = { 0 };
 	struct bl_gate_target target;
@@ -146,7 +148,7 @@ static int check_object(struct gate *g, const char *name, const void *data,
 	if (is_rejection(r))
 		return reject(g, "object", &why);
 	if (r == 0)
-		r = bl_policy_check(&object, &g->report);
+		r = bl_policy_check(&object, &g->profile, denies, &g->report);
 	if (r < 0)
 		return bl_err_errno(err, r, "checking %s", name);
 	r = select_kernels(g, err);
@@ -236,7 +238,7 @@ static int check_bundle(struct gate *g, const char *name, struct bl_err *err)
 	if (r < 0)
 		return bl_err_errno(err, r, "checking %s", name);
 	r = check_object(g, b.manifest.object, b.object.data, b.object.len,
-			 err);
+			 info.denies > 0, err);
 	if (r == 0 && info.denies)
 		bl_gate_require_lsm(&g->report);
 	return r;
@@ -254,7 +256,10 @@ static int check(struct gate *g, struct bl_err *err)
 	const char *path = g->opts.path, *kind;
 	int r;
 
-	r = bl_file_read(path, BL_GATE_FILE_MAX, &g->file, err);
+	r = bl_profile_load(g->opts.profile ? g->opts.profile : "observe",
+			    &g->profile, err);
+	if (r == 0)
+		r = bl_file_read(path, BL_GATE_FILE_MAX, &g->file, err);
 	if (r < 0)
 		return r;
 	kind = kind_of(path, &g->file);
@@ -268,7 +273,8 @@ static int check(struct gate *g, struct bl_err *err)
 		return check_content(g, path, err);
 	if (strcmp(kind, "bundle") == 0)
 		return check_bundle(g, path, err);
-	return check_object(g, base_name(path), g->file.data, g->file.len, err);
+	return check_object(g, base_name(path), g->file.data, g->file.len,
+			    false, err);
 }
 
 int bl_gate_check(const struct bl_gate_opts *opts, struct bl_report *ret,

@@ -34,6 +34,7 @@ struct bl_gate_opts {
 	/* Releases, leading version components, "all" or "host"; none: all. */
 	const char *const *kernels;
 	size_t kernel_count;
+	const char *profile;  /* name or file (profile.h); NULL: observe */
 	const char *log_dir;  /* NULL: a new folder in the cache */
 	unsigned jobs;	      /* VMs at a time; 0: one per CPU */
 	uint64_t deadline_ms; /* per kernel; 0: three minutes */
@@ -47,9 +48,9 @@ struct bl_gate_opts {
 };
 
 /*
- * 0 with a report, whatever its verdict. -errno when the file could not be
- * read, a kernel is not in the catalogue, memory ran out, or -EINTR after
- * SIGINT or SIGTERM (bl_cli_catch_signals).
+ * 0 with a report, whatever its verdict. -errno when the file or the profile
+ * could not be read, a kernel is not in the catalogue, memory ran out, or
+ * -EINTR after SIGINT or SIGTERM (bl_cli_catch_signals).
  */
 int bl_gate_check(const struct bl_gate_opts *opts, struct bl_report *ret,
 		  struct bl_err *err);

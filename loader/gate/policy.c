@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/gate/policy.h"
 
-#include <elf.h>
-#include <linux/bpf.h>
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/source.h"
+#include "loader/base/file.h"
+#include "loader/gate/hook.h"
+#include "loader/gate/mapdef.h"
+#include "loader/gate/policy_matter.h"
 
 /* The kernel's own list: include/linux/license.h. */
 static const char *const gpl_compatible[] = {
@@ -34,115 +36,215 @@ static int check_license(const struct bl_object *o, struct bl_report *report)
 		o->license);
 }
 
-static const struct {
-	int id;
-	const char *name, *why;
-} forbidden[] = {
-	{ BPF_FUNC_probe_write_user, "bpf_probe_write_user",
-	  "writes into the memory of other processes" },
-	{ BPF_FUNC_override_return, "bpf_override_return",
-	  "forges the return value of kernel functions" },
-	{ BPF_FUNC_send_signal, "bpf_send_signal",
-	  "sends signals to the process it observes" },
-	{ BPF_FUNC_send_signal_thread, "bpf_send_signal_thread",
-	  "sends signals to the thread it observes" },
-};
-
-/* The function that holds the instruction at @offset. */
-static const struct bl_object_program *holder(const struct bl_object *o,
-					      size_t section, size_t offset)
+/* About a program as such: @phrase says what it is, @value completes it. */
+static int report_program(struct bl_policy *c, struct bl_matter *m,
+			  const char *phrase, const char *value)
 {
-	size_t i;
-
-	for (i = 0; i < o->program_count; i++) {
-		const struct bl_object_program *p = &o->programs[i];
-
-		if (p->section_index == section && offset >= p->offset &&
-		    offset - p->offset < p->size)
-			return p;
-	}
-	return NULL;
-}
-
-static int refuse(const struct bl_object *o, struct bl_report *report,
-		  size_t section, size_t offset, size_t which)
-{
-	const struct bl_object_program *p = holder(o, section, offset);
-	struct bl_finding f = { .verdict = BL_VERDICT_REJECT };
-	struct bl_source src = { 0 };
-	char message[256];
-
-	snprintf(message, sizeof(message), "instruction %zu calls %s, which %s",
-		 (offset - (p ? p->offset : 0)) / sizeof(struct bpf_insn),
-		 forbidden[which].name, forbidden[which].why);
-	f.check = (char *)"helper";
-	f.message = message;
-	if (p) {
-		f.program = (char *)p->name;
-		f.section = (char *)p->section;
-		f.optional = p->optional;
-	}
-	if (bl_source_find(o, section, offset, &src) == 0) {
-		f.file = (char *)src.file;
-		f.source = (char *)src.text;
-		f.line = src.line;
-	}
-	return bl_report_add(report, &f);
-}
-
-static int scan_section(const struct bl_object *o, struct bl_report *report,
-			size_t section, unsigned *ret_found)
-{
-	const struct bl_object_section *s = &o->sections[section];
-	struct bpf_insn insn;
-	size_t at, i;
+	bl_autobuf struct bl_buf b = { 0 };
+	const char *optional = "";
 	int r;
 
-	for (at = 0; at + sizeof(insn) <= s->size; at += sizeof(insn)) {
-		memcpy(&insn, s->data + at, sizeof(insn));
-		if (insn.code == (BPF_LD | BPF_IMM | BPF_DW)) {
-			at += sizeof(insn); /* the other half of a constant */
-			continue;
-		}
-		if (insn.code != (BPF_JMP | BPF_CALL) || insn.src_reg != 0)
-			continue;
-		for (i = 0; i < BL_ARRAY_SIZE(forbidden); i++) {
-			if (insn.imm != forbidden[i].id)
-				continue;
-			r = refuse(o, report, section, at, i);
-			if (r < 0)
-				return r;
-			(*ret_found)++;
-		}
+	if (m->program->optional && m->ruling.verdict > BL_VERDICT_WARN) {
+		m->unloaded = !c->denies;
+		optional =
+			c->denies
+				? " (optional, but the content denies: it is loaded)"
+				: " (optional: loaded only by a loader that enforces)";
 	}
-	return 0;
+	r = bl_buf_printf(&b, "%s%s%s", phrase, value, optional);
+	return r < 0 ? r : bl_matter_report(c, m, &b);
 }
 
-static int check_helpers(const struct bl_object *o, struct bl_report *report)
+static int check_type(struct bl_policy *c, const struct bl_object_program *p,
+		      const struct bl_hook *hook, bool *ret_denied)
 {
-	unsigned found = 0;
-	size_t i;
-	int r;
+	struct bl_matter m = { .subject = BL_SUBJECT_TYPES,
+			       .name = hook ? hook->kind : BL_HOOK_UNKNOWN,
+			       .program = p,
+			       .function = p };
 
-	for (i = 1; i < o->section_count; i++) {
-		const struct bl_object_section *s = &o->sections[i];
-
-		if (s->type != SHT_PROGBITS || !(s->flags & SHF_EXECINSTR) ||
-		    !s->data)
-			continue;
-		r = scan_section(o, report, i, &found);
-		if (r < 0)
-			return r;
-	}
-	if (found)
+	bl_matter_judge(c, &m);
+	*ret_denied = m.ruling.verdict > BL_VERDICT_WARN;
+	if (bl_matter_is_silent(c, &m))
 		return 0;
-	return bl_report_note(report, BL_VERDICT_PASS, "helper", NULL,
-			      "no forbidden helper");
+	if (hook)
+		return report_program(c, &m, "a program of type ", hook->kind);
+	return report_program(
+		c, &m,
+		"a program whose section names no type that libbpf has: ",
+		p->section);
 }
 
-int bl_policy_check(const struct bl_object *o, struct bl_report *report)
+/* Where it attaches, if the section says so in full; otherwise the part that
+ * it says is all there is to judge. */
+static int check_attach(struct bl_policy *c, const struct bl_object_program *p,
+			const struct bl_hook *hook)
 {
+	const char *target = bl_hook_target(hook, p->section);
+	bl_autofree char *prefix = NULL;
+	struct bl_matter m = { .subject = BL_SUBJECT_ATTACH,
+			       .name = p->section,
+			       .program = p,
+			       .function = p };
+
+	bl_matter_judge(c, &m);
+	if (!bl_matter_is_silent(c, &m))
+		return report_program(c, &m, "attaches to ", p->section);
+	if (!hook->target || (target && !strpbrk(target, "*?")))
+		return 0;
+	prefix = target ? strndup(p->section, strcspn(p->section, "*?"))
+			: bl_path("%s/", hook->section);
+	if (!prefix)
+		return -ENOMEM;
+	m.ruling.verdict = bl_profile_worst(c->p, BL_SUBJECT_ATTACH, prefix);
+	if (m.ruling.verdict > BL_VERDICT_WARN)
+		m.ruling.verdict = BL_VERDICT_UNDECIDED;
+	m.hint = "write the whole of it into the section";
+	if (bl_matter_is_silent(c, &m))
+		return 0;
+	return report_program(
+		c, &m, "attaches where only its loader knows, somewhere below ",
+		prefix);
+}
+
+static int check_sleep(struct bl_policy *c, const struct bl_object_program *p,
+		       const struct bl_hook *hook)
+{
+	struct bl_matter m = { .subject = BL_SUBJECT_SLEEPABLE,
+			       .name = hook->kind,
+			       .program = p,
+			       .function = p };
+
+	if (!hook->sleepable)
+		return 0;
+	bl_matter_judge(c, &m);
+	if (bl_matter_is_silent(c, &m))
+		return 0;
+	return report_program(c, &m, "a program that may sleep: ", p->section);
+}
+
+static int check_programs(struct bl_policy *c)
+{
+	bool denied;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->o->program_count && r == 0; i++) {
+		const struct bl_object_program *p = &c->o->programs[i];
+		const struct bl_hook *hook = bl_hook_find(p->section);
+
+		if (p->called)
+			continue;
+		c->programs++;
+		r = check_type(c, p, hook, &denied);
+		if (r < 0 || denied || !hook)
+			continue;
+		r = check_attach(c, p, hook);
+		if (r == 0)
+			r = check_sleep(c, p, hook);
+	}
+	return r;
+}
+
+/* Its type, and those of the maps in it. */
+static int check_map_type(struct bl_policy *c, const struct bl_map_def *def,
+			  const struct bl_map_def *map)
+{
+	char type[BL_MAP_TYPE_NAME_LEN];
+	struct bl_matter m = {
+		.subject = BL_SUBJECT_MAPS,
+		.name = bl_map_type_name(map->type, type),
+		.nameless = !bl_map_type_known(map->type),
+	};
+	bl_autobuf struct bl_buf b = { 0 };
+	int r;
+
+	bl_matter_judge(c, &m);
+	if (bl_matter_is_silent(c, &m))
+		return 0;
+	r = bl_buf_printf(&b, "map %s %s %s", def->name,
+			  map == def ? "is of type" : "holds maps of type",
+			  m.name);
+	return r < 0 ? r : bl_matter_report(c, &m, &b);
+}
+
+static int check_pinning(struct bl_policy *c, const struct bl_map_def *def)
+{
+	struct bl_matter m = { .subject = BL_SUBJECT_PINNING,
+			       .name = def->name };
+	bl_autobuf struct bl_buf b = { 0 };
+	int r;
+
+	if (!def->pinned)
+		return 0;
+	bl_matter_judge(c, &m);
+	if (bl_matter_is_silent(c, &m))
+		return 0;
+	r = bl_buf_printf(&b, "map %s pins itself", def->name);
+	return r < 0 ? r : bl_matter_report(c, &m, &b);
+}
+
+static int check_maps(struct bl_policy *c)
+{
+	bl_automaps struct bl_map_list maps = { 0 };
+	const struct bl_map_def *inner;
+	struct bl_err why = { 0 };
+	int r = bl_map_list_read(c->o, &maps, &why);
+	size_t i;
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		c->worst = BL_VERDICT_UNDECIDED;
+		return bl_report_note(
+			c->report, BL_VERDICT_UNDECIDED, "policy", NULL,
+			"profile %s has a say in maps, and these cannot be read: %s",
+			c->p->name, why.text);
+	}
+	for (i = 0; i < maps.count && r == 0; i++) {
+		const struct bl_map_def *def = &maps.defs[i];
+
+		if (def->implicit)
+			continue; /* variables */
+		c->maps++;
+		for (inner = def; inner && r == 0; inner = inner->inner)
+			r = check_map_type(c, def, inner);
+		if (r == 0)
+			r = check_pinning(c, def);
+	}
+	return r;
+}
+
+static int summarise(struct bl_policy *c)
+{
+	if (c->listed > BL_POLICY_FINDINGS_MAX)
+		return bl_report_note(
+			c->report, c->worst_unlisted, "policy", NULL,
+			"%zu more findings like these are not listed",
+			c->listed - BL_POLICY_FINDINGS_MAX);
+	if (c->worst > BL_VERDICT_WARN)
+		return 0;
+	return bl_report_note(
+		c->report, BL_VERDICT_PASS, "policy", NULL,
+		"profile %s: %zu program%s, %zu helper%s, %zu kfunc%s and %zu map%s, none denied",
+		c->p->name, c->programs, c->programs == 1 ? "" : "s",
+		c->helpers, c->helpers == 1 ? "" : "s", c->kfuncs,
+		c->kfuncs == 1 ? "" : "s", c->maps, c->maps == 1 ? "" : "s");
+}
+
+int bl_policy_check(const struct bl_object *o, const struct bl_profile *p,
+		    bool denies, struct bl_report *report)
+{
+	struct bl_policy c = {
+		.o = o, .p = p, .denies = denies, .report = report
+	};
 	int r = check_license(o, report);
 
-	return r < 0 ? r : check_helpers(o, report);
+	if (r == 0)
+		r = check_programs(&c);
+	if (r == 0)
+		r = bl_policy_check_calls(&c);
+	if (r == 0)
+		r = check_maps(&c);
+	return r < 0 ? r : summarise(&c);
 }

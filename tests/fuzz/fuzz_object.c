@@ -87,10 +87,11 @@ static void check_code(const struct bl_object *o)
 
 static void check_policy(const struct bl_object *o)
 {
+	const struct bl_profile profile = { .name = "observe" };
 	bl_autoreport struct bl_report report = { 0 };
 
 	FUZZ_CHECK(bl_report_init(&report, "in", "object") == 0);
-	FUZZ_CHECK(bl_policy_check(o, &report) == 0);
+	FUZZ_CHECK(bl_policy_check(o, &profile, false, &report) == 0);
 	FUZZ_CHECK(report.count > 0);
 	/* No kernel was asked, so whatever policy says it is no pass. */
 	FUZZ_CHECK(bl_report_verdict(&report, NULL) != BL_VERDICT_PASS);

@@ -28,12 +28,13 @@ static struct bl_proc_result run;
 static struct bl_err err;
 
 /* Runs belay check; the report if it gave one. Returns its exit status. */
-static int check(const char *file, const char *kernel)
+static int check_as(const char *profile, const char *file, const char *kernel)
 {
-	const char *const argv[] = { BELAY,	   "check",	file,
-				     "--kernel",   kernel,	"--json",
-				     "--quiet",	   "--log-dir", LOGS,
-				     "--deadline", "240",	NULL };
+	const char *const argv[] = { BELAY,	  "check",     file,
+				     "--kernel",  kernel,      "--json",
+				     "--quiet",	  "--log-dir", LOGS,
+				     "--profile", profile,     "--deadline",
+				     "240",	  NULL };
 	struct bl_proc_opts opts = { .timeout_ms = 500000,
 				     .max_output = BL_REPORT_JSON_MAX };
 
@@ -48,6 +49,12 @@ static int check(const char *file, const char *kernel)
 					    run.out.len, &report, &err) == 0,
 			"%s", err.text);
 	return run.status;
+}
+
+/* The objects here are XDP programs for the most part. */
+static int check(const char *file, const char *kernel)
+{
+	return check_as("enforce", file, kernel);
 }
 
 static const struct bl_finding *answer(const char *program, const char *kernel)
@@ -77,7 +84,7 @@ START_TEST(sensor_is_accepted_by_every_kernel)
 	size_t i, k, programs = 0;
 
 	ck_assert_int_eq(bl_catalog_load(&c, &err), 0);
-	ck_assert_msg(check(SENSOR, "all") == BL_EXIT_OK, "%s",
+	ck_assert_msg(check_as("observe", SENSOR, "all") == BL_EXIT_OK, "%s",
 		      bl_buf_str(&run.out));
 	for (i = 0; i < report.count; i++)
 		if (report.findings[i].status &&
@@ -156,6 +163,22 @@ START_TEST(objects_of_others_work)
 	for (i = 0; i < BL_ARRAY_SIZE(programs); i++)
 		ck_assert_int_eq(answer(programs[i], OLDEST)->status,
 				 BL_STATUS_ACCEPTED);
+}
+END_TEST
+
+/* A verifier takes them all; the default profile is for what only watches. */
+START_TEST(filters_need_a_profile_that_enforces)
+{
+	size_t i, denied = 0;
+
+	ck_assert_int_eq(check_as("observe", OBJECTS "foreign.bpf.o", OLDEST),
+			 BL_EXIT_REJECTED);
+	for (i = 0; i < report.count; i++)
+		denied += report.findings[i].verdict == BL_VERDICT_REJECT &&
+			  strstr(report.findings[i].hint, "--profile enforce");
+	ck_assert_uint_eq(denied, 3);
+	ck_assert_int_eq(answer("pass_ipv4", OLDEST)->status,
+			 BL_STATUS_ACCEPTED);
 }
 END_TEST
 
@@ -290,6 +313,7 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(wrong));
 	tcase_add_test(t, unknown_kernel_is_undecided_and_names_the_known);
 	tcase_add_test(t, objects_of_others_work);
+	tcase_add_test(t, filters_need_a_profile_that_enforces);
 	tcase_add_test(t, missing_hook_rejects_unless_optional);
 	tcase_add_test(t, no_answer_by_the_deadline_is_undecided);
 	tcase_add_test(t, interrupt_leaves_no_vm);

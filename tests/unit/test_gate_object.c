@@ -15,6 +15,7 @@
 static struct bl_buf file;
 static struct bl_object object;
 static struct bl_err err;
+static const struct bl_profile profile = { .name = "observe" };
 
 static void load(const char *name)
 {
@@ -285,7 +286,7 @@ static void use_all_of_it(void)
 	size_t i, at;
 
 	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
-	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
+	ck_assert_int_eq(bl_policy_check(&object, &profile, false, &report), 0);
 	ck_assert_uint_gt(report.count, 0);
 	for (i = 0; i < object.program_count; i++)
 		for (at = 0; at < object.programs[i].size; at += 8)
@@ -345,46 +346,6 @@ START_TEST(heavy_damage_is_survived)
 }
 END_TEST
 
-START_TEST(policy_names_the_forbidden_helper_and_its_line)
-{
-	bl_autoreport struct bl_report report = { 0 };
-	const struct bl_finding *f = NULL;
-	size_t i;
-
-	load("forbidden");
-	ck_assert_int_eq(reopen(file.len), 0);
-	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
-	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
-	for (i = 0; i < report.count; i++)
-		if (strcmp(report.findings[i].check, "helper") == 0)
-			f = &report.findings[i];
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_eq(f->verdict, BL_VERDICT_REJECT);
-	ck_assert_ptr_nonnull(strstr(f->message, "calls bpf_send_signal,"));
-	ck_assert_str_eq(f->program, "kills");
-	ck_assert_uint_eq(f->line, 11);
-	ck_assert_int_eq(bl_report_verdict(&report, NULL), BL_VERDICT_REJECT);
-}
-END_TEST
-
-START_TEST(license_that_kernels_do_not_know_is_a_warning)
-{
-	bl_autoreport struct bl_report report = { 0 };
-	char *license;
-
-	load("foreign");
-	license = memmem(file.data, file.len, "Dual BSD/GPL", 12);
-	ck_assert_ptr_nonnull(license);
-	memcpy(license, "Proprietary\0", 12);
-	ck_assert_int_eq(reopen(file.len), 0);
-	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
-	ck_assert_int_eq(bl_policy_check(&object, &report), 0);
-	ck_assert_int_eq(report.findings[0].verdict, BL_VERDICT_WARN);
-	ck_assert_ptr_nonnull(
-		strstr(report.findings[0].message, "\"Proprietary\""));
-}
-END_TEST
-
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("gate-object");
@@ -396,8 +357,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, symbols_and_relocations_are_read);
 	tcase_add_loop_test(t, wrong_files_are_named, 0,
 			    (int)BL_ARRAY_SIZE(wrong));
-	tcase_add_test(t, policy_names_the_forbidden_helper_and_its_line);
-	tcase_add_test(t, license_that_kernels_do_not_know_is_a_warning);
 	suite_add_tcase(s, t);
 	tcase_set_timeout(damage, 60);
 	tcase_add_test(damage, no_truncation_passes);
