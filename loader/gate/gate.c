@@ -14,6 +14,7 @@
 #include "loader/base/file.h"
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
+#include "loader/gate/contract.h"
 #include "loader/gate/logs.h"
 #include "loader/gate/object.h"
 #include "loader/gate/policy.h"
@@ -136,9 +137,13 @@ static bool is_rejection(int r)
 	return r == -EBADMSG || r == -EFBIG;
 }
 
+/* @content: the binary form that is shipped with it; NULL for none. */
 static int check_object(struct gate *g, const char *name, const void *data,
-			size_t len, bool denies, struct bl_err *err)
+			size_t len, const struct bl_buf *content,
+			struct bl_err *err)
 {
+	bool denies = content &&
+		      bl_content_header(content->data)->deny_count > 0;
 	bl_autoobject struct bl_object object = { 0 };
 	struct bl_gate_target target;
 	struct bl_err why = { 0 };
@@ -149,6 +154,9 @@ static int check_object(struct gate *g, const char *name, const void *data,
 		return reject(g, "object", &why);
 	if (r == 0)
 		r = bl_policy_check(&object, &g->profile, denies, &g->report);
+	if (r == 0 && content)
+		r = bl_contract_check(&object, content->data, content->len,
+				      &g->report);
 	if (r < 0)
 		return bl_err_errno(err, r, "checking %s", name);
 	r = select_kernels(g, err);
@@ -238,7 +246,7 @@ static int check_bundle(struct gate *g, const char *name, struct bl_err *err)
 	if (r < 0)
 		return bl_err_errno(err, r, "checking %s", name);
 	r = check_object(g, b.manifest.object, b.object.data, b.object.len,
-			 info.denies > 0, err);
+			 b.content_bin.len ? &b.content_bin : NULL, err);
 	if (r == 0 && info.denies)
 		bl_gate_require_lsm(&g->report);
 	return r;
@@ -273,8 +281,8 @@ static int check(struct gate *g, struct bl_err *err)
 		return check_content(g, path, err);
 	if (strcmp(kind, "bundle") == 0)
 		return check_bundle(g, path, err);
-	return check_object(g, base_name(path), g->file.data, g->file.len,
-			    false, err);
+	return check_object(g, base_name(path), g->file.data, g->file.len, NULL,
+			    err);
 }
 
 int bl_gate_check(const struct bl_gate_opts *opts, struct bl_report *ret,
