@@ -18,6 +18,7 @@
 #include "loader/gate/logs.h"
 #include "loader/gate/object.h"
 #include "loader/gate/policy.h"
+#include "loader/gate/replay.h"
 #include "loader/gate/rules.h"
 #include "loader/gate/verify.h"
 
@@ -194,9 +195,13 @@ static int judge_content(struct gate *g, const char *name,
 {
 	int r = pass_content(g, info);
 
-	return r < 0 ? r
-		     : bl_rules_check(name, bl_buf_str(json), json->len,
-				      bin->data, bin->len, &g->report);
+	if (r == 0)
+		r = bl_rules_check(name, bl_buf_str(json), json->len, bin->data,
+				   bin->len, &g->report);
+	if (r == 0)
+		r = bl_replay_check(name, bl_buf_str(json), json->len,
+				    bin->data, bin->len, &g->report);
+	return r;
 }
 
 static int check_content(struct gate *g, const char *name, struct bl_err *err)
