@@ -122,42 +122,21 @@ static int add_runs(void *ctx, const char *name, int fd, struct bl_err *err)
 	return 0;
 }
 
-/* Sums up the counters of all CPUs. A sensor of another version may have more
- * of them than we know, or fewer. */
 static int add_stats(const struct bl_kern_bpf *k, enum bl_slot slot,
 		     struct bl_kern_sample *s, struct bl_err *err)
 {
 	bl_autoclose int fd =
 		bl_pin_get(k->pin_dir, slot, BL_PIN_MAP, BL_MAP_STATS, err);
-	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info), zero = 0;
-	int cpus = libbpf_num_possible_cpus();
-	bl_autofree char *values = NULL;
-	size_t stride;
+	struct bl_stats sum;
+	int r = fd < 0 ? fd : bl_sensor_stats(fd, &sum, err);
 
-	if (fd < 0)
-		return fd;
-	if (cpus < 0)
-		return bl_err_errno(err, cpus, "count the CPUs");
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return bl_err_errno(err, -errno, "map " BL_MAP_STATS);
-	stride = (info.value_size + 7u) & ~7u;
-	values = calloc((size_t)cpus, stride);
-	if (!values)
-		return bl_err_errno(err, -ENOMEM, "map " BL_MAP_STATS);
-	if (bpf_map_lookup_elem(fd, &zero, values))
-		return bl_err_errno(err, -errno, "read map " BL_MAP_STATS);
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		struct bl_stats one = { 0 };
-
-		memcpy(&one, values + (size_t)cpu * stride,
-		       stride < sizeof(one) ? stride : sizeof(one));
-		s->seen += one.seen;
-		s->events += one.emitted;
-		s->drops += one.dropped;
-		s->denied += one.denied;
-		s->torn += one.torn;
-	}
+	if (r < 0)
+		return r;
+	s->seen = sum.seen;
+	s->events = sum.emitted;
+	s->drops = sum.dropped;
+	s->denied = sum.denied;
+	s->torn = sum.torn;
 	s->sensor = true;
 	return 0;
 }

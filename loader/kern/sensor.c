@@ -121,3 +121,60 @@ int bl_sensor_fill(const struct bpf_object *object, const void *content,
 		r = put(object, BL_MAP_HDR, 0, hdr, sizeof(*hdr), err);
 	return r;
 }
+
+int bl_sensor_report(const struct bpf_object *object, unsigned kinds,
+		     struct bl_err *err)
+{
+	const struct bpf_map *slots =
+		bpf_object__find_map_by_name(object, BL_MAP_SLOTS);
+	struct bl_content_hdr hdr = {
+		.magic = BL_CONTENT_MAGIC,
+		.contract = BL_CONTENT_CONTRACT,
+		.size = sizeof(hdr),
+		/* The rules of before are still in the slots, and not found:
+		 * they were stored under another seed. */
+		.slot_count = bpf_map__max_entries(slots),
+		.seed = ~0ULL,
+	};
+
+	for (unsigned kind = 0; kind < BL_EVENT_KINDS; kind++)
+		hdr.default_action[kind] =
+			kinds & 1u << kind ? BL_ACTION_EMIT : BL_ACTION_IGNORE;
+	return put(object, BL_MAP_HDR, 0, &hdr, sizeof(hdr), err);
+}
+
+/* A sensor of another version may have more counters than we know, or fewer. */
+int bl_sensor_stats(int fd, struct bl_stats *ret, struct bl_err *err)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info), zero = 0;
+	int cpus = libbpf_num_possible_cpus();
+	bl_autofree char *values = NULL;
+	struct bl_stats sum = { 0 };
+	size_t stride;
+
+	if (cpus < 0)
+		return bl_err_errno(err, cpus, "count the CPUs");
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return bl_err_errno(err, -errno, "map " BL_MAP_STATS);
+	stride = (info.value_size + 7u) & ~7u;
+	values = calloc((size_t)cpus, stride);
+	if (!values)
+		return bl_err_errno(err, -ENOMEM, "map " BL_MAP_STATS);
+	if (bpf_map_lookup_elem(fd, &zero, values))
+		return bl_err_errno(err, -errno, "read map " BL_MAP_STATS);
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		struct bl_stats one = { 0 };
+
+		memcpy(&one, values + (size_t)cpu * stride,
+		       stride < sizeof(one) ? stride : sizeof(one));
+		sum.seen += one.seen;
+		sum.emitted += one.emitted;
+		sum.ignored += one.ignored;
+		sum.dropped += one.dropped;
+		sum.denied += one.denied;
+		sum.torn += one.torn;
+	}
+	*ret = sum;
+	return 0;
+}

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/event.h"
 #include "loader/base/err.h"
 
 #define BL_MAP_HDR    "bl_content_hdr"
@@ -39,5 +40,16 @@ int bl_sensor_prepare(struct bpf_object *object, const char *name,
  */
 int bl_sensor_fill(const struct bpf_object *object, const void *content,
 		   struct bl_err *err);
+
+/*
+ * After the load, at any time: from here on it reports every operation of
+ * @kinds (1 << kind), none of the others, and denies nothing, whatever its
+ * content was. -EBADMSG as above.
+ */
+int bl_sensor_report(const struct bpf_object *object, unsigned kinds,
+		     struct bl_err *err);
+
+/* The sum over all CPUs of the counters in the map BL_MAP_STATS at @fd. */
+int bl_sensor_stats(int fd, struct bl_stats *ret, struct bl_err *err);
 
 #endif
