@@ -173,12 +173,11 @@ static bool reports_path(const struct bl_content_hdr *hdr, unsigned kind,
 {
 	char padded[BL_CONTENT_PATH_MAX + 1] = "";
 	struct bl_content_marks marks;
-	size_t len = strlen(path);
+	int len = snprintf(padded, sizeof(padded), "%s", path);
 	bool cut = len > BL_CONTENT_PATH_MAX;
 
 	if (cut)
 		len = BL_CONTENT_PATH_MAX;
-	memcpy(padded, path, len);
 	return bl_content_path(slots_of(hdr), hdr, kind, padded, (uint32_t)len,
 			       cut, &marks)
 		       .action == BL_ACTION_EMIT;
