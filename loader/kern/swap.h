@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rehearses an exchange of versions on a kernel: previous → next → previous,
+ * overlapping as on a host, while a driver does numbered operations (tally.h)
+ * as fast as they can be read. For loader/kern only.
+ *
+ *	            attach next            detach previous
+ *	previous ═══════════════════════════════╗
+ *	next                 ╔══════════════════════════════ …
+ *	                     └ once its events arrive
+ *
+ * Both sensors are told to report connects and nothing else, whatever their
+ * content was; they are left so.
+ */
+#ifndef BL_KERN_SWAP_H
+#define BL_KERN_SWAP_H
+
+#include "loader/kern/session.h"
+
+struct bl_swap_part {
+	struct bl_session *session; /* loaded, nothing attached */
+	struct bl_facts *facts;	    /* that its load filled in */
+};
+
+/*
+ * Fills *ret. 0 also when there is nothing to rehearse or it came to no end
+ * (ran is false and why_not says why); -ENOMEM. Leaves both detached. @scale:
+ * times the usual number of exchanges; 0 counts as 1.
+ */
+int bl_swap_rehearse(const struct bl_swap_part *previous,
+		     const struct bl_swap_part *next, unsigned scale,
+		     struct bl_facts_swap *ret, struct bl_err *err);
+
+#endif
