@@ -495,3 +495,31 @@ size_t bl_fold_run(const struct bl_fold *f, const struct bl_fold_group *g,
 		n++;
 	return n;
 }
+
+int bl_fold_unproven(const struct bl_fold *f, struct bl_buf *ret)
+{
+	const struct bl_report *r = f->report;
+	const char *sep = "no program was accepted on ";
+	size_t i;
+	int e = 0;
+
+	if (bl_report_verdict(r, NULL) != BL_VERDICT_UNDECIDED || f->undecided)
+		return 0;
+	for (i = 0; e == 0 && i < r->kernel_count; i++) {
+		const char *name = r->kernels[i].name;
+
+		if (bl_report_verdict(r, name) != BL_VERDICT_UNDECIDED)
+			continue;
+		e = bl_buf_printf(ret, "%s%.*s", sep, bl_fold_short(name),
+				  name);
+		sep = ", ";
+	}
+	if (e == 0 && *sep != ',')
+		e = bl_buf_printf(
+			ret, "%s",
+			r->kernel_count
+				? "nothing was checked"
+				: "no kernel was asked and nothing else was checked");
+	return e ? e
+		 : bl_buf_printf(ret, ": what was not checked is never a pass");
+}

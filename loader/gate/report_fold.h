@@ -94,6 +94,13 @@ int bl_fold_kernels(const struct bl_fold *f, const struct bl_fold_group *g,
 size_t bl_fold_run(const struct bl_fold *f, const struct bl_fold_group *g,
 		   size_t at);
 
+/*
+ * Why the report is undecided although no finding is: which kernels accepted no
+ * program, or that nothing was asked. Appends nothing if that is not so. 0 or
+ * -ENOMEM.
+ */
+int bl_fold_unproven(const struct bl_fold *f, struct bl_buf *ret);
+
 /* The message with its kernel's name and its numbers left out. Appends. */
 int bl_fold_shape(const struct bl_finding *f, struct bl_buf *ret);
 

@@ -282,7 +282,12 @@ static void put_test(FILE *f, const struct suite *s, const struct test *t)
 	fputs("    <testcase", f);
 	put_class(f, s, x->check);
 	put_attribute(f, "name", *x->program ? x->program : x->check);
-	fprintf(f, " time=\"%.6f\">\n", (double)t->time_us / 1e6);
+	fprintf(f, " time=\"%.6f\"", (double)t->time_us / 1e6);
+	if (t->worst == BL_VERDICT_PASS) {
+		fputs("/>\n", f);
+		return;
+	}
+	fputs(">\n", f);
 	if (t->worst == BL_VERDICT_REJECT)
 		put_problem(f, t, "failure");
 	else if (t->worst == BL_VERDICT_UNDECIDED)

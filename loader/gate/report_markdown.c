@@ -9,13 +9,13 @@
  * and are shown as they are: they can neither become markup nor call people
  * or link to other issues.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/gate/hints.h"
+#include "loader/gate/markdown.h"
 #include "loader/gate/report.h"
 #include "loader/gate/report_fold.h"
 #include "loader/kern/vlog.h"
@@ -23,129 +23,32 @@
 
 #define COMMENT_BYTES 60000
 #define TABLE_BYTES   16000 /* of which the table of programs may take */
+#define DETAILS_BYTES 30000 /* up to which longer logs are added */
 #define END_BYTES     600   /* kept free for what was left out */
 #define COLUMNS_MAX   6	    /* kernels with a column each */
 #define KERNELS_TOLD  8
 #define WORDINGS_TOLD 4
 #define DETAIL_LINES  40
 
-/* --- pieces of text ------------------------------------------------------- */
-
-struct md {
+struct comment {
 	const struct bl_report *report;
 	struct bl_fold fold;
-	struct bl_buf out;
-	bool failed; /* out of memory */
+	struct bl_md out;
 };
 
-static void md_free(struct md *m)
+static void comment_free(struct comment *m)
 {
 	bl_fold_free(&m->fold);
-	bl_buf_free(&m->out);
-}
-
-static void add(struct md *m, struct bl_buf *b, const char *text, size_t len)
-{
-	if (bl_buf_add(b, text, len) < 0)
-		m->failed = true;
-}
-
-static void put(struct md *m, struct bl_buf *b, const char *text)
-{
-	add(m, b, text, strlen(text));
-}
-
-#define putf(m, b, ...)                                \
-	do {                                           \
-		if (bl_buf_printf(b, __VA_ARGS__) < 0) \
-			(m)->failed = true;            \
-	} while (0)
-
-/* The longest run of backticks in @text. */
-static size_t ticks_in(const char *text, size_t len)
-{
-	size_t longest = 0, run = 0, i;
-
-	for (i = 0; i < len; i++) {
-		run = text[i] == '`' ? run + 1 : 0;
-		longest = run > longest ? run : longest;
-	}
-	return longest;
-}
-
-static void put_ticks(struct md *m, struct bl_buf *b, size_t n)
-{
-	while (n--)
-		put(m, b, "`");
-}
-
-/* As code within a line. A bar would end the cell of a table even in code. */
-static void put_code(struct md *m, struct bl_buf *b, const char *text)
-{
-	size_t ticks = ticks_in(text, strlen(text)), len;
-	const char *pad = ticks ? " " : "";
-
-	if (!*text)
-		return;
-	put_ticks(m, b, ticks + 1);
-	put(m, b, pad);
-	while (*text) {
-		len = strcspn(text, "|\n\t");
-		add(m, b, text, len);
-		text += len;
-		if (!*text)
-			break;
-		put(m, b, *text == '|' ? "\\|" : " ");
-		text++;
-	}
-	put(m, b, pad);
-	put_ticks(m, b, ticks + 1);
-}
-
-/* As prose within a line: no markup, no mention, no reference, no link. */
-static void put_prose(struct md *m, struct bl_buf *b, const char *text)
-{
-	static const char breaker[] = "<!-- -->";
-
-	for (; *text; text++) {
-		if (*text == '<')
-			put(m, b, "&lt;");
-		else if (*text == '&')
-			put(m, b, "&amp;");
-		else if (*text == '\n' || *text == '\t')
-			put(m, b, " ");
-		else if (strchr("\\`*_[]|~>", *text))
-			putf(m, b, "\\%c", *text);
-		else
-			add(m, b, text, 1);
-		if (*text == '@' || *text == '#' ||
-		    strncmp(text, "://", 3) == 0 ||
-		    strncasecmp(text, "www.", 4) == 0)
-			put(m, b, breaker);
-	}
-}
-
-/* As a block of code; the fence is longer than any that is in it. */
-static void put_block(struct md *m, struct bl_buf *b, const char *text,
-		      size_t len)
-{
-	size_t ticks = ticks_in(text, len) + 1;
-
-	ticks = ticks < 3 ? 3 : ticks;
-	put_ticks(m, b, ticks);
-	put(m, b, "text\n");
-	add(m, b, text, len);
-	put(m, b, "\n");
-	put_ticks(m, b, ticks);
-	put(m, b, "\n");
+	bl_md_free(&m->out);
 }
 
 /* Takes @b over if there is room for it; false if not. */
-static bool room_for(struct md *m, const struct bl_buf *b, size_t limit)
+static bool room_for(struct comment *m, const struct bl_md *b, size_t limit)
 {
-	if (m->out.len + b->len > limit)
+	if (m->out.text.len + b->text.len > limit)
 		return false;
-	add(m, &m->out, bl_buf_str(b), b->len);
+	bl_md_add(&m->out, bl_buf_str(&b->text), b->text.len);
+	m->out.failed |= b->failed;
 	return true;
 }
 
@@ -156,56 +59,59 @@ static const char *plural(size_t n)
 
 /* --- head and table ------------------------------------------------------- */
 
-static void put_head(struct md *m)
+static void put_head(struct comment *m)
 {
 	enum bl_verdict v = bl_report_verdict(m->report, NULL);
-	struct bl_buf *b = &m->out;
+	struct bl_md *b = &m->out;
 	const char *sep = "";
 
-	putf(m, b, "### belay: **%s** ", bl_report_word(v));
-	put_code(m, b, m->report->path);
-	put(m, b, "\n\n");
+	bl_md_printf(b, "### belay: **%s** ", bl_report_word(v));
+	bl_md_code(b, m->report->path);
+	bl_md_put(b, "\n\n");
 	if (m->fold.rejections) {
-		putf(m, b, "%zu reason%s", m->fold.rejections,
-		     plural(m->fold.rejections));
+		bl_md_printf(b, "%zu reason%s", m->fold.rejections,
+			     plural(m->fold.rejections));
 		sep = ", ";
 	}
 	if (v == BL_VERDICT_UNDECIDED)
-		putf(m, b,
-		     "%snot everything could be checked, which is never a pass",
-		     sep);
+		bl_md_printf(b,
+			     "%snot everything could be checked (never a pass)",
+			     sep);
 	else if (m->fold.undecided)
-		putf(m, b, "%s%zu undecided", sep, m->fold.undecided);
+		bl_md_printf(b, "%s%zu undecided", sep, m->fold.undecided);
 	if (v == BL_VERDICT_UNDECIDED || m->fold.undecided)
 		sep = ", ";
 	if (m->fold.warnings) {
-		putf(m, b, "%s%zu warning%s", sep, m->fold.warnings,
-		     plural(m->fold.warnings));
+		bl_md_printf(b, "%s%zu warning%s", sep, m->fold.warnings,
+			     plural(m->fold.warnings));
 		sep = ", ";
 	}
 	if (m->fold.program_count) {
-		putf(m, b, "%s%zu program%s on %zu kernel%s", sep,
-		     m->fold.program_count, plural(m->fold.program_count),
-		     m->report->kernel_count, plural(m->report->kernel_count));
+		bl_md_printf(b, "%s%zu program%s on %zu kernel%s", sep,
+			     m->fold.program_count,
+			     plural(m->fold.program_count),
+			     m->report->kernel_count,
+			     plural(m->report->kernel_count));
 		sep = ", ";
 	}
 	if (m->report->total_ms)
-		putf(m, b, "%s%.1f s", sep, (double)m->report->total_ms / 1000);
-	put(m, b, "\n");
+		bl_md_printf(b, "%s%.1f s", sep,
+			     (double)m->report->total_ms / 1000);
+	bl_md_put(b, "\n");
 }
 
-static void put_cell(struct md *m, struct bl_buf *b, size_t program,
+static void put_cell(struct comment *m, struct bl_md *b, size_t program,
 		     size_t kernel)
 {
 	char text[64];
 	enum bl_verdict v =
 		bl_fold_say(&m->fold, program, kernel, text, sizeof(text));
 
-	putf(m, b, v > BL_VERDICT_WARN ? " **%s** |" : " %s |", text);
+	bl_md_printf(b, v > BL_VERDICT_WARN ? " **%s** |" : " %s |", text);
 }
 
 /* With a column for each kernel. */
-static void put_wide_row(struct md *m, struct bl_buf *b, size_t program)
+static void put_wide_row(struct comment *m, struct bl_md *b, size_t program)
 {
 	size_t k;
 
@@ -214,15 +120,15 @@ static void put_wide_row(struct md *m, struct bl_buf *b, size_t program)
 }
 
 /* More kernels than columns fit: how many take it, and which do not. */
-static void put_narrow_row(struct md *m, struct bl_buf *b, size_t program)
+static void put_narrow_row(struct comment *m, struct bl_md *b, size_t program)
 {
 	const struct bl_report *r = m->report;
 	const char *sep = "";
 	size_t k, told = 0, more = 0;
 	char text[64];
 
-	putf(m, b, " %zu of %zu | ", m->fold.programs[program].kernels,
-	     r->kernel_count);
+	bl_md_printf(b, " %zu of %zu | ", m->fold.programs[program].kernels,
+		     r->kernel_count);
 	for (k = 0; k < r->kernel_count; k++) {
 		if (bl_fold_say(&m->fold, program, k, text, sizeof(text)) <=
 		    BL_VERDICT_WARN)
@@ -231,55 +137,55 @@ static void put_narrow_row(struct md *m, struct bl_buf *b, size_t program)
 			more++;
 			continue;
 		}
-		putf(m, b, "%s%.*s **%s**", sep,
-		     bl_fold_short(r->kernels[k].name), r->kernels[k].name,
-		     text);
+		bl_md_printf(b, "%s%.*s **%s**", sep,
+			     bl_fold_short(r->kernels[k].name),
+			     r->kernels[k].name, text);
 		sep = ", ";
 	}
 	if (more)
-		putf(m, b, " and %zu more", more);
-	put(m, b, " |");
+		bl_md_printf(b, " and %zu more", more);
+	bl_md_put(b, " |");
 }
 
-static void put_table_head(struct md *m, bool wide)
+static void put_table_head(struct comment *m, bool wide)
 {
-	struct bl_buf *b = &m->out;
+	struct bl_md *b = &m->out;
 	size_t k;
 
-	put(m, b, "\n| program |");
+	bl_md_put(b, "\n| program |");
 	for (k = 0; wide && k < m->report->kernel_count; k++) {
 		const char *name = m->report->kernels[k].name;
 		bl_autofree char *text =
 			strndup(name, (size_t)bl_fold_short(name));
 
-		put(m, b, " ");
-		put_prose(m, b, text ? text : "");
-		put(m, b, " |");
+		bl_md_put(b, " ");
+		bl_md_prose(b, text ? text : "");
+		bl_md_put(b, " |");
 	}
-	put(m, b, wide ? "\n| --- |" : " fits | does not fit |\n| --- |");
+	bl_md_put(b, wide ? "\n| --- |" : " fits | does not fit |\n| --- |");
 	for (k = 0; k < (wide ? m->report->kernel_count : 2); k++)
-		put(m, b, " --- |");
-	put(m, b, "\n");
+		bl_md_put(b, " --- |");
+	bl_md_put(b, "\n");
 }
 
-static bool put_row(struct md *m, size_t program, bool wide)
+static bool put_row(struct comment *m, size_t program, bool wide)
 {
 	const struct bl_fold_program *p = &m->fold.programs[program];
-	bl_autobuf struct bl_buf b = { 0 };
+	bl_automd struct bl_md b = { 0 };
 
-	put(m, &b, "| ");
-	put_code(m, &b, p->name);
-	put(m, &b, p->optional ? " (optional) |" : " |");
+	bl_md_put(&b, "| ");
+	bl_md_cell_code(&b, p->name);
+	bl_md_put(&b, p->optional ? " (optional) |" : " |");
 	if (wide)
 		put_wide_row(m, &b, program);
 	else
 		put_narrow_row(m, &b, program);
-	put(m, &b, "\n");
+	bl_md_put(&b, "\n");
 	return room_for(m, &b, TABLE_BYTES);
 }
 
 /* Programs that do not fit everywhere first: if rows are left out, others. */
-static void put_table(struct md *m)
+static void put_table(struct comment *m)
 {
 	bool wide = m->report->kernel_count <= COLUMNS_MAX;
 	size_t i, fitting = 0, failing = 0;
@@ -298,39 +204,39 @@ static void put_table(struct md *m)
 			}
 		}
 	if (failing)
-		putf(m, &m->out,
-		     "\n%zu more programs do not fit every kernel.\n", failing);
+		bl_md_printf(&m->out,
+			     "\n%zu more programs do not fit every kernel.\n",
+			     failing);
 	if (fitting)
-		putf(m, &m->out, "\n%zu more programs fit every kernel.\n",
-		     fitting);
+		bl_md_printf(&m->out, "\n%zu more programs fit every kernel.\n",
+			     fitting);
 }
 
 /* --- findings ------------------------------------------------------------- */
 
 /* What a kernel or libbpf said is code; our own sentences are prose. */
-static void put_message(struct md *m, struct bl_buf *b,
-			const struct bl_finding *x)
+static void put_message(struct bl_md *b, const struct bl_finding *x)
 {
 	if (x->status > BL_STATUS_ACCEPTED)
-		put_code(m, b, x->message);
+		bl_md_code(b, x->message);
 	else
-		put_prose(m, b, x->message);
+		bl_md_prose(b, x->message);
 }
 
-static void put_kernels(struct md *m, struct bl_buf *b, const char *before,
+static void put_kernels(struct comment *m, struct bl_md *b, const char *before,
 			const struct bl_fold_group *g)
 {
 	bl_autobuf struct bl_buf names = { 0 };
 
 	if (bl_fold_kernels(&m->fold, g, KERNELS_TOLD, &names) < 0)
-		m->failed = true;
+		m->out.failed = true;
 	if (!names.len)
 		return;
-	put(m, b, before);
-	put_prose(m, b, bl_buf_str(&names));
+	bl_md_put(b, before);
+	bl_md_prose(b, bl_buf_str(&names));
 }
 
-static void put_wordings(struct md *m, struct bl_buf *b,
+static void put_wordings(struct comment *m, struct bl_md *b,
 			 const struct bl_fold_group *g)
 {
 	size_t i, n, told = 0;
@@ -341,69 +247,77 @@ static void put_wordings(struct md *m, struct bl_buf *b,
 
 		n = run.count = bl_fold_run(&m->fold, g, i);
 		if (told++ == WORDINGS_TOLD) {
-			putf(m, b, "and %zu more like these\n\n", g->count - i);
+			bl_md_printf(b, "and %zu more like these\n",
+				     g->count - i);
 			return;
 		}
-		put_message(m, b, x);
+		put_message(b, x);
 		if (n < g->count)
 			put_kernels(m, b, " on ", &run);
-		put(m, b, n < g->count ? "  \n" : "\n");
+		/* two blanks: the next wording on a line of its own */
+		bl_md_put(b, i + n < g->count ? "  \n" : "\n");
 	}
-	put(m, b, "\n");
 }
 
-static void put_place(struct md *m, struct bl_buf *b,
-		      const struct bl_finding *x)
+static void put_place(struct bl_md *b, const struct bl_finding *x)
 {
-	bl_autobuf struct bl_buf at = { 0 };
+	bl_automd struct bl_md at = { 0 };
 
 	if (!*x->file && !*x->source)
 		return;
+	bl_md_put(b, "\n");
 	if (*x->file) {
-		putf(m, &at, x->line ? "%s:%u" : "%s", x->file, x->line);
-		put(m, b, "at ");
-		put_code(m, b, bl_buf_str(&at));
-		put(m, b, *x->source ? ": " : "\n\n");
+		bl_md_printf(&at, x->line ? "%s:%u" : "%s", x->file, x->line);
+		bl_md_put(b, "at ");
+		bl_md_code(b, bl_buf_str(&at.text));
+		b->failed |= at.failed;
+		bl_md_put(b, *x->source ? ": " : "");
 	}
-	if (*x->source) {
-		put_code(m, b, x->source);
-		put(m, b, "\n\n");
-	}
+	bl_md_code(b, x->source);
+	bl_md_put(b, "\n");
 }
 
-static void put_log(struct md *m, struct bl_buf *b, const struct bl_finding *x)
+/* Returns how many bytes of the log it shows. */
+static size_t put_log(struct bl_md *b, const struct bl_finding *x)
 {
-	bl_autobuf struct bl_buf text = { 0 };
+	bl_automd struct bl_md log = { 0 };
 	struct bl_vlog_lines lines;
 	size_t i;
 
 	bl_vlog_lines(x->log, &lines);
+	if (lines.count == 1) /* the message again */
+		return lines.line[0].len;
 	for (i = 0; i < lines.count; i++)
-		putf(m, &text, "%s%.*s", i ? "\n" : "", (int)lines.line[i].len,
-		     lines.line[i].text);
-	if (text.len)
-		put_block(m, b, bl_buf_str(&text), text.len);
+		bl_md_printf(&log, "%s%.*s", i ? "\n" : "",
+			     (int)lines.line[i].len, lines.line[i].text);
+	b->failed |= log.failed;
+	if (log.text.len) {
+		bl_md_put(b, "\n");
+		bl_md_block(b, bl_buf_str(&log.text), log.text.len);
+	}
+	return log.text.len;
 }
 
 /* More of the log, for who wants it: folded away. */
-static bool put_details(struct md *m, const struct bl_finding *x)
+static void put_details(struct comment *m, const struct bl_finding *x,
+			size_t shown)
 {
-	bl_autobuf struct bl_buf b = { 0 };
+	bl_automd struct bl_md b = { 0 };
 	const char *from;
 	size_t len;
 
 	from = bl_vlog_excerpt(x->log, DETAIL_LINES, &len);
-	if (!len)
-		return true;
-	put(m, &b, "\n<details><summary>the verifier's log");
+	if (len <= shown)
+		return;
+	bl_md_put(&b, "\n<details><summary>the verifier's log");
 	if (*x->kernel) {
-		put(m, &b, " on ");
-		put_prose(m, &b, x->kernel);
+		bl_md_put(&b, " on ");
+		bl_md_prose(&b, x->kernel);
 	}
-	put(m, &b, "</summary>\n\n");
-	put_block(m, &b, from, len);
-	put(m, &b, "\n</details>\n");
-	return room_for(m, &b, COMMENT_BYTES - END_BYTES);
+	bl_md_put(&b, "</summary>\n\n");
+	bl_md_block(&b, from, len);
+	bl_md_put(&b, "\n</details>\n");
+	room_for(m, &b, DETAILS_BYTES);
 }
 
 static const char *word_of(const struct bl_finding *x)
@@ -413,71 +327,76 @@ static const char *word_of(const struct bl_finding *x)
 	return x->verdict == BL_VERDICT_REJECT ? "rejected" : "undecided";
 }
 
-static bool put_group(struct md *m, const struct bl_fold_group *g)
+static bool put_group(struct comment *m, const struct bl_fold_group *g)
 {
 	const struct bl_finding *x = g->shown;
-	bl_autobuf struct bl_buf b = { 0 };
+	bl_automd struct bl_md b = { 0 };
 	const char *hint = bl_hint_of(x);
+	size_t shown = 0;
 
-	put(m, &b, "\n#### ");
+	bl_md_put(&b, "\n#### ");
 	if (*x->program) {
-		put_code(m, &b, x->program);
-		put(m, &b, ": ");
+		bl_md_code(&b, x->program);
+		bl_md_put(&b, ": ");
 	}
-	putf(m, &b, "%s by ", word_of(x));
-	put_prose(m, &b, x->check);
+	bl_md_printf(&b, "%s by ", word_of(x));
+	bl_md_prose(&b, x->check);
 	put_kernels(m, &b, " on ", g);
-	put(m, &b, "\n\n");
+	bl_md_put(&b, "\n\n");
 	put_wordings(m, &b, g);
-	put_place(m, &b, x);
+	put_place(&b, x);
 	if (x->status == BL_STATUS_REJECTED)
-		put_log(m, &b, x);
+		shown = put_log(&b, x);
 	if (*hint) {
-		put(m, &b, "\n> ");
-		put_prose(m, &b, hint);
-		put(m, &b, "\n");
+		bl_md_put(&b, "\n> ");
+		bl_md_prose(&b, hint);
+		bl_md_put(&b, "\n");
 	}
-	return room_for(m, &b, COMMENT_BYTES - END_BYTES);
+	if (!room_for(m, &b, COMMENT_BYTES - END_BYTES))
+		return false;
+	if (x->status == BL_STATUS_REJECTED)
+		put_details(m, x, shown);
+	return true;
 }
 
-static bool put_warning(struct md *m, const struct bl_fold_group *g)
+static bool put_warning(struct comment *m, const struct bl_fold_group *g)
 {
 	const struct bl_finding *x = g->shown;
-	bl_autobuf struct bl_buf b = { 0 };
+	bl_automd struct bl_md b = { 0 };
 	const char *hint = bl_hint_of(x);
 
-	put(m, &b, "- ");
-	put_prose(m, &b, x->check);
-	put(m, &b, ": ");
+	bl_md_put(&b, "- ");
+	bl_md_prose(&b, x->check);
+	bl_md_put(&b, ": ");
 	if (*x->program) {
-		put_code(m, &b, x->program);
-		put(m, &b, ": ");
+		bl_md_code(&b, x->program);
+		bl_md_put(&b, ": ");
 	}
-	put_message(m, &b, x);
+	put_message(&b, x);
 	put_kernels(m, &b, " on ", g);
 	if (*hint) {
-		put(m, &b, ". ");
-		put_prose(m, &b, hint);
+		bl_md_put(&b, ". ");
+		bl_md_prose(&b, hint);
 	}
-	put(m, &b, "\n");
+	bl_md_put(&b, "\n");
 	return room_for(m, &b, COMMENT_BYTES - END_BYTES);
 }
 
 /* What costs more than it did: a row for each program and kernel. */
-static bool put_cost(struct md *m, const struct bl_finding *x)
+static bool put_cost(struct comment *m, const struct bl_finding *x)
 {
-	bl_autobuf struct bl_buf b = { 0 };
+	bl_automd struct bl_md b = { 0 };
 	bl_autofree char *kernel =
 		strndup(x->kernel, (size_t)bl_fold_short(x->kernel));
 
-	put(m, &b, "| ");
-	put_code(m, &b, x->program);
-	put(m, &b, " | ");
-	put_prose(m, &b, kernel ? kernel : "");
-	put(m, &b, " | ");
-	put_prose(m, &b, x->message);
-	put(m, &b,
-	    x->verdict == BL_VERDICT_WARN ? " |\n" : " **too much** |\n");
+	bl_md_put(&b, "| ");
+	bl_md_cell_code(&b, x->program);
+	bl_md_put(&b, " | ");
+	bl_md_prose(&b, kernel ? kernel : "");
+	bl_md_put(&b, " | ");
+	bl_md_prose(&b, x->message);
+	bl_md_put(&b,
+		  x->verdict == BL_VERDICT_WARN ? " |\n" : " **too much** |\n");
 	return room_for(m, &b, COMMENT_BYTES / 2);
 }
 
@@ -488,7 +407,7 @@ static bool is_cost(const struct bl_finding *x)
 	       x->verdict != BL_VERDICT_UNDECIDED;
 }
 
-static size_t put_costs(struct md *m)
+static size_t put_costs(struct comment *m)
 {
 	const char *hint = "";
 	size_t i, k, left_out = 0;
@@ -501,23 +420,24 @@ static size_t put_costs(struct md *m)
 			hint = bl_hint_of(g->shown);
 		for (k = 0; is_cost(g->shown) && k < g->count; k++) {
 			if (!any)
-				put(m, &m->out,
-				    "\n| program | kernel | cost |\n| --- | --- | --- |\n");
+				bl_md_put(
+					&m->out,
+					"\n| program | kernel | cost |\n| --- | --- | --- |\n");
 			any = true;
 			left_out += !put_cost(m, m->fold.members[g->first + k]);
 		}
 	}
 	if (*hint) {
-		put(m, &m->out, "\n> ");
-		put_prose(m, &m->out, hint);
-		put(m, &m->out, "\n");
+		bl_md_put(&m->out, "\n> ");
+		bl_md_prose(&m->out, hint);
+		bl_md_put(&m->out, "\n");
 	}
 	return left_out;
 }
 
 /* Groups of one verdict, as long as there is room. Returns how many did not
  * fit. */
-static size_t put_groups(struct md *m, enum bl_verdict v)
+static size_t put_groups(struct comment *m, enum bl_verdict v)
 {
 	size_t i, left_out = 0;
 
@@ -528,30 +448,41 @@ static size_t put_groups(struct md *m, enum bl_verdict v)
 			continue;
 		if (v == BL_VERDICT_WARN)
 			left_out += !put_warning(m, g);
-		else if (left_out || !put_group(m, g))
-			left_out++;
-		else if (g->shown->status == BL_STATUS_REJECTED)
-			put_details(m, g->shown);
+		else
+			left_out += left_out || !put_group(m, g);
 	}
 	return left_out;
 }
 
-static size_t put_warnings(struct md *m)
+static size_t put_warnings(struct comment *m)
 {
 	static const char open[] = "\n<details><summary>warnings</summary>\n\n";
 	size_t left_out;
 
 	if (!m->fold.warnings)
 		return 0;
-	put(m, &m->out, open);
+	bl_md_put(&m->out, open);
 	left_out = put_groups(m, BL_VERDICT_WARN);
-	put(m, &m->out, "\n</details>\n");
+	bl_md_put(&m->out, "\n</details>\n");
 	return left_out;
+}
+
+static void put_unproven(struct comment *m)
+{
+	bl_autobuf struct bl_buf b = { 0 };
+
+	if (bl_fold_unproven(&m->fold, &b) < 0)
+		m->out.failed = true;
+	if (!b.len)
+		return;
+	bl_md_put(&m->out, "\n");
+	bl_md_prose(&m->out, bl_buf_str(&b));
+	bl_md_put(&m->out, "\n");
 }
 
 int bl_report_print_markdown(const struct bl_report *r, FILE *f)
 {
-	BL_CLEANUP(md_free) struct md m = { .report = r };
+	BL_CLEANUP(comment_free) struct comment m = { .report = r };
 	size_t costs, grave, warnings;
 	int e = bl_fold_build(r, &m.fold);
 
@@ -559,16 +490,18 @@ int bl_report_print_markdown(const struct bl_report *r, FILE *f)
 		return e;
 	put_head(&m);
 	put_table(&m);
+	put_unproven(&m);
 	costs = put_costs(&m);
 	grave = put_groups(&m, BL_VERDICT_REJECT);
 	grave += put_groups(&m, BL_VERDICT_UNDECIDED);
 	warnings = put_warnings(&m);
 	if (costs + grave + warnings)
-		putf(&m, &m.out,
-		     "\nThis comment would be longer than a comment may be: %zu rejected or undecided, %zu about costs and %zu warnings are left out. The report as text, JSON or SARIF has them all.\n",
-		     grave, costs, warnings);
-	if (m.failed)
+		bl_md_printf(
+			&m.out,
+			"\nThis comment would be longer than a comment may be: %zu rejected or undecided, %zu about costs and %zu warnings are left out. The report as text, JSON or SARIF has them all.\n",
+			grave, costs, warnings);
+	if (m.out.failed)
 		return -ENOMEM;
-	fwrite(bl_buf_str(&m.out), 1, m.out.len, f);
+	fwrite(bl_buf_str(&m.out.text), 1, m.out.text.len, f);
 	return 0;
 }

@@ -289,14 +289,13 @@ static void add_results(struct sarif *s)
  * pass. */
 static void add_unproven(struct sarif *s)
 {
+	bl_autobuf struct bl_buf why = { 0 };
 	struct bl_finding nothing = {
 		.verdict = BL_VERDICT_UNDECIDED,
 		.check = (char *)"kernel",
 		.program = (char *)"",
 		.section = (char *)"",
 		.kernel = (char *)"",
-		.message =
-			(char *)"not everything that has to be checked was: some kernel accepted no program, or none was asked",
 		.hint = (char *)"",
 		.file = (char *)"",
 		.source = (char *)"",
@@ -305,6 +304,11 @@ static void add_unproven(struct sarif *s)
 	};
 	struct bl_fold_group none = { 0, 0, &nothing };
 
+	if (bl_fold_unproven(&s->fold, &why) < 0)
+		s->failed = true;
+	if (!why.len)
+		return;
+	nothing.message = why.data;
 	append(s, s->results, result(s, &none));
 }
 
@@ -412,9 +416,7 @@ int bl_report_print_sarif(const struct bl_report *r, FILE *f)
 	if (e < 0)
 		return e;
 	add_results(&s);
-	if (bl_report_verdict(r, NULL) == BL_VERDICT_UNDECIDED &&
-	    !s.fold.undecided)
-		add_unproven(&s);
+	add_unproven(&s);
 	log = json_object();
 	set(&s, log, "$schema", json_string(SCHEMA));
 	set(&s, log, "version", json_string("2.1.0"));

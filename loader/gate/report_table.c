@@ -22,6 +22,17 @@ enum bl_style bl_report_style(enum bl_verdict v)
 	}
 }
 
+/* A name in one line, whatever a stranger called it. */
+static char *flat(const char *name)
+{
+	char *copy = strdup(name), *p;
+
+	for (p = copy; p && *p; p++)
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+	return copy;
+}
+
 static const char *optional_mark(const struct bl_fold_program *p)
 {
 	return p->optional ? " (optional)" : "";
@@ -87,8 +98,12 @@ static int print_part(const struct bl_fold *fold, size_t first, size_t count,
 		bl_table_cell(t, BL_STYLE_BOLD, "%.*s",
 			      bl_fold_short(kernels[k].name), kernels[k].name);
 	for (i = 0; i < fold->program_count; i++) {
+		bl_autofree char *name = flat(fold->programs[i].name);
+
+		if (!name)
+			return -ENOMEM;
 		bl_table_row(t);
-		bl_table_cell(t, BL_STYLE_PLAIN, "%s%s", fold->programs[i].name,
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s%s", name,
 			      optional_mark(&fold->programs[i]));
 		for (k = first; k < first + count; k++) {
 			enum bl_verdict v =

@@ -32,6 +32,16 @@ static void text_free(struct text *t)
 	bl_fold_free(&t->fold);
 }
 
+/* Names come from strangers: a line break in one must not begin a line of its
+ * own, which could say anything. */
+static void put_flat(FILE *f, const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		fputc(s[i] == '\n' || s[i] == '\t' ? ' ' : s[i], f);
+}
+
 /* Bytes of the characters of @s (at most @len bytes) that fill @columns. */
 static size_t fill(const char *s, size_t len, size_t columns)
 {
@@ -60,14 +70,16 @@ static void print_wrapped(const struct text *t, const char *s, size_t len,
 		for (cut = n; cut && s[cut] != ' '; cut--)
 			;
 		cut = cut ? cut : n;
-		fprintf(t->f, "%.*s\n", (int)cut, s);
+		put_flat(t->f, s, cut);
+		fputc('\n', t->f);
 		s += cut + (s[cut] == ' ');
 		len -= cut + (s[-1] == ' ' && cut < len);
 		indent += hang;
 		hang = 0;
 		fprintf(t->f, "%*s", (int)indent, "");
 	}
-	fprintf(t->f, "%.*s\n", (int)len, s);
+	put_flat(t->f, s, len);
+	fputc('\n', t->f);
 }
 
 /* @label in front of @s, each line of which is wrapped. */
@@ -93,8 +105,9 @@ static int print_text(const struct text *t, const char *label, const char *s,
 static void print_style(const struct text *t, enum bl_style style,
 			const char *s)
 {
-	fprintf(t->f, "%s%s%s", bl_style(t->colour, style), s,
-		bl_style_end(t->colour));
+	fputs(bl_style(t->colour, style), t->f);
+	put_flat(t->f, s, strlen(s));
+	fputs(bl_style_end(t->colour), t->f);
 }
 
 static void print_head(const struct text *t)
@@ -171,7 +184,7 @@ static const char *word_of(const struct bl_finding *x)
 					       : bl_verdict_name(x->verdict);
 }
 
-/* "rejected direct (tracepoint/…) on 5.10.0-46, 6.1.0-56" */
+/* "verifier: rejected direct (tracepoint/…) on 5.10.0-46, 6.1.0-56" */
 static int print_title(const struct text *t, const struct bl_fold_group *g)
 {
 	const struct bl_finding *x = g->shown;
@@ -179,15 +192,22 @@ static int print_title(const struct text *t, const struct bl_fold_group *g)
 	int r = bl_fold_kernels(&t->fold, g, KERNELS_TOLD, &kernels);
 
 	fputs("  ", t->f);
+	put_flat(t->f, x->check, strlen(x->check));
+	fputs(": ", t->f);
 	print_style(t, bl_report_style(x->verdict), word_of(x));
 	if (*x->program) {
 		fputc(' ', t->f);
 		print_style(t, BL_STYLE_BOLD, x->program);
 	}
-	if (*x->section)
-		fprintf(t->f, " (%s)", x->section);
-	if (kernels.len)
-		fprintf(t->f, " on %s", bl_buf_str(&kernels));
+	if (*x->section) {
+		fputs(" (", t->f);
+		put_flat(t->f, x->section, strlen(x->section));
+		fputc(')', t->f);
+	}
+	if (kernels.len) {
+		fputs(" on ", t->f);
+		put_flat(t->f, bl_buf_str(&kernels), kernels.len);
+	}
 	fputc('\n', t->f);
 	return r;
 }
@@ -275,8 +295,11 @@ static int print_group(const struct text *t, const struct bl_fold_group *g)
 	if (x->status == BL_STATUS_REJECTED)
 		print_log(t, x);
 	r = r ? r : print_text(t, "hint: ", bl_hint_of(x), 4);
-	if (*x->log_path && x->verdict != BL_VERDICT_WARN)
-		fprintf(t->f, "    log: %s\n", x->log_path);
+	if (*x->log_path) {
+		fputs("    log: ", t->f);
+		put_flat(t->f, x->log_path, strlen(x->log_path));
+		fputc('\n', t->f);
+	}
 	return r;
 }
 
@@ -304,11 +327,23 @@ static int print_warning(const struct text *t, const struct bl_fold_group *g)
 	return r ? r : print_text(t, "hint: ", bl_hint_of(x), 4);
 }
 
+static int print_unproven(const struct text *t)
+{
+	bl_autobuf struct bl_buf b = { 0 };
+	int r = bl_fold_unproven(&t->fold, &b);
+
+	if (r < 0 || !b.len)
+		return r;
+	fputc('\n', t->f);
+	print_wrapped(t, bl_buf_str(&b), b.len, 2, 2);
+	return 0;
+}
+
 static int print_findings(const struct text *t)
 {
+	int r = print_unproven(t);
 	bool first = true;
 	size_t i;
-	int r = 0;
 
 	for (i = 0; r == 0 && i < t->fold.group_count; i++)
 		if (t->fold.groups[i].shown->verdict > BL_VERDICT_WARN)
