@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/gate/hints.h"
 #include "loader/kern/kmsg.h"
 #include "loader/kern/vlog.h"
+#include "loader/kern/vlog_lines.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;
@@ -34,10 +36,11 @@ static void classify(const char *log)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	bl_autofree char *log = malloc(size + 1);
+	struct bl_vlog_lines lines;
 	const char *part;
 	struct bl_vlog v;
 	char first[64];
-	size_t len;
+	size_t len, i;
 
 	FUZZ_CHECK(log);
 	memcpy(log, data, size);
@@ -56,6 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = SIZE_MAX;
 	part = bl_vlog_excerpt(log, 5, &len);
 	FUZZ_CHECK(part >= log && len <= size && part + len <= log + size);
+	bl_vlog_lines(log, &lines);
+	FUZZ_CHECK(lines.count <= BL_VLOG_LINES_MAX);
+	for (i = 0; i < lines.count; i++)
+		FUZZ_CHECK(lines.line[i].text >= log &&
+			   lines.line[i].text + lines.line[i].len <=
+				   log + size);
+	part = bl_hint_for(v.reason, log);
+	FUZZ_CHECK(!part || *part);
 	if (bl_kmsg_splat(log, first, sizeof(first)))
 		check_text(first, sizeof(first));
 	return 0;

@@ -7,6 +7,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/kern/vlog.h"
+#include "loader/kern/vlog_lines.h"
 #include "tests/main.h"
 
 static struct bl_buf log_buf;
@@ -76,6 +77,72 @@ START_TEST(excerpt_ends_where_it_matters)
 	ck_assert_ptr_null(memmem(from, len, "stack depth", 11));
 	ck_assert_ptr_null(memmem(from, len, "Causal path", 11));
 	ck_assert_int_ne(from[len - 1], '\n');
+}
+END_TEST
+
+static void line_is(const struct bl_vlog_lines *l, size_t i, const char *text)
+{
+	ck_assert_uint_lt(i, l->count);
+	ck_assert_msg(l->line[i].len >= strlen(text) &&
+			      memcmp(l->line[i].text, text, strlen(text)) == 0,
+		      "%.*s", (int)l->line[i].len, l->line[i].text);
+}
+
+/* Where the register got its value, the instruction, why: on every kernel. */
+START_TEST(few_lines_explain_a_rejection)
+{
+	struct bl_vlog_lines l;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s-direct.log", kernels[_i]);
+	bl_vlog_lines(load(name), &l);
+	ck_assert_uint_eq(l.count, 3);
+	line_is(&l, 0, "10: (0f) r0 += r1");
+	line_is(&l, 1, "11: (61) r6 = *(u32 *)(r0 +4)");
+	line_is(&l, 2, "R0 unbounded memory access");
+	snprintf(name, sizeof(name), "%s-called.log", kernels[_i]);
+	bl_vlog_lines(load(name), &l);
+	ck_assert_uint_eq(l.count, 4);
+	line_is(&l, 0, "22: (0f) r1 += r2");
+	line_is(&l, 1, "23: (61) r0 = *(u32 *)(r1 +4)");
+	line_is(&l, 2, "invalid access to map value");
+	line_is(&l, 3, "R1 max value is outside");
+}
+END_TEST
+
+static const struct {
+	const char *log;
+	size_t count;
+	const char *first;
+} few[] = {
+	{ "", 0, NULL },
+	{ "processed 3 insns\n", 0, NULL },
+	{ "unreachable insn 7\nprocessed 0 insns\n", 1, "unreachable insn 7" },
+	/* not where it was compared */
+	{ "1: (b7) r3 = 4\n2: (65) if r3 s> 8 goto pc+1\n3: (0f) r1 += r3\n"
+	  "4: (85) call x#1\nR3 bad\n",
+	  3, "1: (b7) r3 = 4" },
+	/* a result of a call */
+	{ "1: (85) call x#1\n2: (61) r1 = *(u32 *)(r0 +0)\nR0 bad\n", 3,
+	  "1: (85) call x#1" },
+	{ "3: (85) call x#1\n9: (95) exit\n"
+	  "Unreleased reference id=2 alloc_insn=3\n",
+	  3, "3: (85) call x#1" },
+	/* cut off, without a newline, without what it speaks of */
+	{ "R7 bad", 1, "R7 bad" },
+	{ "9: (95) exit\nUnreleased reference id=2 alloc_insn=", 2,
+	  "9: (95) exit" },
+	{ "1: (85)\n2: (0f) r\nR0 bad", 2, "2: (0f) r" },
+};
+
+START_TEST(lines_that_are_not_there_are_left_out)
+{
+	struct bl_vlog_lines l;
+
+	bl_vlog_lines(few[_i].log, &l);
+	ck_assert_uint_eq(l.count, few[_i].count);
+	if (few[_i].first)
+		line_is(&l, 0, few[_i].first);
 }
 END_TEST
 
@@ -212,6 +279,10 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(kernels));
 	tcase_add_loop_test(t, excerpt_ends_where_it_matters, 0,
 			    (int)BL_ARRAY_SIZE(kernels));
+	tcase_add_loop_test(t, few_lines_explain_a_rejection, 0,
+			    (int)BL_ARRAY_SIZE(kernels));
+	tcase_add_loop_test(t, lines_that_are_not_there_are_left_out, 0,
+			    (int)BL_ARRAY_SIZE(few));
 	tcase_add_test(t, log_without_instructions_still_has_its_reason);
 	tcase_add_loop_test(t, forms_of_a_reason, 0, (int)BL_ARRAY_SIZE(whole));
 	tcase_add_loop_test(t, failures_are_told_apart, 0,
