@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Check "core": every CO-RE relocation of an object against the types of any
+ * number of kernels, without booting one.
+ *
+ * What a relocation is on one kernel, and what is said of it:
+ *
+ *	resolved	counted in the pass finding of that kernel;
+ *	guarded		the kernel lacks what it names, and no way through the
+ *			program leads there on that kernel: counted too;
+ *	unresolved	and the program comes there: rejected;
+ *	undecided	and whether it comes there is decided by what a loader
+ *			sets (.rodata, kconfig, weak symbols), or a limit was
+ *			met (core_reach.h);
+ *	refused		loaders stop at it, wherever it stands: types of one
+ *			name that differ, a field too far away: rejected.
+ *
+ * Of an optional program (SEC "?…") the last three are warnings: its loader
+ * switches it on where it fits.
+ *
+ * Types of kernel modules are not seen. Loaders look into modules only for a
+ * type that the kernel itself lacks, and only into those that are loaded. So
+ * what names such a type without a guard is undecided, not rejected, where
+ * modules can be loaded. What tests for it (bpf_core_type_exists) is taken as
+ * "not there": with the module, the program would run the code behind the test
+ * with the module's types, which nobody checked here.
+ */
+#ifndef BL_GATE_CORE_H
+#define BL_GATE_CORE_H
+
+#include "loader/gate/finding.h"
+#include "loader/gate/object.h"
+
+/* The types of one kernel. */
+struct bl_btf_source {
+	const char *name; /* of the kernel, for findings */
+	const void *data; /* its BTF; NULL: it has none, or none was found */
+	size_t len;
+	const char *why_not; /* why there is none; NULL otherwise */
+	bool modules;	     /* types may also come from modules */
+};
+
+/*
+ * Adds at least one finding for each source, one in all if the object has no
+ * relocations. 0 or as bl_report_add.
+ */
+int bl_core_check(const struct bl_object *o, const struct bl_btf_source *list,
+		  size_t count, struct bl_report *report);
+
+#endif
