@@ -362,8 +362,7 @@ static int read_functions(struct reader *r, struct bl_err *err)
 /* Only now does the list of references stay where it is. */
 static void hand_out_refs(struct reader *r)
 {
-	const struct bl_code_ref *at = r->code.refs, *before = at;
-	size_t i;
+	size_t i, at = 0, before = 0;
 
 	for (i = 0; i < r->o->program_count; i++) {
 		struct bl_code_function *f = &r->code.functions[r->order[i]];
@@ -371,7 +370,7 @@ static void hand_out_refs(struct reader *r)
 		if (i > 0 && same_place(function(r, i - 1), function(r, i)))
 			at = before;
 		before = at;
-		f->refs = f->ref_count ? at : NULL;
+		f->refs = f->ref_count ? r->code.refs + at : NULL;
 		at += f->ref_count;
 	}
 }

@@ -247,6 +247,7 @@ START_TEST(symbols_and_relocations_are_read)
 					  &count, &err),
 			 0);
 	ck_assert_uint_eq(count, 0);
+	free(BL_TAKE(relocs));
 	p = bl_object_program(&object, "pass_ipv4");
 	ck_assert_int_eq(bl_object_relocs(&object, p->section_index, &relocs,
 					  &count, &err),

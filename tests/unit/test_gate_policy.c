@@ -419,29 +419,27 @@ static void add(const void *data, size_t len)
 	ck_assert_int_eq(bl_buf_add(&file, data, len), 0);
 }
 
-/* The instructions of one program: every tenth calls a helper, @odd that one.
- */
-static void add_code(int odd)
+/* The instructions of each program: every tenth calls a helper, the first one
+ * @odd. */
+static void make_code(int odd, struct bpf_insn code[BIG_INSNS])
 {
 	size_t i;
 
 	for (i = 0; i < BIG_INSNS; i++) {
-		struct bpf_insn insn = { .code = BPF_ALU64 | BPF_MOV | BPF_K };
-
-		if (i % 10 == 0) {
-			insn.code = BPF_JMP | BPF_CALL;
-			insn.imm = i ? 1 + (int)(i / 10) % 8 : odd;
-		}
-		if (i + 1 == BIG_INSNS)
-			insn.code = BPF_JMP | BPF_EXIT;
-		add(&insn, sizeof(insn));
+		code[i] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV };
+		if (i % 10)
+			continue;
+		code[i].code = BPF_JMP | BPF_CALL;
+		code[i].imm = i ? 1 + (int)(i / 10) % 8 : odd;
 	}
+	code[BIG_INSNS - 1].code = BPF_JMP | BPF_EXIT;
 }
 
 /* 200 programs, each in a section of its own, without BTF. @odd: a helper that
  * each calls once. */
 static void make_big(int odd)
 {
+	static struct bpf_insn code[BIG_INSNS];
 	static const char names[] = "\0.strtab\0.symtab\0kprobe/x\0program";
 	Elf64_Shdr sections[3 + BIG_PROGRAMS] = { 0 };
 	Elf64_Sym symbols[1 + BIG_PROGRAMS] = { 0 };
@@ -454,6 +452,7 @@ static void make_big(int odd)
 			 .e_shstrndx = 1 };
 	size_t i;
 
+	make_code(odd, code);
 	memcpy(h.e_ident, ELFMAG, SELFMAG);
 	h.e_ident[EI_CLASS] = ELFCLASS64;
 	h.e_ident[EI_DATA] = ELFDATA2LSB;
@@ -471,7 +470,7 @@ static void make_big(int odd)
 			.sh_type = SHT_PROGBITS,
 			.sh_flags = SHF_ALLOC | SHF_EXECINSTR,
 			.sh_offset = file.len,
-			.sh_size = BIG_INSNS * sizeof(struct bpf_insn),
+			.sh_size = sizeof(code),
 		};
 		symbols[1 + i] = (Elf64_Sym){
 			.st_name = 26,
@@ -479,7 +478,7 @@ static void make_big(int odd)
 			.st_shndx = (uint16_t)(3 + i),
 			.st_size = sections[3 + i].sh_size,
 		};
-		add_code(odd);
+		add(code, sizeof(code));
 	}
 	sections[2] = (Elf64_Shdr){ .sh_name = 9,
 				    .sh_type = SHT_SYMTAB,
@@ -530,7 +529,7 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("policy");
 
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 30);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_forbidden_helper_is_named_with_its_line);
 	tcase_add_loop_test(t, no_call_hides_a_helper, 0,
 			    (int)BL_ARRAY_SIZE(hidden));
