@@ -285,7 +285,7 @@ static bool has_twin(const struct judge *j, const struct bl_ruleset_rule *r,
 	snprintf(path, sizeof(path), "%s%s%s", real, rest,
 		 r->prefix ? "\xff" : "");
 	m = bl_content_match_path(j->rs->bin, r->kind, path, strlen(path));
-	return m.action == r->action;
+	return m.rule != BL_RULE_NONE && m.action == r->action;
 }
 
 static int judge_link(struct judge *j, uint32_t i, size_t l)

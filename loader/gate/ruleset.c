@@ -215,6 +215,14 @@ static void quote_line(const struct bl_json_doc *doc, unsigned line,
 	snprintf(ret, SOURCE_MAX + 1, "%.*s", (int)(stop - p), p);
 }
 
+/* Names and paths come from a stranger: one sentence stays one line. */
+static void one_line(char *text)
+{
+	for (; text && *text; text++)
+		if ((unsigned char)*text < ' ')
+			*text = '?';
+}
+
 int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 		      enum bl_verdict verdict, const char *check, uint32_t rule,
 		      enum bl_event_kind kind, const char *hint,
@@ -222,6 +230,7 @@ int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 {
 	struct bl_finding f = { .verdict = verdict };
 	bl_autofree char *message = NULL;
+	bl_autofree char *advice = NULL;
 	char where[32], source[SOURCE_MAX + 1] = "";
 	va_list ap;
 	int n;
@@ -233,6 +242,11 @@ int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 		message = NULL;
 		return -ENOMEM;
 	}
+	advice = strdup(hint ? hint : "");
+	if (!advice)
+		return -ENOMEM;
+	one_line(message);
+	one_line(advice);
 	if (rule == BL_RULE_NONE)
 		snprintf(where, sizeof(where), "default.%s",
 			 bl_event_kind_name(kind));
@@ -243,7 +257,7 @@ int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 		quote_line(&rs->doc, f.line, source);
 	f.check = (char *)check;
 	f.message = message;
-	f.hint = (char *)hint;
+	f.hint = advice;
 	f.file = rs->doc.name;
 	f.source = source;
 	return bl_report_add(report, &f);

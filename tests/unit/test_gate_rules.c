@@ -250,6 +250,17 @@ START_TEST(a_finding_shows_the_rule_as_written)
 }
 END_TEST
 
+/* An id and a path may hold anything that JSON can say. */
+START_TEST(a_name_cannot_fake_a_line_of_the_report)
+{
+	check(CONTENT(
+		RULE("x\\naccepted", "exec", "path", "/bin/a\\nb", "emit")));
+	ck_assert_str_eq(
+		worst()->message,
+		"rule \"x?accepted\" (rules[0]) never matches where /bin is a symbolic link, as on most hosts: the kernel says /usr/bin/a?b");
+}
+END_TEST
+
 /* Each path of the table, by itself, with and without /usr. */
 START_TEST(every_vital_path_is_defended)
 {
@@ -381,6 +392,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, a_content_gets_what_it_deserves, 0,
 			    BL_ARRAY_SIZE(contents));
 	tcase_add_test(t, a_finding_shows_the_rule_as_written);
+	tcase_add_test(t, a_name_cannot_fake_a_line_of_the_report);
 	tcase_add_loop_test(t, every_vital_path_is_defended, 0,
 			    (int)bl_vital_count);
 	tcase_add_test(t, what_belay_ships_is_harmless);
