@@ -10,28 +10,49 @@
 #include "loader/base/file.h"
 #include "loader/base/term.h"
 #include "loader/gate/gate.h"
-#include "loader/gate/report_json.h"
-#include "loader/gate/report_text.h"
+#include "loader/gate/report.h"
 #include "loader/verbs.h"
 
 #define KERNELS_MAX  64
+#define BTFS_MAX     64
+#define OUTPUTS_MAX  16
 #define JOBS_MAX     64
+#define SCALE_MAX    1000
 #define DEADLINE_MAX 86400 /* seconds */
+#define INSNS_MAX    1000000000
+#define GROWTH_MAX   100000 /* percent */
 
 static const char usage[] =
 	"usage: belay check FILE [--kernel NAME|all|host]… [options]\n"
 	"\n"
-	"Checks a BPF object, a bundle or content in JSON: its form, what belay lets\n"
-	"it do, and every program with the verifier of every chosen kernel, each in\n"
-	"a microVM of its own. Nothing is loaded on this machine's kernel unless\n"
-	"--kernel host asks for it.\n"
+	"Checks a BPF object, a bundle or content in JSON before any host sees it: its\n"
+	"form, what it may do, its types and maps, what its content would do; then, in\n"
+	"a microVM for each chosen kernel: the verifier, attaching, a workload, and the\n"
+	"swap from the previous version. Nothing is loaded on this machine's kernel\n"
+	"unless --kernel host asks for it, and then only loaded.\n"
 	"\n"
+	"what is asked:\n"
 	"  -k, --kernel NAME    a release or its beginning (6.1), all (default), or\n"
 	"                       host: the running kernel; can be given again\n"
 	"  -p, --profile NAME   what the object may do: observe (default), enforce,\n"
 	"                       trusted, or a JSON file that changes one of them\n"
-	"      --json           print the report as JSON\n"
-	"      --report FILE    write the report as JSON to FILE as well, for\n"
+	"      --btf PATH       types of more kernels: a BTF file, a vmlinux, or a\n"
+	"                       folder of them; can be given again\n"
+	"      --previous FILE  the version that is live, object or bundle: its maps\n"
+	"                       are compared and the swap is rehearsed\n"
+	"      --baseline FILE  what programs cost the verifier before\n"
+	"      --update-baseline\n"
+	"                       write the baseline anew, if all was verified\n"
+	"      --max-insns N    instructions per program and kernel (default: 500000)\n"
+	"      --max-growth P   percent above the baseline (default: 10)\n"
+	"      --scale N        size of the workloads (default: 1)\n"
+	"\n"
+	"how it is told:\n"
+	"  -f, --format FORM[=FILE]\n"
+	"                       text (default), json, junit, sarif or markdown; to\n"
+	"                       FILE if one is named; can be given again\n"
+	"      --json           as --format json\n"
+	"      --report FILE    as --format json=FILE beside the others, for\n"
 	"                       'belay rollout start --checked FILE'\n"
 	"      --log-dir DIR    keep consoles and verifier logs there\n"
 	"  -j, --jobs N         microVMs at a time (default: one per CPU)\n"
@@ -41,20 +62,42 @@ static const char usage[] =
 	"exit status: 0 accepted, 1 rejected, 2 undecided (something could not be\n"
 	"checked: never a pass), 64 wrong usage\n"
 	"\n"
-	"example: belay check sensor.bpf.o --kernel 5.10 --kernel 6.1\n";
+	"examples: belay check sensor.bpf.o --kernel 5.10 --kernel 6.1\n"
+	"          belay check new.bundle --previous live.bundle --format sarif=b.sarif\n";
 
 struct args {
 	struct bl_gate_opts opts;
-	const char *kernels[KERNELS_MAX];
-	const char *report;
-	bool json, quiet, help;
+	const char *kernels[KERNELS_MAX], *btfs[BTFS_MAX];
+	struct bl_report_output outputs[OUTPUTS_MAX];
+	size_t output_count;
+	bool update, quiet, help;
 };
 
-enum { OPT_JSON = 256, OPT_REPORT, OPT_LOG_DIR, OPT_DEADLINE };
+enum {
+	OPT_JSON = 256,
+	OPT_REPORT,
+	OPT_LOG_DIR,
+	OPT_DEADLINE,
+	OPT_BTF,
+	OPT_PREVIOUS,
+	OPT_BASELINE,
+	OPT_UPDATE,
+	OPT_MAX_INSNS,
+	OPT_MAX_GROWTH,
+	OPT_SCALE,
+};
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, 'k' },
 	{ "profile", required_argument, NULL, 'p' },
+	{ "btf", required_argument, NULL, OPT_BTF },
+	{ "previous", required_argument, NULL, OPT_PREVIOUS },
+	{ "baseline", required_argument, NULL, OPT_BASELINE },
+	{ "update-baseline", no_argument, NULL, OPT_UPDATE },
+	{ "max-insns", required_argument, NULL, OPT_MAX_INSNS },
+	{ "max-growth", required_argument, NULL, OPT_MAX_GROWTH },
+	{ "scale", required_argument, NULL, OPT_SCALE },
+	{ "format", required_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
@@ -65,59 +108,140 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* A whole number of 1 to @max, 0 if it is none. */
-static unsigned number(const char *text, unsigned max)
+/* Options that are a whole number from 1 on. */
+static const struct count {
+	int option;
+	const char *name, *unit;
+	unsigned max;
+} counts[] = {
+	{ 'j', "--jobs", "", JOBS_MAX },
+	{ OPT_DEADLINE, "--deadline", " seconds", DEADLINE_MAX },
+	{ OPT_MAX_INSNS, "--max-insns", " instructions", INSNS_MAX },
+	{ OPT_SCALE, "--scale", "", SCALE_MAX },
+};
+
+static void set_count(struct args *a, int option, unsigned n)
+{
+	switch (option) {
+	case 'j':
+		a->opts.jobs = n;
+		break;
+	case OPT_DEADLINE:
+		a->opts.deadline_ms = (uint64_t)n * 1000;
+		break;
+	case OPT_MAX_INSNS:
+		a->opts.budget.max_insns = n;
+		break;
+	default:
+		a->opts.scale = n;
+		break;
+	}
+}
+
+static int read_count(const struct count *c, struct args *a, struct bl_err *err)
 {
 	char *end;
 	unsigned long n;
 
 	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || *end || end == text || *text == '-' || n > max)
-		return 0;
-	return (unsigned)n;
+	n = strtoul(optarg, &end, 10);
+	if (errno || *end || end == optarg || *optarg == '-' || !n ||
+	    n > c->max)
+		return bl_cli_usage(err, "check", "%s '%s' is not 1 to %u%s",
+				    c->name, optarg, c->max, c->unit);
+	set_count(a, c->option, (unsigned)n);
+	return 0;
+}
+
+static int read_growth(struct args *a, struct bl_err *err)
+{
+	char *end;
+	double percent;
+
+	errno = 0;
+	percent = strtod(optarg, &end);
+	if (errno || *end || end == optarg ||
+	    !(percent >= 0 && percent <= GROWTH_MAX))
+		return bl_cli_usage(err, "check",
+				    "--max-growth '%s' is not 0 to %d percent",
+				    optarg, GROWTH_MAX);
+	a->opts.budget.max_growth = percent;
+	return 0;
+}
+
+/* @option is "FORM" or "FORM=FILE"; for --report FORM is given and FILE not. */
+static int add_output(struct args *a, const char *option, const char *path,
+		      struct bl_err *err)
+{
+	struct bl_report_output *o = &a->outputs[a->output_count];
+	struct bl_err why = { 0 };
+	size_t i;
+
+	if (a->output_count == OUTPUTS_MAX)
+		return bl_cli_usage(err, "check", "more than %d times --format",
+				    OUTPUTS_MAX);
+	if (bl_report_output_parse(option, o, &why) < 0)
+		return bl_cli_usage(err, "check", "%s", why.text);
+	if (path)
+		o->path = path;
+	for (i = 0; i < a->output_count; i++)
+		if (!a->outputs[i].path && !o->path)
+			return bl_cli_usage(
+				err, "check",
+				"%s and %s would both go to standard output: name a file for one, --format %s=FILE",
+				a->outputs[i].format->name, o->format->name,
+				o->format->name);
+	a->output_count++;
+	return 0;
+}
+
+static int add_word(const char **list, size_t *count, size_t max,
+		    const char *option, struct bl_err *err)
+{
+	if (*count >= max)
+		return bl_cli_usage(err, "check", "more than %zu times %s", max,
+				    option);
+	list[(*count)++] = optarg;
+	return 0;
 }
 
 static int read_option(int c, struct args *a, struct bl_err *err)
 {
-	unsigned n;
+	size_t i;
 
+	for (i = 0; i < BL_ARRAY_SIZE(counts); i++)
+		if (counts[i].option == c)
+			return read_count(&counts[i], a, err);
 	switch (c) {
 	case 'k':
-		if (a->opts.kernel_count >= KERNELS_MAX)
-			return bl_cli_usage(err, "check",
-					    "more than %d times --kernel",
-					    KERNELS_MAX);
-		a->kernels[a->opts.kernel_count++] = optarg;
-		return 0;
-	case 'j':
-		a->opts.jobs = number(optarg, JOBS_MAX);
-		if (!a->opts.jobs)
-			return bl_cli_usage(err, "check",
-					    "--jobs '%s' is not 1 to %d",
-					    optarg, JOBS_MAX);
-		return 0;
+		return add_word(a->kernels, &a->opts.kernel_count, KERNELS_MAX,
+				"--kernel", err);
+	case OPT_BTF:
+		return add_word(a->btfs, &a->opts.btf_count, BTFS_MAX, "--btf",
+				err);
 	case 'p':
 		a->opts.profile = optarg;
 		return 0;
-	case OPT_DEADLINE:
-		n = number(optarg, DEADLINE_MAX);
-		if (!n)
-			return bl_cli_usage(
-				err, "check",
-				"--deadline '%s' is not 1 to %d seconds",
-				optarg, DEADLINE_MAX);
-		a->opts.deadline_ms = (uint64_t)n * 1000;
+	case OPT_PREVIOUS:
+		a->opts.previous = optarg;
 		return 0;
+	case OPT_BASELINE:
+		a->opts.baseline = optarg;
+		return 0;
+	case OPT_UPDATE:
+		a->update = true;
+		return 0;
+	case OPT_MAX_GROWTH:
+		return read_growth(a, err);
 	case OPT_LOG_DIR:
 		a->opts.log_dir = optarg;
 		return 0;
-	case OPT_REPORT:
-		a->report = optarg;
-		return 0;
+	case 'f':
+		return add_output(a, optarg, NULL, err);
 	case OPT_JSON:
-		a->json = true;
-		return 0;
+		return add_output(a, "json", NULL, err);
+	case OPT_REPORT:
+		return add_output(a, "json", optarg, err);
 	case 'q':
 		a->quiet = true;
 		return 0;
@@ -129,14 +253,36 @@ static int read_option(int c, struct args *a, struct bl_err *err)
 	}
 }
 
+/* What is written must not be what is read. */
+static int check_paths(const struct args *a, struct bl_err *err)
+{
+	const char *read[] = { a->opts.path, a->opts.previous,
+			       a->opts.profile };
+	size_t i, k;
+
+	for (i = 0; i < a->output_count; i++)
+		for (k = 0; k < BL_ARRAY_SIZE(read); k++)
+			if (a->outputs[i].path && read[k] &&
+			    bl_file_same(a->outputs[i].path, read[k]))
+				return bl_cli_usage(
+					err, "check",
+					"the report would replace %s", read[k]);
+	if (a->update && !a->opts.baseline)
+		return bl_cli_usage(
+			err, "check",
+			"--update-baseline needs the file: --baseline FILE");
+	return 0;
+}
+
 /* 0, or the exit code with the error set. */
 static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 {
+	size_t i;
 	int c, r;
 
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":k:p:j:qh", options, NULL)) !=
+	while ((c = getopt_long(argc, argv, ":k:p:f:j:qh", options, NULL)) !=
 	       -1) {
 		if (c == ':')
 			return bl_cli_usage(err, "check",
@@ -156,12 +302,14 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 				    "one file was expected, not %d",
 				    argc - optind);
 	a->opts.path = argv[optind];
-	if (a->report && bl_file_same(a->report, a->opts.path))
-		return bl_cli_usage(err, "check",
-				    "--report %s would replace what is checked",
-				    a->report);
 	a->opts.kernels = a->kernels;
-	return 0;
+	a->opts.btfs = a->btfs;
+	/* Files are beside what a person reads, not instead of it. */
+	for (i = 0; i < a->output_count; i++)
+		if (!a->outputs[i].path)
+			return check_paths(a, err);
+	r = add_output(a, "text", NULL, err);
+	return r ? r : check_paths(a, err);
 }
 
 static void on_progress(void *ctx, unsigned done, unsigned total,
@@ -177,32 +325,47 @@ static void on_progress(void *ctx, unsigned done, unsigned total,
 }
 
 /* A report that cannot be written down is not a pass, whatever it says. */
-static int print_report(const struct bl_report *report, const struct args *a,
+static int write_report(const struct bl_report *report, const struct args *a,
 			struct bl_err *err)
 {
-	bl_autofree char *text = bl_report_to_json(report);
+	size_t i;
+	int r = 0, e;
 
-	if (!text) {
-		bl_err_set(err, -ENOMEM,
-			   "the report cannot be written: out of memory");
-		return BL_EXIT_UNDECIDED;
+	for (i = 0; i < a->output_count; i++) {
+		struct bl_err why = { 0 };
+
+		e = bl_report_output(report, &a->outputs[i], stdout, &why);
+		if (e < 0 && r == 0) {
+			r = e;
+			*err = why;
+		}
 	}
-	if (a->json)
-		fputs(text, stdout);
-	else
-		bl_report_print(report, stdout);
-	if (a->report &&
-	    bl_file_write(a->report, text, strlen(text), 0644, err) < 0)
-		return BL_EXIT_UNDECIDED;
-	return bl_report_exit(report);
+	return r < 0 ? BL_EXIT_UNDECIDED : (int)bl_report_exit(report);
+}
+
+/* The first one is made from nothing. */
+static int update_baseline(const struct bl_report *report, const char *path,
+			   struct bl_err *err)
+{
+	bl_autobaseline struct bl_baseline old = { 0 };
+	int r = bl_budget_load(path, &old, err);
+
+	if (r == -ENOENT) {
+		*err = (struct bl_err){ 0 };
+		r = 0;
+	}
+	if (r == 0)
+		r = bl_budget_update(&old, report, path, err);
+	return r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
 }
 
 int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 {
 	bl_autoreport struct bl_report report = { 0 };
 	struct bl_progress progress;
-	struct args a = { 0 };
-	int r = read_args(argc, argv, &a, err);
+	struct args a = { .opts.budget = BL_BUDGET_LIMITS };
+	const char *baseline;
+	int r = read_args(argc, argv, &a, err), code;
 
 	if (r)
 		return r;
@@ -210,6 +373,10 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 		fputs(usage, stdout);
 		return BL_EXIT_OK;
 	}
+	/* What is replaced is not what it is held against. */
+	baseline = a.opts.baseline;
+	if (a.update)
+		a.opts.baseline = NULL;
 	bl_cli_catch_signals();
 	bl_progress_start(&progress, "check", 0);
 	progress.off = a.quiet;
@@ -219,5 +386,11 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 	bl_progress_end(&progress);
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;
-	return print_report(&report, &a, err);
+	code = write_report(&report, &a, err);
+	if (a.update && err->text[0] == '\0') {
+		r = update_baseline(&report, baseline, err);
+		if (r && code == BL_EXIT_OK)
+			code = r;
+	}
+	return code;
 }

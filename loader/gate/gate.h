@@ -25,12 +25,19 @@
 #ifndef BL_GATE_GATE_H
 #define BL_GATE_GATE_H
 
+#include "loader/gate/budget.h"
 #include "loader/gate/finding.h"
 
 #define BL_GATE_FILE_MAX (64u << 20) /* bytes of a file that is checked */
 
 struct bl_gate_opts {
 	const char *path;
+	const char *previous;	 /* what is live now, object or bundle; NULL */
+	const char *const *btfs; /* more kernels' types: files and folders */
+	size_t btf_count;
+	const char *baseline;		/* file of budget.h; NULL: none */
+	struct bl_budget_limits budget; /* zeroed: the default */
+	unsigned scale;			/* of the workloads; 0: 1 */
 	/* Releases, leading version components, "all" or "host"; none: all. */
 	const char *const *kernels;
 	size_t kernel_count;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/gate/candidate.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "loader/base/file.h"
+#include "loader/gate/gate.h"
+
+void bl_candidate_free(struct bl_candidate *c)
+{
+	bl_buf_free(&c->file);
+	bl_buf_free(&c->bin);
+	bl_bundle_free(&c->bundle);
+	bl_object_free(&c->object);
+	*c = (struct bl_candidate){ 0 };
+}
+
+const char *bl_candidate_kind_name(enum bl_candidate_kind kind)
+{
+	static const char *const names[] = {
+		[BL_CANDIDATE_OBJECT] = "object",
+		[BL_CANDIDATE_CONTENT] = "content",
+		[BL_CANDIDATE_BUNDLE] = "bundle",
+	};
+
+	return names[kind];
+}
+
+static bool ends_with(const char *s, const char *with)
+{
+	size_t len = strlen(s), tail = strlen(with);
+
+	return len >= tail && strcmp(s + len - tail, with) == 0;
+}
+
+/* By its bytes; the name only tells malformed JSON from a malformed object. */
+static enum bl_candidate_kind kind_of(const char *path, const struct bl_buf *b)
+{
+	size_t i = 0;
+
+	if (bl_bundle_is(b->data, b->len))
+		return BL_CANDIDATE_BUNDLE;
+	while (i < b->len && isspace((unsigned char)b->data[i]))
+		i++;
+	if (i < b->len && b->data[i] == '{')
+		return BL_CANDIDATE_CONTENT;
+	if (ends_with(path, ".json") &&
+	    (b->len < 4 || memcmp(b->data, "\177ELF", 4) != 0))
+		return BL_CANDIDATE_CONTENT;
+	return BL_CANDIDATE_OBJECT;
+}
+
+int bl_candidate_read(const char *path, struct bl_candidate *ret,
+		      struct bl_err *err)
+{
+	struct bl_candidate c = { .path = path };
+	int r = bl_file_read(path, BL_GATE_FILE_MAX, &c.file, err);
+
+	if (r < 0)
+		return r;
+	r = bl_digest(c.file.data, c.file.len, c.digest);
+	if (r < 0) {
+		bl_candidate_free(&c);
+		return bl_err_errno(err, r, "digest of %s", path);
+	}
+	c.kind = kind_of(path, &c.file);
+	*ret = c;
+	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static int open_object(struct bl_candidate *c, const char *name,
+		       const struct bl_buf *bytes, struct bl_err *err)
+{
+	int r;
+
+	c->object_name = name;
+	c->failed_check = "object";
+	r = bl_object_open(name, bytes->data, bytes->len, &c->object, err);
+	c->has_object = r == 0;
+	return r;
+}
+
+static int open_content(struct bl_candidate *c, struct bl_err *err)
+{
+	int r;
+
+	c->content_name = c->path;
+	c->json = &c->file;
+	c->failed_check = "content";
+	r = bl_content_compile(c->path, bl_buf_str(&c->file), c->file.len,
+			       &c->bin, &c->content_info, err);
+	c->has_content = r == 0;
+	return r;
+}
+
+/* That content.bin is what content.json compiles to, parsing proved. */
+static int take_content(struct bl_candidate *c, struct bl_err *err)
+{
+	struct bl_bundle *b = &c->bundle;
+	int r;
+
+	c->content_name = b->manifest.content;
+	c->json = &b->content_json;
+	c->failed_check = "content";
+	r = bl_content_check_binary(b->manifest.content, b->content_bin.data,
+				    b->content_bin.len, &c->content_info, err);
+	if (r == 0)
+		r = bl_buf_add(&c->bin, b->content_bin.data,
+			       b->content_bin.len);
+	c->has_content = r == 0;
+	return r;
+}
+
+static int open_bundle(struct bl_candidate *c, struct bl_err *err)
+{
+	int r;
+
+	c->failed_check = "bundle";
+	r = bl_bundle_parse(c->path, c->file.data, c->file.len, &c->bundle,
+			    err);
+	if (r == 0 && c->bundle.content_bin.len)
+		r = take_content(c, err);
+	if (r == 0)
+		r = open_object(c, c->bundle.manifest.object, &c->bundle.object,
+				err);
+	return r;
+}
+
+int bl_candidate_open(struct bl_candidate *c, struct bl_err *err)
+{
+	switch (c->kind) {
+	case BL_CANDIDATE_BUNDLE:
+		return open_bundle(c, err);
+	case BL_CANDIDATE_CONTENT:
+		return open_content(c, err);
+	default:
+		return open_object(c, base_name(c->path), &c->file, err);
+	}
+}

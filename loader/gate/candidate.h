@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is put before the gate: a BPF object, content in JSON, or a bundle that
+ * holds both; and, with --previous, what is live now.
+ *
+ * It is read once: what is checked, digested and given to kernels are the same
+ * bytes. What the file is follows from them, not from its name.
+ *
+ *	BL_CLEANUP(bl_candidate_free) struct bl_candidate c = { 0 };
+ *	struct bl_err why = { 0 };
+ *
+ *	r = bl_candidate_read("sensor.bpf.o", &c, err);
+ *	if (r == 0)
+ *		r = bl_candidate_open(&c, &why);
+ *
+ * The two steps are apart because they fail in different ways: what cannot be
+ * read leaves the question open, what is not in order is answered.
+ */
+#ifndef BL_GATE_CANDIDATE_H
+#define BL_GATE_CANDIDATE_H
+
+#include "loader/base/buf.h"
+#include "loader/bundle/bundle.h"
+#include "loader/bundle/content.h"
+#include "loader/gate/object.h"
+
+enum bl_candidate_kind {
+	BL_CANDIDATE_OBJECT,
+	BL_CANDIDATE_CONTENT,
+	BL_CANDIDATE_BUNDLE,
+};
+
+struct bl_candidate {
+	const char *path; /* borrowed */
+	enum bl_candidate_kind kind;
+	char digest[BL_DIGEST_HEX]; /* of the file */
+	struct bl_buf file;
+	struct bl_bundle bundle; /* of a bundle */
+
+	bool has_object;
+	struct bl_object object;
+	const char *object_name; /* for messages; borrowed */
+
+	bool has_content;
+	const char *content_name;	     /* for messages; borrowed */
+	const struct bl_buf *json;	     /* as written for people */
+	struct bl_buf bin;		     /* as compiled for sensors */
+	struct bl_content_info content_info; /* of bin */
+
+	/* The check that bl_candidate_open() was at when it failed. */
+	const char *failed_check;
+};
+
+void bl_candidate_free(struct bl_candidate *c);
+
+/* Reads and digests the file. -errno when that cannot be done. */
+int bl_candidate_read(const char *path, struct bl_candidate *ret,
+		      struct bl_err *err);
+
+/*
+ * Takes it apart. -EBADMSG or -EFBIG: it is not in order, err says why and
+ * c->failed_check which check found it; what was found in order before stays.
+ * -ENOMEM.
+ */
+int bl_candidate_open(struct bl_candidate *c, struct bl_err *err);
+
+/* "object", "content", "bundle". */
+const char *bl_candidate_kind_name(enum bl_candidate_kind kind);
+
+#endif
