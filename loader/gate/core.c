@@ -388,28 +388,51 @@ static int check_target(struct core *c, const struct bl_btf *btf,
 	return tell_all(c, btf, source);
 }
 
-static int check_source(struct core *c, const struct bl_btf_source *source)
+static int cannot_check(struct core *c, const struct bl_btf_source *source,
+			const char *why, const char *hint)
+{
+	return bl_report_note(
+		c->report, BL_VERDICT_UNDECIDED, CHECK, source->name,
+		hint[0] ? "%zu CO-RE relocations cannot be checked: %s (%s)"
+			: "%zu CO-RE relocations cannot be checked: %s",
+		c->relos.count, why, hint);
+}
+
+static int check_bytes(struct core *c, const struct bl_btf_source *source,
+		       const void *data, size_t len)
 {
 	bl_autobtf struct bl_btf btf = { 0 };
 	struct bl_err err = { 0 };
-	int r;
+	int r = bl_btf_open(source->name, data, len, &btf, &err);
 
-	if (!source->data)
-		return bl_report_note(
-			c->report, BL_VERDICT_UNDECIDED, CHECK, source->name,
-			"%zu CO-RE relocations cannot be checked: %s",
-			c->relos.count,
-			source->why_not ? source->why_not
-					: "this kernel has no BTF");
-	r = bl_btf_open(source->name, source->data, source->len, &btf, &err);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return bl_report_note(
-			c->report, BL_VERDICT_UNDECIDED, CHECK, source->name,
-			"%zu CO-RE relocations cannot be checked: %s",
-			c->relos.count, err.text);
+		return cannot_check(c, source, err.text, err.hint);
 	return check_target(c, &btf, source);
+}
+
+static int check_source(struct core *c, const struct bl_btf_source *source)
+{
+	static const char hint[] = "name a file with its BTF by --btf";
+	bl_autobuf struct bl_buf loaded = { 0 };
+	struct bl_err err = { 0 };
+	int r;
+
+	if (source->data)
+		return check_bytes(c, source, source->data, source->len);
+	if (!source->load)
+		return cannot_check(c, source,
+				    source->why_not ? source->why_not
+						    : "this kernel has no BTF",
+				    hint);
+	r = source->load(source->ctx, &loaded, &err);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return cannot_check(c, source, err.text,
+				    r == -ENOENT ? hint : err.hint);
+	return check_bytes(c, source, loaded.data, loaded.len);
 }
 
 static int no_relocations(const struct core *c)

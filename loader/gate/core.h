@@ -28,15 +28,20 @@
 #ifndef BL_GATE_CORE_H
 #define BL_GATE_CORE_H
 
+#include "loader/base/buf.h"
 #include "loader/gate/finding.h"
 #include "loader/gate/object.h"
 
-/* The types of one kernel. */
+/* The types of one kernel; the first of data, load and why_not that is there
+ * counts. */
 struct bl_btf_source {
 	const char *name; /* of the kernel, for findings */
-	const void *data; /* its BTF; NULL: it has none, or none was found */
+	const void *data; /* its BTF */
 	size_t len;
-	const char *why_not; /* why there is none; NULL otherwise */
+	/* Adds its BTF to *ret when it is needed; 0 or -errno. */
+	int (*load)(const void *ctx, struct bl_buf *ret, struct bl_err *err);
+	const void *ctx;
+	const char *why_not; /* there is none: a few words */
 	bool modules;	     /* types may also come from modules */
 };
 
