@@ -6,12 +6,7 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/bundle/content.h"
 #include "loader/gate/answer.h"
-
-static const char loud[] = "{ \"contract\": 1, \"default\": { "
-			   "\"exec\": \"emit\", \"open\": \"emit\", "
-			   "\"connect\": \"emit\" }, \"rules\": [] }";
 
 static int write_all(int fd, const char *text, struct bl_err *err)
 {
@@ -53,19 +48,13 @@ static int told(void *ctx, enum bl_probe_step step, const struct bl_facts *f,
 
 int bl_gate_ask(const struct bl_probe *p, int fd, struct bl_err *err)
 {
-	bl_autobuf struct bl_buf content = { 0 };
 	struct to to = { .fd = fd };
 	struct bl_probe mine = *p;
 	struct bl_err why = { 0 };
 	int r;
 
-	r = bl_content_compile("loud", loud, strlen(loud), &content, NULL, err);
-	if (r < 0)
-		return r;
 	mine.told = told;
 	mine.ctx = &to;
-	mine.loud = content.data;
-	mine.loud_len = content.len;
 	r = bl_kern_probe(&mine, &why);
 	if (r < 0 && !to.broken)
 		r = tell_line(&to, bl_answer_error_line(why.text), &why);

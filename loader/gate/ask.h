@@ -11,8 +11,8 @@
 #include "loader/kern/probe.h"
 
 /*
- * Takes the steps of @p and tells @fd after each; told, ctx and loud of @p are
- * filled in here. What could not be done is told as well: below 0 only when
+ * Takes the steps of @p and tells @fd after each; told and ctx of @p are filled
+ * in here. What could not be done is told as well: below 0 only when
  * the answer could not be written, or memory ran out.
  */
 int bl_gate_ask(const struct bl_probe *p, int fd, struct bl_err *err);

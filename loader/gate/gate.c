@@ -93,7 +93,7 @@ static struct bl_probe probe_of(const struct gate *g)
 			 .object = now->object.copy,
 			 .len = now->object.len,
 			 .generation = 1 },
-		.last = BL_PROBE_ATTACH,
+		.last = BL_PROBE_EXERCISE,
 		.scale = g->opts.scale,
 	};
 
@@ -105,6 +105,8 @@ static struct bl_probe probe_of(const struct gate *g)
 		p.previous.name = previous->object_name;
 		p.previous.object = previous->object.copy;
 		p.previous.len = previous->object.len;
+		p.previous.generation = 2;
+		p.last = BL_PROBE_SWAP;
 	}
 	return p;
 }

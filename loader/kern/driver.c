@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Everything but @fd is closed; close_range() is there since Linux 5.9. */
 static void child(void (*work)(void *arg, int fd), void *arg, int fd,
 		  pid_t parent)
 {
@@ -21,6 +22,11 @@ static void child(void (*work)(void *arg, int fd), void *arg, int fd,
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
 			dup2(null, i);
+	/* A link lives as long as anybody has it open: none of ours may live
+	 * on here. */
+	fd = dup2(fd, 3);
+	if (fd < 0 || close_range(4, ~0u, 0) < 0)
+		_exit(1);
 	work(arg, fd);
 	_exit(0);
 }

@@ -2,7 +2,9 @@
 #include "loader/kern/probe.h"
 
 #include "loader/base/cleanup.h"
+#include "loader/kern/exercise_run.h"
 #include "loader/kern/session.h"
+#include "loader/kern/swap.h"
 
 const char *bl_probe_step_name(enum bl_probe_step step)
 {
@@ -18,8 +20,9 @@ const char *bl_probe_step_name(enum bl_probe_step step)
 
 struct run {
 	const struct bl_probe *probe;
-	struct bl_session *now;
+	struct bl_session *now, *previous;
 	struct bl_facts facts;
+	struct bl_facts before; /* of previous; only its load */
 };
 
 static int load(struct run *run, struct bl_err *err)
@@ -32,15 +35,42 @@ static int attach(struct run *run, struct bl_err *err)
 	return bl_session_attach(run->now, &run->facts, err);
 }
 
-static int (*const steps[])(struct run *, struct bl_err *) = {
+static int exercise(struct run *run, struct bl_err *err)
+{
+	struct bl_exercise_opts opts = { .scale = run->probe->scale };
+
+	return bl_exercise_run(run->now, &opts, &run->facts, err);
+}
+
+static int swap(struct run *run, struct bl_err *err)
+{
+	struct bl_swap_part next = { run->now, &run->facts };
+	struct bl_swap_part previous = { .facts = &run->before };
+	int r;
+
+	bl_session_detach(run->now);
+	r = bl_session_open(&run->probe->previous, &run->previous, err);
+	if (r == 0)
+		r = bl_session_load(run->previous, &run->before, err);
+	previous.session = run->previous;
+	return r < 0 ? r
+		     : bl_swap_rehearse(&previous, &next, run->probe->scale,
+					&run->facts.swap, err);
+}
+
+static int (*const steps[BL_PROBE_STEPS])(struct run *, struct bl_err *) = {
 	[BL_PROBE_LOAD] = load,
 	[BL_PROBE_ATTACH] = attach,
+	[BL_PROBE_EXERCISE] = exercise,
+	[BL_PROBE_SWAP] = swap,
 };
 
 static void run_free(struct run *run)
 {
 	bl_session_close(run->now);
+	bl_session_close(run->previous);
 	bl_facts_free(&run->facts);
+	bl_facts_free(&run->before);
 }
 
 int bl_kern_probe(const struct bl_probe *p, struct bl_err *err)

@@ -39,19 +39,16 @@ struct bl_probe_part {
 	const char *name; /* for messages */
 	const void *object;
 	size_t len;
-	const void *content; /* binary form; NULL: none */
+	/* In its binary form. NULL: a sensor is told to report everything. */
+	const void *content;
 	size_t content_len;
 	uint32_t generation; /* goes into every event; not 0 */
 };
 
 struct bl_probe {
 	struct bl_probe_part now, previous; /* previous.object NULL: none */
-	/* Content that reports everything, for a sensor that brings none and
-	 * for the swap, which needs an event of each operation. */
-	const void *loud;
-	size_t loud_len;
-	enum bl_probe_step last; /* the last step to take */
-	unsigned scale;		 /* of the workloads; 0 counts as 1 */
+	enum bl_probe_step last;	    /* the last step to take */
+	unsigned scale; /* of the workloads; 0 counts as 1 */
 	/* The facts of @step are in. Below 0 ends the probe with that. */
 	int (*told)(void *ctx, enum bl_probe_step step,
 		    const struct bl_facts *facts, struct bl_err *err);

@@ -76,16 +76,15 @@ int bl_sensor_prepare(struct bpf_object *object, const char *name,
 	const struct bl_content_hdr *hdr = content;
 	struct bpf_map *slots =
 		bpf_object__find_map_by_name(object, BL_MAP_SLOTS);
-	int r;
+	int r = set_number(object, generation, err);
 
+	if (r || !content)
+		return r;
 	if (len < sizeof(*hdr) ||
 	    len - sizeof(*hdr) <
 		    (size_t)hdr->slot_count * sizeof(struct bl_content_slot))
 		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
 				  name);
-	r = set_number(object, generation, err);
-	if (r)
-		return r;
 	r = bpf_map__set_max_entries(slots, hdr->slot_count);
 	return r ? bl_err_errno(err, r, "load %s: size of content", name) : 0;
 }

@@ -26,8 +26,8 @@ bool bl_sensor_is(const struct bpf_object *object);
 
 /*
  * Before the load: the number that every event carries, and room for the
- * @len bytes of @content (binary form). @name is for messages. -EBADMSG when
- * the content is cut off.
+ * @len bytes of @content (binary form), NULL: none yet. @name is for messages.
+ * -EBADMSG when the content is cut off.
  */
 int bl_sensor_prepare(struct bpf_object *object, const char *name,
 		      uint32_t generation, const void *content, size_t len,

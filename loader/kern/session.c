@@ -95,7 +95,7 @@ struct bpf_object *bl_session_fresh(struct bl_session *s, struct bl_buf *notes)
 		return NULL;
 	s->sensor = bl_sensor_is(obj);
 	r = prepare_maps(obj, notes);
-	if (r == 0 && s->sensor && p->content)
+	if (r == 0 && s->sensor)
 		r = bl_sensor_prepare(obj, p->name, p->generation, p->content,
 				      p->content_len, NULL);
 	if (r < 0) {
@@ -236,20 +236,16 @@ static int attach_one(struct bl_session *s, struct bpf_program *prog,
 	return 0;
 }
 
-int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
-		      struct bl_err *err)
+static int attach_all(struct bl_session *s, struct bl_facts *facts)
 {
 	struct bpf_program *prog;
 	size_t i = 0;
 	int r = 0;
 
-	if (!s->object)
-		return 0;
 	s->links = calloc(facts->program_count + 1, sizeof(struct bpf_link *));
 	if (!s->links)
-		return bl_err_set(err, -ENOMEM, "out of memory");
+		return -ENOMEM;
 	s->link_count = facts->program_count;
-	bl_messages_into(&s->said);
 	bpf_object__for_each_program (prog, s->object) {
 		if (r < 0 || i >= facts->program_count)
 			break;
@@ -257,6 +253,65 @@ int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
 			r = attach_one(s, prog, i, &facts->programs[i]);
 		i++;
 	}
+	return r;
+}
+
+/* Whether a program that was attached before is now said to have no target. */
+static bool wants_renewal(const struct bl_session *s, const struct bl_facts *f)
+{
+	size_t i;
+
+	for (i = 0; s->attached_before && i < f->program_count; i++)
+		if (f->programs[i].load == BL_LOAD_ACCEPTED &&
+		    f->programs[i].attach == BL_ATTACH_MISSING)
+			return true;
+	return false;
+}
+
+/* Loads the programs anew, with the maps as they are. */
+static int renew(struct bl_session *s)
+{
+	struct bpf_object *old = s->object, *obj = bl_session_fresh(s, NULL);
+	struct bpf_program *prog, *was = NULL;
+	struct bpf_map *map, *had = NULL;
+	int r = obj ? 0 : -errno;
+
+	if (r < 0)
+		return r;
+	bpf_object__for_each_program (prog, obj) {
+		was = bpf_object__next_program(old, was);
+		bpf_program__set_autoload(prog, bpf_program__fd(was) >= 0);
+	}
+	bpf_object__for_each_map (map, obj) {
+		had = bpf_object__next_map(old, had);
+		if (r == 0 && bpf_map__fd(had) >= 0)
+			r = bpf_map__reuse_fd(map, bpf_map__fd(had));
+	}
+	if (r == 0)
+		r = bpf_object__load(obj);
+	bpf_object__close(r < 0 ? obj : old);
+	if (r == 0)
+		s->object = obj;
+	return r;
+}
+
+int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
+		      struct bl_err *err)
+{
+	int r;
+
+	if (!s->object)
+		return 0;
+	bl_messages_into(&s->said);
+	r = attach_all(s, facts);
+	/* Linux 5.10 forgets what a tracing program attaches to once it was
+	 * detached: loaded once, it can be attached once. */
+	if (r == 0 && wants_renewal(s, facts)) {
+		bl_session_detach(s);
+		if (renew(s) == 0)
+			r = attach_all(s, facts);
+	}
+	s->attached_before = true;
 	bl_messages_end();
 	return r < 0 ? bl_err_set(err, r, "out of memory") : 0;
 }

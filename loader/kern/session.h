@@ -34,6 +34,7 @@ struct bl_session {
 	struct bpf_object *object;
 	struct bpf_link **links; /* as facts->programs; NULL: not attached */
 	size_t link_count;
+	bool attached_before;
 	struct bl_places *places; /* for those whose section names none */
 	struct bl_buf said;	  /* libbpf's messages since the last open */
 };
@@ -62,7 +63,7 @@ int bl_session_load(struct bl_session *s, struct bl_facts *facts,
 /*
  * Attaches each accepted program where its section says, or, if it names no
  * place, where places.h has one. Sets attach, attach_why and swap of each.
- * -ENOMEM.
+ * After a detach it may be called again. -ENOMEM.
  */
 int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
 		      struct bl_err *err);

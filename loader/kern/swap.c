@@ -186,8 +186,9 @@ static int attach(const struct bl_swap_part *p, struct bl_err *err)
 		if (prog->load == BL_LOAD_ACCEPTED &&
 		    prog->attach != BL_ATTACH_DONE)
 			r = bl_err_set(err, -ENOTSUP,
-				       "%s: program %s cannot be attached",
-				       p->session->part.name, prog->name);
+				       "%s: program %s cannot be attached: %s",
+				       p->session->part.name, prog->name,
+				       prog->attach_why);
 	}
 	return r;
 }
