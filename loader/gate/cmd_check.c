@@ -45,6 +45,7 @@ static const char usage[] =
 	"                       write the baseline anew, if all was verified\n"
 	"      --max-insns N    instructions per program and kernel (default: 500000)\n"
 	"      --max-growth P   percent above the baseline (default: 10)\n"
+	"      --cpus N         of the largest host, for memory of maps (default: 64)\n"
 	"      --scale N        size of the workloads (default: 1)\n"
 	"\n"
 	"how it is told:\n"
@@ -84,6 +85,7 @@ enum {
 	OPT_UPDATE,
 	OPT_MAX_INSNS,
 	OPT_MAX_GROWTH,
+	OPT_CPUS,
 	OPT_SCALE,
 };
 
@@ -96,6 +98,7 @@ static const struct option options[] = {
 	{ "update-baseline", no_argument, NULL, OPT_UPDATE },
 	{ "max-insns", required_argument, NULL, OPT_MAX_INSNS },
 	{ "max-growth", required_argument, NULL, OPT_MAX_GROWTH },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "scale", required_argument, NULL, OPT_SCALE },
 	{ "format", required_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -117,6 +120,7 @@ static const struct count {
 	{ 'j', "--jobs", "", JOBS_MAX },
 	{ OPT_DEADLINE, "--deadline", " seconds", DEADLINE_MAX },
 	{ OPT_MAX_INSNS, "--max-insns", " instructions", INSNS_MAX },
+	{ OPT_CPUS, "--cpus", "", BL_MAPS_CPUS_MAX },
 	{ OPT_SCALE, "--scale", "", SCALE_MAX },
 };
 
@@ -131,6 +135,9 @@ static void set_count(struct args *a, int option, unsigned n)
 		break;
 	case OPT_MAX_INSNS:
 		a->opts.budget.max_insns = n;
+		break;
+	case OPT_CPUS:
+		a->opts.maps.cpus = n;
 		break;
 	default:
 		a->opts.scale = n;
@@ -363,7 +370,8 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 {
 	bl_autoreport struct bl_report report = { 0 };
 	struct bl_progress progress;
-	struct args a = { .opts.budget = BL_BUDGET_LIMITS };
+	struct args a = { .opts.budget = BL_BUDGET_LIMITS,
+			  .opts.maps = BL_MAPS_LIMITS };
 	const char *baseline;
 	int r = read_args(argc, argv, &a, err), code;
 

@@ -7,9 +7,12 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/gate/abi.h"
+#include "loader/gate/btf_set.h"
 #include "loader/gate/candidate.h"
 #include "loader/gate/choice.h"
 #include "loader/gate/contract.h"
+#include "loader/gate/core.h"
 #include "loader/gate/logs.h"
 #include "loader/gate/policy.h"
 #include "loader/gate/replay.h"
@@ -75,6 +78,40 @@ static int contract(struct gate *g, struct bl_err *err)
 	(void)err;
 	return bl_contract_check(&g->now.object, g->now.bin.data,
 				 g->now.bin.len, &g->report);
+}
+
+static int maps(struct gate *g, struct bl_err *err)
+{
+	struct bl_maps_limits limits = g->opts.maps;
+
+	(void)err;
+	if (!limits.max_bytes)
+		limits = BL_MAPS_LIMITS;
+	return bl_maps_check(&g->now.object, &limits, &g->report);
+}
+
+static int abi(struct gate *g, struct bl_err *err)
+{
+	(void)err;
+	return bl_abi_check(&g->now.object, &g->previous.object, &g->report);
+}
+
+/* Every kernel's types, without booting one. */
+static int core(struct gate *g, struct bl_err *err)
+{
+	BL_CLEANUP(bl_btf_set_free) struct bl_btf_set set = { 0 };
+	struct bl_btf_want want = {
+		.kernels = g->choice.kernels,
+		.kernel_count = g->choice.count,
+		.host = g->choice.host,
+		.paths = g->opts.btfs,
+		.path_count = g->opts.btf_count,
+	};
+	int r = bl_btf_set_fill(&want, &set, err);
+
+	return r < 0 ? r
+		     : bl_core_check(&g->now.object, set.list, set.count,
+				     &g->report);
 }
 
 static int changes(struct gate *g, struct bl_err *err)
@@ -161,6 +198,9 @@ static const struct {
 	{ OBJECT, "applying the policy", policy },
 	{ OBJECT | CONTENT, "holding its content against its object",
 	  contract },
+	{ OBJECT, "looking for its types in kernels", core },
+	{ OBJECT, "measuring its maps", maps },
+	{ OBJECT | PREVIOUS, "comparing maps with the previous", abi },
 	{ OBJECT | PREVIOUS, "comparing with the previous", changes },
 	{ OBJECT, "asking the kernels", kernels },
 	{ OBJECT, "comparing with the budget", budget },

@@ -27,6 +27,7 @@
 
 #include "loader/gate/budget.h"
 #include "loader/gate/finding.h"
+#include "loader/gate/maps.h"
 
 #define BL_GATE_FILE_MAX (64u << 20) /* bytes of a file that is checked */
 
@@ -37,6 +38,7 @@ struct bl_gate_opts {
 	size_t btf_count;
 	const char *baseline;		/* file of budget.h; NULL: none */
 	struct bl_budget_limits budget; /* zeroed: the default */
+	struct bl_maps_limits maps;	/* zeroed: the default */
 	unsigned scale;			/* of the workloads; 0: 1 */
 	/* Releases, leading version components, "all" or "host"; none: all. */
 	const char *const *kernels;

@@ -11,6 +11,7 @@
 #include "loader/base/file.h"
 #include "loader/gate/attach.h"
 #include "loader/gate/exercise.h"
+#include "loader/gate/hints.h"
 #include "loader/gate/source.h"
 #include "loader/gate/swap.h"
 #include "loader/gate/verify_host.h"
@@ -133,6 +134,7 @@ static int judge_program(const struct bl_gate_target *t, const char *kernel,
 
 	f.log_path = path;
 	bl_vlog_read(p->log, &log);
+	f.hint = (char *)bl_hint_for(p->why, p->log);
 	if (status == BL_STATUS_REJECTED &&
 	    find_source(t->object, p, &log, &src) == 0) {
 		f.file = (char *)src.file;
