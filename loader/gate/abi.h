@@ -12,12 +12,14 @@
  *	same          pass
  *	extended      warn, and what its loader or its readers must do: more
  *	              entries of a pinned map; members that are new behind the
- *old ones or in their padding; members that only changed their name; flags that
- *no reader notices incompatible  reject, with both layouts: another type or
- *key, members that moved, changed or went, fewer entries in a pinned map, flags
- *	              of a pinned map, access taken from user space, a pinned
- *map that is gone or not pinned any more gone          warn, if it was not
- *pinned new           pass
+ *	              old ones or in their padding; members that only changed
+ *	              their name; flags that no reader notices
+ *	incompatible  reject, with both layouts: another type or key, members
+ *	              that moved, changed or went, fewer entries in a pinned map,
+ *	              flags of a pinned map, access taken from user space, a
+ *	              pinned map that is gone or not pinned any more
+ *	gone          warn, if it was not pinned
+ *	new           pass
  *
  * A type that is not described by BTF on one side is compared by its size, and
  * that is a warning. What cannot be compared is undecided.

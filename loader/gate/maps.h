@@ -15,12 +15,15 @@
  *	array_of_maps, reuseport… n × 8: what they point to is not theirs
  *	perf_event_array          the same, n = CPUs if it is 0
  *	hash, lru_hash            (n + CPUs) × (48 + r8(key) + r8(value)), and
- *16 for each bucket: n, up to a power of two percpu_hash, lru_percpu…  n × (48
- *+ r8(key) + 8 + r8(value) × CPUs), and the buckets the same, NO_PREALLOC each
- *entry in the slab that it fits hash_of_maps              a hash with values of
- *8 bytes lpm_trie                  2 n nodes in the slab for 40 + key + value:
- *with every second one only a fork in the tree queue, stack              (n +
- *1) × value stack_trace               n × (16 + value), and 8 for each bucket
+ *	                          16 for each bucket: n, up to a power of two
+ *	percpu_hash, lru_percpu…  n × (48 + r8(key) + 8 + r8(value) × CPUs),
+ *	                          and the buckets
+ *	the same, NO_PREALLOC     each entry in the slab that it fits
+ *	hash_of_maps              a hash with values of 8 bytes
+ *	lpm_trie                  2 n nodes in the slab for 40 + key + value:
+ *	                          every second one only a fork in the tree
+ *	queue, stack              (n + 1) × value
+ *	stack_trace               n × (16 + value), and 8 for each bucket
  *	bloom_filter              n × hashes × 7/5 bits, up to a power of two
  *	ringbuf, user_ringbuf     n, 3 pages, and 8 bytes for each page twice
  *	sockhash, devmap_hash     16 or 8 for each bucket, and n entries
@@ -28,7 +31,7 @@
  *	struct_ops                two values, two pages of code
  *	…_storage                 a table of buckets; what they hold grows with
  *	                          the number of sockets, tasks, inodes or
- *cgroups, and is said, not counted
+ *	                          cgroups, and is said, not counted
  *
  * Not counted either: the maps that a map of maps gets later, and the buffers
  * that readers of a perf_event_array bring along. tests/lab/test_maps.sh makes

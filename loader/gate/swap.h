@@ -12,8 +12,8 @@
  *	operations with more than one       pass: their number is told, readers
  *	                                    tell them apart by the generation
  *	a program that can be there once    warning: there is a gap
- *	not rehearsed                       undecided; of a foreign object,
- *whose events belay cannot number, a warning
+ *	not rehearsed                       undecided; a warning for a foreign
+ *	                                    object, whose events nobody numbers
  *
  * Each adds at least one finding whatever the facts are.
  */

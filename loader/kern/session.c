@@ -58,6 +58,23 @@ static uint32_t size_for(int type)
 	}
 }
 
+/* What the kernel keeps of a stack at most: PERF_MAX_STACK_DEPTH. */
+#define STACK_BYTES (127 * 8)
+
+/* Loaders of tools set it from an option of theirs. */
+static int size_stacks(struct bpf_map *map, struct bl_buf *notes)
+{
+	if (bpf_map__type(map) != BPF_MAP_TYPE_STACK_TRACE ||
+	    bpf_map__value_size(map))
+		return 0;
+	bpf_map__set_value_size(map, STACK_BYTES);
+	return notes ? bl_buf_printf(
+			       notes,
+			       "map %s has stacks of no size: checked with %d bytes\n",
+			       bpf_map__name(map), STACK_BYTES)
+		     : 0;
+}
+
 /* Nothing may be pinned, and every map must have a size. */
 static int prepare_maps(struct bpf_object *obj, struct bl_buf *notes)
 {
@@ -68,6 +85,8 @@ static int prepare_maps(struct bpf_object *obj, struct bl_buf *notes)
 	bpf_object__for_each_map (map, obj) {
 		if (bpf_map__pin_path(map))
 			bpf_map__set_pin_path(map, NULL);
+		if (r == 0)
+			r = size_stacks(map, notes);
 		entries = size_for(bpf_map__type(map));
 		if (bpf_map__max_entries(map) || !entries)
 			continue;

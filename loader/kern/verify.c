@@ -190,52 +190,84 @@ static int load_on(struct asking *a, struct bpf_object **ret, long *ret_blamed)
 	return r;
 }
 
-/* Whether the kernel knows the types of the maps; the name of one that it does
- * not is in ret_name. */
-static int maps_known(struct asking *a, char *ret_name, size_t size)
+/* The map that libbpf could not make; NULL if it was something else. */
+static struct bpf_map *failed_map(const struct bpf_object *obj,
+				  const char *said)
+{
+	const char *at = strstr(said, "': failed to create: "), *name = at;
+	struct bpf_map *map;
+
+	while (name && name > said && name[-1] != '\'')
+		name--;
+	if (!at || name == said)
+		return NULL;
+	bpf_object__for_each_map (map, obj)
+		if (strlen(bpf_map__name(map)) == (size_t)(at - name) &&
+		    strncmp(bpf_map__name(map), name, (size_t)(at - name)) == 0)
+			return map;
+	return NULL;
+}
+
+/* A map that cannot be made: for want of its type, or of what only its loader
+ * knows, or for what the object asks of it. */
+static enum bl_load_status judge_map(struct bpf_map *map, char *ret_why,
+				     size_t size)
+{
+	enum bpf_map_type type = bpf_map__type(map);
+	const char *name = bpf_map__name(map);
+	bool outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+		     type == BPF_MAP_TYPE_HASH_OF_MAPS;
+
+	if (libbpf_probe_bpf_map_type(type, NULL) == 0) {
+		snprintf(ret_why, size,
+			 "this kernel does not know the type of map %s", name);
+		return BL_LOAD_MISSING;
+	}
+	if (outer && !bpf_map__inner_map(map)) {
+		snprintf(ret_why, size,
+			 "only its loader knows which maps go into map %s",
+			 name);
+		return BL_LOAD_UNDECIDED;
+	}
+	if (!bpf_map__value_size(map) && type != BPF_MAP_TYPE_RINGBUF &&
+	    type != BPF_MAP_TYPE_USER_RINGBUF) {
+		snprintf(ret_why, size,
+			 "only its loader knows the size of values of map %s",
+			 name);
+		return BL_LOAD_UNDECIDED;
+	}
+	return BL_LOAD_REJECTED;
+}
+
+/* Changes the case if it was about a map. */
+static void blame_map(struct asking *a, enum bl_load_status *status,
+		      char *ret_why, size_t size)
 {
 	BL_CLEANUP(close_object) struct bpf_object *obj = NULL;
 	struct bl_session *s = a->session;
 	struct bl_buf kept = s->said;
 	struct bpf_map *map;
-	int known = 1;
 
 	s->said = (struct bl_buf){ 0 };
 	obj = bl_session_fresh(s, NULL);
-	if (obj) {
-		bpf_object__for_each_map (map, obj) {
-			if (libbpf_probe_bpf_map_type(bpf_map__type(map),
-						      NULL) != 0)
-				continue;
-			snprintf(ret_name, size, "%s", bpf_map__name(map));
-			known = 0;
-		}
-	}
+	map = obj ? failed_map(obj, bl_buf_str(&kept)) : NULL;
+	if (map)
+		*status = judge_map(map, ret_why, size);
 	bl_buf_free(&s->said);
 	s->said = kept;
-	return known;
 }
 
 /* The object failed as a whole, so every program that is left failed. */
 static int fail_all(struct asking *a, int code)
 {
 	const char *said = bl_buf_str(&a->session->said);
-	char name[128] = "", why[WHY_MAX];
+	char why[WHY_MAX];
 	struct bl_vlog_case c = { code, "", said, -1 };
 	enum bl_load_status status = bl_vlog_classify(&c, why, sizeof(why));
 	size_t i;
 
-	/* A map that cannot be made: its type, or what the object asks of it. */
-	if (strstr(said, "failed to create: ") &&
-	    (code == -EINVAL || code == -E2BIG)) {
-		status = BL_LOAD_REJECTED;
-		if (!maps_known(a, name, sizeof(name))) {
-			status = BL_LOAD_MISSING;
-			snprintf(why, sizeof(why),
-				 "this kernel does not know the type of map %s",
-				 name);
-		}
-	}
+	if (code == -EINVAL || code == -E2BIG)
+		blame_map(a, &status, why, sizeof(why));
 	for (i = 0; i < a->facts->program_count; i++) {
 		struct bl_facts_program *p = &a->facts->programs[i];
 
@@ -466,18 +498,18 @@ static int ask(struct asking *a, struct bl_err *err)
 	struct bl_session *s = a->session;
 	BL_CLEANUP(close_object)
 	struct bpf_object *obj = bl_session_fresh(s, &a->facts->notes);
-	const char *said;
+	char said[BL_VLOG_LINE_MAX];
 	size_t i;
 	int r;
 
 	if (!obj) {
 		r = errno ? -errno : -EINVAL;
-		said = bl_buf_str(&s->said);
+		bl_vlog_said(bl_buf_str(&s->said), said, sizeof(said));
 		if (!*said)
 			return bl_err_errno(err, r, "libbpf cannot open %s",
 					    s->part.name);
-		return bl_err_set(err, r, "libbpf cannot open %s: %.*s",
-				  s->part.name, (int)strcspn(said, "\n"), said);
+		return bl_err_set(err, r, "libbpf cannot open %s: %s",
+				  s->part.name, said);
 	}
 	r = list_programs(a, obj);
 	if (r == 0)

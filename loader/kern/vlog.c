@@ -243,9 +243,7 @@ static bool is_echo(const char *line, size_t len)
 	return false;
 }
 
-/* libbpf's last word on the matter, without its prefix: the last line that is
- * not a mere echo of the failure; an echo if there is nothing else. */
-static void last_message(const char *messages, char *ret, size_t size)
+void bl_vlog_said(const char *messages, char *ret, size_t size)
 {
 	const char *line, *end, *best = "", *echo = "";
 
@@ -265,14 +263,39 @@ static void last_message(const char *messages, char *ret, size_t size)
 	snprintf(ret, size, "%.*s", (int)(strchrnul(best, '\n') - best), best);
 }
 
+/* What libbpf says before it asks the kernel about a program. */
+static const struct {
+	const char *words;
+	enum bl_load_status status;
+} said_cases[] = {
+	/* a kfunc or a variable of the kernel */
+	{ "not found in kernel or module BTFs", BL_LOAD_MISSING },
+	{ "incompatible with kernel", BL_LOAD_REJECTED },
+	/* a section name that no kernel has anything to do with */
+	{ "missing BPF prog type, check ELF section name", BL_LOAD_UNDECIDED },
+};
+
+static bool classify_said(const char *said, enum bl_load_status *ret)
+{
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(said_cases); i++)
+		if (strstr(said, said_cases[i].words)) {
+			*ret = said_cases[i].status;
+			return true;
+		}
+	return false;
+}
+
 enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
 				     char *ret_why, size_t size)
 {
 	char said[BL_VLOG_LINE_MAX];
+	enum bl_load_status status;
 	struct bl_vlog v;
 
 	bl_vlog_read(c->log, &v);
-	last_message(c->messages, said, sizeof(said));
+	bl_vlog_said(c->messages, said, sizeof(said));
 	if (c->code == -EINTR || c->code == -EAGAIN || c->code == -ENOMEM) {
 		snprintf(ret_why, size, "the load did not come to an end: %s",
 			 strerror(-c->code));
@@ -281,6 +304,10 @@ enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
 	if (v.reason[0]) {
 		snprintf(ret_why, size, "%s", v.reason);
 		return BL_LOAD_REJECTED;
+	}
+	if (classify_said(said, &status)) {
+		snprintf(ret_why, size, "%s", said);
+		return status;
 	}
 	switch (-c->code) {
 	case EPERM:

@@ -41,6 +41,13 @@ struct bl_vlog_case {
 enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
 				     char *ret_why, size_t size);
 
+/*
+ * libbpf's last word of @messages (its own, one a line) that is more than an
+ * echo of the failure; without its prefix, at most @size bytes; "" if there is
+ * none.
+ */
+void bl_vlog_said(const char *messages, char *ret, size_t size);
+
 /* The last lines of @log: at most @lines of them and @bytes. Points into it. */
 const char *bl_vlog_tail(const char *log, size_t lines, size_t bytes);
 

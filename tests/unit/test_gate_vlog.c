@@ -209,6 +209,25 @@ static const struct {
 	    FAILED("Permission denied"), -1 },
 	  BL_LOAD_REJECTED,
 	  "R0 !read_ok" },
+	/* said by libbpf, before the kernel was asked about a program */
+	{ { -EINVAL, "",
+	    "libbpf: extern (func ksym) 'bpf_x': not found in kernel or module BTFs\n"
+	    "libbpf: failed to load object 'a'\n",
+	    -1 },
+	  BL_LOAD_MISSING,
+	  "'bpf_x': not found in kernel" },
+	{ { -EINVAL, "",
+	    "libbpf: extern (func ksym) 'bpf_x': func_proto [4] incompatible with kernel [7]\n",
+	    -1 },
+	  BL_LOAD_REJECTED,
+	  "incompatible with kernel" },
+	/* not for want of a type: no kernel knows such a section */
+	{ { -EINVAL, "",
+	    "libbpf: prog 'p': missing BPF prog type, check ELF section name 'socket/main'\n"
+	    "libbpf: prog 'p': failed to load: -22\n",
+	    0 },
+	  BL_LOAD_UNDECIDED,
+	  "section name 'socket/main'" },
 	/* EPERM with a reason is the verifier, without one privilege */
 	{ { -EPERM, "R1 has pointer with unsupported alu\n", "", -1 },
 	  BL_LOAD_REJECTED,

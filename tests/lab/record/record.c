@@ -10,9 +10,9 @@
  * and counting begins anew. OBJECT is the sensor of this folder, which also
  * tells of every file that was about to be executed; those that then were not
  * what ran are scripts ("script 3 /etc/init.d/x"). The line "end" ends it,
- *"fail" as well, with exit status 1. DIR/ready is there once the sensor is
- *attached. The last line on standard output tells how many events were lost,
- *which should be none.
+ * "fail" as well, with exit status 1. DIR/ready is there once the sensor is
+ * attached. The last line on standard output tells how many events were lost,
+ * which should be none.
  */
 #include <arpa/inet.h>
 #include <errno.h>
