@@ -114,8 +114,9 @@ static void judge_use(const struct calls *c, const struct bl_code_ref *ref,
 	const char *known = ref->name;
 
 	if (ref->kind == BL_CODE_UNKNOWN) {
-		m->name = "what cannot be told from the object";
-		m->hint = "build it again: libbpf takes no such object either";
+		m->name = "what libbpf would not find";
+		m->hint =
+			"functions that programs call stand in .text, without a section of their own";
 		m->ruling = (struct bl_ruling){ BL_VERDICT_UNDECIDED, "", "" };
 		return;
 	}

@@ -360,7 +360,7 @@ START_TEST(what_cannot_be_told_is_undecided)
 	ck_assert_str_eq(f->hint, "--profile trusted only warns of it");
 	insn_of("kills", 1)->src_reg = BPF_PSEUDO_CALL;
 	judge("trusted", false);
-	f = find("instruction 1 calls what cannot be told from the object");
+	f = find("instruction 1 calls what libbpf would not find");
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_eq(f->verdict, BL_VERDICT_UNDECIDED);
 	ck_assert_ptr_null(find("none denied"));
