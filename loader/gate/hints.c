@@ -85,6 +85,12 @@ static const struct {
 	  "The write lies outside of the 512 bytes of stack. Put large buffers into a per-CPU array map of one element; hold an index against the size of its array." },
 	{ "invalid variable-offset", NULL,
 	  "An array on the stack is used with an index that is not known to lie in it. Test the index first, or keep the array in a map." },
+	/* a weak function that is not there is a call of nothing */
+	{ "R0 !read_ok", "(85) call #0",
+	  "The program calls a kernel function that this kernel does not have. Call it only if (bpf_ksym_exists(f)), and have another way for kernels without it." },
+	/* 7.3 */
+	{ "R0 !read_ok", "(85) call <error>#0",
+	  "The program calls a kernel function that this kernel does not have. Call it only if (bpf_ksym_exists(f)), and have another way for kernels without it." },
 	{ "R0 !read_ok", "(95) exit",
 	  "The program ends on a path on which it returns nothing. Return a value on every path, also after the last else." },
 	{ "!read_ok", NULL,
