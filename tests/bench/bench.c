@@ -16,10 +16,11 @@
 #include "loader/base/term.h"
 
 #define RUNS_MAX 1001
+#define RUNS	 21
 
 static struct {
-	const char *name, *dir;
-	unsigned runs;
+	const char *name, *dir, *kernel;
+	unsigned runs; /* 0: not said */
 	json_t *rows;
 	char *work;
 } bench;
@@ -35,14 +36,25 @@ void bench_need(int r, const struct bl_err *err)
 static void usage(int code)
 {
 	fprintf(code ? stderr : stdout,
-		"usage: bench_%s [--runs N] [--dir DIR]\n", bench.name);
+		"usage: bench_%s [--runs N] [--kernel K] [--dir DIR]\n",
+		bench.name);
 	exit(code);
+}
+
+static unsigned runs_of(const char *text)
+{
+	unsigned long n = strtoul(text, NULL, 10);
+
+	if (n < 1 || n > RUNS_MAX)
+		usage(64);
+	return (unsigned)n;
 }
 
 void bench_open(const char *name, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "runs", required_argument, NULL, 'r' },
+		{ "kernel", required_argument, NULL, 'k' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -51,18 +63,34 @@ void bench_open(const char *name, int argc, char **argv)
 
 	bench.name = name;
 	bench.dir = ".";
-	bench.runs = 21;
 	bench.rows = json_array();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'r')
-			bench.runs = (unsigned)strtoul(optarg, NULL, 10);
+			bench.runs = runs_of(optarg);
+		else if (c == 'k')
+			bench.kernel = optarg;
 		else if (c == 'd')
 			bench.dir = optarg;
 		else
 			usage(c == 'h' ? 0 : 64);
 	}
-	if (optind != argc || bench.runs < 1 || bench.runs > RUNS_MAX)
+	if (optind != argc)
 		usage(64);
+}
+
+unsigned bench_runs(unsigned otherwise)
+{
+	return bench.runs ? bench.runs : otherwise;
+}
+
+const char *bench_kernel(const char *otherwise)
+{
+	return bench.kernel ? bench.kernel : otherwise;
+}
+
+const char *bench_dir(void)
+{
+	return bench.dir;
 }
 
 static void remove_work(void)
@@ -110,8 +138,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts; the middle, or the mean of the two in the middle. */
-static double median(double *values, unsigned n)
+double bench_median(double *values, unsigned n)
 {
 	qsort(values, n, sizeof(*values), by_value);
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
@@ -122,40 +149,52 @@ static json_t *real_or_null(bool there, double v)
 	return there ? json_real(v) : json_null();
 }
 
-static void add_row(const struct bench_value *v, double to_reach)
+void bench_add(const struct bench_value *v)
 {
 	bool peer = v->peer != NULL;
-	json_t *row =
-		json_pack("{s:s, s:f, s:s, s:o, s:s, s:s?, s:o, s:o, s:s}",
-			  "what", v->what, "value", v->value, "unit", v->unit,
-			  "to_reach", real_or_null(to_reach > 0, to_reach),
-			  "better", v->better, "peer", v->peer, "peer_value",
-			  real_or_null(peer, v->peer_value), "ratio",
-			  real_or_null(peer && v->peer_value > 0,
-				       v->value / v->peer_value),
-			  "how", v->how);
+	json_t *row = json_pack(
+		"{s:s, s:f, s:s, s:o, s:s, s:s?, s:o, s:o, s:s}", "what",
+		v->what, "value", v->value, "unit", v->unit, "to_reach",
+		real_or_null(v->to_reach > 0, v->to_reach), "better", v->better,
+		"peer", v->peer, "peer_value",
+		real_or_null(peer, v->peer_value), "ratio",
+		real_or_null(peer && v->peer_value > 0,
+			     v->value / v->peer_value),
+		"how", v->how);
 	struct bl_err err = { .text = "out of memory" };
 
 	bench_need(row ? json_array_append_new(bench.rows, row) : -1, &err);
 }
 
-void bench_add(const struct bench_value *v)
+void bench_timed(const struct bench_pair *p, double *ours, double *theirs,
+		 unsigned n)
 {
-	add_row(v, 0);
+	double value = bench_median(ours, n);
+	double peer = theirs ? bench_median(theirs, n) : 0;
+	bl_autofree char *how =
+		bl_path("%s; median of %u turns, ours %.2f to %.2f ms", p->how,
+			n, ours[0], ours[n - 1]);
+
+	bench_add(&(struct bench_value){ .what = p->what,
+					 .unit = "ms",
+					 .better = "lower",
+					 .value = value,
+					 .to_reach = p->to_reach_ms,
+					 .peer = theirs ? p->peer : NULL,
+					 .peer_value = peer,
+					 .how = how ? how : p->how });
 }
 
 void bench_compare(const struct bench_pair *p)
 {
 	static double ours[RUNS_MAX], theirs[RUNS_MAX];
+	unsigned runs = bench_runs(p->turns ? p->turns : RUNS), i;
 	struct bl_progress progress;
-	bl_autofree char *how = NULL;
-	double value, peer = 0;
-	unsigned i;
 
 	/* One turn each that does not count warms caches up. */
-	bl_progress_start(&progress, p->what, bench.runs);
+	bl_progress_start(&progress, p->what, runs);
 	progress.off = !isatty(STDERR_FILENO);
-	for (i = 0; i <= bench.runs; i++) {
+	for (i = 0; i <= runs; i++) {
 		ours[i ? i - 1 : 0] = turn_ms(p->ours, p->ours_ctx);
 		if (p->peer)
 			theirs[i ? i - 1 : 0] =
@@ -163,19 +202,7 @@ void bench_compare(const struct bench_pair *p)
 		bl_progress_step(&progress, i, "turn %u", i);
 	}
 	bl_progress_end(&progress);
-	value = median(ours, bench.runs);
-	if (p->peer)
-		peer = median(theirs, bench.runs);
-	how = bl_path("%s; median of %u turns, ours %.2f to %.2f ms", p->how,
-		      bench.runs, ours[0], ours[bench.runs - 1]);
-	add_row(&(struct bench_value){ .what = p->what,
-				       .unit = "ms",
-				       .better = "lower",
-				       .value = value,
-				       .peer = p->peer,
-				       .peer_value = peer,
-				       .how = how ? how : p->how },
-		p->to_reach_ms);
+	bench_timed(p, ours, p->peer ? theirs : NULL, runs);
 }
 
 int bench_command(void *ctx, struct bl_err *err)

@@ -34,6 +34,7 @@ struct bench_pair {
 	bench_fn theirs;
 	void *theirs_ctx;
 	double to_reach_ms; /* 0: no goal */
+	unsigned turns;	    /* unless --runs says otherwise; 0: 21 */
 	const char *how;    /* what a turn does, on both sides */
 };
 
@@ -41,13 +42,19 @@ struct bench_pair {
 struct bench_value {
 	const char *what, *unit, *better; /* "lower" or "higher" */
 	double value;
+	double to_reach;  /* 0: no goal */
 	const char *peer; /* NULL: none */
 	double peer_value;
 	const char *how;
 };
 
-/* Options: --runs N (turns, default 21), --dir DIR (default "."). */
+/* Options: --runs N (turns), --kernel K, --dir DIR (default "."). */
 void bench_open(const char *name, int argc, char **argv);
+
+/* What the options say: --runs or @otherwise; --kernel or @otherwise; --dir. */
+unsigned bench_runs(unsigned otherwise);
+const char *bench_kernel(const char *otherwise);
+const char *bench_dir(void);
 
 /* An empty folder for files, DIR/NAME.work; removed when the bench ends, or by
  * the next one if this one is interrupted. */
@@ -55,6 +62,14 @@ const char *bench_work(void);
 
 /* Measures and adds a row in milliseconds, lower is better. */
 void bench_compare(const struct bench_pair *p);
+
+/* Sorts; the middle, or the mean of the two in the middle. */
+double bench_median(double *values, unsigned n);
+
+/* Adds a row from times that something else took (in a guest, by its clock):
+ * @n of each; @theirs may be NULL. Sorts them. */
+void bench_timed(const struct bench_pair *p, double *ours, double *theirs,
+		 unsigned n);
 
 void bench_add(const struct bench_value *v);
 
