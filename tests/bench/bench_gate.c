@@ -56,7 +56,7 @@ static void bench_set(const struct bl_catalog *catalog)
 	what = bl_path("verify %zu objects, %zu programs, in one VM of %s",
 		       set.count, res.count, kernel->release);
 	how = bl_path(
-		"%s; wall time in the guest, boot excluded on both sides; belay is started once per object, veristat once for all",
+		"%s, started once with all objects, as veristat; wall time in the guest, its boot excluded on both sides",
 		peer_ours());
 	bench_need(what && how ? 0 : -ENOMEM, &err);
 	bench_timed(

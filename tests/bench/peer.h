@@ -9,9 +9,9 @@
  *
  * What is timed is wall time in the guest, by its own clock, from the start of
  * the first process to the end of the last: the boot is in neither figure, the
- * start of processes is in both. Each writes what it says to a file in memory;
- * files are read out after the last turn. belay is started once per object, as
- * a person would; veristat once, with all objects.
+ * start of processes is in both. Each is started once, with all objects, and
+ * writes what it says to a file in memory; the files are read out after the
+ * last turn.
  */
 #ifndef BL_TESTS_BENCH_PEER_H
 #define BL_TESTS_BENCH_PEER_H
@@ -41,7 +41,6 @@ void peer_set_free(struct peer_set *s);
 struct peer_side {
 	bool there;    /* it named this program */
 	bool accepted; /* and said yes */
-	bool unknown;  /* ours only: it has no opinion */
 	uint64_t insns, states, peak_states;
 	char *why; /* ours only: status and message */
 };
@@ -69,7 +68,7 @@ struct peer_result {
 
 void peer_result_free(struct peer_result *r);
 
-/* The command that verifies one object in the guest, for the bench's words. */
+/* The command that verifies objects in the guest, for the bench's words. */
 const char *peer_ours(void);
 
 enum peer_match peer_match(const struct peer_program *p);

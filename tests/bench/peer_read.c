@@ -9,7 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/report_json.h"
+#include "loader/gate/answer.h"
 
 #define PROGRAMS_MAX 8192
 #define NAME_MAX_LEN 255
@@ -72,38 +72,69 @@ static int no_memory(struct bl_err *err)
 	return bl_err_set(err, -ENOMEM, "out of memory");
 }
 
-static int read_report(const char *object, const struct part *part,
+/* By enum bl_load_status. */
+static const char *const words[] = { "no answer", "accepted", "rejected",
+				     "missing", "refused" };
+
+static int read_program(const char *object, const struct bl_facts_program *f,
+			struct peer_result *r, struct bl_err *err)
+{
+	struct peer_program *p = program(r, object, f->name);
+
+	if (!p || p->ours.there)
+		return p ? bl_err_set(err, -EBADMSG, "%s: %s is there twice",
+				      object, f->name)
+			 : no_memory(err);
+	p->ours = (struct peer_side){
+		.there = true,
+		.accepted = f->load == BL_LOAD_ACCEPTED,
+		.insns = f->effort.insns,
+		.states = f->effort.states,
+		.peak_states = f->effort.peak_states,
+		.why = bl_path("%s%s%s", words[f->load],
+			       f->why && *f->why ? ": " : "",
+			       f->why ? f->why : ""),
+	};
+	return p->ours.why ? 0 : no_memory(err);
+}
+
+/* The lines about one object. */
+static int read_answer(const char *object, const char *text, size_t len,
 		       struct peer_result *r, struct bl_err *err)
 {
-	bl_autoreport struct bl_report report = { 0 };
-	struct peer_program *p;
+	bl_autoanswer struct bl_answer a = { 0 };
 	size_t i;
-	int e;
+	int e = bl_answer_read(text, len, &a, err);
 
-	e = bl_report_from_json(object, part->body, part->len, &report, err);
-	if (e < 0)
-		return e;
-	for (i = 0; i < report.count; i++) {
-		const struct bl_finding *f = &report.findings[i];
+	for (i = 0; e == 0 && i < a.facts.program_count; i++)
+		e = read_program(object, &a.facts.programs[i], r, err);
+	return e;
+}
 
-		if (!f->status || !*f->program)
-			continue;
-		p = program(r, object, f->program);
-		if (!p)
-			return no_memory(err);
-		p->ours.there = true;
-		p->ours.accepted = f->status == BL_STATUS_ACCEPTED;
-		p->ours.unknown = f->status == BL_STATUS_UNKNOWN;
-		p->ours.insns = f->effort.insns;
-		p->ours.states = f->effort.states;
-		p->ours.peak_states = f->effort.peak_states;
-		free(p->ours.why);
-		p->ours.why = bl_path("%s%s%s", bl_status_name(f->status),
-				      *f->message ? ": " : "", f->message);
-		if (!p->ours.why)
-			return no_memory(err);
+static int read_ours(const struct part *part, struct peer_result *r,
+		     struct bl_err *err)
+{
+	static const char head[] = "{\"object\":";
+	const char *p = part->body, *end = part->body + part->len, *line, *stop;
+	char object[NAME_MAX_LEN + 1];
+	int e = 0;
+
+	while (e == 0 && p < end) {
+		line = strchrnul(p, '\n') + 1;
+		if (sscanf(p, "{\"object\":\"%255[^\"]", object) != 1)
+			return *p == '\n' ? 0
+					  : bl_err_set(err, -EBADMSG,
+						       "what is '%.40s'?", p);
+		stop = line;
+		while (stop < end && *stop != '\n' &&
+		       strncmp(stop, head, strlen(head)) != 0)
+			stop = strchrnul(stop, '\n') + 1;
+		if (stop > end)
+			stop = end;
+		e = read_answer(object, line, (size_t)(stop - line), r, err);
+		p = stop;
 	}
-	return 0;
+	return e;
 }
 
 /* veristat says more than lines of its table: what is none is passed over. */
@@ -132,8 +163,8 @@ static int read_line(const char *line, struct peer_result *r,
 	return 0;
 }
 
-static int read_csv(const struct part *part, struct peer_result *r,
-		    struct bl_err *err)
+static int read_theirs(const struct part *part, struct peer_result *r,
+		       struct bl_err *err)
 {
 	const char *p = part->body, *end = part->body + part->len;
 	int e = 0;
@@ -148,14 +179,14 @@ static int read_csv(const struct part *part, struct peer_result *r,
 static int read_part(const struct part *part, struct peer_result *r,
 		     struct bl_err *err)
 {
-	char head[NAME_MAX_LEN + 16], object[NAME_MAX_LEN + 1];
+	char head[64];
 	double a, b, c;
 
 	snprintf(head, sizeof(head), "%.*s", (int)part->head_len, part->head);
-	if (sscanf(head, "report %255s", object) == 1)
-		return read_report(object, part, r, err);
-	if (strcmp(head, "csv") == 0)
-		return read_csv(part, r, err);
+	if (strcmp(head, "ours") == 0)
+		return read_ours(part, r, err);
+	if (strcmp(head, "theirs") == 0)
+		return read_theirs(part, r, err);
 	if (sscanf(head, "time %lf %lf %lf", &a, &b, &c) != 3 ||
 	    r->turns == PEER_TURNS_MAX)
 		return bl_err_set(err, -EBADMSG, "what is '%s'?", head);
@@ -206,7 +237,7 @@ void peer_result_free(struct peer_result *r)
 enum peer_match peer_match(const struct peer_program *p)
 {
 	if (!p->theirs.there)
-		return p->ours.unknown ? PEER_NEITHER : PEER_ONLY_OURS;
+		return PEER_ONLY_OURS;
 	if (!p->ours.there)
 		return PEER_ONLY_THEIRS;
 	if (p->ours.accepted != p->theirs.accepted)
