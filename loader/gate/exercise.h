@@ -18,9 +18,11 @@
  * the workload cannot show is said, not passed over. Of a foreign object no
  * events are known; its runs, time, memory and splats are.
  *
- * What is lost is counted by operations, each known again by who did it. What
- * the kernel skipped (recursion misses) only explains it: of those, most may
- * have been somebody else's.
+ * What is lost is counted by operations, each known again by who did it. Runs
+ * that the kernel skipped (recursion misses) are no loss by themselves: most
+ *may have been somebody else's. Operations without an event that they explain
+ *are held against all operations, as in a host's trial; the others against
+ *those of their kind.
  */
 #ifndef BL_GATE_EXERCISE_H
 #define BL_GATE_EXERCISE_H

@@ -199,17 +199,49 @@ START_TEST(operations_without_an_event_are_lost)
 	begin();
 	facts.exercise.shown[BL_EVENT_OPEN] = 989;
 	facts.exercise.dropped = 3;
-	programs[1].missed = 40;
 	says(BL_VERDICT_REJECT,
-	     "11 of 1000 operations of kind open had no event (1.1 %, the limit is 1.0 %): 3 events found the ring full, 0 operations came too many tasks deep, 40 runs were skipped by the kernel");
-	/* skipped runs of somebody else are nobody's loss */
+	     "11 of 1000 operations of kind open had no event (1.1 %, the limit is 1.0 %): 3 events found the ring full, 0 operations came too many tasks deep, 0 runs were skipped by the kernel");
+	ck_assert_uint_eq(report.count, 1);
+	/* few, and of a kind of which there are few */
 	begin();
-	programs[1].missed = 100000;
-	ck_assert_int_eq(check(), BL_VERDICT_PASS);
+	facts.exercise.shown[BL_EVENT_EXEC] = 31;
+	says(BL_VERDICT_REJECT, "1 of 32 operations of kind exec");
 	/* more shown than done: not a negative loss */
 	begin();
 	facts.exercise.shown[BL_EVENT_OPEN] = UINT64_MAX;
 	ck_assert_int_eq(check(), BL_VERDICT_PASS);
+}
+END_TEST
+
+/* 7.x skips a program in which another task was preempted. */
+START_TEST(what_the_kernel_skipped_is_held_against_all_operations)
+{
+	/* of somebody else: nobody's loss */
+	begin();
+	programs[1].missed = 100000;
+	ck_assert_int_eq(check(), BL_VERDICT_PASS);
+	/* 5 of 32, and 5 of 2032 */
+	begin();
+	facts.exercise.shown[BL_EVENT_EXEC] = 27;
+	programs[0].missed = 2;
+	programs[1].missed = 3;
+	ck_assert_int_eq(check(), BL_VERDICT_PASS);
+	ck_assert_ptr_nonnull(
+		strstr(report.findings[0].message, "saw 27 of 32 exec"));
+	ck_assert_ptr_nonnull(strstr(report.findings[0].message,
+				     "(5 runs skipped by the kernel)"));
+	/* more than were skipped: the sensor's own loss */
+	begin();
+	facts.exercise.shown[BL_EVENT_EXEC] = 27;
+	programs[0].missed = 4;
+	says(BL_VERDICT_REJECT, "5 of 32 operations of kind exec");
+	/* all explained, and too many */
+	begin();
+	facts.exercise.shown[BL_EVENT_EXEC] = 11;
+	programs[0].missed = 21;
+	says(BL_VERDICT_REJECT,
+	     "21 of 2032 operations had no event (1.0 %, the limit is 1.0 %): the kernel skipped 21 runs");
+	ck_assert_uint_eq(report.count, 1);
 }
 END_TEST
 
@@ -314,6 +346,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, the_manifest_decides_what_is_expected);
 	tcase_add_test(t, what_could_not_be_shown_is_said);
 	tcase_add_test(t, operations_without_an_event_are_lost);
+	tcase_add_test(t,
+		       what_the_kernel_skipped_is_held_against_all_operations);
 	tcase_add_test(t, a_full_ring_is_told_as_what_it_is);
 	tcase_add_test(t, time_and_memory_have_limits);
 	tcase_add_test(t, of_a_foreign_object_no_events_are_asked);
