@@ -27,10 +27,10 @@ static const struct bl_content_slot *slot_at(const void *slots, uint32_t index);
 #define DISCARD_PORT   9
 #define EXECS_AT_ONCE  4
 #define FORKS_AT_ONCE  8
-#define ROUND_EXECS    8
-#define ROUND_OPENS    128
-#define ROUND_CONNECTS 128
-#define ROUND_FORKS    16
+#define ROUND_EXECS	4
+#define ROUND_OPENS	64
+#define ROUND_CONNECTS	64
+#define ROUND_FORKS	8
 #define FURNISH_MODE   0755
 #define FURNISHED_MODE 0600
 
