@@ -303,6 +303,18 @@ static int listen_to(struct run *run, struct bl_err *err)
 	return r;
 }
 
+/* From 5.11 to 6.3 the kernel works a map's memory out from its entries and
+ * forgets that a ring's are bytes. */
+static uint64_t map_memory(const struct bpf_map *map)
+{
+	uint64_t bytes = bl_session_memlock(bpf_map__fd(map));
+
+	if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF &&
+	    bytes < bpf_map__max_entries(map))
+		bytes = bpf_map__max_entries(map);
+	return bytes;
+}
+
 static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 {
 	struct bpf_program *prog;
@@ -314,7 +326,7 @@ static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 				bl_session_memlock(bpf_program__fd(prog));
 	bpf_object__for_each_map (map, run->session->object)
 		if (bpf_map__fd(map) >= 0)
-			x->map_bytes += bl_session_memlock(bpf_map__fd(map));
+			x->map_bytes += map_memory(map);
 }
 
 static int collect(struct run *run, struct bl_err *err)
