@@ -4,7 +4,7 @@
  * the gate does there, and judges them as the gate does outside.
  *
  *	gate_probe exercise OBJECT [CONTENT.json]
- *	gate_probe swap PREVIOUS NEXT
+ *	gate_probe swap PREVIOUS NEW
  *
  * Prints the findings, one a line, "VERDICT CHECK: MESSAGE", and then the facts
  * they came from. 0 when all came to an end, whatever the verdict.
@@ -137,8 +137,10 @@ static int swap(int argc, char **argv)
 	(void)argc;
 	load(&before, argv[0], NULL, 1);
 	load(&now, argv[1], NULL, 2);
-	/* As the exercise would have said. */
+	/* As the exercise leaves it. */
 	now.facts.exercise.sensor = now.session->sensor;
+	if (bl_session_attach(now.session, &now.facts, &err))
+		die();
 	start = bl_clock_mono_ms();
 	if (bl_swap_rehearse(&(struct bl_swap_part){ before.session,
 						     &before.facts },
@@ -161,7 +163,7 @@ int main(int argc, char **argv)
 		return exercise(argc - 2, argv + 2);
 	if (argc == 4 && strcmp(argv[1], "swap") == 0)
 		return swap(argc - 2, argv + 2);
-	fputs("usage: gate_probe exercise OBJECT [CONTENT] | swap PREVIOUS NEXT\n",
+	fputs("usage: gate_probe exercise OBJECT [CONTENT] | swap PREVIOUS NEW\n",
 	      stderr);
 	return 64;
 }
