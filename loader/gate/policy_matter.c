@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/gate/policy_matter.h"
 
+#include <string.h>
+
 #include "loader/gate/source.h"
 
 void bl_matter_judge(const struct bl_policy *c, struct bl_matter *m)
@@ -74,6 +76,11 @@ static int add_hint(const struct bl_policy *c, const struct bl_matter *m,
 		return bl_buf_printf(
 			b, "the rule stands under \"%s\" in profile %s",
 			bl_subject_name(m->subject), c->p->name);
+	if (base && strcmp(c->p->name, bl_profile_base_name(c->p->base)) != 0)
+		return bl_buf_printf(
+			b,
+			"profile %s allows it: a rule in %s, or that as its \"base\"",
+			base, c->p->name);
 	if (base)
 		return bl_buf_printf(
 			b,
