@@ -93,45 +93,42 @@ static int show(struct pair *p, const char *what, const char *when,
 	return r < 0 ? r : bl_layout_print(l, LOG_FIELDS_MAX, &p->log);
 }
 
+/* The first change of a sort, and how many there are besides. */
+static int note_first(struct pair *p, enum level level, const char *what,
+		      const char *first, unsigned count)
+{
+	int r = count ? note(p, level, "%s: %s", what, first) : 0;
+
+	if (r < 0 || count < 2)
+		return r;
+	return bl_buf_printf(&p->why, ", and %u more", count - 1);
+}
+
 static int judge_diff(struct pair *p, const char *what, bool is_key,
 		      const struct bl_layout *before,
 		      const struct bl_layout *now,
 		      const struct bl_layout_diff *d)
 {
+	/* All bytes of a key count, those between its members too. */
+	enum level level = is_key ? INCOMPATIBLE : EXTENDED;
 	bool resized = now->size != before->size;
-	int r = 0;
+	bool bad = d->broken || (is_key && (d->added || resized));
+	int r;
 
-	if (d->broken || (is_key && (d->added || resized))) {
-		if (d->broken)
-			r = note(p, INCOMPATIBLE, "%s: %s", what,
-				 d->first_broken);
-		else if (d->added)
-			r = note(p, INCOMPATIBLE, "%s: %s", what,
-				 d->first_added);
-		else
-			r = note(p, INCOMPATIBLE, "%s: %u bytes, %u now", what,
-				 before->size, now->size);
-		if (r == 0 && d->broken > 1)
-			r = bl_buf_printf(&p->why, ", and %u more",
-					  d->broken - 1);
-		if (r == 0)
-			r = show(p, what, "before", before);
-		return r < 0 ? r : show(p, what, "now", now);
-	}
-	if (d->added)
-		r = note(p, EXTENDED, "%s: %s", what, d->first_added);
-	if (r == 0 && d->added > 1)
-		r = bl_buf_printf(&p->why, ", and %u more", d->added - 1);
-	if (r == 0 && d->renamed)
-		r = note(p, EXTENDED, "%s: %s", what, d->first_renamed);
+	r = note_first(p, INCOMPATIBLE, what, d->first_broken, d->broken);
+	if (r == 0 && (is_key || !d->broken))
+		r = note_first(p, level, what, d->first_added, d->added);
+	if (r == 0)
+		r = note_first(p, EXTENDED, what, d->first_renamed, d->renamed);
 	if (r == 0 && resized) {
 		p->moved = true;
-		/* Smaller, and all that was data is where it was: it lost
-		 * padding. */
-		r = note(p, EXTENDED, "%s: %u bytes, %u now", what,
-			 before->size, now->size);
+		r = note(p, level, "%s: %u bytes, %u now", what, before->size,
+			 now->size);
 	}
-	return r;
+	if (r < 0 || !bad)
+		return r;
+	r = show(p, what, "before", before);
+	return r < 0 ? r : show(p, what, "now", now);
 }
 
 static int compare_types(struct pair *p, const char *what, bool is_key,

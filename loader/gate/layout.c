@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/gate/layout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,30 +23,67 @@ void bl_layout_free(struct bl_layout *l)
 
 /* --- reading -------------------------------------------------------------- */
 
+/* A field whose path still moves with the buffer that it is in. */
+struct found {
+	struct bl_field field;
+	size_t at; /* of its path in layout->paths */
+};
+
 /* A walk through a type; the path is that of the place it is at. */
 struct walk {
 	struct bl_layout *layout;
-	size_t *at; /* of each field's path in layout->paths */
+	struct found *found;
+	size_t room; /* of found */
 	unsigned steps;
 	size_t len;
 	char path[BL_LAYOUT_PATH_MAX];
 };
 
+/* "pad", "_pad2", "__reserved[]"; not "paddr" and not "reserved_bytes". */
+static bool is_room_name(const char *part, size_t len)
+{
+	static const char *const words[] = { "pad",    "padding", "reserved",
+					     "unused", "rsvd",	  "resv",
+					     "filler" };
+	size_t lead = strspn(part, "_"), i, n;
+
+	for (i = 0; i < BL_ARRAY_SIZE(words); i++) {
+		n = lead + strlen(words[i]);
+		if (n <= len && strncmp(part + lead, words[i], n - lead) == 0 &&
+		    n + strspn(part + n, "_0123456789[]") >= len)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a part of "a.b[].c" names no data. */
 static bool names_room(const char *path)
 {
-	static const char *const words[] = { "pad",  "reserved", "unused",
-					     "rsvd", "resv",	 "filler" };
-	size_t i;
+	size_t len;
 
-	while (*path) {
-		path += strspn(path, "._");
-		for (i = 0; i < BL_ARRAY_SIZE(words); i++)
-			if (strncmp(path, words[i], strlen(words[i])) == 0)
-				return true;
-		path += strcspn(path, ".");
+	for (; *path; path += len + (path[len] == '.')) {
+		len = strcspn(path, ".");
+		if (is_room_name(path, len))
+			return true;
 	}
 	return false;
+}
+
+static int make_room(struct walk *w)
+{
+	size_t room = w->room ? 2 * w->room : 16;
+	struct found *list;
+
+	if (w->layout->count < w->room)
+		return 0;
+	if (w->room >= BL_LAYOUT_FIELDS_MAX)
+		return -E2BIG;
+	list = realloc(w->found, room * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	w->found = list;
+	w->room = room;
+	return 0;
 }
 
 static int add_field(struct walk *w, enum bl_field_kind kind,
@@ -53,21 +91,22 @@ static int add_field(struct walk *w, enum bl_field_kind kind,
 		     struct bl_field **ret)
 {
 	struct bl_layout *l = w->layout;
-	int r;
+	struct found *f;
+	int r = make_room(w);
 
-	if (l->count == BL_LAYOUT_FIELDS_MAX)
-		return -E2BIG;
-	w->at[l->count] = l->paths.len;
+	if (r < 0)
+		return r;
+	f = &w->found[l->count];
+	*f = (struct found){ .at = l->paths.len };
 	r = bl_buf_add(&l->paths, w->path, w->len + 1);
 	if (r < 0)
 		return r;
-	l->fields[l->count] = (struct bl_field){
-		.bit_offset = bit_offset,
-		.bit_size = bit_size,
-		.kind = kind,
-		.is_room = names_room(w->path),
-	};
-	*ret = &l->fields[l->count++];
+	f->field.bit_offset = bit_offset;
+	f->field.bit_size = bit_size;
+	f->field.kind = kind;
+	f->field.is_room = names_room(w->path);
+	l->count++;
+	*ret = &f->field;
 	return 0;
 }
 
@@ -201,30 +240,41 @@ static int by_path(const void *a, const void *b)
 	return d;
 }
 
+/* The fields with their paths, in both orders. */
+static int finish(const struct walk *w)
+{
+	struct bl_layout *l = w->layout;
+	size_t i;
+
+	l->fields = calloc(l->count + 1, sizeof(*l->fields));
+	l->sorted = calloc(l->count + 1, sizeof(*l->sorted));
+	if (!l->fields || !l->sorted)
+		return -ENOMEM;
+	assert(w->found || !l->count);
+	for (i = 0; i < l->count; i++) {
+		l->fields[i] = w->found[i].field;
+		l->fields[i].path = l->paths.data + w->found[i].at;
+		l->sorted[i] = l->fields[i];
+	}
+	if (l->count)
+		qsort(l->sorted, l->count, sizeof(*l->sorted), by_path);
+	return 0;
+}
+
 int bl_layout_read(const struct bl_btf *b, uint32_t type, struct bl_layout *ret)
 {
 	bl_autolayout struct bl_layout l = { .btf = b };
-	bl_autofree size_t *at = calloc(BL_LAYOUT_FIELDS_MAX, sizeof(*at));
-	struct walk w = { .layout = &l, .at = at };
-	size_t i;
+	struct walk w = { .layout = &l };
 	int r;
 
 	if (bl_btf_size(b, type, &l.size) < 0)
 		return -EINVAL;
-	l.fields = calloc(BL_LAYOUT_FIELDS_MAX, sizeof(*l.fields));
-	if (!at || !l.fields)
-		return -ENOMEM;
 	r = walk_type(&w, type, 0, 0);
+	if (r == 0)
+		r = finish(&w);
+	free(w.found);
 	if (r < 0)
 		return r;
-	for (i = 0; i < l.count; i++)
-		l.fields[i].path = l.paths.data + at[i];
-	l.sorted = calloc(l.count + 1, sizeof(*l.sorted));
-	if (!l.sorted)
-		return -ENOMEM;
-	for (i = 0; i < l.count; i++)
-		l.sorted[i] = l.fields[i];
-	qsort(l.sorted, l.count, sizeof(*l.sorted), by_path);
 	*ret = l;
 	l = (struct bl_layout){ 0 };
 	return 0;
@@ -341,6 +391,29 @@ static void say(unsigned *count, char text[static BL_LAYOUT_TEXT_MAX],
 	va_end(ap);
 }
 
+/* What the name of @v means in @t. 0 with another value in *ret; -ENOENT: the
+ * same, or nothing. */
+static int find_other_value(struct comparison *c, const struct bl_btf_type *t,
+			    const struct bl_btf_value *v, uint64_t *ret)
+{
+	int r = -ENOENT;
+	unsigned i;
+
+	for (i = 0; i < t->count; i++) {
+		struct bl_btf_value u = bl_btf_value(c->now->btf, t, i);
+
+		if (++c->pairs > PAIRS_MAX)
+			return -E2BIG;
+		if (strcmp(v->name, u.name) != 0)
+			continue;
+		if (v->value == u.value)
+			return -ENOENT;
+		*ret = u.value;
+		r = 0;
+	}
+	return r;
+}
+
 /* A name of an enum that means another number now: entries that are there
  * would be read as something else. */
 static int compare_enums(struct comparison *c, const struct bl_field *a,
@@ -349,24 +422,21 @@ static int compare_enums(struct comparison *c, const struct bl_field *a,
 	struct bl_btf_type x = bl_btf_type(c->before->btf, a->type);
 	struct bl_btf_type y = bl_btf_type(c->now->btf, b->type);
 	char path[BL_LAYOUT_PATH_MAX + 16];
-	unsigned i, k;
+	uint64_t value;
+	unsigned i;
+	int r;
 
 	for (i = 0; i < x.count; i++) {
 		struct bl_btf_value v = bl_btf_value(c->before->btf, &x, i);
 
-		for (k = 0; k < y.count; k++) {
-			struct bl_btf_value u =
-				bl_btf_value(c->now->btf, &y, k);
-
-			if (++c->pairs > PAIRS_MAX)
-				return -E2BIG;
-			if (strcmp(v.name, u.name) == 0 && v.value != u.value)
-				say(&c->diff->broken, c->diff->first_broken,
-				    "%s: %.100s was %" PRId64 " and is %" PRId64
-				    " now",
-				    path_words(a, path), v.name,
-				    (int64_t)v.value, (int64_t)u.value);
-		}
+		r = find_other_value(c, &y, &v, &value);
+		if (r == -E2BIG)
+			return r;
+		if (r == 0)
+			say(&c->diff->broken, c->diff->first_broken,
+			    "%s: %.100s was %" PRId64 " and is %" PRId64 " now",
+			    path_words(a, path), v.name, (int64_t)v.value,
+			    (int64_t)value);
 	}
 	return 0;
 }

@@ -13,8 +13,9 @@
  * points to. An array is a field of its own ("name") and, once, its element
  * ("name[]").
  *
- * A field called pad…, reserved… or unused… is room, not data: it may shrink,
- * move, and give way to another field.
+ * A field called pad, padding, reserved, unused, rsvd, resv or filler, with
+ * underscores and digits around it, is room, not data: it may shrink, move, and
+ * give way to another field.
  */
 #ifndef BL_GATE_LAYOUT_H
 #define BL_GATE_LAYOUT_H

@@ -487,7 +487,7 @@ static int read_struct_ops(const struct bl_object *o, const struct sections *x,
 				.max_entries = 1,
 			};
 
-			if (var.kind != BTF_KIND_VAR)
+			if (var.kind != BTF_KIND_VAR || !*var.name)
 				continue;
 			(void)bl_btf_size(&l->btf, var.type, &def.value_size);
 			e = list_add(l, &def, err);
@@ -497,6 +497,35 @@ static int read_struct_ops(const struct bl_object *o, const struct sections *x,
 }
 
 /* --- in all --------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct bl_map_def *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* Whoever asks for a map by its name means one. */
+static int require_names(const struct bl_map_list *l, struct bl_err *err)
+{
+	bl_autofree const struct bl_map_def **sorted =
+		calloc(l->count + 1, sizeof(*sorted));
+	size_t i, n = 0;
+
+	if (!sorted)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	for (i = 0; i < l->count; i++)
+		if (!l->defs[i].implicit)
+			sorted[n++] = &l->defs[i];
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_name);
+	for (i = 1; i < n; i++)
+		if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
+			return bl_err_set(err, -EBADMSG,
+					  "two maps have the name %.100s",
+					  sorted[i]->name);
+	return 0;
+}
 
 static int read_all(const struct bl_object *o, struct bl_map_list *l,
 		    struct bl_err *err)
@@ -512,6 +541,8 @@ static int read_all(const struct bl_object *o, struct bl_map_list *l,
 		r = read_variables(o, &x, err);
 	if (r == 0)
 		r = read_kconfig(&x, err);
+	if (r == 0)
+		r = require_names(l, err);
 	free(x.ids);
 	return r;
 }

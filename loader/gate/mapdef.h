@@ -57,7 +57,8 @@ struct bl_map_list {
 void bl_map_list_free(struct bl_map_list *l);
 
 /*
- * -EBADMSG when the definitions are damaged or not what libbpf takes, -ENOTSUP
+ * -EBADMSG when the definitions are damaged, not what libbpf takes, or two have
+ * one name; -ENOTSUP
  * when there is a parameter that is not known here, -E2BIG, -ENOMEM. *ret is
  * untouched on failure.
  */

@@ -33,11 +33,12 @@
  *	                          the number of sockets, tasks, inodes or
  *	                          cgroups, and is said, not counted
  *
- * Not counted either: the maps that a map of maps gets later, and the buffers
- * that readers of a perf_event_array bring along. tests/lab/test_maps.sh makes
- * one map of each type on every kernel of the lab: what the kernel charges is
- * within 2 % of the estimate wherever it counts all that it takes (before 5.11
- * and since 6.4; forks of a trie it never counts).
+ * Not counted either: the maps that a map of maps gets later, the buffers that
+ * readers of a perf_event_array bring along, and two values more for each entry
+ * of a per-CPU map, whatever the number of CPUs, where the kernel accounts to
+ * cgroups. tests/lab/test_maps.sh makes one map of each type on every kernel of
+ * the lab: what is charged is within 2 % of the estimate wherever a kernel
+ * charges all that it takes (before 5.11 and since 6.4).
  *
  * What is found:
  *

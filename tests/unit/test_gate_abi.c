@@ -82,6 +82,8 @@ static const struct {
 	  "member \"used\" is new at byte 8" },
 	{ "ext_renamed", BL_VERDICT_WARN,
 	  "member \"seen\" is called \"noticed\" now" },
+	{ "ext_not_room", BL_VERDICT_WARN,
+	  "member \"paddr\" is called \"pad_it_not\" now, and 2 more" },
 	{ "ext_deep_padding", BL_VERDICT_WARN,
 	  "member \"in.c\" is new at byte 12" },
 	{ "ext_an_arm", BL_VERDICT_WARN, "\"b\" is new at byte 4" },

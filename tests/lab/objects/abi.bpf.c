@@ -49,6 +49,11 @@ struct in_reserve {
 	__u64 seen;
 	WAS_IS(__u32 _pad[6];, __u32 used; __u32 _pad[5];)
 };
+struct not_room {
+	__u64 seen;
+	__u32 WAS_IS(reserved_bytes, other)[2], WAS_IS(paddr, pad_it_not);
+	__u32 more;
+};
 struct moved {
 	__u64 seen;
 	ONLY_NEW(__u64 emitted;)
@@ -116,6 +121,7 @@ MAP(ext_at_end_unpinned, H, 16, __u32, struct at_end, 0, 0);
 MAP(ext_in_padding, H, 16, __u32, struct in_padding, 0, 1);
 MAP(ext_in_reserve, H, 16, __u32, struct in_reserve, 0, 1);
 MAP(ext_renamed, H, 16, __u32, struct renamed, 0, 1);
+MAP(ext_not_room, H, 16, __u32, struct not_room, 0, 1);
 MAP(ext_deep_padding, H, 16, __u32, struct deep_padding, 0, 1);
 MAP(ext_an_arm, H, 16, __u32, struct an_arm, 0, 1);
 MAP(ext_entries, H, WAS_IS(16, 64), __u32, struct plain, 0, 1);
