@@ -52,4 +52,12 @@ struct bl_btf_source {
 int bl_core_check(const struct bl_object *o, const struct bl_btf_source *list,
 		  size_t count, struct bl_report *report);
 
+/*
+ * After the kernels were asked: where one accepted a program (status ACCEPTED)
+ * of which this check was undecided on that kernel, its answer counts, and the
+ * finding becomes a warning: other settings of its loader may change it. 0 or
+ * -ENOMEM.
+ */
+int bl_core_settle(struct bl_report *report);
+
 #endif

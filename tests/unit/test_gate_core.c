@@ -254,6 +254,41 @@ START_TEST(an_object_without_relocations_passes_and_says_so)
 }
 END_TEST
 
+/* What a kernel says of a program on itself is more than what is read here. */
+START_TEST(the_answer_of_a_kernel_settles_what_was_open)
+{
+	struct bl_finding yes = { .status = BL_STATUS_ACCEPTED,
+				  .check = (char *)"verifier",
+				  .program = (char *)"by_symbol",
+				  .kernel = (char *)"new" };
+	struct bl_finding elsewhere = { .status = BL_STATUS_ACCEPTED,
+					.check = (char *)"verifier",
+					.program = (char *)"by_version",
+					.kernel = (char *)"old" };
+	size_t i;
+
+	check_one("new", &new_btf);
+	ck_assert_int_eq(bl_report_add(&report, &elsewhere), 0);
+	ck_assert_int_eq(bl_core_settle(&report), 0);
+	ck_assert_int_eq(bl_report_add(&report, &yes), 0);
+	ck_assert_int_eq(bl_core_settle(&report), 0);
+	ck_assert_int_eq(finding_of("by_rodata")->verdict,
+			 BL_VERDICT_UNDECIDED);
+	for (i = 0; i < report.count; i++) {
+		const struct bl_finding *f = &report.findings[i];
+
+		if (strcmp(f->check, "core") != 0)
+			continue;
+		if (strcmp(f->program, "by_symbol") == 0)
+			ck_assert_int_eq(f->verdict, BL_VERDICT_WARN);
+		if (strcmp(f->program, "by_version") == 0)
+			ck_assert_int_eq(f->verdict, BL_VERDICT_UNDECIDED);
+		if (strcmp(f->program, "bare") == 0)
+			ck_assert_int_eq(f->verdict, BL_VERDICT_REJECT);
+	}
+}
+END_TEST
+
 START_TEST(what_takes_too_long_is_undecided)
 {
 	bl_autobuf struct bl_buf b = { 0 };
@@ -346,6 +381,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_type_that_a_module_may_have_is_undecided);
 	tcase_add_test(t, what_cannot_be_checked_is_undecided);
 	tcase_add_test(t, an_object_without_relocations_passes_and_says_so);
+	tcase_add_test(t, the_answer_of_a_kernel_settles_what_was_open);
 	tcase_add_test(t, what_takes_too_long_is_undecided);
 	tcase_add_test(t, damaged_relocations_are_rejected);
 	suite_add_tcase(s, t);
