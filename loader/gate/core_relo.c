@@ -367,19 +367,24 @@ int bl_core_type_words(const struct bl_btf *b, uint32_t type,
 int bl_core_path_words(const struct bl_core_spec *spec, unsigned count,
 		       struct bl_buf *ret)
 {
-	unsigned i;
+	bool field = bl_core_class(spec->kind) == BL_CORE_FIELD;
+	/* Of a field the first step is an index, nearly always 0. */
+	unsigned first = field ? 1 : 0, i;
 	int r = 0;
 
-	/* The first step is an index into an array of roots, nearly always 0. */
-	for (i = bl_core_class(spec->kind) == BL_CORE_FIELD ? 1 : 0;
-	     r == 0 && i < count && i < spec->count; i++) {
-		const struct bl_core_step *s = &spec->steps[i];
+	for (i = first; r == 0 && i < count && i < spec->count; i++) {
+		const char *name = spec->steps[i].name;
+		size_t len = name ? strlen(name) : 0;
 
-		if (s->name)
-			r = bl_buf_printf(ret, "%s%s", i > 1 ? "." : "",
-					  s->name);
-		else
-			r = bl_buf_printf(ret, "[%u]", s->index);
+		if (!name) {
+			r = bl_buf_printf(ret, "[%u]", spec->steps[i].index);
+			continue;
+		}
+		/* Values have flavors, members have none. */
+		if (!field)
+			len = bl_core_name_len(name);
+		r = bl_buf_printf(ret, "%s%.*s", i > first ? "." : "", (int)len,
+				  name);
 	}
 	return r;
 }
