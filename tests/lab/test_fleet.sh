@@ -41,17 +41,18 @@ fail() {
 	exit 77
 }
 
-bundle() { # NAME OBJECT
+bundle() { # NAME OBJECT [PROBATION_MS]
 	cp "$2" "$dir/$1.bpf.o" && cp "$source/bpf/content.json" "$dir/" &&
 		cat >"$dir/$1.json" <<-END &&
 			{ "name": "belay-sensor", "version": "$1", "object": "$1.bpf.o",
-			  "content": "content.json", "trial": { "probation_ms": 3000 } }
+			  "content": "content.json",
+			  "trial": { "probation_ms": ${3:-3000} } }
 		END
 		"$belay" bundle build "$dir/$1.json" -o "$dir/$1.bundle" >/dev/null ||
 		fail "bundle $1 does not build"
 }
 bundle v1 "$build/bpf/sensor.bpf.o"
-bundle v2 "$build/tests/faults/v2-flood.bpf.o"
+bundle v2 "$build/tests/faults/v2-late.bpf.o" 14000
 bundle v3 "$build/bpf/sensor-v3.bpf.o"
 cat >"$dir/plan.json" <<-END
 	{ "waves": [ { "hosts": 1, "soak_s": 3 }, { "percent": 100, "soak_s": 1 } ],
