@@ -23,7 +23,7 @@
 #include "loader/gate/profile.h"
 
 /* Findings about one object; what goes beyond is counted in one more. */
-#define BL_POLICY_FINDINGS_MAX 500
+#define BL_POLICY_FINDINGS_MAX 256
 
 /*
  * Adds at least one finding of each check to *report. @denies: the content that

@@ -2,13 +2,15 @@
 #include "loader/gate/source.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /*
  * Layouts from the kernel's Documentation/bpf/btf.rst. All fields are
  * little-endian, as the object is (object.c refuses others).
  */
-#define BTF_MAGIC 0xeb9f
+#define BTF_MAGIC  0xeb9f
+#define STRING_MAX 4096 /* bytes of a file's name or a line */
 
 struct btf_head {
 	uint16_t magic;
@@ -90,11 +92,22 @@ static int open_lines(const struct bl_object *o, struct lines *ret)
 static const char *string_of(const struct lines *l, uint32_t off)
 {
 	const char *s = (const char *)l->strings.p + off;
+	size_t room;
 
-	if (off >= l->strings.len ||
-	    strnlen(s, l->strings.len - off) == l->strings.len - off)
+	if (off >= l->strings.len)
 		return NULL;
-	return s;
+	room = l->strings.len - off;
+	if (room > STRING_MAX)
+		room = STRING_MAX;
+	return strnlen(s, room) < room ? s : NULL;
+}
+
+/* Without a look at the whole string: there may be millions to compare. */
+static bool is_string(const struct lines *l, uint32_t off, const char *text,
+		      size_t len)
+{
+	return off < l->strings.len && len < l->strings.len - off &&
+	       memcmp(l->strings.p + off, text, len + 1) == 0;
 }
 
 static const char *skip_blanks(const char *s)
@@ -117,43 +130,43 @@ static int to_source(const struct lines *l, const struct line_info *info,
 	return 0;
 }
 
-/* Calls @fn for every line record; it returns non-zero to stop. */
-static void each_line(const struct lines *lines,
-		      int (*fn)(void *ctx, const char *section,
-				const struct line_info *info),
+/* Calls @fn for every line record of @section (NULL: of all); it returns
+ * non-zero to stop. */
+static void each_line(const struct lines *lines, const char *section,
+		      int (*fn)(void *ctx, const struct line_info *info),
 		      void *ctx)
 {
+	size_t len = section ? strlen(section) : 0;
 	struct span s = lines->infos;
 	struct ext_section head;
 	struct line_info info;
 
 	while (take(&s, &head, sizeof(head)) == 0) {
-		const char *section = string_of(lines, head.name_off);
+		bool wanted = !section ||
+			      is_string(lines, head.name_off, section, len);
 
 		for (; head.count; head.count--) {
 			if (take(&s, &info, sizeof(info)) < 0 ||
 			    take(&s, NULL, lines->record - sizeof(info)) < 0)
 				return;
-			if (section && fn(ctx, section, &info))
+			if (wanted && fn(ctx, &info))
 				return;
 		}
 	}
 }
 
 struct by_offset {
-	const char *section;
 	size_t offset;
 	struct line_info best;
 	bool found;
 };
 
 /* A record holds until the next one: the last at or before the offset. */
-static int match_offset(void *ctx, const char *section,
-			const struct line_info *info)
+static int match_offset(void *ctx, const struct line_info *info)
 {
 	struct by_offset *m = ctx;
 
-	if (strcmp(section, m->section) != 0 || info->insn_off > m->offset)
+	if (info->insn_off > m->offset)
 		return 0;
 	if (!m->found || info->insn_off >= m->best.insn_off)
 		m->best = *info;
@@ -169,8 +182,7 @@ int bl_source_find(const struct bl_object *o, size_t section_index,
 
 	if (section_index >= o->section_count || open_lines(o, &l) < 0)
 		return -ENOENT;
-	m.section = o->sections[section_index].name;
-	each_line(&l, match_offset, &m);
+	each_line(&l, o->sections[section_index].name, match_offset, &m);
 	return m.found ? to_source(&l, &m.best, ret) : -ENOENT;
 }
 
@@ -192,13 +204,11 @@ static size_t trimmed(const char *s)
 	return len;
 }
 
-static int match_text(void *ctx, const char *section,
-		      const struct line_info *info)
+static int match_text(void *ctx, const struct line_info *info)
 {
 	struct by_text *m = ctx;
 	struct bl_source s;
 
-	(void)section;
 	if (to_source(m->lines, info, &s) < 0 || trimmed(s.text) != m->len ||
 	    memcmp(s.text, m->text, m->len) != 0 ||
 	    (m->line && m->line != s.line))
@@ -221,7 +231,7 @@ int bl_source_find_text(const struct bl_object *o, const char *text,
 	if (!m.len || open_lines(o, &l) < 0)
 		return -ENOENT;
 	m.lines = &l;
-	each_line(&l, match_text, &m);
+	each_line(&l, NULL, match_text, &m);
 	if (!m.any || m.ambiguous)
 		return -ENOENT;
 	*ret = m.found;
