@@ -122,8 +122,8 @@ static int judge_diff(struct pair *p, const char *what, bool is_key,
 		r = note_first(p, EXTENDED, what, d->first_renamed, d->renamed);
 	if (r == 0 && resized) {
 		p->moved = true;
-		r = note(p, level, "%s: %u bytes, %u now", what, before->size,
-			 now->size);
+		r = note(p, level, "%s: %u bytes, %u now",
+			 is_key ? "key" : "value", before->size, now->size);
 	}
 	if (r < 0 || !bad)
 		return r;

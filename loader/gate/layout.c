@@ -325,7 +325,7 @@ static const char *path_words(const struct bl_field *f,
 		snprintf(ret, BL_LAYOUT_PATH_MAX + 16, "member \"%s\"",
 			 f->path);
 	else
-		snprintf(ret, BL_LAYOUT_PATH_MAX + 16, "the value");
+		snprintf(ret, BL_LAYOUT_PATH_MAX + 16, "it");
 	return ret;
 }
 
