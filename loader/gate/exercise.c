@@ -313,7 +313,7 @@ int bl_exercise_check(const struct bl_facts *f,
 {
 	static int (*const of_all[])(struct judge *) = { slow, large, unused };
 	static int (*const of_sensor[])(
-		struct judge *) = { silence, unreached, unseen, drops, torn };
+		struct judge *) = { silence, unreached, drops, torn, unseen };
 	struct judge j = {
 		.facts = f,
 		.x = &f->exercise,

@@ -98,7 +98,7 @@ struct bl_facts_exercise {
 	char *first_splat; /* line of the kernel's log */
 };
 
-/* previous → new → previous under numbered operations, overlapping. */
+/* new → previous → new under numbered operations, overlapping. */
 struct bl_facts_swap {
 	bool ran;
 	char *why_not; /* "" if it ran */

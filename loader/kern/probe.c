@@ -46,10 +46,8 @@ static int swap(struct run *run, struct bl_err *err)
 {
 	struct bl_swap_part next = { run->now, &run->facts };
 	struct bl_swap_part previous = { .facts = &run->before };
-	int r;
+	int r = bl_session_open(&run->probe->previous, &run->previous, err);
 
-	bl_session_detach(run->now);
-	r = bl_session_open(&run->probe->previous, &run->previous, err);
 	if (r == 0)
 		r = bl_session_load(run->previous, &run->before, err);
 	previous.session = run->previous;

@@ -5,8 +5,8 @@
  *	load      the verifier on every program
  *	attach    every accepted program, where it belongs
  *	exercise  a workload while they are attached
- *	swap      the previous version → this one → the previous one, under a
- *	          workload of numbered operations
+ *	swap      this version → the previous one → this one, under a workload of
+ *	          numbered operations
  *
  * Each step needs the one before it. The caller hears after each, so that what
  * is known is told before the next one takes the kernel down.

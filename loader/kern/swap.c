@@ -9,9 +9,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
@@ -21,7 +23,7 @@
 #include "loader/kern/tally.h"
 
 #define NUMBERS	     (1u << 20) /* operations; enough for a minute */
-#define SWITCHES     2
+#define SWITCHES     2		/* to the previous version and back */
 #define SCALE_MAX    16
 #define STEADY	     256  /* operations before and between exchanges */
 #define PROOF	     64	  /* events of the next version before the old ends */
@@ -41,16 +43,19 @@ struct shared {
 struct reader {
 	struct rehearsal *rehearsal;
 	unsigned index;
-	uint32_t generation;
 	_Atomic uint64_t events;
 };
 
+enum { NEXT, PREVIOUS, NEXT_AGAIN, PARTS };
+
 struct rehearsal {
-	const struct bl_swap_part *parts[BL_TALLY_READERS];
+	struct bl_swap_part parts[PARTS];
+	bool again; /* what was detached can be attached again */
+	struct bl_facts fresh;
 	struct shared *shared;
 	struct bl_tally tally;
 	struct ring_buffer *rings;
-	struct reader readers[BL_TALLY_READERS];
+	struct reader readers[PARTS];
 	uint64_t window; /* operations that no ring can overflow in */
 	pid_t driver;
 	int fd; /* to the driver */
@@ -93,8 +98,7 @@ static int on_event(void *ctx, void *data, size_t len)
 	const struct bl_event *e = data;
 	uint64_t number;
 
-	if (!bl_event_ok(data, len) || e->generation != r->generation ||
-	    !bl_tally_number(e, &number))
+	if (!bl_event_ok(data, len) || !bl_tally_number(e, &number))
 		return 0;
 	bl_tally_note(&r->rehearsal->tally, r->index, e);
 	r->events++;
@@ -128,25 +132,22 @@ static void *read_on(void *arg)
 
 static int add_ring(struct rehearsal *h, unsigned i, struct bl_err *err)
 {
-	const struct bl_session *s = h->parts[i]->session;
-	struct bpf_map *map =
-		bpf_object__find_map_by_name(s->object, BL_MAP_EVENTS);
+	const struct bpf_object *object = h->parts[i].session->object;
+	const struct bpf_map *map =
+		bpf_object__find_map_by_name(object, BL_MAP_EVENTS);
 	uint64_t room = bpf_map__max_entries(map) / RECORD_BYTES / 2;
 
-	h->readers[i] = (struct reader){ .rehearsal = h,
-					 .index = i,
-					 .generation = s->part.generation };
+	h->readers[i] = (struct reader){ .rehearsal = h, .index = i };
 	if (room < h->window)
 		h->window = room ? room : 1;
-	if (!h->rings) {
-		h->rings = ring_buffer__new(bpf_map__fd(map), on_event,
-					    &h->readers[i], NULL);
-		return h->rings ? 0 : bl_err_errno(err, -errno, "read a ring");
-	}
-	if (ring_buffer__add(h->rings, bpf_map__fd(map), on_event,
-			     &h->readers[i]))
-		return bl_err_errno(err, -errno, "read a ring");
-	return 0;
+	if (h->rings)
+		return ring_buffer__add(h->rings, bpf_map__fd(map), on_event,
+					&h->readers[i])
+			       ? bl_err_errno(err, -errno, "read a ring")
+			       : 0;
+	h->rings = ring_buffer__new(bpf_map__fd(map), on_event, &h->readers[i],
+				    NULL);
+	return h->rings ? 0 : bl_err_errno(err, -errno, "read a ring");
 }
 
 /* Switching */
@@ -193,18 +194,18 @@ static int attach(const struct bl_swap_part *p, struct bl_err *err)
 	return r;
 }
 
-/* From one that is attached to the other one. */
-static int exchange(struct rehearsal *h, unsigned to, struct bl_facts_swap *ret,
-		    struct bl_err *err)
+/* From one that is attached to another one. */
+static int exchange(struct rehearsal *h, unsigned from, unsigned to,
+		    struct bl_facts_swap *ret, struct bl_err *err)
 {
 	uint64_t start = bl_clock_mono_ms(), took;
 	uint64_t had = h->readers[to].events;
-	int r = attach(h->parts[to], err);
+	int r = attach(&h->parts[to], err);
 
 	if (r < 0)
 		return r;
 	(void)done_by(h, &h->readers[to].events, had + PROOF, PROOF_MAX_MS);
-	bl_session_detach(h->parts[!to]->session);
+	bl_session_detach(h->parts[from].session);
 	took = bl_clock_mono_ms() - start;
 	if (took > ret->worst_ms)
 		ret->worst_ms = took;
@@ -212,19 +213,46 @@ static int exchange(struct rehearsal *h, unsigned to, struct bl_facts_swap *ret,
 	return go_on(h, STEADY, err);
 }
 
+/* Since 5.13 tracing and LSM programs can be attached again after they were
+ * detached; before, a second attach finds no target any more. */
+static bool attaches_again(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 5 || (major == 5 && minor >= 13);
+}
+
+/* Another load of the new version. */
+static int load_fresh(struct rehearsal *h, struct bl_err *err)
+{
+	struct bl_swap_part *p = &h->parts[NEXT_AGAIN];
+	int r = bl_session_open(&h->parts[NEXT].session->part, &p->session,
+				err);
+
+	p->facts = &h->fresh;
+	if (r == 0)
+		r = bl_session_load(p->session, p->facts, err);
+	if (r == 0 && !p->session->object)
+		r = bl_err_set(err, -ENOENT, "it does not load again");
+	return r;
+}
+
 static int start(struct rehearsal *h, struct bl_err *err)
 {
-	int r;
+	unsigned parts = h->again ? NEXT_AGAIN : PARTS;
+	int r = h->again ? 0 : load_fresh(h, err);
 
-	for (unsigned i = 0; i < BL_TALLY_READERS; i++) {
-		r = bl_sensor_report(h->parts[i]->session->object,
+	for (unsigned i = 0; r == 0 && i < parts; i++) {
+		r = bl_sensor_report(h->parts[i].session->object,
 				     1u << BL_EVENT_CONNECT, err);
 		if (r == 0)
 			r = add_ring(h, i, err);
-		if (r < 0)
-			return r;
 	}
-	r = attach(h->parts[0], err);
+	if (r == 0 && !h->parts[NEXT].session->link_count)
+		r = attach(&h->parts[NEXT], err);
 	if (r < 0)
 		return r;
 	h->shared->allowed = h->window;
@@ -263,17 +291,21 @@ static int finish(struct rehearsal *h, struct bl_facts_swap *ret,
 static int rehearse(struct rehearsal *h, unsigned scale,
 		    struct bl_facts_swap *ret, struct bl_err *err)
 {
-	unsigned switches = SWITCHES * (scale > SCALE_MAX ? SCALE_MAX
-					: scale		  ? scale
-							  : 1);
+	unsigned switches = SWITCHES, from, to;
 	int r;
 
+	h->again = attaches_again();
+	if (h->again && scale > 1)
+		switches *= scale < SCALE_MAX ? scale : SCALE_MAX;
 	h->shared = bl_driver_share(sizeof(*h->shared));
 	if (!h->shared || bl_tally_init(&h->tally, NUMBERS) < 0)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = start(h, err);
-	for (unsigned i = 0; r == 0 && i < switches; i++)
-		r = exchange(h, (i + 1) % BL_TALLY_READERS, ret, err);
+	for (unsigned i = 0; r == 0 && i < switches; i++) {
+		from = h->again ? i % 2 : i;
+		to = h->again ? (i + 1) % 2 : i + 1;
+		r = exchange(h, from, to, ret, err);
+	}
 	return r < 0 ? r : finish(h, ret, err);
 }
 
@@ -286,9 +318,11 @@ static void rehearsal_free(struct rehearsal *h)
 	h->stop = true;
 	if (h->reading)
 		pthread_join(h->thread, NULL);
-	for (unsigned i = 0; i < BL_TALLY_READERS; i++)
-		bl_session_detach(h->parts[i]->session);
 	ring_buffer__free(h->rings);
+	bl_session_detach(h->parts[PREVIOUS].session);
+	bl_session_detach(h->parts[NEXT].session);
+	bl_session_close(h->parts[NEXT_AGAIN].session);
+	bl_facts_free(&h->fresh);
 	bl_driver_unshare(h->shared, sizeof(*h->shared));
 	bl_tally_free(&h->tally);
 }
@@ -311,16 +345,17 @@ int bl_swap_rehearse(const struct bl_swap_part *previous,
 		     struct bl_facts_swap *ret, struct bl_err *err)
 {
 	BL_CLEANUP(rehearsal_free)
-	struct rehearsal h = { .parts = { previous, next },
-			       .window = WINDOW_MAX,
-			       .fd = -1 };
+	struct rehearsal h = {
+		.parts = { [NEXT] = *next, [PREVIOUS] = *previous },
+		.window = WINDOW_MAX,
+		.fd = -1
+	};
 	const char *no = why_not(previous, next);
 	struct bl_facts_swap s = { 0 };
 	struct bl_err why = { 0 };
 	int r;
 
 	bl_session_detach(previous->session);
-	bl_session_detach(next->session);
 	r = no ? bl_err_set(&why, -ENOTSUP, "%s", no)
 	       : rehearse(&h, scale, &s, &why);
 	if (r == -ENOMEM)

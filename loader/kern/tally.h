@@ -26,7 +26,7 @@
 
 #define BL_TALLY_PORT	 49152 /* of the numbers below 1 << 24 */
 #define BL_TALLY_MAX	 (1u << 22)
-#define BL_TALLY_READERS 2
+#define BL_TALLY_READERS 3
 
 struct bl_tally {
 	unsigned char *marks; /* one per number */
@@ -35,7 +35,7 @@ struct bl_tally {
 
 struct bl_tally_count {
 	uint64_t lost;	  /* no reader had an event of it */
-	uint64_t doubled; /* more than one event, of one reader or of two */
+	uint64_t doubled; /* more than one event, of one reader or several */
 };
 
 #define bl_autotally __attribute__((cleanup(bl_tally_free)))

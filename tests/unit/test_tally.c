@@ -81,10 +81,12 @@ END_TEST
 START_TEST(what_two_readers_had_is_doubled)
 {
 	begin(4);
+	note(2, 3);
+	note(1, 3);
 	note(0, 1);
 	note(1, 1);
 	note(0, 2);
-	expect(4, 2, 1);
+	expect(4, 1, 2);
 }
 END_TEST
 
