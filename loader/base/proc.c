@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/base/proc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -34,27 +35,26 @@ static void child_fd(int fd, int as)
 		fcntl(fd, F_SETFD, 0);
 }
 
-static void child_exec(const char *const *argv, const char *cwd, int in,
-		       int out, int errfd, int status_fd)
+static void child_exec(const char *const *argv, const char *cwd, const int *fds,
+		       size_t count, int status_fd)
 {
+	int moved[BL_PROC_FDS_MAX], code;
 	sigset_t none;
-	int code;
+	size_t i;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);
-	/* Out of the way of 0..2 first, so that no dup2 destroys a source. */
-	if (in >= 0)
-		in = fcntl(in, F_DUPFD_CLOEXEC, 3);
-	if (out >= 0)
-		out = fcntl(out, F_DUPFD_CLOEXEC, 3);
-	if (errfd >= 0)
-		errfd = fcntl(errfd, F_DUPFD_CLOEXEC, 3);
-	child_fd(in, 0);
-	child_fd(out, 1);
-	child_fd(errfd, 2);
+	/* Out of the way first, so that no dup2 destroys a source. */
+	status_fd = fcntl(status_fd, F_DUPFD_CLOEXEC, BL_PROC_FDS_MAX);
+	for (i = 0; i < count; i++)
+		moved[i] = fds[i] < 0 ? -1
+				      : fcntl(fds[i], F_DUPFD_CLOEXEC,
+					      BL_PROC_FDS_MAX);
+	for (i = 0; i < count; i++)
+		child_fd(moved[i], (int)i);
 	if (!cwd || chdir(cwd) == 0)
 		execvp(argv[0], (char *const *)argv);
 	code = errno;
@@ -63,8 +63,8 @@ static void child_exec(const char *const *argv, const char *cwd, int in,
 	_exit(127);
 }
 
-static int spawn(const char *const *argv, const char *cwd, int in, int out,
-		 int errfd, pid_t *ret_pid, struct bl_err *err)
+static int spawn(const char *const *argv, const char *cwd, const int *fds,
+		 size_t count, pid_t *ret_pid, struct bl_err *err)
 {
 	int status[2], code = 0;
 	ssize_t n;
@@ -74,7 +74,7 @@ static int spawn(const char *const *argv, const char *cwd, int in, int out,
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	pid = fork();
 	if (pid == 0)
-		child_exec(argv, cwd, in, out, errfd, status[1]);
+		child_exec(argv, cwd, fds, count, status[1]);
 	close(status[1]);
 	if (pid < 0) {
 		code = errno;
@@ -96,7 +96,15 @@ static int spawn(const char *const *argv, const char *cwd, int in, int out,
 int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 		  pid_t *ret_pid, struct bl_err *err)
 {
-	return spawn(argv, NULL, in, out, errfd, ret_pid, err);
+	return spawn(argv, NULL, (const int[]){ in, out, errfd }, 3, ret_pid,
+		     err);
+}
+
+int bl_proc_spawn_fds(const char *const *argv, const int *fds, size_t count,
+		      pid_t *ret_pid, struct bl_err *err)
+{
+	assert(count >= 3 && count <= BL_PROC_FDS_MAX);
+	return spawn(argv, NULL, fds, count, ret_pid, err);
 }
 
 /*
@@ -188,7 +196,8 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	rd = fds[0];
 	wr = fds[1];
-	r = spawn(argv, o->cwd, -1, out ? wr : 1, out ? wr : 2, &pid, err);
+	r = spawn(argv, o->cwd, (const int[]){ -1, out ? wr : 1, out ? wr : 2 },
+		  3, &pid, err);
 	if (r < 0)
 		return r;
 	close(BL_TAKE_FD(wr));

@@ -8,6 +8,7 @@
 #define BL_BASE_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -43,9 +44,15 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 int bl_proc_check(const char *const *argv, const struct bl_proc_opts *opts,
 		  struct bl_err *err);
 
+#define BL_PROC_FDS_MAX 8
+
 /* Starts argv with the given descriptors as 0, 1, 2 (-1: /dev/null) and goes
  * on. The child dies with us. The caller waits for *ret_pid. */
 int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 		  pid_t *ret_pid, struct bl_err *err);
+
+/* As above with fds[i] as descriptor i, for 3 to BL_PROC_FDS_MAX of them. */
+int bl_proc_spawn_fds(const char *const *argv, const int *fds, size_t count,
+		      pid_t *ret_pid, struct bl_err *err);
 
 #endif

@@ -196,6 +196,38 @@ START_TEST(spawned_with_crossed_descriptors)
 }
 END_TEST
 
+START_TEST(a_child_gets_its_descriptors_by_number)
+{
+	const char *const argv[] = { "sh", "-c",
+				     "for i in 1 2 3 4 5 6 7; do "
+				     "echo $i >&$i; done; read x || echo eof",
+				     NULL };
+	int fds[BL_PROC_FDS_MAX], out[BL_PROC_FDS_MAX], st;
+	char text[8] = "";
+	pid_t pid;
+
+	fds[0] = -1;
+	for (int i = 1; i < BL_PROC_FDS_MAX; i++) {
+		int p[2];
+
+		ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+		out[i] = p[0];
+		fds[BL_PROC_FDS_MAX - i] = p[1];
+	}
+	ck_assert_int_eq(
+		bl_proc_spawn_fds(argv, fds, BL_PROC_FDS_MAX, &pid, &err), 0);
+	ck_assert_int_eq(waitpid(pid, &st, 0), pid);
+	for (int i = 1; i < BL_PROC_FDS_MAX; i++) {
+		ck_assert_int_ge(read(out[i], text, sizeof(text)), 2);
+		ck_assert_int_eq(text[0], '0' + BL_PROC_FDS_MAX - i);
+	}
+	ck_assert_int_eq(
+		bl_proc_spawn_fds((const char *const[]){ "no-such", NULL }, fds,
+				  BL_PROC_FDS_MAX, &pid, &err),
+		-ENOENT);
+}
+END_TEST
+
 START_TEST(a_child_dies_with_us)
 {
 	const char *const argv[] = { "sleep", "60", NULL };
@@ -247,6 +279,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, runs_in_the_folder_asked_for);
 	tcase_add_test(t, check_shows_the_last_lines_of_a_failure);
 	tcase_add_test(t, spawned_with_crossed_descriptors);
+	tcase_add_test(t, a_child_gets_its_descriptors_by_number);
 	tcase_add_test(t, a_child_dies_with_us);
 	suite_add_tcase(s, t);
 	return s;
