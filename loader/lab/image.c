@@ -87,9 +87,9 @@ static int network_modules(struct bl_initramfs *fs, const struct bl_kernel *k,
 	return r ? bl_err_wrap(err, r, "network of %s", k->release) : 0;
 }
 
-static int add_texts(struct bl_initramfs *fs, const struct bl_vm_spec *s,
-		     const char *mark, const struct bl_module_list *modules,
-		     struct bl_err *err)
+static int add_command(struct bl_initramfs *fs, const struct bl_vm_spec *s,
+		       const char *mark, const struct bl_module_list *modules,
+		       struct bl_err *err)
 {
 	bl_autobuf struct bl_buf env = { 0 }, run = { 0 };
 	int r;
@@ -102,9 +102,14 @@ static int add_texts(struct bl_initramfs *fs, const struct bl_vm_spec *s,
 	if (!r)
 		r = bl_initramfs_data(fs, BL_GUEST_RUN, 0700, run.data, run.len,
 				      err);
-	if (!r)
-		r = bl_initramfs_data(fs, "/init", 0755, bl_guest_init,
-				      strlen(bl_guest_init), err);
+	return r;
+}
+
+static int add_texts(struct bl_initramfs *fs, struct bl_err *err)
+{
+	int r = bl_initramfs_data(fs, "/init", 0755, bl_guest_init,
+				  strlen(bl_guest_init), err);
+
 	for (size_t i = 0; !r && i < BL_ARRAY_SIZE(etc); i++)
 		r = bl_initramfs_data(fs, etc[i].path, 0644, etc[i].text,
 				      strlen(etc[i].text), err);
@@ -135,25 +140,71 @@ static int add_programs(struct bl_initramfs *fs, struct bl_err *err)
 	return r ? r : bl_initramfs_busybox(fs, busybox, err);
 }
 
-int bl_image_build(const struct bl_vm_spec *s, const char *mark, int *ret_fd,
-		   struct bl_err *err)
+static int add_base(struct bl_initramfs *fs, struct bl_err *err)
+{
+	int r = add_programs(fs, err);
+
+	return r ? r : add_texts(fs, err);
+}
+
+int bl_image_survey(struct bl_initramfs **ret, struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *fs = NULL;
+	int r = bl_initramfs_new_survey(&fs, err);
+
+	if (!r)
+		r = add_base(fs, err);
+	if (!r)
+		*ret = BL_TAKE(fs);
+	return r;
+}
+
+int bl_image_base(struct bl_initramfs **ret, struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *fs = NULL;
+	int r = bl_initramfs_new(&fs, err);
+
+	if (!r)
+		r = add_base(fs, err);
+	if (!r)
+		*ret = BL_TAKE(fs);
+	return r;
+}
+
+int bl_image_job(const struct bl_vm_spec *s, const char *mark,
+		 const struct bl_initramfs *base, int fd, struct bl_err *err)
 {
 	bl_autoinitramfs struct bl_initramfs *fs = NULL;
 	struct bl_module_list modules = { 0 };
-	int r = bl_initramfs_new(&fs, err);
+	bl_autoclose int same = -1;
+	int r = bl_initramfs_new_upon(&fs, base, fd, err);
 
 	for (size_t i = 0; !r && i < s->file_count; i++)
 		r = bl_initramfs_program(fs, s->files[i].src, s->files[i].dst,
 					 err);
-	if (!r)
-		r = add_programs(fs, err);
 	if (!r && s->forward_port)
 		r = network_modules(fs, s->kernel, &modules, err);
 	if (!r)
-		r = add_texts(fs, s, mark, &modules, err);
+		r = add_command(fs, s, mark, &modules, err);
 	if (!r)
-		r = bl_initramfs_finish(fs, ret_fd, err);
+		r = bl_initramfs_finish(fs, &same, err);
 	bl_module_list_free(&modules);
+	return r;
+}
+
+int bl_image_build(const struct bl_vm_spec *s, const char *mark, int *ret_fd,
+		   struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *base = NULL;
+	bl_autoclose int fd = -1;
+	int r = bl_image_base(&base, err);
+
+	if (!r)
+		r = bl_initramfs_finish(base, &fd, err);
+	if (!r)
+		r = bl_image_job(s, mark, base, fd, err);
+	if (!r)
+		*ret_fd = BL_TAKE_FD(fd);
 	return r;
 }
 

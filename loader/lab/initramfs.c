@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <search.h>
@@ -15,15 +16,19 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
 #include "loader/lab/elf.h"
+#include "loader/lab/identity.h"
 
 struct bl_initramfs {
-	struct archive *archive;
+	struct archive *archive; /* NULL: a survey */
 	int fd;
 	void *seen; /* tree of paths, tsearch */
+	const struct bl_initramfs *base;
+	struct bl_buf identity; /* of a survey */
 };
 
 static int compare(const void *a, const void *b)
@@ -48,9 +53,11 @@ void bl_initramfs_free(struct bl_initramfs **fs)
 	if (!*fs)
 		return;
 	tdestroy((*fs)->seen, free);
-	archive_write_free((*fs)->archive);
+	if ((*fs)->archive)
+		archive_write_free((*fs)->archive);
 	if ((*fs)->fd >= 0)
 		close((*fs)->fd);
+	bl_buf_free(&(*fs)->identity);
 	free(*fs);
 	*fs = NULL;
 }
@@ -121,6 +128,11 @@ static int remember(struct bl_initramfs *fs, const char *path)
 	return *node == copy;
 }
 
+static bool is_seen(const struct bl_initramfs *fs, const char *path)
+{
+	return tfind(path, &fs->seen, compare);
+}
+
 /* --- entries -------------------------------------------------------------- */
 
 struct node {
@@ -129,14 +141,35 @@ struct node {
 	const void *data;
 	size_t len;
 	dev_t dev;
+	const struct stat *from; /* the host's file, or NULL */
 };
+
+/* What tells this entry from another of its name. */
+static int put_identity(struct bl_initramfs *fs, const char *dst,
+			const struct node *n)
+{
+	int r = bl_buf_printf(&fs->identity, "%s %o", dst, (unsigned)n->mode);
+
+	if (!r && n->target)
+		r = bl_buf_printf(&fs->identity, " -> %s", n->target);
+	if (!r && n->from)
+		r = bl_identity_stat(&fs->identity, n->from);
+	else if (!r && n->len)
+		r = bl_buf_printf(&fs->identity, " %016llx",
+				  (unsigned long long)bl_identity_hash(n->data,
+								       n->len));
+	return r ? r : bl_buf_add(&fs->identity, "\n", 1);
+}
 
 static int put(struct bl_initramfs *fs, const char *dst, const struct node *n,
 	       struct bl_err *err)
 {
-	struct archive_entry *e = archive_entry_new();
+	struct archive_entry *e;
 	int r = 0;
 
+	if (!fs->archive)
+		return put_identity(fs, dst, n) ? no_memory(err) : 0;
+	e = archive_entry_new();
 	if (!e)
 		return no_memory(err);
 	archive_entry_set_pathname(e, dst + 1); /* relative, as cpio has it */
@@ -173,7 +206,7 @@ static int put_parents(struct bl_initramfs *fs, const char *dst,
 		r = remember(fs, path);
 		if (r < 0)
 			return no_memory(err);
-		if (r)
+		if (r && !(fs->base && is_seen(fs->base, path)))
 			r = put(fs, path, &dir, err);
 		if (r < 0)
 			return r;
@@ -196,12 +229,18 @@ static int add(struct bl_initramfs *fs, const char *dst, const struct node *n,
 	return r ? put(fs, path, n, err) : 0;
 }
 
-/* Whether @dst is there, under the name it has when /usr is merged. */
-static bool has(struct bl_initramfs *fs, const char *dst)
+/* Whether @dst was added, under the name it has when /usr is merged. */
+static bool added(const struct bl_initramfs *fs, const char *dst)
 {
 	bl_autofree char *path = path_merged(dst);
 
-	return path && tfind(path, &fs->seen, compare);
+	return path && is_seen(fs, path);
+}
+
+/* Whether the guest has @dst. */
+static bool has(const struct bl_initramfs *fs, const char *dst)
+{
+	return added(fs, dst) || (fs->base && added(fs->base, dst));
 }
 
 int bl_initramfs_dir(struct bl_initramfs *fs, const char *dst,
@@ -254,7 +293,8 @@ int bl_initramfs_file(struct bl_initramfs *fs, const char *src, const char *dst,
 				  src, BL_INITRAMFS_FILE_MAX >> 20);
 	n.mode = S_IFREG | (st.st_mode & 0777);
 	n.len = (size_t)st.st_size;
-	if (n.len) {
+	n.from = &st;
+	if (n.len && fs->archive) {
 		map = mmap(NULL, n.len, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (map == MAP_FAILED)
 			return bl_err_errno(err, -errno, "cannot read %s", src);
@@ -292,7 +332,7 @@ int bl_initramfs_program(struct bl_initramfs *fs, const char *src,
 	char interp[256];
 	int r;
 
-	if (has(fs, dst))
+	if (added(fs, dst))
 		return 0;
 	r = bl_initramfs_file(fs, src, dst, err);
 	if (r < 0)
@@ -367,16 +407,8 @@ static int put_frame(struct bl_initramfs *fs, struct bl_err *err)
 	return r ? r : add(fs, "/dev/console", &console, err);
 }
 
-int bl_initramfs_new(struct bl_initramfs **ret, struct bl_err *err)
+static int open_archive(struct bl_initramfs *fs, struct bl_err *err)
 {
-	bl_autoinitramfs struct bl_initramfs *fs = calloc(1, sizeof(*fs));
-	int r;
-
-	if (!fs)
-		return no_memory(err);
-	fs->fd = memfd_create("belay-initramfs", MFD_CLOEXEC);
-	if (fs->fd < 0)
-		return bl_err_errno(err, -errno, "cannot make an initramfs");
 	fs->archive = archive_write_new();
 	if (!fs->archive)
 		return no_memory(err);
@@ -387,16 +419,81 @@ int bl_initramfs_new(struct bl_initramfs **ret, struct bl_err *err)
 		    ARCHIVE_OK ||
 	    archive_write_open_fd(fs->archive, fs->fd) != ARCHIVE_OK)
 		return archive_fail(fs, "/", err);
-	r = put_frame(fs, err);
+	return 0;
+}
+
+static int make(struct bl_initramfs **ret, struct bl_err *err)
+{
+	struct bl_initramfs *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return no_memory(err);
+	fs->fd = -1;
+	*ret = fs;
+	return 0;
+}
+
+int bl_initramfs_new(struct bl_initramfs **ret, struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *fs = NULL;
+	int r = make(&fs, err);
+
+	if (r < 0)
+		return r;
+	fs->fd = memfd_create("belay-initramfs", MFD_CLOEXEC);
+	if (fs->fd < 0)
+		return bl_err_errno(err, -errno, "cannot make an initramfs");
+	r = open_archive(fs, err);
+	if (!r)
+		r = put_frame(fs, err);
 	if (r < 0)
 		return r;
 	*ret = BL_TAKE(fs);
 	return 0;
 }
 
+int bl_initramfs_new_survey(struct bl_initramfs **ret, struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *fs = NULL;
+	int r = make(&fs, err);
+
+	if (!r)
+		r = put_frame(fs, err);
+	if (r < 0)
+		return r;
+	*ret = BL_TAKE(fs);
+	return 0;
+}
+
+int bl_initramfs_new_upon(struct bl_initramfs **ret,
+			  const struct bl_initramfs *base, int fd,
+			  struct bl_err *err)
+{
+	bl_autoinitramfs struct bl_initramfs *fs = NULL;
+	int r = make(&fs, err);
+
+	if (r < 0)
+		return r;
+	fs->base = base;
+	fs->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fs->fd < 0)
+		return bl_err_errno(err, -errno, "cannot make an initramfs");
+	r = open_archive(fs, err);
+	if (r < 0)
+		return r;
+	*ret = BL_TAKE(fs);
+	return 0;
+}
+
+const char *bl_initramfs_identity(const struct bl_initramfs *fs)
+{
+	return bl_buf_str(&fs->identity);
+}
+
 int bl_initramfs_finish(struct bl_initramfs *fs, int *ret_fd,
 			struct bl_err *err)
 {
+	assert(fs->archive);
 	if (archive_write_close(fs->archive) != ARCHIVE_OK)
 		return archive_fail(fs, "its end", err);
 	*ret_fd = BL_TAKE_FD(fs->fd);

@@ -20,7 +20,21 @@
 
 struct bl_initramfs;
 
+/* A whole one, with the folders and links of every guest. */
 int bl_initramfs_new(struct bl_initramfs **ret, struct bl_err *err);
+
+/* As above, without bytes: it only learns what would be in it, and from which
+ * files of the host. Cannot be finished; has an identity. */
+int bl_initramfs_new_survey(struct bl_initramfs **ret, struct bl_err *err);
+
+/* More, to be unpacked over @base, which must outlive it: leaves out the
+ * folders, libraries and interpreters that @base has; what the caller adds by
+ * name replaces what is there. Goes to the descriptor @fd, from where it stands
+ * on; it is a duplicate and stays the caller's. */
+int bl_initramfs_new_upon(struct bl_initramfs **ret,
+			  const struct bl_initramfs *base, int fd,
+			  struct bl_err *err);
+
 void bl_initramfs_free(struct bl_initramfs **fs);
 #define bl_autoinitramfs __attribute__((cleanup(bl_initramfs_free)))
 
@@ -46,7 +60,11 @@ int bl_initramfs_program(struct bl_initramfs *fs, const char *src,
 int bl_initramfs_busybox(struct bl_initramfs *fs, const char *src,
 			 struct bl_err *err);
 
-/* Ends the archive; the descriptor of the anonymous file is the caller's. */
+/* A survey's text: a line for each entry. Two that are equal were made of the
+ * same files, none of which was written in between (inode, size and times). */
+const char *bl_initramfs_identity(const struct bl_initramfs *fs);
+
+/* Ends the archive; the descriptor is the caller's. */
 int bl_initramfs_finish(struct bl_initramfs *fs, int *ret_fd,
 			struct bl_err *err);
 

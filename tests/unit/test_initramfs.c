@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,6 +150,88 @@ START_TEST(a_script_brings_its_interpreter)
 }
 END_TEST
 
+/* Everything in the archive, one name a line. */
+static struct bl_buf names_in(int fd)
+{
+	struct archive *a = archive_read_new();
+	struct bl_buf names = { 0 };
+	struct archive_entry *e;
+
+	ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+	archive_read_support_format_cpio(a);
+	ck_assert_int_eq(archive_read_open_fd(a, fd, 65536), ARCHIVE_OK);
+	while (archive_read_next_header(a, &e) == ARCHIVE_OK)
+		bl_buf_printf(&names, "%s\n", archive_entry_pathname(e));
+	archive_read_free(a);
+	return names;
+}
+
+START_TEST(what_is_added_upon_a_base_leaves_out_what_that_has)
+{
+	bl_autofree char *dir = bl_test_tmpdir();
+	bl_autofree char *self = realpath("/proc/self/exe", NULL);
+	bl_autofree char *script = bl_path("%s/s", dir);
+	bl_autoinitramfs struct bl_initramfs *more = NULL;
+	bl_autobuf struct bl_buf names = { 0 };
+	bl_autoclose int fd = memfd_create("more", MFD_CLOEXEC);
+	bl_autoclose int same = -1;
+
+	ck_assert_int_eq(bl_file_write(script, "#!/bin/sh\n", 10, 0755, &err),
+			 0);
+	ck_assert_int_eq(bl_initramfs_program(fs, self, "/usr/bin/me", &err),
+			 0);
+	ck_assert_int_eq(
+		bl_initramfs_data(fs, "/usr/bin/sh", 0755, "x", 1, &err), 0);
+	ck_assert_int_eq(bl_initramfs_new_upon(&more, fs, fd, &err), 0);
+	/* Named by the caller, so it replaces what is there. */
+	ck_assert_int_eq(bl_initramfs_program(more, self, "/bin/me", &err), 0);
+	ck_assert_int_eq(bl_initramfs_program(more, script, "/new/s", &err), 0);
+	ck_assert_int_eq(bl_initramfs_data(more, "/tmp/x", 0644, "x", 1, &err),
+			 0);
+	ck_assert_int_eq(bl_initramfs_finish(more, &same, &err), 0);
+	names = names_in(fd);
+	ck_assert_str_eq(names.data, "usr/bin/me\nnew\nnew/s\ntmp/x\n");
+	bl_file_rmtree(dir, NULL);
+}
+END_TEST
+
+/* A survey of what this test's folder would give. */
+static char *survey(const char *file, const char *dst)
+{
+	bl_autoinitramfs struct bl_initramfs *s = NULL;
+
+	ck_assert_int_eq(bl_initramfs_new_survey(&s, &err), 0);
+	ck_assert_int_eq(bl_initramfs_file(s, file, dst, &err), 0);
+	return strdup(bl_initramfs_identity(s));
+}
+
+START_TEST(a_survey_tells_one_guest_from_another)
+{
+	bl_autofree char *dir = bl_test_tmpdir();
+	bl_autofree char *file = bl_path("%s/f", dir);
+	bl_autofree char *first = NULL;
+	bl_autofree char *again = NULL;
+	bl_autofree char *moved = NULL;
+	bl_autofree char *other = NULL;
+	bl_autofree char *executable = NULL;
+
+	ck_assert_int_eq(bl_file_write(file, "a", 1, 0644, &err), 0);
+	first = survey(file, "/a");
+	again = survey(file, "/a");
+	ck_assert_str_eq(first, again);
+	moved = survey(file, "/b");
+	ck_assert_str_ne(first, moved);
+	/* As long as it was, and the same name: another file all the same. */
+	ck_assert_int_eq(bl_file_write(file, "b", 1, 0644, &err), 0);
+	other = survey(file, "/a");
+	ck_assert_str_ne(first, other);
+	ck_assert_int_eq(chmod(file, 0755), 0);
+	executable = survey(file, "/a");
+	ck_assert_str_ne(other, executable);
+	bl_file_rmtree(dir, NULL);
+}
+END_TEST
+
 START_TEST(no_kernel_comes_out_of_garbage)
 {
 	unsigned char image[4096] = { 0 };
@@ -182,6 +265,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_missing_file_and_a_folder_are_errors);
 	tcase_add_test(t, a_program_brings_its_loader_and_libraries);
 	tcase_add_test(t, a_script_brings_its_interpreter);
+	tcase_add_test(t, what_is_added_upon_a_base_leaves_out_what_that_has);
+	tcase_add_test(t, a_survey_tells_one_guest_from_another);
 	tcase_add_test(t, no_kernel_comes_out_of_garbage);
 	suite_add_tcase(s, t);
 	return s;
