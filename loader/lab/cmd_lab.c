@@ -14,6 +14,8 @@
 #include "loader/base/json.h"
 #include "loader/base/term.h"
 #include "loader/lab/catalog.h"
+#include "loader/lab/receive.h"
+#include "loader/lab/state.h"
 #include "loader/lab/vm.h"
 #include "loader/verbs.h"
 
@@ -23,8 +25,9 @@ static const char kernels_usage[] =
 	"usage: belay lab kernels [--json]\n"
 	"\n"
 	"Lists the lab's kernels: release, where each came from, whether it has\n"
-	"BTF and modules, and whether it is ready or why not. scripts/kernels\n"
-	"fetches them.\n"
+	"BTF and modules, how large the guests are that were saved for warm\n"
+	"starts, and whether it is ready or why not. scripts/kernels fetches\n"
+	"them.\n"
 	"\n"
 	"  --json      a list, on standard output\n"
 	"  -h, --help  this text\n"
@@ -46,6 +49,15 @@ static int print_json(json_t *v, struct bl_err *err)
 	return 0;
 }
 
+/* Bytes of the saved states of a kernel; 0: there is none. */
+static size_t saved_bytes(const struct bl_kernel *k)
+{
+	bl_autofree char *cache = bl_path_cache();
+	bl_autofree char *root = cache ? bl_path("%s/states", cache) : NULL;
+
+	return root ? bl_state_bytes(root, k->release) : 0;
+}
+
 static int kernels_json(const struct bl_catalog *c, struct bl_err *err)
 {
 	json_t *list = json_array();
@@ -56,14 +68,15 @@ static int kernels_json(const struct bl_catalog *c, struct bl_err *err)
 		json_array_append_new(
 			list,
 			json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:b,s:b,"
-				  "s:o}",
+				  "s:o,s:I}",
 				  "release", k->release, "suite", k->suite,
 				  "package", k->package, "dir", k->dir, "image",
 				  k->image, "modules_dir",
 				  string_or_null(k->modules_dir), "headers_dir",
 				  string_or_null(k->headers_dir), "btf", k->btf,
 				  "modules", k->modules, "ready", k->ready,
-				  "why", string_or_null(k->why)));
+				  "why", string_or_null(k->why), "saved_bytes",
+				  (json_int_t)saved_bytes(k)));
 	}
 	return print_json(list, err);
 }
@@ -77,7 +90,8 @@ static void yes_no(struct bl_table *t, bool yes)
 static int kernels_text(const struct bl_catalog *c, struct bl_err *err)
 {
 	static const char *const heads[] = { "kernel",	"from",	   "BTF",
-					     "modules", "headers", "state" };
+					     "modules", "headers", "saved",
+					     "state" };
 	bl_autotable struct bl_table *t = bl_table_new(BL_ARRAY_SIZE(heads));
 
 	if (!t)
@@ -87,6 +101,7 @@ static int kernels_text(const struct bl_catalog *c, struct bl_err *err)
 		bl_table_cell(t, BL_STYLE_BOLD, "%s", heads[i]);
 	for (size_t i = 0; i < c->count; i++) {
 		const struct bl_kernel *k = &c->kernels[i];
+		size_t saved = saved_bytes(k);
 
 		bl_table_row(t);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", k->release);
@@ -94,6 +109,11 @@ static int kernels_text(const struct bl_catalog *c, struct bl_err *err)
 		yes_no(t, k->btf);
 		yes_no(t, k->modules);
 		yes_no(t, k->headers_dir);
+		if (saved)
+			bl_table_cell(t, BL_STYLE_PLAIN, "%zu MiB",
+				      saved >> 20);
+		else
+			bl_table_cell(t, BL_STYLE_DIM, "no");
 		bl_table_cell(t, k->ready ? BL_STYLE_GOOD : BL_STYLE_BAD, "%s",
 			      k->ready ? "ready" : k->why);
 	}
@@ -153,6 +173,8 @@ static const char run_usage[] =
 	"  --mem MIB        memory (default 512)\n"
 	"  --cpus N         processors (default 1)\n"
 	"  --append ARGS    more kernel command line\n"
+	"  --warm           wake up from a saved guest, or save one for next time;\n"
+	"                   a cold start with --forward, --cpus or --append\n"
 	"  --name N         names the console log (default: KERNEL-PID)\n"
 	"  --log-dir D      where it goes (default: logs/ in the cache)\n"
 	"  --json           outcome, times and output as JSON instead\n"
@@ -272,6 +294,9 @@ static int parse_option(struct run *run, int o, struct bl_err *err)
 	case 'l':
 		run->spec.log_dir = optarg;
 		return 0;
+	case 'w':
+		run->spec.warm = true;
+		return 0;
 	default:
 		run->json = true;
 		return 0;
@@ -339,13 +364,13 @@ static int report_json(const struct bl_vm_spec *spec,
 	if (!out)
 		out = json_null();
 	return print_json(
-		json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "kernel",
+		json_pack("{s:s,s:s,s:o,s:s,s:s,s:b,s:I,s:I,s:o,s:b}", "kernel",
 			  spec->kernel->release, "outcome",
 			  bl_vm_outcome_name(res->outcome), "exit_status",
 			  exited ? json_integer(res->exit_status) : json_null(),
-			  "reason", res->reason, "log", res->log_path,
-			  "boot_ms", (json_int_t)res->boot_ms, "total_ms",
-			  (json_int_t)res->total_ms, "output", out,
+			  "reason", res->reason, "log", res->log_path, "warm",
+			  res->warm, "boot_ms", (json_int_t)res->boot_ms,
+			  "total_ms", (json_int_t)res->total_ms, "output", out,
 			  "output_cut", res->output_lost > 0),
 		err);
 }
@@ -387,6 +412,7 @@ static int run_parse(struct run *run, int argc, char **argv, struct bl_err *err)
 		{ "append", required_argument, NULL, 'a' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "log-dir", required_argument, NULL, 'l' },
+		{ "warm", no_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -466,6 +492,12 @@ out:
 	return r == -ECANCELED ? BL_EXIT_OK : r;
 }
 
+/* In a guest only, by its init: not a verb for people. */
+static int cmd_receive(struct bl_err *err)
+{
+	return bl_lab_receive(err) ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
+}
+
 int bl_cmd_lab(int argc, char **argv, struct bl_err *err)
 {
 	static const struct bl_verb verbs[] = {
@@ -473,6 +505,8 @@ int bl_cmd_lab(int argc, char **argv, struct bl_err *err)
 		{ "run", "run a command on one of them", cmd_run },
 	};
 
+	if (argc == 2 && strcmp(argv[1], "receive") == 0)
+		return cmd_receive(err);
 	return bl_cli_dispatch("belay lab: microVMs on real distribution "
 			       "kernels\n\n"
 			       "usage: belay lab VERB [options]   "

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/lab/job.h"
 #include "loader/lab/vm.h"
 
 /*
@@ -21,10 +22,13 @@ const char bl_guest_init[] =
 	"export PATH=/usr/bin:/bin HOME=/root TERM=dumb\n"
 	"mount -t proc proc /proc\n"
 	"mount -a\n"
+	"stty -F /dev/ttyS1 raw -echo\n"
+	"ifconfig lo 127.0.0.1 up\n"
+	"[ -e " BL_GUEST_ENV " ] || belay lab receive >/dev/console 2>&1 ||\n"
+	"	poweroff -f\n"
 	". " BL_GUEST_ENV "\n"
 	"rm -rf /.belay/env /etc/fstab\n"
 	"echo \"$name\" >/proc/sys/kernel/hostname\n"
-	"stty -F /dev/ttyS1 raw -echo\n"
 	"say() {\n"
 	"	printf '%s%s\\n' \"$mark\" \"$1\" >/dev/ttyS1\n"
 	"}\n"
@@ -36,7 +40,6 @@ const char bl_guest_init[] =
 	"for module in $modules; do\n"
 	"	insmod \"$module\" || end \"fail=cannot load $module\"\n"
 	"done\n"
-	"ifconfig lo 127.0.0.1 up\n"
 	"if [ \"$network\" ]; then\n"
 	"	tries=50\n"
 	"	while [ ! -e /sys/class/net/eth0 ]; do\n"
@@ -177,10 +180,14 @@ static int add_all(struct bl_argv *a, const char *const *words)
 
 static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 {
-	const char *const fixed[] = { "-nodefaults", "-no-user-config",
-				      "-display",    "none",
-				      "-no-reboot",  "-machine",
-				      "pc",	     NULL };
+	const char *const fixed[] = { "-nodefaults",
+				      "-no-user-config",
+				      "-display",
+				      "none",
+				      "-no-reboot",
+				      "-machine",
+				      o->warm ? "pc,memory-backend=ram" : "pc",
+				      NULL };
 	bool kvm = strcmp(o->accel, "kvm") == 0;
 	int r = bl_argv_add(a, "%s", o->binary);
 
@@ -199,6 +206,44 @@ static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 	return r ? r : bl_argv_add(a, "%uM", o->mem_mib);
 }
 
+/*
+ * The memory is a file of ours, and so is the job. What QEMU saves leaves out
+ * shared memory (x-ignore-shared): a guest that is to be saved shares its own,
+ * and we copy it; one that wakes up has a private view of that copy. The job is
+ * never part of a state. It is private on waking up, too, for QEMU then checks
+ * where shared memory lay in the guest before the device is put there.
+ */
+static int add_warm(struct bl_argv *a, const struct bl_qemu_opts *o)
+{
+	const char *share = o->wake ? "off" : "on";
+	int r = bl_argv_add(a, "-object");
+
+	if (!r)
+		r = bl_argv_add(
+			a,
+			"memory-backend-file,id=ram,size=%uM,share=%s,mem-path=/proc/self/fd/%d",
+			o->mem_mib, share, o->warm->ram);
+	if (!r)
+		r = bl_argv_add(a, "-object");
+	if (!r)
+		r = bl_argv_add(
+			a,
+			"memory-backend-file,id=job,size=%u,share=%s,mem-path=/proc/self/fd/%d",
+			BL_JOB_BYTES, share, o->warm->job);
+	if (!r)
+		r = add_all(a, (const char *const[]){
+				       "-device",
+				       "ivshmem-plain,memdev=job,master=on",
+				       "-mon", "chardev=monitor,mode=control",
+				       "-chardev", NULL });
+	if (!r)
+		r = bl_argv_add(a, "socket,id=monitor,fd=%d", o->warm->monitor);
+	if (!r && o->wake)
+		r = add_all(a, (const char *const[]){ "-incoming", "defer",
+						      NULL });
+	return r;
+}
+
 static int add_kernel(struct bl_argv *a, const struct bl_qemu_opts *o)
 {
 	return add_all(a, (const char *const[]){ "-kernel", o->image, "-initrd",
@@ -212,7 +257,8 @@ static int add_ports(struct bl_argv *a, const struct bl_qemu_opts *o)
 	int r = log ? bl_argv_add(a, "-chardev") : -ENOMEM;
 
 	if (!r)
-		r = bl_argv_add(a, "file,id=console,path=%s", log);
+		r = bl_argv_add(a, "file,id=console,path=%s%s", log,
+				o->wake ? ",append=on" : "");
 	if (!r)
 		r = bl_argv_add(a, "-chardev");
 	if (!r)
@@ -247,8 +293,10 @@ int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret)
 	struct bl_argv a = { 0 };
 	int r = add_machine(&a, o);
 
-	if (!r)
+	if (!r && !o->wake)
 		r = add_kernel(&a, o);
+	if (!r && o->warm)
+		r = add_warm(&a, o);
 	if (!r)
 		r = add_ports(&a, o);
 	if (!r && o->forward_port)
@@ -262,6 +310,18 @@ int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret)
 }
 
 /* --- panics --------------------------------------------------------------- */
+
+bool bl_guest_sound(const char *console, size_t len)
+{
+	static const char *const signs[] = { "as unstable", "detected stall",
+					     "soft lockup", "WARNING: ",
+					     "BUG: ",	    "Kernel panic" };
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(signs); i++)
+		if (memmem(console, len, signs[i], strlen(signs[i])))
+			return false;
+	return true;
+}
 
 /* The line of @console that holds @what, from there to its end. */
 static bool find_line(const char *console, size_t len, const char *what,

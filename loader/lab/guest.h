@@ -12,8 +12,9 @@
 
 #include "loader/base/buf.h"
 
-/* The guest's init, a busybox shell script. Reads BL_GUEST_ENV, runs
- * BL_GUEST_RUN, speaks the frames of stream.h on ttyS1. */
+/* The guest's init, a busybox shell script. Waits for its job (job.h) unless it
+ * has one, reads BL_GUEST_ENV, runs BL_GUEST_RUN, speaks the frames of stream.h
+ * on ttyS1. */
 extern const char bl_guest_init[];
 extern const char bl_guest_fstab[];
 #define BL_GUEST_ENV "/.belay/env"
@@ -41,16 +42,31 @@ void bl_argv_free(struct bl_argv *a);
 int bl_argv_add(struct bl_argv *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Descriptors, as QEMU will see them, of a guest that waits for its job. */
+struct bl_qemu_warm {
+	int ram, job; /* files of mem_mib and BL_JOB_BYTES */
+	int monitor;  /* a socket */
+};
+
 struct bl_qemu_opts {
 	const char *binary, *name, *accel, *image, *initrd, *kernel_args, *log;
 	const char *busybox; /* on the host, for the forward */
 	unsigned mem_mib, cpus;
 	uint16_t forward_port;
-	int output_fd; /* a socket, as QEMU will see it */
+	int output_fd;			 /* a socket, as QEMU will see it */
+	const struct bl_qemu_warm *warm; /* or NULL: the job is in the initrd */
+	bool wake; /* from a saved state: no kernel, and the log goes on */
 };
 
 /* Builds QEMU's argv. Commas in paths are doubled, as QEMU wants. -ENOMEM. */
 int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret);
+
+/*
+ * Whether a console log of a boot is free of what a guest must not hand on to
+ * all that wake up from it: a clock that was found to be wrong, a processor
+ * that stood still, a warning. A busy host can do the first two to any guest.
+ */
+bool bl_guest_sound(const char *console, size_t len);
 
 /*
  * Finds the panic in a console log: "Kernel panic - not syncing: Fatal

@@ -7,12 +7,23 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "loader/lab/job.h"
+
 /* A mark and its text are complete within this many bytes. */
 #define FRAME_MAX (BL_STREAM_MARK_LEN + BL_STREAM_FAIL_MAX + 8)
 
 void bl_stream_free(struct bl_stream *s)
 {
 	bl_buf_free(&s->held);
+}
+
+void bl_stream_reset(struct bl_stream *s)
+{
+	struct bl_stream fresh = { 0 };
+
+	memcpy(fresh.mark, s->mark, sizeof(fresh.mark));
+	bl_stream_free(s);
+	*s = fresh;
 }
 
 static void held_drop(struct bl_stream *s, size_t n)
@@ -117,12 +128,26 @@ static int take_frame(struct bl_stream *s, struct bl_buf *out)
 	return r < 0 ? r : 1;
 }
 
+/* Only its first byte can begin it again in the middle. */
+static void look_for_ready(struct bl_stream *s, const char *data, size_t len)
+{
+	static const char text[] = BL_JOB_READY;
+
+	for (size_t i = 0; i < len && !s->ready; i++) {
+		s->ready_at = data[i] == text[s->ready_at] ? s->ready_at + 1
+							   : data[i] == *text;
+		s->ready = !text[s->ready_at];
+	}
+}
+
 int bl_stream_feed(struct bl_stream *s, const void *data, size_t len,
 		   struct bl_buf *out)
 {
 	int r = bl_buf_add(&s->held, data, len);
 
 	assert(s->mark[0]);
+	if (s->state == BL_STREAM_BOOTING)
+		look_for_ready(s, data, len);
 	while (!r && s->held.len && s->state < BL_STREAM_ENDED) {
 		r = emit(s, before_mark(s), out);
 		if (r < 0 || s->held.len < strlen(s->mark))

@@ -4,6 +4,8 @@
  *
  *	…anything…  MARK "start\n"  the command's output  MARK "exit=007\n"
  *
+ * Among that anything may be BL_JOB_READY (job.h).
+ *
  * MARK is a random token of this one VM that its command does not know, so the
  * output may hold any bytes. MARK "fail=TEXT\n" in place of either says that
  * the guest itself could not go on.
@@ -15,6 +17,7 @@
 #ifndef BL_LAB_STREAM_H
 #define BL_LAB_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "loader/base/buf.h"
@@ -30,6 +33,8 @@ enum bl_stream_state {
 };
 
 struct bl_stream {
+	bool ready; /* the guest waits for its job: it said BL_JOB_READY */
+	size_t ready_at;
 	char mark[BL_STREAM_MARK_LEN + 1];
 	enum bl_stream_state state;
 	int exit_status;
@@ -38,6 +43,9 @@ struct bl_stream {
 };
 
 void bl_stream_free(struct bl_stream *s);
+
+/* Back to the beginning, with the same mark. */
+void bl_stream_reset(struct bl_stream *s);
 
 /* Takes @len bytes; what of them is output is added to *out. -ENOMEM. */
 int bl_stream_feed(struct bl_stream *s, const void *data, size_t len,

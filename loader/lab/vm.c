@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,24 +17,26 @@
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/base/proc.h"
 #include "loader/lab/guest.h"
 #include "loader/lab/image.h"
+#include "loader/lab/machine.h"
 #include "loader/lab/stream.h"
-#include "loader/lab/vmlinux.h"
+#include "loader/lab/warm.h"
 
 #define BOOT_LIMIT_MS	  120000 /* to the command's start */
+#define WAKE_LIMIT_MS	  30000	 /* as above, from a saved state */
 #define POWEROFF_LIMIT_MS 5000	 /* from its end to QEMU's */
 #define CONSOLE_MAX	  (64u * 1024 * 1024)
 
 struct bl_vm {
 	struct bl_vm_result res;
 	struct bl_stream stream;
-	pid_t pid;
-	int port, errors; /* the second serial port; QEMU's messages */
+	struct bl_machine_spec spec;
+	struct bl_machine machine;
+	struct bl_warm *warm; /* NULL: a cold start */
 	int output_fd;
 	size_t max_output;
-	uint64_t start_ms, deadline_ms, poweroff_ms;
+	uint64_t start_ms, deadline_ms, up_ms, poweroff_ms;
 	off_t log_seen; /* length of the console log at the command's end */
 };
 
@@ -147,51 +147,43 @@ static int make_log(struct bl_vm *vm, const struct bl_vm_spec *s,
 	return 0;
 }
 
-static int spawn(struct bl_vm *vm, const struct bl_vm_spec *s, int initrd,
-		 struct bl_err *err)
+static void empty_log(const struct bl_vm *vm)
 {
-	bl_autobuf struct bl_buf args = { 0 };
-	bl_autofree char *image = bl_vmlinux_path(s->kernel);
-	bl_autofree char *busybox = NULL;
-	struct bl_argv argv = { 0 };
-	struct bl_qemu_opts o = {
-		.binary = "qemu-system-x86_64",
-		.name = s->name,
-		.accel = bl_image_accel(s->kernel->image),
-		.image = image,
-		.initrd = "/proc/self/fd/0",
-		.log = vm->res.log_path,
-		.mem_mib = s->mem_mib ? s->mem_mib : BL_VM_MEM_MIB_DEFAULT,
-		.cpus = s->cpus ? s->cpus : BL_VM_CPUS_DEFAULT,
-		.forward_port = s->forward_port,
-		.output_fd = 1,
-	};
-	int pair[2], r;
+	if (truncate(vm->res.log_path, 0) < 0)
+		return; /* QEMU says so, if it cannot write there either */
+}
 
-	if (!image)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	r = bl_image_busybox(&busybox, err);
-	if (r < 0)
-		return r;
-	if (bl_guest_kernel_args(&args, s->append) < 0)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	o.busybox = busybox;
-	o.kernel_args = bl_buf_str(&args);
-	if (bl_qemu_argv(&o, &argv) < 0)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-		bl_argv_free(&argv);
-		return bl_err_errno(err, -errno, "cannot make a socket");
-	}
-	vm->port = pair[0];
-	r = bl_proc_spawn((const char *const *)argv.words, initrd, pair[1],
-			  vm->errors, &vm->pid, err);
-	close(pair[1]);
-	bl_argv_free(&argv);
-	if (r == -ENOENT)
-		bl_err_hint(err, "install the package qemu-system-x86, or run "
-				 "scripts/setup");
-	return r;
+static void expect_up(struct bl_vm *vm, uint64_t limit_ms)
+{
+	vm->up_ms = bl_clock_mono_ms() + limit_ms;
+}
+
+static int start_cold(struct bl_vm *vm, int initrd, struct bl_err *err)
+{
+	expect_up(vm, BOOT_LIMIT_MS);
+	return bl_machine_start(&vm->spec, initrd, NULL, &vm->machine, err);
+}
+
+/* The same again as a cold start, after a warm one that came to nothing. */
+static int start_again(struct bl_vm *vm, struct bl_err *err)
+{
+	bl_autoclose int initrd = -1;
+	int r;
+
+	bl_machine_free(&vm->machine);
+	bl_stream_reset(&vm->stream);
+	empty_log(vm);
+	r = bl_warm_cold(vm->warm, &initrd, err);
+	bl_warm_free(&vm->warm);
+	return r ? r : start_cold(vm, initrd, err);
+}
+
+static int start_warm(struct bl_vm *vm, struct bl_err *err)
+{
+	if (bl_warm_start(vm->warm, &vm->machine, NULL) < 0)
+		return start_again(vm, err);
+	expect_up(vm, bl_warm_woke(vm->warm) ? WAKE_LIMIT_MS : BOOT_LIMIT_MS);
+	return 0;
 }
 
 static int start(struct bl_vm *vm, const struct bl_vm_spec *s,
@@ -200,23 +192,25 @@ static int start(struct bl_vm *vm, const struct bl_vm_spec *s,
 	bl_autoclose int initrd = -1;
 	int r = spec_check(s, err);
 
-	if (!r)
-		r = make_mark(vm->stream.mark, err);
-	if (!r)
-		r = make_log(vm, s, err);
-	if (!r)
-		r = bl_image_build(s, vm->stream.mark, &initrd, err);
-	if (r < 0)
-		return r;
-	vm->errors = memfd_create("belay-qemu-stderr", MFD_CLOEXEC);
-	if (vm->errors < 0)
-		return bl_err_errno(err, -errno, "cannot start QEMU");
 	vm->output_fd = s->output_fd > 0 ? s->output_fd : -1;
 	vm->max_output = s->max_output ? s->max_output : BL_VM_OUTPUT_DEFAULT;
 	vm->start_ms = bl_clock_mono_ms();
 	if (s->deadline_ms)
 		vm->deadline_ms = vm->start_ms + s->deadline_ms;
-	return spawn(vm, s, initrd, err);
+	if (!r)
+		r = make_mark(vm->stream.mark, err);
+	if (!r)
+		r = make_log(vm, s, err);
+	if (!r)
+		r = bl_machine_spec_make(s, vm->res.log_path, &vm->spec, err);
+	if (!r)
+		r = bl_warm_new(s, vm->stream.mark, &vm->spec, &vm->warm, err);
+	if (r < 0)
+		return r;
+	if (vm->warm)
+		return start_warm(vm, err);
+	r = bl_image_build(s, vm->stream.mark, &initrd, err);
+	return r ? r : start_cold(vm, initrd, err);
 }
 
 int bl_vm_start(const struct bl_vm_spec *spec, struct bl_vm **ret,
@@ -227,7 +221,7 @@ int bl_vm_start(const struct bl_vm_spec *spec, struct bl_vm **ret,
 
 	if (!vm)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	vm->port = vm->errors = -1;
+	vm->machine = (struct bl_machine)BL_MACHINE_NONE;
 	r = start(vm, spec, err);
 	if (r < 0) {
 		bl_vm_free(vm);
@@ -240,29 +234,13 @@ int bl_vm_start(const struct bl_vm_spec *spec, struct bl_vm **ret,
 
 /* --- ending --------------------------------------------------------------- */
 
-/* Kills what is left of QEMU's process group; its wait status. */
-static int reap(struct bl_vm *vm)
-{
-	int status = 0;
-
-	if (vm->pid <= 0)
-		return 0;
-	kill(-vm->pid, SIGKILL);
-	while (waitpid(vm->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	vm->pid = 0;
-	return status;
-}
-
 void bl_vm_free(struct bl_vm *vm)
 {
 	if (!vm)
 		return;
-	reap(vm);
-	if (vm->port >= 0)
-		close(vm->port);
-	if (vm->errors >= 0)
-		close(vm->errors);
+	bl_machine_free(&vm->machine);
+	bl_warm_free(&vm->warm);
+	bl_machine_spec_free(&vm->spec);
 	bl_stream_free(&vm->stream);
 	bl_vm_result_free(&vm->res);
 	free(vm);
@@ -291,7 +269,7 @@ static void lost_reason(struct bl_vm *vm, int status)
 			 "the guest could not be set up: %s", vm->stream.fail);
 		return;
 	}
-	n = pread(vm->errors, text, sizeof(text) - 1, 0);
+	n = pread(vm->machine.errors, text, sizeof(text) - 1, 0);
 	text[n > 0 ? n : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	if (WIFSIGNALED(status))
@@ -351,9 +329,8 @@ static uint64_t next_ms(const struct bl_vm *vm)
 
 	if (vm->poweroff_ms && vm->poweroff_ms < at)
 		at = vm->poweroff_ms;
-	if (vm->stream.state == BL_STREAM_BOOTING &&
-	    vm->start_ms + BOOT_LIMIT_MS < at)
-		at = vm->start_ms + BOOT_LIMIT_MS;
+	if (vm->stream.state == BL_STREAM_BOOTING && vm->up_ms < at)
+		at = vm->up_ms;
 	return at;
 }
 
@@ -390,8 +367,13 @@ static void moved_on(struct bl_vm *vm, enum bl_stream_state before)
 
 	if (now == before)
 		return;
-	if (before == BL_STREAM_BOOTING && now != BL_STREAM_FAILED)
+	if (before == BL_STREAM_BOOTING && now != BL_STREAM_FAILED) {
 		vm->res.boot_ms = bl_clock_mono_ms() - vm->start_ms;
+		if (vm->warm) {
+			vm->res.warm = bl_warm_woke(vm->warm);
+			bl_warm_started(vm->warm);
+		}
+	}
 	if (now < BL_STREAM_ENDED)
 		return;
 	vm->poweroff_ms = bl_clock_mono_ms() + POWEROFF_LIMIT_MS;
@@ -405,7 +387,7 @@ static int read_port(struct bl_vm *vm)
 	bl_autobuf struct bl_buf out = { 0 };
 	enum bl_stream_state before = vm->stream.state;
 	char chunk[65536];
-	ssize_t n = recv(vm->port, chunk, sizeof(chunk), MSG_DONTWAIT);
+	ssize_t n = recv(vm->machine.port, chunk, sizeof(chunk), MSG_DONTWAIT);
 	int r;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -422,37 +404,55 @@ static int read_port(struct bl_vm *vm)
 	return n > 0;
 }
 
+/* A warm start that did not get to its command: is it a cold one now? */
+static bool begin_again(struct bl_vm *vm, uint64_t now)
+{
+	if (!vm->warm || bl_warm_over(vm->warm))
+		return false;
+	bl_warm_distrust(vm->warm);
+	return !(vm->deadline_ms && now >= vm->deadline_ms) &&
+	       start_again(vm, NULL) == 0;
+}
+
+/* It is over with this machine. 1: the VM has ended, 0: it has not. */
+static int over(struct bl_vm *vm, int status, bool late)
+{
+	uint64_t now = bl_clock_mono_ms();
+
+	if (begin_again(vm, now))
+		return 0;
+	if (late)
+		timed_out(vm, now);
+	else
+		finish(vm, status);
+	if (vm->warm)
+		bl_warm_keep(vm->warm);
+	vm->res.total_ms = bl_clock_mono_ms() - vm->start_ms;
+	return 1;
+}
+
 /* 1: it ended now, 0: not yet, or -ENOMEM. */
 static int step(struct bl_vm *vm, bool readable)
 {
-	uint64_t now;
 	int r = readable ? read_port(vm) : 1;
 
 	if (r < 0)
 		return r;
-	now = bl_clock_mono_ms();
-	if (r == 0) {
-		/* The port closes as QEMU exits; what it exits with counts, so
-		 * no kill before that, unless it does not come. */
-		int status = 0;
-		uint64_t until = now + POWEROFF_LIMIT_MS;
-
-		while (waitpid(vm->pid, &status, WNOHANG) == 0 &&
-		       bl_clock_mono_ms() < until)
-			bl_clock_sleep_ms(2);
-		kill(-vm->pid, SIGKILL);
-		while (waitpid(vm->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		vm->pid = 0;
-		finish(vm, status);
-	} else if (now >= next_ms(vm)) {
-		reap(vm);
-		timed_out(vm, now);
-	} else {
-		return 0;
+	/* The port closes as QEMU exits; what it exits with counts, so no kill
+	 * before that, unless it does not come. */
+	if (r == 0)
+		return over(vm, bl_machine_end(&vm->machine, POWEROFF_LIMIT_MS),
+			    false);
+	if (bl_clock_mono_ms() >= next_ms(vm)) {
+		bl_machine_end(&vm->machine, 0);
+		return over(vm, 0, true);
 	}
-	vm->res.total_ms = bl_clock_mono_ms() - vm->start_ms;
-	return 1;
+	if (vm->warm && !bl_warm_over(vm->warm) &&
+	    bl_warm_step(vm->warm, &vm->machine, vm->stream.ready, NULL) < 0) {
+		bl_machine_end(&vm->machine, 0);
+		return over(vm, 0, false);
+	}
+	return 0;
 }
 
 static bool runs(const struct bl_vm *vm)
@@ -475,34 +475,47 @@ static int wait_ms(struct bl_vm *const *vms, size_t count, uint64_t until)
 	return at - now > 3600000 ? 3600000 : (int)(at - now);
 }
 
+/* Two descriptors a VM: its port and, while it is of use, its monitor. */
+static int add_fds(struct bl_vm *const *vms, size_t count, struct pollfd *fds)
+{
+	int running = 0;
+
+	for (size_t i = 0; i < count; i++, fds += 2) {
+		const struct bl_vm *vm = vms[i];
+		bool on = runs(vm);
+		bool monitored = on && vm->warm && !bl_warm_over(vm->warm);
+
+		fds[0] = (struct pollfd){ .fd = on ? vm->machine.port : -1,
+					  .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = monitored ? vm->machine.monitor
+							  : -1,
+					  .events = POLLIN };
+		running += on;
+	}
+	return running;
+}
+
 int bl_vm_poll(struct bl_vm **vms, size_t count, int timeout_ms,
 	       struct bl_err *err)
 {
-	bl_autofree struct pollfd *fds = calloc(count + 1, sizeof(*fds));
+	bl_autofree struct pollfd *fds = calloc(2 * count + 1, sizeof(*fds));
 	uint64_t until = timeout_ms < 0
 				 ? UINT64_MAX
 				 : bl_clock_mono_ms() + (uint64_t)timeout_ms;
-	int ended = 0, running, r;
+	int ended = 0, r;
 
 	if (!fds)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	do {
-		running = 0;
-		for (size_t i = 0; i < count; i++) {
-			fds[i].fd = runs(vms[i]) ? vms[i]->port : -1;
-			fds[i].events = POLLIN;
-			fds[i].revents = 0;
-			running += runs(vms[i]);
-		}
-		if (!running)
+		if (!add_fds(vms, count, fds))
 			break;
-		r = poll(fds, count, wait_ms(vms, count, until));
+		r = poll(fds, 2 * count, wait_ms(vms, count, until));
 		if (r < 0)
 			return bl_err_errno(err, -errno, "waiting for VMs");
 		for (size_t i = 0; i < count; i++) {
 			if (!runs(vms[i]))
 				continue;
-			r = step(vms[i], fds[i].revents != 0);
+			r = step(vms[i], fds[2 * i].revents != 0);
 			if (r < 0)
 				return bl_err_set(err, r, "out of memory");
 			ended += r;

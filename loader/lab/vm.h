@@ -17,6 +17,14 @@
  * or many: bl_vm_start each, then bl_vm_poll the array until all have ended,
  * then bl_vm_result, bl_vm_free each.
  *
+ * Most of a short run is booting. A spec may ask for a warm start (.warm): the
+ * guest then wakes up from the state of one that had booted on the same kernel
+ * with the same belay, and gets its files and its command only then. The first
+ * run boots, and saves that state. Nothing is different for the command but
+ * what it does not look at: how long the guest has been up, and its console log
+ * begins with the boot of that other one. Where a warm start is not possible,
+ * or anything is wrong with a state, the run is a cold one.
+ *
  * Invariants:
  *  - the outcome is EXITED only if the guest itself said the exit status and
  *    the output is complete; whatever else happens is PANIC, HANG or LOST with
@@ -29,6 +37,7 @@
 #ifndef BL_LAB_VM_H
 #define BL_LAB_VM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +88,9 @@ struct bl_vm_spec {
 	uint16_t forward_port;
 	const char *append; /* more of the kernel's command line; or NULL */
 	size_t max_output;  /* bytes kept; 0: BL_VM_OUTPUT_DEFAULT */
+	/* A warm start, unless there is a forward, or cpus or append are set,
+	 * or the files are larger than BL_JOB_BYTES (job.h). */
+	bool warm;
 	/* Gets the command's output as it comes (blocking writes), beside what
 	 * is kept; -1: nobody. 0 (a zeroed spec) counts as -1. */
 	int output_fd;
@@ -91,6 +103,7 @@ struct bl_vm_result {
 	size_t output_lost;   /* bytes beyond max_output */
 	char *log_path;	      /* the console log */
 	char reason[256]; /* "Kernel panic - not syncing: …"; "" if EXITED */
+	bool warm;	  /* it woke up from a saved state */
 	uint64_t boot_ms; /* from start to the command's start; 0: never */
 	uint64_t total_ms;
 };

@@ -96,6 +96,34 @@ START_TEST(a_broken_stream_gives_what_came)
 }
 END_TEST
 
+START_TEST(a_guest_says_once_that_it_waits)
+{
+	static const char in[] = "noise <bel<belay:read<belay:ready>\nmore";
+	static const char late[] = MARK "start\n<belay:ready>\n";
+	struct bl_stream s;
+
+	for (size_t piece = 1; piece < sizeof(in); piece++) {
+		bl_autobuf struct bl_buf out =
+			feed(&s, in, sizeof(in) - 1, piece);
+
+		ck_assert(s.ready);
+		ck_assert_int_eq(s.state, BL_STREAM_BOOTING);
+		bl_stream_reset(&s);
+		ck_assert(!s.ready);
+		ck_assert_str_eq(s.mark, MARK);
+		bl_stream_free(&s);
+	}
+	{
+		/* From the command it is output. */
+		bl_autobuf struct bl_buf out =
+			feed(&s, late, sizeof(late) - 1, 5);
+
+		ck_assert_str_eq(bl_buf_str(&out), "<belay:ready>\n");
+		bl_stream_free(&s);
+	}
+}
+END_TEST
+
 START_TEST(a_guest_can_say_that_it_failed)
 {
 	static const char in[] = MARK "fail=no network card\n";
@@ -205,6 +233,50 @@ START_TEST(qemu_gets_the_network_only_when_asked)
 }
 END_TEST
 
+START_TEST(qemu_saves_and_wakes_what_is_not_in_the_job)
+{
+	const struct bl_qemu_warm fds = { .ram = 4, .job = 5, .monitor = 3 };
+	struct bl_qemu_opts o = {
+		.binary = "qemu",
+		.name = "n",
+		.accel = "tcg",
+		.image = "/vmlinux",
+		.initrd = "/initrd",
+		.kernel_args = "a",
+		.log = "/l.log",
+		.busybox = "/bin/busybox",
+		.mem_mib = 512,
+		.cpus = 1,
+		.output_fd = 1,
+		.warm = &fds,
+	};
+	struct bl_argv a = { 0 };
+
+	ck_assert_int_eq(bl_qemu_argv(&o, &a), 0);
+	ck_assert_str_eq(value(&a, "-machine"), "pc,memory-backend=ram");
+	ck_assert_str_eq(value(&a, "-object"),
+			 "memory-backend-file,id=ram,size=512M,share=on,"
+			 "mem-path=/proc/self/fd/4");
+	ck_assert_str_eq(value(&a, "-device"),
+			 "ivshmem-plain,memdev=job,master=on");
+	ck_assert_str_eq(value(&a, "-kernel"), "/vmlinux");
+	ck_assert_ptr_null(value(&a, "-incoming"));
+	bl_argv_free(&a);
+
+	/* Nobody writes into a state, and the boot's console log is kept. */
+	o.wake = true;
+	ck_assert_int_eq(bl_qemu_argv(&o, &a), 0);
+	for (size_t i = 0; i < a.count; i++)
+		ck_assert_ptr_null(strstr(a.words[i], "share=on"));
+	ck_assert_str_eq(value(&a, "-incoming"), "defer");
+	ck_assert_ptr_null(value(&a, "-kernel"));
+	for (size_t i = 0; i < a.count; i++)
+		if (strncmp(a.words[i], "file,id=console", 15) == 0)
+			ck_assert_ptr_nonnull(strstr(a.words[i], ",append=on"));
+	bl_argv_free(&a);
+}
+END_TEST
+
 static const struct {
 	const char *console, *reason;
 } panics[] = {
@@ -234,6 +306,29 @@ START_TEST(a_panic_names_what_oopsed)
 	ck_assert_int_eq(found, panics[_i].reason != NULL);
 	if (found)
 		ck_assert_str_eq(reason, panics[_i].reason);
+}
+END_TEST
+
+static const struct {
+	const char *console;
+	bool sound;
+} boots[] = {
+	{ "", true },
+	{ "[ 1] clocksource: Switched to clocksource tsc\n"
+	  "[ 2] sched_clock: Marking stable (1, 2)->(3, 4)\n",
+	  true },
+	{ "[ 1] clocksource: timekeeping watchdog on CPU0: Marking clocksource "
+	  "'tsc' as unstable because the skew is too large:\n",
+	  false },
+	{ "[ 1] rcu: INFO: rcu_preempt self-detected stall on CPU\n", false },
+	{ "[ 1] WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n", false },
+};
+
+START_TEST(a_guest_whose_clock_is_wrong_is_not_handed_on)
+{
+	ck_assert_int_eq(bl_guest_sound(boots[_i].console,
+					strlen(boots[_i].console)),
+			 boots[_i].sound);
 }
 END_TEST
 
@@ -283,12 +378,16 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_forged_frame_is_output);
 	tcase_add_test(t, an_end_without_a_start_is_none);
 	tcase_add_test(t, a_broken_stream_gives_what_came);
+	tcase_add_test(t, a_guest_says_once_that_it_waits);
 	tcase_add_test(t, a_guest_can_say_that_it_failed);
 	tcase_add_test(t, a_shell_reads_the_command_as_it_was);
 	tcase_add_test(t, the_kernel_is_told_what_makes_a_finding_sure);
 	tcase_add_test(t, qemu_gets_the_network_only_when_asked);
+	tcase_add_test(t, qemu_saves_and_wakes_what_is_not_in_the_job);
 	tcase_add_loop_test(t, a_panic_names_what_oopsed, 0,
 			    (int)BL_ARRAY_SIZE(panics));
+	tcase_add_loop_test(t, a_guest_whose_clock_is_wrong_is_not_handed_on, 0,
+			    (int)BL_ARRAY_SIZE(boots));
 	tcase_add_test(t, modules_load_what_they_need_first);
 	suite_add_tcase(s, t);
 	return s;
