@@ -11,7 +11,8 @@
 #include "loader/gate/layout.h"
 #include "loader/gate/mapdef.h"
 
-#define LOG_FIELDS_MAX 64 /* of each layout that is shown */
+#define LOG_FIELDS_MAX 64	  /* of each layout that is shown */
+#define ALL_FIELDS_MAX (1u << 18) /* of all maps together */
 
 /* How much a change matters; the worst counts. */
 enum level {
@@ -42,6 +43,7 @@ struct pair {
 	struct bl_buf log; /* layouts, when they do not fit together */
 	bool moved;	   /* the size of its values changed */
 	bool is_inner;
+	size_t *fields; /* looked at so far, of all maps */
 };
 
 enum { BEFORE, NOW };
@@ -139,9 +141,14 @@ static int compare_types(struct pair *p, const char *what, bool is_key,
 	struct bl_layout_diff diff = { 0 };
 	int r;
 
+	if (*p->fields > ALL_FIELDS_MAX)
+		return note(p, UNDECIDED,
+			    "%s: more than %u members in all maps", what,
+			    ALL_FIELDS_MAX);
 	r = bl_layout_read(&p->lists[BEFORE]->btf, ids[BEFORE], &before);
 	if (r == 0)
 		r = bl_layout_read(&p->lists[NOW]->btf, ids[NOW], &now);
+	*p->fields += before.count + now.count;
 	if (r == 0)
 		r = bl_layout_compare(&before, &now, &diff);
 	if (r == -ENOMEM)
@@ -345,10 +352,13 @@ static int report_pair(const struct pair *p, struct bl_report *report)
 
 static int check_pair(const struct bl_map_list *before,
 		      const struct bl_map_list *now, const struct bl_map_def *a,
-		      const struct bl_map_def *b, struct bl_report *report)
+		      const struct bl_map_def *b, size_t *fields,
+		      struct bl_report *report)
 {
 	BL_CLEANUP(pair_free)
-	struct pair p = { .lists = { before, now }, .defs = { a, b } };
+	struct pair p = { .lists = { before, now },
+			  .defs = { a, b },
+			  .fields = fields };
 	int r = compare_form(&p);
 
 	if (r == 0 && a->type == b->type)
@@ -392,7 +402,7 @@ static const struct bl_map_def *partner(const struct bl_map_list *l,
 static int check_lists(const struct bl_map_list *before,
 		       const struct bl_map_list *now, struct bl_report *report)
 {
-	size_t i, seen = 0;
+	size_t i, seen = 0, fields = 0;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < before->count; i++) {
@@ -402,7 +412,7 @@ static int check_lists(const struct bl_map_list *before,
 		if (!has_interface(a))
 			continue;
 		seen++;
-		r = b ? check_pair(before, now, a, b, report)
+		r = b ? check_pair(before, now, a, b, &fields, report)
 		      : check_gone(a, report);
 	}
 	for (i = 0; r == 0 && i < now->count; i++) {

@@ -237,11 +237,63 @@ START_TEST(objects_without_maps_get_a_finding)
 }
 END_TEST
 
-/* --- types that no compiler writes ----------------------------------------- */
+/* --- objects and types that no compiler writes ----------------------------------------- */
 
 static struct btf_build build;
 static struct bl_buf bytes;
 static struct bl_btf btf;
+
+#define MANY_MAPS 1000u
+
+/* A thousand maps of four thousand members each end, and not as a pass. */
+START_TEST(too_much_to_compare_is_undecided)
+{
+	static const unsigned char zeros[8];
+	uint32_t u32 = btf_int(&build, "unsigned int", 4, 0);
+	uint32_t s, a, types[2], first;
+	char name[16];
+	unsigned i;
+
+	s = btf_type(&build, BTF_KIND_STRUCT, "s", BL_LAYOUT_FIELDS_MAX, false,
+		     BL_LAYOUT_FIELDS_MAX * 4);
+	for (i = 0; i < BL_LAYOUT_FIELDS_MAX; i++) {
+		snprintf(name, sizeof(name), "m%u", i);
+		btf_words(&build, 3, btf_name(&build, name), u32, 32 * i);
+	}
+	a = btf_type(&build, BTF_KIND_ARRAY, "", 0, false, 0);
+	btf_words(&build, 3, u32, u32, 1);
+	types[0] = btf_type(&build, BTF_KIND_PTR, "", 0, false, a);
+	types[1] = btf_type(&build, BTF_KIND_PTR, "", 0, false, s);
+	s = btf_type(&build, BTF_KIND_STRUCT, "", 2, false, 16);
+	btf_words(&build, 3, btf_name(&build, "type"), types[0], 0);
+	btf_words(&build, 3, btf_name(&build, "value"), types[1], 64);
+	first = build.last + 1;
+	for (i = 0; i < MANY_MAPS; i++) {
+		snprintf(name, sizeof(name), "map%u", i);
+		btf_type(&build, BTF_KIND_VAR, name, 0, false, s);
+		btf_words(&build, 1, 1);
+	}
+	btf_type(&build, BTF_KIND_DATASEC, ".maps", MANY_MAPS, false, 8);
+	for (i = 0; i < MANY_MAPS; i++)
+		btf_words(&build, 3, first + i, 0, 8);
+	btf_finish(&build, &bytes);
+
+	struct bl_object_section sections[] = {
+		{ .name = "" },
+		{ .name = ".maps", .data = zeros, .size = 8 },
+		{ .name = ".BTF",
+		  .data = (unsigned char *)bytes.data,
+		  .size = bytes.len },
+	};
+	struct bl_object o = { .sections = sections, .section_count = 3 };
+
+	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
+	ck_assert_int_eq(bl_abi_check(&o, &o, &report), 0);
+	ck_assert_uint_eq(report.count, MANY_MAPS);
+	ck_assert_int_eq(about("map0")->verdict, BL_VERDICT_PASS);
+	ck_assert_int_eq(about("map999")->verdict, BL_VERDICT_UNDECIDED);
+}
+END_TEST
 
 static int read_type(uint32_t id)
 {
@@ -323,6 +375,8 @@ Suite *bl_test_suite(void)
 	suite_add_tcase(s, c);
 
 	c = tcase_create("layout");
+	tcase_set_timeout(c, 30);
+	tcase_add_test(c, too_much_to_compare_is_undecided);
 	tcase_add_test(c, a_type_inside_itself_ends);
 	tcase_add_test(c, a_type_that_doubles_ends);
 	tcase_add_test(c, a_part_without_a_size_is_said);
