@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belay check as people run it, on real kernels: exit status and report. */
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "loader/gate/report_json.h"
 #include "loader/lab/catalog.h"
 #include "tests/main.h"
+#include "tests/support/vms.h"
 
 #define BELAY	BL_TEST_BUILD_DIR "/belay"
 #define OBJECTS BL_TEST_BUILD_DIR "/tests/lab/objects/"
@@ -198,26 +198,6 @@ START_TEST(missing_hook_rejects_unless_optional)
 END_TEST
 
 /* Time is up: undecided, with the console to look at; and nothing runs on. */
-static unsigned vms_of(const char *log_dir)
-{
-	bl_autoclosedir DIR *d = opendir("/proc");
-	struct dirent *e;
-	unsigned n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while ((e = readdir(d))) {
-		bl_autofree char *path = bl_path("/proc/%s/cmdline", e->d_name);
-		bl_autobuf struct bl_buf b = { 0 };
-
-		if (e->d_name[0] < '0' || e->d_name[0] > '9' ||
-		    bl_file_read(path, 1 << 20, &b, NULL) < 0)
-			continue;
-		n += memmem(b.data, b.len, "qemu", 4) &&
-		     memmem(b.data, b.len, log_dir, strlen(log_dir));
-	}
-	return n;
-}
-
 START_TEST(no_answer_by_the_deadline_is_undecided)
 {
 	const char *const argv[] = { BELAY,	   "check",	SENSOR,
@@ -240,7 +220,7 @@ START_TEST(no_answer_by_the_deadline_is_undecided)
 	ck_assert_uint_lt(i, report.count);
 	ck_assert_int_eq(report.findings[i].verdict, BL_VERDICT_UNDECIDED);
 	ck_assert_int_eq(access(report.findings[i].log_path, R_OK), 0);
-	ck_assert_uint_eq(vms_of(LOGS "/late"), 0);
+	ck_assert_uint_eq(bl_test_vms(LOGS "/late"), 0);
 }
 END_TEST
 
@@ -255,14 +235,14 @@ START_TEST(interrupt_leaves_no_vm)
 	pid_t pid;
 
 	ck_assert_int_eq(bl_proc_spawn(argv, -1, -1, -1, &pid, &err), 0);
-	while (!vms_of(dir) && bl_clock_mono_ms() < until)
+	while (!bl_test_vms(dir) && bl_clock_mono_ms() < until)
 		usleep(50000);
-	ck_assert_uint_eq(vms_of(dir), 1);
+	ck_assert_uint_eq(bl_test_vms(dir), 1);
 	ck_assert_int_eq(kill(pid, SIGINT), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), BL_EXIT_UNDECIDED);
-	ck_assert_uint_eq(vms_of(dir), 0);
+	ck_assert_uint_eq(bl_test_vms(dir), 0);
 }
 END_TEST
 
