@@ -74,10 +74,15 @@ int bl_report_add(struct bl_report *r, const struct bl_finding *f)
 
 	if (r->count >= BL_REPORT_FINDINGS_MAX)
 		return -E2BIG;
-	list = realloc(r->findings, (r->count + 1) * sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	r->findings = list;
+	/* Room doubles, at each power of two: a hostile object can cause tens
+	 * of thousands, and moving all for each takes minutes. */
+	if ((r->count & (r->count - 1)) == 0) {
+		list = realloc(r->findings,
+			       (r->count ? 2 * r->count : 1) * sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		r->findings = list;
+	}
 	for (i = 0; i < BL_ARRAY_SIZE(finding_texts); i++) {
 		char **text = text_at(&copy, i);
 
