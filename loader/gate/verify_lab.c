@@ -271,6 +271,7 @@ static void start_one(struct lab *lab, size_t i)
 		.name = k->release,
 		.log_dir = lab->t->log_dir,
 		.mem_mib = guest_mib(lab->t->object),
+		.warm = true,
 		.deadline_ms = lab->t->opts->deadline_ms,
 		.max_output = OUTPUT_MAX,
 		.output_fd = -1,
