@@ -13,8 +13,8 @@
 #include "loader/base/term.h"
 #include "loader/bundle/bundle.h"
 #include "loader/gate/gate.h"
-#include "loader/gate/report_json.h"
-#include "loader/gate/report_text.h"
+#include "loader/gate/report/report_json.h"
+#include "loader/gate/report/report_text.h"
 
 #define UPLOAD_MS 120000
 

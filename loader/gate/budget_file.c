@@ -10,7 +10,7 @@
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/gate/budget.h"
-#include "loader/gate/object.h"
+#include "loader/gate/object/object.h"
 #include "loader/lab/catalog.h"
 
 #define SCHEMA 1

@@ -10,7 +10,7 @@
 #include "loader/base/file.h"
 #include "loader/base/term.h"
 #include "loader/gate/gate.h"
-#include "loader/gate/report.h"
+#include "loader/gate/report/report.h"
 #include "loader/verbs.h"
 
 #define KERNELS_MAX  64

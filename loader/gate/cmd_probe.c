@@ -10,8 +10,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/ask.h"
 #include "loader/gate/gate.h"
+#include "loader/gate/kernel/ask.h"
 #include "loader/verbs.h"
 
 #define SCALE_MAX 1000

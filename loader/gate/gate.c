@@ -7,18 +7,18 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
-#include "loader/gate/abi.h"
-#include "loader/gate/btf_set.h"
 #include "loader/gate/candidate.h"
 #include "loader/gate/choice.h"
-#include "loader/gate/contract.h"
-#include "loader/gate/core.h"
-#include "loader/gate/logs.h"
-#include "loader/gate/policy.h"
-#include "loader/gate/replay.h"
-#include "loader/gate/rules.h"
-#include "loader/gate/swap.h"
-#include "loader/gate/verify.h"
+#include "loader/gate/content/contract.h"
+#include "loader/gate/content/replay.h"
+#include "loader/gate/content/rules.h"
+#include "loader/gate/core/btf_set.h"
+#include "loader/gate/core/core.h"
+#include "loader/gate/kernel/logs.h"
+#include "loader/gate/kernel/swap.h"
+#include "loader/gate/kernel/verify.h"
+#include "loader/gate/maps/abi.h"
+#include "loader/gate/policy/policy.h"
 
 #define DEADLINE_MS (180 * 1000)
 

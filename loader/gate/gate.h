@@ -27,7 +27,7 @@
 
 #include "loader/gate/budget.h"
 #include "loader/gate/finding.h"
-#include "loader/gate/maps.h"
+#include "loader/gate/maps/maps.h"
 
 #define BL_GATE_FILE_MAX (64u << 20) /* bytes of a file that is checked */
 

@@ -9,7 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/answer.h"
+#include "loader/gate/kernel/answer.h"
 
 #define PROGRAMS_MAX 8192
 #define NAME_MAX_LEN 255

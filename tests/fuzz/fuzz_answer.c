@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/answer.h"
+#include "loader/gate/kernel/answer.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

@@ -6,8 +6,8 @@
  */
 #include <string.h>
 
-#include "loader/gate/core.h"
-#include "loader/gate/core_relo.h"
+#include "loader/gate/core/core.h"
+#include "loader/gate/core/core_relo.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

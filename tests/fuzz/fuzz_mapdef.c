@@ -4,8 +4,8 @@
  * itself. The bytes are BTF, or a length and two of them: two versions. */
 #include <string.h>
 
-#include "loader/gate/abi.h"
-#include "loader/gate/maps.h"
+#include "loader/gate/maps/abi.h"
+#include "loader/gate/maps/maps.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

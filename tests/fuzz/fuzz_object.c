@@ -3,10 +3,10 @@
  * policy, the line of every instruction and what its functions call. */
 #include <string.h>
 
-#include "loader/gate/code.h"
-#include "loader/gate/object.h"
-#include "loader/gate/policy.h"
-#include "loader/gate/source.h"
+#include "loader/gate/object/code.h"
+#include "loader/gate/object/object.h"
+#include "loader/gate/object/source.h"
+#include "loader/gate/policy/policy.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

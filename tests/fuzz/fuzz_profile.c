@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/gate/profile.h"
+#include "loader/gate/policy/profile.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

@@ -10,8 +10,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/replay.h"
-#include "loader/gate/rules.h"
+#include "loader/gate/content/replay.h"
+#include "loader/gate/content/rules.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/report_json.h"
+#include "loader/gate/report/report_json.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

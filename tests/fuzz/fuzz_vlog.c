@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/hints.h"
+#include "loader/gate/report/hints.h"
 #include "loader/kern/kmsg.h"
 #include "loader/kern/vlog.h"
 #include "loader/kern/vlog_lines.h"

@@ -11,7 +11,7 @@
 
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
-#include "loader/gate/report_json.h"
+#include "loader/gate/report/report_json.h"
 #include "loader/lab/catalog.h"
 #include "tests/main.h"
 

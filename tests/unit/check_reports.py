@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds reports against their schemas: check_reports.py SOURCE_DIR REPORT_DIR
 
-Files end in .json (loader/gate/report.schema.json), .sarif (OASIS), .junit
+Files end in .json (loader/gate/report/report.schema.json), .sarif (OASIS), .junit
 (well-formed, its numbers add up). Exit status 1 and a line for each mistake.
 """
 import copy
@@ -27,7 +27,7 @@ def load(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-schema = load(source / "loader/gate/report.schema.json")
+schema = load(source / "loader/gate/report/report.schema.json")
 jsonschema.Draft202012Validator.check_schema(schema)
 ours = jsonschema.Draft202012Validator(schema)
 theirs = jsonschema.Draft4Validator(

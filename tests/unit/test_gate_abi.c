@@ -6,8 +6,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/abi.h"
-#include "loader/gate/layout.h"
+#include "loader/gate/maps/abi.h"
+#include "loader/gate/maps/layout.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 

@@ -6,8 +6,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/answer.h"
-#include "loader/gate/verify_lab.h"
+#include "loader/gate/kernel/answer.h"
+#include "loader/gate/kernel/verify_lab.h"
 #include "tests/main.h"
 
 #define KERNEL "6.1.0-56-cloud-amd64"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/attach.h"
+#include "loader/gate/kernel/attach.h"
 #include "tests/main.h"
 
 static struct bl_report report;

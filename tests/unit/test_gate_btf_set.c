@@ -8,7 +8,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/btf_set.h"
+#include "loader/gate/core/btf_set.h"
 #include "loader/lab/kbtf.h"
 #include "tests/main.h"
 #include "tests/support/built.h"

@@ -7,7 +7,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/code.h"
+#include "loader/gate/object/code.h"
 #include "tests/main.h"
 
 static struct bl_buf file;

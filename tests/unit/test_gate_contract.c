@@ -8,7 +8,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/contract.h"
+#include "loader/gate/content/contract.h"
 #include "tests/main.h"
 
 static struct bl_report report;

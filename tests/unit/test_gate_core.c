@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/core.h"
+#include "loader/gate/core/core.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 #include "tests/support/built.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/core_match.h"
+#include "loader/gate/core/core_match.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 #include "tests/support/built.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/exercise.h"
+#include "loader/gate/kernel/exercise.h"
 #include "tests/main.h"
 
 #define ALL BL_EXPECT_ALL

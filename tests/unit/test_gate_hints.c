@@ -7,7 +7,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/hints.h"
+#include "loader/gate/report/hints.h"
 #include "loader/kern/vlog.h"
 #include "tests/main.h"
 

@@ -7,7 +7,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/maps.h"
+#include "loader/gate/maps/maps.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 

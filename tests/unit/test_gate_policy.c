@@ -10,7 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/gate/policy.h"
+#include "loader/gate/policy/policy.h"
 #include "tests/main.h"
 
 static struct bl_buf file;

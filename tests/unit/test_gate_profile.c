@@ -8,9 +8,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/helper.h"
-#include "loader/gate/hook.h"
-#include "loader/gate/profile.h"
+#include "loader/gate/policy/helper.h"
+#include "loader/gate/policy/hook.h"
+#include "loader/gate/policy/profile.h"
 #include "tests/main.h"
 
 static struct bl_profile profile;
@@ -293,7 +293,7 @@ START_TEST(the_documented_example_is_one)
 	char *line, *rest = NULL;
 
 	ck_assert_int_eq(bl_file_read(BL_TEST_SOURCE_DIR
-				      "/loader/gate/profile.h",
+				      "/loader/gate/policy/profile.h",
 				      1 << 20, &header, &err),
 			 0);
 	line = strstr(header.data, " *\t{\n");

@@ -13,9 +13,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/report.h"
-#include "loader/gate/report_checks.h"
-#include "loader/gate/report_fold.h"
+#include "loader/gate/report/report.h"
+#include "loader/gate/report/report_checks.h"
+#include "loader/gate/report/report_fold.h"
 #include "tests/main.h"
 
 #define K510 "5.10.0-46-cloud-amd64"

@@ -7,9 +7,9 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/rules.h"
-#include "loader/gate/ruleset.h"
-#include "loader/gate/vital.h"
+#include "loader/gate/content/rules.h"
+#include "loader/gate/content/ruleset.h"
+#include "loader/gate/content/vital.h"
 #include "tests/main.h"
 
 static struct bl_report report;

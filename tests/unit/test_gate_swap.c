@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/swap.h"
+#include "loader/gate/kernel/swap.h"
 #include "tests/main.h"
 
 static struct bl_report report;

@@ -25,7 +25,7 @@ head -c 4000 "$build/tests/lab/objects/oob.bpf.o" >"$tmp/cut.bpf.o"
 "$build/belay" check "$tmp/cut.bpf.o" --json >"$tmp/own/cut.json"
 [ $? = 1 ] || { echo 'NOT OK: an object cut short is rejected'; failed=1; }
 for file in "$tmp"/own/*.json; do
-	/usr/bin/python3 - "$top/loader/gate/report.schema.json" "$file" <<-'PY' || failed=1
+	/usr/bin/python3 - "$top/loader/gate/report/report.schema.json" "$file" <<-'PY' || failed=1
 		import json, sys, jsonschema
 		schema, report = (json.load(open(path)) for path in sys.argv[1:])
 		jsonschema.Draft202012Validator(schema).validate(report)
@@ -34,12 +34,12 @@ done
 /usr/bin/python3 -W ignore "$top/tests/unit/check_reports.py" "$top" "$tmp" || failed=1
 
 # Each check that the gate names has its place in reports.
-names=$(cat "$top"/loader/gate/*.c | tr '\n\t' '  ' |
+names=$(cat "$top"/loader/gate/*.c "$top"/loader/gate/*/*.c | tr '\n\t' '  ' |
 	grep -oE '(\.check = \(char \*\)|BL_VERDICT_[A-Z]+, *)"[a-z_-]+"' |
 	grep -oE '"[a-z_-]+"' | sort -u)
 [ "$(wc -w <<<"$names")" -ge 8 ] || { echo 'NOT OK: no check was found'; failed=1; }
 for name in $names; do
-	grep -qE "^\s*\{ $name," "$top/loader/gate/report_checks.c" ||
+	grep -qE "^\s*\{ $name," "$top/loader/gate/report/report_checks.c" ||
 		{ echo "NOT OK: report_checks.c does not know $name"; failed=1; }
 done
 exit $failed

@@ -17,9 +17,9 @@
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/attach.h"
-#include "loader/gate/exercise.h"
-#include "loader/gate/swap.h"
+#include "loader/gate/kernel/attach.h"
+#include "loader/gate/kernel/exercise.h"
+#include "loader/gate/kernel/swap.h"
 #include "loader/kern/exercise_run.h"
 #include "loader/kern/swap.h"
 

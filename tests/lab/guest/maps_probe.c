@@ -28,7 +28,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/maps.h"
+#include "loader/gate/maps/maps.h"
 
 #define FILE_MAX     (1 << 20)
 #define CHARGE_RATIO 0.02

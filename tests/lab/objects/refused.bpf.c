@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One program for each of the verifier's common refusals, so that what belay
- * advises can be held against what kernels really say (loader/gate/hints.c).
+ * advises can be held against what kernels really say (loader/gate/report/hints.c).
  * Naked functions are written as the verifier would see them: a compiler would
  * rather not make these mistakes. */
 #include <linux/bpf.h>
@@ -219,13 +219,13 @@ int helper_that_sleeps(void *ctx)
 SEC("socket")
 NAKED int pointer_math_unbounded(void)
 {
-	asm volatile("r6 = r1; r1 = 0; *(u32 *)(r10 - 4) = r1;"
-		     "r2 = r10; r2 += -4; r1 = %[values] ll; call %[find];"
-		     "if r0 == 0 goto l_%=; r1 = *(u32 *)(r6 + 0);"
-		     "r1 <<= 32; r1 s>>= 1; r0 += r1;"
-		     "r0 = *(u32 *)(r0 + 0); l_%=: exit;" ::[values] "i"(
-			     &values),
-		     [find] "i"(BPF_FUNC_map_lookup_elem));
+	asm volatile(
+		"r6 = r1; r1 = 0; *(u32 *)(r10 - 4) = r1;"
+		"r2 = r10; r2 += -4; r1 = %[values] ll; call %[find];"
+		"if r0 == 0 goto l_%=; r1 = *(u32 *)(r6 + 0);"
+		"r1 <<= 32; r1 s>>= 1; r0 += r1;"
+		"r0 = *(u32 *)(r0 + 0); l_%=: exit;" ::[values] "i"(&values),
+		[find] "i"(BPF_FUNC_map_lookup_elem));
 }
 
 SEC("socket")
@@ -257,11 +257,11 @@ NAKED int size_unbounded(void)
 SEC("tc")
 NAKED int size_negative(void)
 {
-	asm volatile("r6 = r1; r4 = *(u32 *)(r6 + 0); r4 <<= 32; r4 s>>= 32;"
-		     "if r4 s> 8 goto l_%=; r2 = 0; r3 = r10;"
-		     "r3 += -8; *(u64 *)(r10 - 8) = r2; r1 = r6; call %[load];"
-		     "l_%=: r0 = 0; exit;" ::[load] "i"(
-			     BPF_FUNC_skb_load_bytes));
+	asm volatile(
+		"r6 = r1; r4 = *(u32 *)(r6 + 0); r4 <<= 32; r4 s>>= 32;"
+		"if r4 s> 8 goto l_%=; r2 = 0; r3 = r10;"
+		"r3 += -8; *(u64 *)(r10 - 8) = r2; r1 = r6; call %[load];"
+		"l_%=: r0 = 0; exit;" ::[load] "i"(BPF_FUNC_skb_load_bytes));
 }
 
 SEC("tc")
