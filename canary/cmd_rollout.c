@@ -47,6 +47,7 @@ static const struct {
 	{ { "plan", required_argument, NULL, 'p' }, 'p' },
 	{ { "kernel", required_argument, NULL, 'k' }, 'k' },
 	{ { "checked", required_argument, NULL, 'C' }, 'k' },
+	{ { "profile", required_argument, NULL, 'f' }, 'k' },
 	{ { "log-dir", required_argument, NULL, 'l' }, 'k' },
 	{ { "jobs", required_argument, NULL, 'J' }, 'k' },
 	{ { "override", required_argument, NULL, 'o' }, 'o' },
@@ -84,6 +85,9 @@ static int read_option(const char *verb, int opt, struct bl_rollout_args *a,
 		return 0;
 	case 'C':
 		a->checked = optarg;
+		return 0;
+	case 'f':
+		a->profile = optarg;
 		return 0;
 	case 'l':
 		a->log_dir = optarg;

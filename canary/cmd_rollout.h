@@ -17,7 +17,8 @@
 
 struct bl_rollout_args {
 	const char *operand; /* NULL: none */
-	const char *url, *plan, *checked, *reason, *override_reason, *log_dir;
+	const char *url, *plan, *checked, *reason, *override_reason, *log_dir,
+		*profile;
 	const char *kernels[BL_ROLLOUT_KERNELS_MAX];
 	unsigned kernel_count, jobs;
 	long timeout_s; /* 0: none */
@@ -25,7 +26,7 @@ struct bl_rollout_args {
 };
 
 /* Options that a verb takes beside the common ones, by their letters: p(lan),
- * k(ernel, checked, log-dir, jobs), o(verride), r(eason), w(ait, watch,
+ * k(ernel, checked, profile, log-dir, jobs), o(verride), r(eason), w(ait, watch,
  * timeout). 0, or BL_EXIT_USAGE with the error set. */
 int bl_rollout_args(const char *verb, const char *takes, int argc, char **argv,
 		    struct bl_rollout_args *ret, struct bl_err *err);

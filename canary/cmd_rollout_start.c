@@ -31,6 +31,8 @@ static const char usage[] =
 	"  --kernel NAME       check on these kernels only; can be given again\n"
 	"  --checked FILE      take this report of 'belay check BUNDLE --json' instead\n"
 	"                      of checking again; it must be of the same bundle\n"
+	"  --profile NAME      what it may do: observe (default), enforce, trusted, or\n"
+	"                      a file, as of 'belay check'\n"
 	"  --override REASON   start a version that was taken back before\n"
 	"  --log-dir DIR       keep consoles and verifier logs there\n"
 	"  --jobs N            microVMs at a time\n" //
@@ -57,6 +59,7 @@ static int run_gate(const struct bl_rollout_args *a, struct bl_report *ret,
 		.path = a->operand,
 		.kernels = a->kernels,
 		.kernel_count = a->kernel_count,
+		.profile = a->profile,
 		.log_dir = a->log_dir,
 		.jobs = a->jobs,
 		.progress = on_progress,

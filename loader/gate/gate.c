@@ -171,6 +171,9 @@ static int kernels(struct gate *g, struct bl_err *err)
 	if (g->log_dir)
 		target.log_dir = g->log_dir;
 	r = bl_gate_verify(&target, &g->report, err);
+	/* What types alone could not decide, a kernel's answer does. */
+	if (r == 0)
+		r = bl_core_settle(&g->report);
 	if (r == 0 && g->now.content_info.denies)
 		bl_gate_require_lsm(&g->report);
 	return r;
