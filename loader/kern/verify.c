@@ -29,15 +29,18 @@
 #define LOG_HUGE  (128u << 20) /* tried where LOG_LARGE is too small */
 #define LOG_KEPT  (64 * 1024)  /* bytes of a log that leave this file */
 #define WHY_MAX	  1024
+/* Programs that are loaded alone for their full log. Each is an open of the
+ * whole object; of the others the short log still says why. */
+#define EXPLAINED_MAX 32
 
 /* One question about an object. Arrays are as facts->programs. */
 struct asking {
 	struct bl_session *session;
 	struct bl_facts *facts;
-	bool *on;     /* to be loaded in the next attempt */
-	bool *failed; /* to be explained */
-	char **logs;  /* a small one each */
-	char *large;  /* one large log, for one program at a time */
+	bool *on;    /* to be loaded in the next attempt */
+	int *failed; /* to be explained: negative errno of the load; 0 */
+	char **logs; /* a small one each */
+	char *large; /* one large log, for one program at a time */
 };
 
 static void asking_free(struct asking *a)
@@ -210,14 +213,19 @@ static struct bpf_map *failed_map(const struct bpf_object *obj,
 
 /* A map that cannot be made: for want of its type, or of what only its loader
  * knows, or for what the object asks of it. */
-static enum bl_load_status judge_map(struct bpf_map *map, char *ret_why,
-				     size_t size)
+static enum bl_load_status judge_map(struct bpf_map *map, int code,
+				     char *ret_why, size_t size)
 {
 	enum bpf_map_type type = bpf_map__type(map);
 	const char *name = bpf_map__name(map);
 	bool outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
 		     type == BPF_MAP_TYPE_HASH_OF_MAPS;
 
+	if (code == -ENOMEM) {
+		snprintf(ret_why, size,
+			 "map %s cannot be made here: not enough memory", name);
+		return BL_LOAD_UNDECIDED;
+	}
 	if (libbpf_probe_bpf_map_type(type, NULL) == 0) {
 		snprintf(ret_why, size,
 			 "this kernel does not know the type of map %s", name);
@@ -240,7 +248,7 @@ static enum bl_load_status judge_map(struct bpf_map *map, char *ret_why,
 }
 
 /* Changes the case if it was about a map. */
-static void blame_map(struct asking *a, enum bl_load_status *status,
+static void blame_map(struct asking *a, int code, enum bl_load_status *status,
 		      char *ret_why, size_t size)
 {
 	BL_CLEANUP(close_object) struct bpf_object *obj = NULL;
@@ -252,7 +260,7 @@ static void blame_map(struct asking *a, enum bl_load_status *status,
 	obj = bl_session_fresh(s, NULL);
 	map = obj ? failed_map(obj, bl_buf_str(&kept)) : NULL;
 	if (map)
-		*status = judge_map(map, ret_why, size);
+		*status = judge_map(map, code, ret_why, size);
 	bl_buf_free(&s->said);
 	s->said = kept;
 }
@@ -266,8 +274,8 @@ static int fail_all(struct asking *a, int code)
 	enum bl_load_status status = bl_vlog_classify(&c, why, sizeof(why));
 	size_t i;
 
-	if (code == -EINVAL || code == -E2BIG)
-		blame_map(a, &status, why, sizeof(why));
+	if (code == -EINVAL || code == -E2BIG || code == -ENOMEM)
+		blame_map(a, code, &status, why, sizeof(why));
 	for (i = 0; i < a->facts->program_count; i++) {
 		struct bl_facts_program *p = &a->facts->programs[i];
 
@@ -328,7 +336,7 @@ static int load_together(struct asking *a)
 		if (bad < 0)
 			return fail_all(a, r);
 		a->on[bad] = false;
-		a->failed[bad] = true;
+		a->failed[bad] = r;
 		r = accept_until(a, (size_t)bad, false);
 		if (r < 0)
 			return r;
@@ -499,7 +507,7 @@ static int ask(struct asking *a, struct bl_err *err)
 	BL_CLEANUP(close_object)
 	struct bpf_object *obj = bl_session_fresh(s, &a->facts->notes);
 	char said[BL_VLOG_LINE_MAX];
-	size_t i;
+	size_t explained = 0, i;
 	int r;
 
 	if (!obj) {
@@ -514,9 +522,16 @@ static int ask(struct asking *a, struct bl_err *err)
 	r = list_programs(a, obj);
 	if (r == 0)
 		r = load_together(a);
-	for (i = 0; r == 0 && i < a->facts->program_count; i++)
-		if (a->failed[i])
+	for (i = 0; r == 0 && i < a->facts->program_count; i++) {
+		if (!a->failed[i])
+			continue;
+		if (explained < EXPLAINED_MAX || !says_why(a->logs[i]))
 			r = explain(a, i);
+		else
+			r = note_failure(&a->facts->programs[i], a->failed[i],
+					 -1, a->logs[i], "");
+		explained++;
+	}
 	if (r == 0)
 		r = load_accepted(a);
 	if (r == 0)
