@@ -31,7 +31,8 @@ static int no_memory(struct bl_err *err)
 }
 
 /* Takes over @text, which may be NULL when there was no memory for it. */
-static int own(struct bl_btf_set *s, char *text, struct bl_err *err)
+static int own(struct bl_btf_set *s, char *text, const char **ret,
+	       struct bl_err *err)
 {
 	char **list;
 
@@ -44,6 +45,7 @@ static int own(struct bl_btf_set *s, char *text, struct bl_err *err)
 	}
 	s->strings = list;
 	s->strings[s->string_count++] = text;
+	*ret = text;
 	return 0;
 }
 
@@ -112,15 +114,14 @@ static char *name_of(const char *path)
 static int add_file(struct bl_btf_set *s, const char *path, struct bl_err *err)
 {
 	struct bl_btf_source source = { .load = load_path, .modules = true };
-	int r = own(s, strdup(path), err);
+	const char *kept = NULL;
+	int r = own(s, strdup(path), &kept, err);
 
+	if (r == 0)
+		r = own(s, name_of(path), &source.name, err);
 	if (r < 0)
 		return r;
-	source.ctx = s->strings[s->string_count - 1];
-	r = own(s, name_of(path), err);
-	if (r < 0)
-		return r;
-	source.name = s->strings[s->string_count - 1];
+	source.ctx = kept;
 	return add(s, &source, err);
 }
 
