@@ -28,3 +28,14 @@ void bl_facts_free(struct bl_facts *f)
 	bl_buf_free(&f->notes);
 	*f = (struct bl_facts){ 0 };
 }
+
+bool bl_facts_loads(const struct bl_facts *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->program_count; i++)
+		if (f->programs[i].load != BL_LOAD_ACCEPTED &&
+		    !f->programs[i].optional)
+			return false;
+	return f->program_count > 0;
+}

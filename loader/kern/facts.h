@@ -120,4 +120,8 @@ struct bl_facts {
 
 void bl_facts_free(struct bl_facts *f);
 
+/* Whether the object loads as its loader would load it: every program that is
+ * not optional was accepted, and there is one. */
+bool bl_facts_loads(const struct bl_facts *f);
+
 #endif

@@ -422,18 +422,6 @@ static int explain(struct asking *a, size_t index)
 			    bl_buf_str(&a->session->said));
 }
 
-/* What a loader would load: all that was accepted, if that is all it needs. */
-static bool loads(const struct bl_facts *f)
-{
-	size_t i;
-
-	for (i = 0; i < f->program_count; i++)
-		if (f->programs[i].load != BL_LOAD_ACCEPTED &&
-		    !f->programs[i].optional)
-			return false;
-	return f->program_count > 0;
-}
-
 static bool holds_all(const struct asking *a)
 {
 	struct bpf_program *prog;
@@ -456,11 +444,11 @@ static int load_accepted(struct asking *a)
 	size_t i;
 	long bad;
 
-	if (!loads(a->facts) || !holds_all(a)) {
+	if (!bl_facts_loads(a->facts) || !holds_all(a)) {
 		bpf_object__close(s->object);
 		s->object = NULL;
 	}
-	if (!loads(a->facts) || s->object)
+	if (!bl_facts_loads(a->facts) || s->object)
 		return 0;
 	for (i = 0; i < a->facts->program_count; i++)
 		a->on[i] = a->facts->programs[i].load == BL_LOAD_ACCEPTED;

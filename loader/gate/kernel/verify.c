@@ -199,18 +199,6 @@ static int require_all(const struct bl_object *o, const char *kernel,
 	return r;
 }
 
-/* Whether the object, as its loader would load it, was there to be attached. */
-static bool loaded(const struct bl_facts *f)
-{
-	size_t i;
-
-	for (i = 0; i < f->program_count; i++)
-		if (f->programs[i].load != BL_LOAD_ACCEPTED &&
-		    !f->programs[i].optional)
-			return false;
-	return f->program_count > 0;
-}
-
 int bl_gate_judge_answer(const struct bl_gate_target *t, const char *kernel,
 			 bool host, const struct bl_answer *a,
 			 struct bl_report *report)
@@ -229,7 +217,7 @@ int bl_gate_judge_answer(const struct bl_gate_target *t, const char *kernel,
 	if (r == 0)
 		r = add_notes(bl_buf_str(&a->facts.notes), report);
 	/* What does not load is rejected already. */
-	if (r < 0 || !loaded(&a->facts))
+	if (r < 0 || !bl_facts_loads(&a->facts))
 		return r;
 	if (a->have[BL_PROBE_ATTACH])
 		r = bl_attach_check(&a->facts, kernel, host, report);
