@@ -28,9 +28,9 @@ static const struct bl_content_slot *slot_at(const void *slots, uint32_t index);
 #define EXECS_AT_ONCE  4
 #define FORKS_AT_ONCE  8
 #define ROUND_EXECS	4
-#define ROUND_OPENS	64
-#define ROUND_CONNECTS	64
-#define ROUND_FORKS	8
+#define ROUND_OPENS	32
+#define ROUND_CONNECTS	32
+#define ROUND_FORKS	4
 #define FURNISH_MODE   0755
 #define FURNISHED_MODE 0600
 
