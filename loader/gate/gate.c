@@ -53,7 +53,7 @@ static int content(struct gate *g, struct bl_err *err)
 
 	(void)err;
 	r = bl_report_note(&g->report, BL_VERDICT_PASS, "content", NULL,
-			   "content: %u rules, %u of them deny",
+			   "%u rules, %u of them deny",
 			   c->content_info.rules, c->content_info.denies);
 	if (r == 0)
 		r = bl_rules_check(c->content_name, bl_buf_str(c->json),
