@@ -212,7 +212,7 @@ static void write_programs(const struct peer_result *r, size_t n)
 		bl_path("%s/agreement.programs.json", bench_dir());
 	json_t *all = json_array();
 	struct bl_err err = { .text = "out of memory" };
-	char *text;
+	bl_autofree char *text = NULL;
 	size_t i, k;
 
 	for (k = 0; k < n; k++)
@@ -229,10 +229,11 @@ static void write_programs(const struct peer_result *r, size_t n)
 					       "veristat", side(&p->theirs)));
 		}
 	text = bl_json_dump(all);
-	bench_need(text && path ? 0 : -1, &err);
-	bench_need(bl_file_write(path, text, strlen(text), 0644, &err), &err);
+	bench_need(text && path
+			   ? bl_file_write(path, text, strlen(text), 0644, &err)
+			   : -1,
+		   &err);
 	printf("%s\n", path);
-	free(text);
 }
 
 int main(int argc, char **argv)
@@ -252,9 +253,10 @@ int main(int argc, char **argv)
 	bench_need(bl_catalog_select(&catalog, &spec, 1, &kernels, &n, &err),
 		   &err);
 	bench_need(peer_set_load(&set, &err), &err);
+	bench_need(bl_file_mkdirs(bench_dir(), 0755, &err), &err);
 	results = calloc(n, sizeof(*results));
-	bench_need(results ? bl_file_mkdirs(bench_dir(), 0755, &err) : -1,
-		   &err);
+	if (!results)
+		return EXIT_FAILURE;
 	fprintf(stderr,
 		"%zu objects on %zu kernels, belay and %s: minutes for each kernel\n",
 		set.count, n, set.veristat);

@@ -18,7 +18,8 @@
 #define WARM_TURNS 7
 #define WARM_MS	   5000 /* to reach */
 #define PEER_SHARE 3.0	/* to reach: a third of veristat's time */
-#define SENSOR	   BENCH_BUILD "/bpf/sensor.bpf.o"
+
+static const char sensor[] = BENCH_BUILD "/bpf/sensor.bpf.o";
 
 static double median_of(const double *values, unsigned n)
 {
@@ -71,11 +72,11 @@ static void bench_set(const struct bl_catalog *catalog)
 
 static void bench_sensor(const struct bl_catalog *catalog)
 {
-	const char *warm[] = { BENCH_BELAY, "check",  SENSOR, "--kernel",
+	const char *warm[] = { BENCH_BELAY, "check",  sensor, "--kernel",
 			       "all",	    "--json", NULL };
 	const char *cold[] = { "env",	    "BELAY_LAB_WARM=0",
 			       BENCH_BELAY, "check",
-			       SENSOR,	    "--kernel",
+			       sensor,	    "--kernel",
 			       "all",	    "--json",
 			       NULL };
 	bl_autofree char *what =

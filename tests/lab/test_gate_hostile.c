@@ -18,12 +18,12 @@
 #include "tests/main.h"
 #include "tests/support/vms.h"
 
-#define BELAY	BL_TEST_BUILD_DIR "/belay"
 #define OBJECTS BL_TEST_BUILD_DIR "/tests/lab/objects/"
-#define SENSOR	BL_TEST_BUILD_DIR "/bpf/sensor.bpf.o"
 #define LOGS	BL_TEST_BUILD_DIR "/tests/lab/logs/hostile"
 #define KERNEL	"6.1" /* the one that every lab has */
 
+static const char belay[] = BL_TEST_BUILD_DIR "/belay";
+static const char sensor[] = BL_TEST_BUILD_DIR "/bpf/sensor.bpf.o";
 static struct bl_report report;
 static struct bl_proc_result run;
 static struct bl_err err;
@@ -42,7 +42,7 @@ static const char *text(void)
  * its exit status. */
 static int check(const char *file, const char *logs)
 {
-	const char *const argv[] = { BELAY,	   "check",	file,
+	const char *const argv[] = { belay,	   "check",	file,
 				     "--kernel",   KERNEL,	"--json",
 				     "--quiet",	   "--log-dir", logs,
 				     "--deadline", "240",	NULL };
@@ -182,7 +182,7 @@ START_TEST(no_room_for_the_guest_is_a_clear_error)
 	if (!disk)
 		return;
 	ck_assert_int_eq(setenv("TMPDIR", disk, 1), 0);
-	status = check(SENSOR, LOGS "/full");
+	status = check(sensor, LOGS "/full");
 	if (before)
 		setenv("TMPDIR", before, 1);
 	else
@@ -203,7 +203,7 @@ START_TEST(no_room_for_the_logs_is_a_clear_error)
 
 	if (!disk)
 		return;
-	status = check(SENSOR, logs);
+	status = check(sensor, logs);
 	ck_assert_uint_eq(bl_test_vms(logs), 0);
 	remove_disk(disk);
 	ck_assert_int_eq(status, BL_EXIT_UNDECIDED);
@@ -216,7 +216,7 @@ END_TEST
 START_TEST(interrupt_leaves_no_vm_of_any_kernel)
 {
 	static const char dir[] = LOGS "/interrupted";
-	const char *const argv[] = { BELAY,	  "check", SENSOR,   "--kernel",
+	const char *const argv[] = { belay,	  "check", sensor,   "--kernel",
 				     "all",	  "-q",	   "--jobs", "8",
 				     "--log-dir", dir,	   NULL };
 	bl_autocatalog struct bl_catalog c = { 0 };
