@@ -42,7 +42,8 @@ struct peer_side {
 	bool there;    /* it named this program */
 	bool accepted; /* and said yes */
 	uint64_t insns, states, peak_states;
-	char *why; /* ours only: status and message */
+	char *why;   /* ours only: status and message */
+	char *notes; /* ours only: what it assumed of the object */
 };
 
 enum peer_match {

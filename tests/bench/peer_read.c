@@ -76,9 +76,10 @@ static int no_memory(struct bl_err *err)
 static const char *const words[] = { "no answer", "accepted", "rejected",
 				     "missing", "refused" };
 
-static int read_program(const char *object, const struct bl_facts_program *f,
-			struct peer_result *r, struct bl_err *err)
+static int read_program(const char *object, const struct bl_facts *facts,
+			size_t i, struct peer_result *r, struct bl_err *err)
 {
+	const struct bl_facts_program *f = &facts->programs[i];
 	struct peer_program *p = program(r, object, f->name);
 
 	if (!p || p->ours.there)
@@ -94,8 +95,9 @@ static int read_program(const char *object, const struct bl_facts_program *f,
 		.why = bl_path("%s%s%s", words[f->load],
 			       f->why && *f->why ? ": " : "",
 			       f->why ? f->why : ""),
+		.notes = strdup(bl_buf_str(&facts->notes)),
 	};
-	return p->ours.why ? 0 : no_memory(err);
+	return p->ours.why && p->ours.notes ? 0 : no_memory(err);
 }
 
 /* The lines about one object. */
@@ -107,7 +109,7 @@ static int read_answer(const char *object, const char *text, size_t len,
 	int e = bl_answer_read(text, len, &a, err);
 
 	for (i = 0; e == 0 && i < a.facts.program_count; i++)
-		e = read_program(object, &a.facts.programs[i], r, err);
+		e = read_program(object, &a.facts, i, r, err);
 	return e;
 }
 
@@ -229,6 +231,7 @@ void peer_result_free(struct peer_result *r)
 		free(p->object);
 		free(p->name);
 		free(p->ours.why);
+		free(p->ours.notes);
 	}
 	free(r->programs);
 	r->programs = NULL;

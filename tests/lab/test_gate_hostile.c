@@ -129,7 +129,7 @@ static const struct {
 } hungry[] = {
 	{ OBJECTS "hungry-percpu_array.bpf.o", "kernel", "want of memory" },
 	{ OBJECTS "hungry-hash.bpf.o", "verifier", "map 'hungry'" },
-	{ OBJECTS "hungry-array.bpf.o", "verifier", "Cannot allocate memory" },
+	{ OBJECTS "hungry-array.bpf.o", "verifier", "not enough memory" },
 };
 
 START_TEST(maps_without_end_are_findings_not_lost_guests)
