@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,8 +31,8 @@ static const char usage[] =
 	"      --last STEP       load, attach, exercise or swap (default: load)\n"
 	"      --scale N         size of the workload (default: 1)\n"
 	"\n"
-	"Of more than one object each is probed by a process of its own, behind a\n"
-	"line {\"object\": PATH}.\n"
+	"Of more than one object each is told behind a line {\"object\": PATH}; one\n"
+	"that libbpf dies of does not keep the others from being asked about.\n"
 	"\n"
 	"exit status: 0 told, 2 something could not be told, 64 wrong usage\n"
 	"\n"
@@ -131,34 +132,56 @@ static int probe_one(const struct args *a, const char *path, struct bl_err *err)
 	return bl_gate_ask(&p, STDOUT_FILENO, err);
 }
 
-/* libbpf may die of one object; the others are still to be asked about. */
-static int probe_apart(const struct args *a, const char *path)
+static void probe_from(const struct args *a, char **paths, int count, int *at)
 {
-	struct bl_err err = { 0 };
-	int status = 0;
+	bool failed = false;
+
+	for (; *at < count; ++*at) {
+		struct bl_err err = { 0 };
+
+		printf("{\"object\":\"%s\"}\n", paths[*at]);
+		fflush(stdout);
+		if (probe_one(a, paths[*at], &err) < 0) {
+			fprintf(stderr, "%s\n", err.text);
+			failed = true;
+		}
+	}
+	_exit(failed);
+}
+
+/*
+ * libbpf may die of one object, and the others are still to be asked about: a
+ * child goes through them, and where it dies the next one goes on behind. What
+ * libbpf finds out about the kernel it finds out once.
+ */
+static int probe_all(const struct args *a, char **paths, int count)
+{
+	int *at = mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status, code = 0;
 	pid_t pid;
 
-	printf("{\"object\":\"%s\"}\n", path);
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		int r = probe_one(a, path, &err);
-
-		if (r < 0)
-			fprintf(stderr, "%s\n", err.text);
-		_exit(r < 0);
-	}
-	if (pid < 0)
+	if (at == MAP_FAILED)
 		return -errno;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status ? -EIO : 0;
+	for (*at = 0; *at < count; ++*at) {
+		pid = fork();
+		if (pid == 0)
+			probe_from(a, paths, count, at);
+		if (pid < 0)
+			return -errno;
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		if (status)
+			code = -EIO;
+	}
+	munmap(at, sizeof(*at));
+	return code;
 }
 
 int bl_cmd_probe(int argc, char **argv, struct bl_err *err)
 {
 	struct args a = { 0 };
-	int code = read_args(argc, argv, &a, err), i;
+	int code = read_args(argc, argv, &a, err);
 
 	if (code)
 		return code;
@@ -169,8 +192,7 @@ int bl_cmd_probe(int argc, char **argv, struct bl_err *err)
 	if (optind + 1 == argc)
 		return probe_one(&a, argv[optind], err) < 0 ? BL_EXIT_UNDECIDED
 							    : BL_EXIT_OK;
-	for (i = optind; i < argc; i++)
-		if (probe_apart(&a, argv[i]) < 0)
-			code = BL_EXIT_UNDECIDED;
-	return code;
+	return probe_all(&a, argv + optind, argc - optind) < 0
+		       ? BL_EXIT_UNDECIDED
+		       : BL_EXIT_OK;
 }
