@@ -25,9 +25,9 @@ static const struct bl_content_slot *slot_at(const void *slots, uint32_t index);
 #include "bpf/content.h"
 
 #define DISCARD_PORT   9
-#define EXECS_AT_ONCE  4
+#define EXECS_AT_ONCE  3
 #define FORKS_AT_ONCE  8
-#define ROUND_EXECS	4
+#define ROUND_EXECS	3
 #define ROUND_OPENS	32
 #define ROUND_CONNECTS	32
 #define ROUND_FORKS	4
