@@ -404,26 +404,35 @@ static int read_port(struct bl_vm *vm)
 	return n > 0;
 }
 
-/* A warm start that did not get to its command: is it a cold one now? */
-static bool begin_again(struct bl_vm *vm, uint64_t now)
+/* A warm start that did not get to its command becomes a cold one. 1: it did,
+ * 0: it is none or has no time left, -1: it could not, and the VM has ended. */
+static int begin_again(struct bl_vm *vm, uint64_t now)
 {
+	struct bl_err err = { 0 };
+
 	if (!vm->warm || bl_warm_over(vm->warm))
-		return false;
+		return 0;
 	bl_warm_distrust(vm->warm);
-	return !(vm->deadline_ms && now >= vm->deadline_ms) &&
-	       start_again(vm, NULL) == 0;
+	if (vm->deadline_ms && now >= vm->deadline_ms)
+		return 0;
+	if (start_again(vm, &err) == 0)
+		return 1;
+	vm->res.outcome = BL_VM_LOST;
+	snprintf(vm->res.reason, sizeof(vm->res.reason), "%.200s", err.text);
+	return -1;
 }
 
 /* It is over with this machine. 1: the VM has ended, 0: it has not. */
 static int over(struct bl_vm *vm, int status, bool late)
 {
 	uint64_t now = bl_clock_mono_ms();
+	int again = begin_again(vm, now);
 
-	if (begin_again(vm, now))
+	if (again > 0)
 		return 0;
-	if (late)
+	if (!again && late)
 		timed_out(vm, now);
-	else
+	else if (!again)
 		finish(vm, status);
 	if (vm->warm)
 		bl_warm_keep(vm->warm);
