@@ -10,8 +10,8 @@
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/gate/budget.h"
-#include "loader/gate/object/object.h"
 #include "loader/lab/catalog.h"
+#include "loader/object/object.h"
 
 #define SCHEMA 1
 

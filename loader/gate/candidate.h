@@ -22,7 +22,7 @@
 #include "loader/base/buf.h"
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 enum bl_candidate_kind {
 	BL_CANDIDATE_OBJECT,

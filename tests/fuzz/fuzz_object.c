@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "loader/gate/object/code.h"
-#include "loader/gate/object/object.h"
 #include "loader/gate/object/source.h"
 #include "loader/gate/policy/policy.h"
+#include "loader/object/object.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

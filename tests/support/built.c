@@ -3,7 +3,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 #include "tests/main.h"
 
 #define OBJECT_MAX (1 << 20)

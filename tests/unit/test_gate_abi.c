@@ -7,7 +7,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/maps/abi.h"
-#include "loader/gate/maps/layout.h"
+#include "loader/object/layout.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 

@@ -6,8 +6,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/object/btf.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/btf.h"
+#include "loader/object/object.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 

@@ -8,7 +8,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/mapdef.h"
 #include "tests/main.h"
 #include "tests/support/btf_build.h"
 

@@ -7,9 +7,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/object/object.h"
 #include "loader/gate/object/source.h"
 #include "loader/gate/policy/policy.h"
+#include "loader/object/object.h"
 #include "tests/main.h"
 
 static struct bl_buf file;

@@ -9,9 +9,9 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/kernel/verify.h"
-#include "loader/gate/object/object.h"
 #include "loader/gate/report/report_json.h"
 #include "loader/gate/report/report_text.h"
+#include "loader/object/object.h"
 #include "tests/main.h"
 
 static struct bl_report report, copy;

@@ -8,7 +8,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/mapdef.h"
 
 #define CHECK	 "content"
 #define KEY_SIZE 4 /* of every array */

@@ -19,7 +19,7 @@
 #define BL_GATE_CONTRACT_H
 
 #include "loader/gate/finding.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 /*
  * @bin is the binary form of the content that is shipped with the object, NULL

@@ -30,7 +30,7 @@
 
 #include "loader/base/buf.h"
 #include "loader/gate/finding.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 /* The types of one kernel; the first of data, load and why_not that is there
  * counts. */

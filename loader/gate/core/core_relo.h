@@ -16,8 +16,8 @@
 #include <linux/bpf.h>
 
 #include "loader/base/buf.h"
-#include "loader/gate/object/btf.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/btf.h"
+#include "loader/object/object.h"
 
 #define BL_CORE_RELOS_MAX 65536
 #define BL_CORE_DEPTH_MAX 64  /* steps of one access, as libbpf has it */

@@ -12,7 +12,7 @@
 #ifndef BL_GATE_CORE_TYPES_H
 #define BL_GATE_CORE_TYPES_H
 
-#include "loader/gate/object/btf.h"
+#include "loader/object/btf.h"
 
 struct bl_core_pair {
 	const struct bl_btf *local, *target;

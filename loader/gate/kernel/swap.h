@@ -21,7 +21,7 @@
 #define BL_GATE_SWAP_H
 
 #include "loader/gate/finding.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 /* All: 0 or as bl_report_add. */
 int bl_swap_check(const struct bl_facts *f, const char *kernel,

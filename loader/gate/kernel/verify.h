@@ -25,9 +25,9 @@
 #include "loader/gate/finding.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/kernel/answer.h"
-#include "loader/gate/object/object.h"
 #include "loader/kern/probe.h"
 #include "loader/lab/catalog.h"
+#include "loader/object/object.h"
 
 struct bl_gate_target {
 	const struct bl_gate_opts *opts;

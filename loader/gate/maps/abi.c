@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/maps/layout.h"
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/layout.h"
+#include "loader/object/mapdef.h"
 
 #define LOG_FIELDS_MAX 64	  /* of each layout that is shown */
 #define ALL_FIELDS_MAX (1u << 18) /* of all maps together */

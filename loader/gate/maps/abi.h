@@ -32,7 +32,7 @@
 #define BL_GATE_ABI_H
 
 #include "loader/gate/finding.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 /* Adds at least one finding to *report. 0 or as bl_report_add. */
 int bl_abi_check(const struct bl_object *now, const struct bl_object *previous,

@@ -56,7 +56,7 @@
 #define BL_GATE_MAPS_H
 
 #include "loader/gate/finding.h"
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/mapdef.h"
 
 #define BL_MAPS_CPUS	   64u
 #define BL_MAPS_CPUS_MAX   8192u /* CONFIG_NR_CPUS of x86-64 */

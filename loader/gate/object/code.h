@@ -31,7 +31,7 @@
 #ifndef BL_GATE_CODE_H
 #define BL_GATE_CODE_H
 
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 #define BL_CODE_REFS_MAX (1u << 22)
 

@@ -7,7 +7,7 @@
 #ifndef BL_GATE_SOURCE_H
 #define BL_GATE_SOURCE_H
 
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 struct bl_source {
 	const char *file; /* as the compiler was given it */

@@ -7,9 +7,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/gate/maps/mapdef.h"
 #include "loader/gate/policy/hook.h"
 #include "loader/gate/policy/policy_matter.h"
+#include "loader/object/mapdef.h"
 
 /* The kernel's own list: include/linux/license.h. */
 static const char *const gpl_compatible[] = {

@@ -19,8 +19,8 @@
 #define BL_GATE_POLICY_H
 
 #include "loader/gate/finding.h"
-#include "loader/gate/object/object.h"
 #include "loader/gate/policy/profile.h"
+#include "loader/object/object.h"
 
 /* Findings about one object; what goes beyond is counted in one more. */
 #define BL_POLICY_FINDINGS_MAX 256

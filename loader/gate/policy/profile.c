@@ -9,10 +9,10 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/json.h"
-#include "loader/gate/maps/mapdef.h"
 #include "loader/gate/policy/helper.h"
 #include "loader/gate/policy/hook.h"
 #include "loader/gate/policy/profile_table.h"
+#include "loader/object/mapdef.h"
 
 static const char *const bases[BL_PROFILE_BASES] = {
 	[BL_PROFILE_OBSERVE] = "observe",

@@ -18,11 +18,11 @@
  *
  * The list borrows names and BTF from the object, which must outlive it.
  */
-#ifndef BL_GATE_MAPDEF_H
-#define BL_GATE_MAPDEF_H
+#ifndef BL_OBJECT_MAPDEF_H
+#define BL_OBJECT_MAPDEF_H
 
-#include "loader/gate/object/btf.h"
-#include "loader/gate/object/object.h"
+#include "loader/object/btf.h"
+#include "loader/object/object.h"
 
 #define BL_MAPS_MAX	   4096
 #define BL_MAP_MEMBERS_MAX 32 /* parameters of one map; libbpf knows 11 */

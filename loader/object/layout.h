@@ -17,11 +17,11 @@
  * underscores and digits around it, is room, not data: it may shrink, move, and
  * give way to another field.
  */
-#ifndef BL_GATE_LAYOUT_H
-#define BL_GATE_LAYOUT_H
+#ifndef BL_OBJECT_LAYOUT_H
+#define BL_OBJECT_LAYOUT_H
 
 #include "loader/base/buf.h"
-#include "loader/gate/object/btf.h"
+#include "loader/object/btf.h"
 
 #define BL_LAYOUT_FIELDS_MAX 4096
 #define BL_LAYOUT_PATH_MAX   256 /* bytes of "a.b[].c" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/gate/object/btf.h"
+#include "loader/object/btf.h"
 
 #include <errno.h>
 #include <stdlib.h>

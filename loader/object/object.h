@@ -11,8 +11,8 @@
  * Names and bytes in it belong to it. Offsets and sizes are checked against
  * the file once, here; nobody behind this needs to do it again.
  */
-#ifndef BL_GATE_OBJECT_H
-#define BL_GATE_OBJECT_H
+#ifndef BL_OBJECT_OBJECT_H
+#define BL_OBJECT_OBJECT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/mapdef.h"
 
 static const char *const type_names[] = {
 	[BPF_MAP_TYPE_UNSPEC] = "unspec",

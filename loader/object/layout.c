@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/gate/maps/layout.h"
+#include "loader/object/layout.h"
 
 #include <assert.h>
 #include <errno.h>

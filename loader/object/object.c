@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/gate/object/object.h"
+#include "loader/object/object.h"
 
 #include <elf.h>
 #include <errno.h>

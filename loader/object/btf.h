@@ -26,8 +26,8 @@
  * An id of count or above, and an index behind the last member, read as void
  * and as a zeroed element. Split BTF (of modules) is not read.
  */
-#ifndef BL_GATE_BTF_H
-#define BL_GATE_BTF_H
+#ifndef BL_OBJECT_BTF_H
+#define BL_OBJECT_BTF_H
 
 #include <linux/btf.h>
 #include <stdbool.h>

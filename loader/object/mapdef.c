@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/gate/maps/mapdef.h"
+#include "loader/object/mapdef.h"
 
 #include <elf.h>
 #include <errno.h>
