@@ -3,189 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/host/journal_db.h"
 
-#define APPLICATION_ID 0x424c4159 /* "BLAY" */
-#define SCHEMA_VERSION 1
-#define BUSY_MS	       5000
-#define KEEP_TXNS      1000 /* closed transactions kept for the history */
-
-struct bl_journal {
-	sqlite3 *db;
-	char *path;
-};
-
-/* row.phase and row.kind are text, so that a person with sqlite3 can read the
- * journal of a host that is down. */
-static const char schema[] =
-	"CREATE TABLE txn ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" kind TEXT NOT NULL, phase TEXT NOT NULL, digest TEXT NOT NULL,"
-	" name TEXT NOT NULL, version TEXT NOT NULL,"
-	" old_digest TEXT NOT NULL, strategy TEXT NOT NULL,"
-	" slot INTEGER NOT NULL, parent INTEGER NOT NULL,"
-	" attempt INTEGER NOT NULL DEFAULT 0, boot_id TEXT NOT NULL,"
-	" reason TEXT NOT NULL,"
-	" tags TEXT NOT NULL DEFAULT '', started_ms INTEGER NOT NULL,"
-	" changed_ms INTEGER NOT NULL);"
-	"CREATE TABLE live ("
-	" only INTEGER PRIMARY KEY CHECK (only = 1),"
-	" txn INTEGER NOT NULL REFERENCES txn (id));"
-	"CREATE TABLE tombstone ("
-	" digest TEXT PRIMARY KEY, reason TEXT NOT NULL,"
-	" txn INTEGER NOT NULL, at_ms INTEGER NOT NULL);";
+#define KEEP_TXNS 1000 /* closed transactions kept for the history */
 
 #define TXN_COLUMNS                                               \
 	"t.id, t.kind, t.phase, t.digest, t.name, t.version,"     \
 	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
 	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
 	" t.changed_ms"
-
-static int to_errno(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_READONLY:
-		return -EROFS;
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-	case SQLITE_CANTOPEN:
-		return -EACCES;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -EBADMSG;
-	default:
-		return -EIO;
-	}
-}
-
-static int fail(struct bl_journal *j, int rc, const char *what,
-		struct bl_err *err)
-{
-	return bl_err_set(err, to_errno(rc), "journal %s: %s: %s", j->path,
-			  what, j->db ? sqlite3_errmsg(j->db) : "no memory");
-}
-
-static void finalize(sqlite3_stmt **stmt)
-{
-	sqlite3_finalize(*stmt);
-}
-#define autostmt __attribute__((cleanup(finalize)))
-
-/* Prepares @sql and binds what follows by @types: i is int64_t, s is text. */
-static int prepare(struct bl_journal *j, sqlite3_stmt **ret, struct bl_err *err,
-		   const char *sql, const char *types, ...)
-{
-	int rc = sqlite3_prepare_v2(j->db, sql, -1, ret, NULL);
-	va_list ap;
-
-	va_start(ap, types);
-	for (int i = 0; !rc && types[i]; i++) {
-		if (types[i] == 'i')
-			rc = sqlite3_bind_int64(*ret, i + 1,
-						va_arg(ap, int64_t));
-		else
-			rc = sqlite3_bind_text(*ret, i + 1,
-					       va_arg(ap, const char *), -1,
-					       SQLITE_TRANSIENT);
-	}
-	va_end(ap);
-	return rc ? fail(j, rc, "prepare", err) : 0;
-}
-
-/* Runs to its end a statement that returns no row. */
-static int finish(struct bl_journal *j, sqlite3_stmt *stmt, const char *what,
-		  struct bl_err *err)
-{
-	int rc = sqlite3_step(stmt);
-
-	return rc == SQLITE_DONE ? 0 : fail(j, rc, what, err);
-}
-
-/* 1: there is a row, 0: no more. */
-static int next(struct bl_journal *j, sqlite3_stmt *stmt, const char *what,
-		struct bl_err *err)
-{
-	int rc = sqlite3_step(stmt);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	return rc == SQLITE_DONE ? 0 : fail(j, rc, what, err);
-}
-
-static int run(struct bl_journal *j, const char *sql, struct bl_err *err)
-{
-	int rc = sqlite3_exec(j->db, sql, NULL, NULL, NULL);
-
-	return rc ? fail(j, rc, "write", err) : 0;
-}
-
-/* Ends what "BEGIN" began: commits if @r is 0, undoes it otherwise. */
-static int end(struct bl_journal *j, int r, struct bl_err *err)
-{
-	if (!r)
-		r = run(j, "COMMIT", err);
-	if (r)
-		sqlite3_exec(j->db, "ROLLBACK", NULL, NULL, NULL);
-	return r;
-}
-
-static int pragma(struct bl_journal *j, const char *sql, int64_t *ret,
-		  struct bl_err *err)
-{
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err, sql, "");
-
-	if (!r)
-		r = next(j, stmt, "read", err);
-	if (r > 0)
-		*ret = sqlite3_column_int64(stmt, 0);
-	return r < 0 ? r : 0;
-}
-
-static int set_up(struct bl_journal *j, struct bl_err *err)
-{
-	int64_t version = 0, id = 0;
-	char sql[128];
-	int r;
-
-	/* Before the first read: two openers of a new file meet here. */
-	sqlite3_busy_timeout(j->db, BUSY_MS);
-	r = run(j, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err);
-	if (!r)
-		r = run(j, "BEGIN IMMEDIATE", err);
-	if (r)
-		return r;
-	r = pragma(j, "PRAGMA user_version", &version, err);
-	if (!r)
-		r = pragma(j, "PRAGMA application_id", &id, err);
-	if (!r && !version && !id) {
-		snprintf(sql, sizeof(sql),
-			 "PRAGMA application_id=%d; PRAGMA user_version=%d;",
-			 APPLICATION_ID, SCHEMA_VERSION);
-		r = run(j, schema, err);
-		if (!r)
-			r = run(j, sql, err);
-	} else if (!r && (id != APPLICATION_ID || version != SCHEMA_VERSION)) {
-		r = bl_err_set(
-			err, -EBADMSG,
-			"journal %s: not a journal of this belay (version %" PRId64
-			", known is %d)",
-			j->path, version, SCHEMA_VERSION);
-	}
-	return end(j, r, err);
-}
 
 int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
@@ -199,7 +29,7 @@ int bl_journal_open(const char *path, struct bl_journal **ret,
 	}
 	rc = sqlite3_open_v2(path, &j->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-	r = rc ? fail(j, rc, "open", err) : set_up(j, err);
+	r = rc ? bl_db_fail(j, rc, "open", err) : bl_db_set_up(j, err);
 	if (r) {
 		bl_journal_close(j);
 		return r;
@@ -228,9 +58,9 @@ static void prune(struct bl_journal *j)
 		"DELETE FROM txn WHERE phase IN ('done', 'rolled-back')"
 		" AND id NOT IN (SELECT id FROM chain)"
 		" AND id <= (SELECT max(id) FROM txn) - ?1";
-	autostmt sqlite3_stmt *stmt = NULL;
+	bl_autostmt sqlite3_stmt *stmt = NULL;
 
-	if (!prepare(j, &stmt, NULL, sql, "i", (int64_t)KEEP_TXNS))
+	if (!bl_db_prepare(j, &stmt, NULL, sql, "i", (int64_t)KEEP_TXNS))
 		sqlite3_step(stmt);
 }
 
@@ -244,16 +74,16 @@ static int insert(struct bl_journal *j, const struct bl_journal_txn *txn,
 		" (?1, 'intent', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
 		" ?11)";
 	const struct bl_host_txn *row = &txn->row;
-	autostmt sqlite3_stmt *stmt = NULL;
+	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = prepare(j, &stmt, err, sql, "ssssssiissi",
-		    bl_txn_kind_name(txn->kind), row->digest, row->name,
-		    row->version, row->old_digest, row->strategy,
-		    (int64_t)row->slot, (int64_t)txn->parent, row->boot_id,
-		    row->reason, row->started_ms);
+	r = bl_db_prepare(j, &stmt, err, sql, "ssssssiissi",
+			  bl_txn_kind_name(txn->kind), row->digest, row->name,
+			  row->version, row->old_digest, row->strategy,
+			  (int64_t)row->slot, (int64_t)txn->parent,
+			  row->boot_id, row->reason, row->started_ms);
 	if (!r)
-		r = finish(j, stmt, "write the intent", err);
+		r = bl_db_finish(j, stmt, "write the intent", err);
 	if (!r)
 		*ret_id = (uint64_t)sqlite3_last_insert_rowid(j->db);
 	return r;
@@ -263,12 +93,12 @@ int bl_journal_begin(struct bl_journal *j, const struct bl_journal_txn *txn,
 		     uint64_t *ret_id, struct bl_err *err)
 {
 	uint64_t id = 0;
-	int r = run(j, "BEGIN IMMEDIATE", err);
+	int r = bl_db_run(j, "BEGIN IMMEDIATE", err);
 
 	if (r)
 		return r;
 	prune(j);
-	r = end(j, insert(j, txn, &id, err), err);
+	r = bl_db_end(j, insert(j, txn, &id, err), err);
 	if (!r)
 		*ret_id = id;
 	return r;
@@ -285,13 +115,13 @@ static int update(struct bl_journal *j, const struct bl_journal_step *s,
 		" attempt = CASE WHEN ?7 THEN 1 + (SELECT count(*) FROM txn o"
 		"  WHERE o.digest = txn.digest AND o.attempt > 0) ELSE attempt"
 		" END WHERE id = ?1";
-	autostmt sqlite3_stmt *stmt = NULL;
+	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = prepare(j, &stmt, err, sql, "isisssi", (int64_t)s->txn,
-		    bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
-		    s->boot_id, (int64_t)s->attempt);
-	return r ? r : finish(j, stmt, "write the phase", err);
+	r = bl_db_prepare(j, &stmt, err, sql, "isisssi", (int64_t)s->txn,
+			  bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
+			  s->boot_id, (int64_t)s->attempt);
+	return r ? r : bl_db_finish(j, stmt, "write the phase", err);
 }
 
 static int bury(struct bl_journal *j, const struct bl_journal_step *s,
@@ -301,14 +131,14 @@ static int bury(struct bl_journal *j, const struct bl_journal_step *s,
 		"INSERT OR REPLACE INTO tombstone (digest, reason, txn, at_ms)"
 		" SELECT ?2, coalesce(?3, reason), id, ?4 FROM txn"
 		" WHERE id = ?1";
-	autostmt sqlite3_stmt *stmt = NULL;
+	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
 	if (!s->tombstone)
 		return 0;
-	r = prepare(j, &stmt, err, sql, "issi", (int64_t)s->txn, s->tombstone,
-		    s->reason, s->at_ms);
-	return r ? r : finish(j, stmt, "write the tombstone", err);
+	r = bl_db_prepare(j, &stmt, err, sql, "issi", (int64_t)s->txn,
+			  s->tombstone, s->reason, s->at_ms);
+	return r ? r : bl_db_finish(j, stmt, "write the tombstone", err);
 }
 
 static int make_live(struct bl_journal *j, uint64_t txn, struct bl_err *err)
@@ -324,11 +154,12 @@ static int make_live(struct bl_journal *j, uint64_t txn, struct bl_err *err)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < BL_ARRAY_SIZE(sql); i++) {
-		autostmt sqlite3_stmt *stmt = NULL;
+		bl_autostmt sqlite3_stmt *stmt = NULL;
 
-		r = prepare(j, &stmt, err, sql[i], i ? "i" : "", (int64_t)txn);
+		r = bl_db_prepare(j, &stmt, err, sql[i], i ? "i" : "",
+				  (int64_t)txn);
 		if (!r)
-			r = finish(j, stmt, "commit", err);
+			r = bl_db_finish(j, stmt, "commit", err);
 	}
 	return r;
 }
@@ -336,7 +167,7 @@ static int make_live(struct bl_journal *j, uint64_t txn, struct bl_err *err)
 int bl_journal_write(struct bl_journal *j, const struct bl_journal_step *step,
 		     struct bl_err *err)
 {
-	int r = run(j, "BEGIN IMMEDIATE", err);
+	int r = bl_db_run(j, "BEGIN IMMEDIATE", err);
 
 	if (r)
 		return r;
@@ -345,7 +176,7 @@ int bl_journal_write(struct bl_journal *j, const struct bl_journal_step *step,
 		r = make_live(j, step->txn, err);
 	if (!r)
 		r = bury(j, step, err);
-	return end(j, r, err);
+	return bl_db_end(j, r, err);
 }
 
 static void text(sqlite3_stmt *stmt, int column, char *ret, size_t size)
@@ -396,7 +227,7 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 static int one_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 		   struct bl_journal_txn *ret, struct bl_err *err)
 {
-	int r = next(j, stmt, "read", err);
+	int r = bl_db_next(j, stmt, "read", err);
 
 	if (r <= 0)
 		return r;
@@ -407,11 +238,12 @@ static int one_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 int bl_journal_open_txn(struct bl_journal *j, struct bl_journal_txn *ret,
 			struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT " TXN_COLUMNS " FROM txn t WHERE t.phase"
-			" NOT IN ('done', 'rolled-back') ORDER BY t.id DESC",
-			"");
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(
+		j, &stmt, err,
+		"SELECT " TXN_COLUMNS " FROM txn t WHERE t.phase"
+		" NOT IN ('done', 'rolled-back') ORDER BY t.id DESC",
+		"");
 
 	return r ? r : one_txn(j, stmt, ret, err);
 }
@@ -419,11 +251,11 @@ int bl_journal_open_txn(struct bl_journal *j, struct bl_journal_txn *ret,
 int bl_journal_live(struct bl_journal *j, struct bl_journal_txn *ret,
 		    struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT " TXN_COLUMNS
-			" FROM txn t JOIN live l ON t.id = l.txn",
-			"");
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT " TXN_COLUMNS
+			      " FROM txn t JOIN live l ON t.id = l.txn",
+			      "");
 
 	return r ? r : one_txn(j, stmt, ret, err);
 }
@@ -431,11 +263,11 @@ int bl_journal_live(struct bl_journal *j, struct bl_journal_txn *ret,
 int bl_journal_last(struct bl_journal *j, struct bl_journal_txn *ret,
 		    struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT " TXN_COLUMNS
-			" FROM txn t ORDER BY t.id DESC LIMIT 1",
-			"");
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT " TXN_COLUMNS
+			      " FROM txn t ORDER BY t.id DESC LIMIT 1",
+			      "");
 
 	return r ? r : one_txn(j, stmt, ret, err);
 }
@@ -443,10 +275,11 @@ int bl_journal_last(struct bl_journal *j, struct bl_journal_txn *ret,
 int bl_journal_get(struct bl_journal *j, uint64_t id,
 		   struct bl_journal_txn *ret, struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT " TXN_COLUMNS " FROM txn t WHERE t.id = ?1",
-			"i", (int64_t)id);
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT " TXN_COLUMNS
+			      " FROM txn t WHERE t.id = ?1",
+			      "i", (int64_t)id);
 
 	return r ? r : one_txn(j, stmt, ret, err);
 }
@@ -454,13 +287,14 @@ int bl_journal_get(struct bl_journal *j, uint64_t id,
 int bl_journal_tags(struct bl_journal *j, uint64_t id, struct bl_buf *ret,
 		    struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err, "SELECT tags FROM txn WHERE id = ?1",
-			"i", (int64_t)id);
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT tags FROM txn WHERE id = ?1", "i",
+			      (int64_t)id);
 	const char *tags;
 
 	if (!r)
-		r = next(j, stmt, "read", err);
+		r = bl_db_next(j, stmt, "read", err);
 	if (r <= 0)
 		return r;
 	tags = (const char *)sqlite3_column_text(stmt, 0);
@@ -479,14 +313,14 @@ static void read_tombstone(sqlite3_stmt *stmt, struct bl_host_tombstone *ret)
 int bl_journal_tombstone(struct bl_journal *j, const char *digest,
 			 struct bl_host_tombstone *ret, struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT digest, reason, txn, at_ms FROM tombstone"
-			" WHERE digest = ?1",
-			"s", digest);
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT digest, reason, txn, at_ms FROM tombstone"
+			      " WHERE digest = ?1",
+			      "s", digest);
 
 	if (!r)
-		r = next(j, stmt, "read", err);
+		r = bl_db_next(j, stmt, "read", err);
 	if (r > 0)
 		read_tombstone(stmt, ret);
 	return r;
@@ -499,7 +333,7 @@ int bl_journal_failures(struct bl_journal *j, unsigned *ret, struct bl_err *err)
 		" AND kind <> 'apply' AND id > coalesce((SELECT max(id) FROM"
 		" txn WHERE kind = 'apply' OR phase = 'done'), 0)";
 	int64_t count = 0;
-	int r = pragma(j, sql, &count, err);
+	int r = bl_db_number(j, sql, &count, err);
 
 	if (!r)
 		*ret = (unsigned)count;
@@ -517,13 +351,13 @@ static void *grow(void *array, size_t count, size_t size)
 static int read_txns(struct bl_journal *j, size_t limit,
 		     struct bl_host_history *ret, struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT " TXN_COLUMNS
-			" FROM txn t ORDER BY t.id DESC LIMIT ?1",
-			"i", limit ? (int64_t)limit : INT64_C(-1));
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT " TXN_COLUMNS
+			      " FROM txn t ORDER BY t.id DESC LIMIT ?1",
+			      "i", limit ? (int64_t)limit : INT64_C(-1));
 
-	while (!r && (r = next(j, stmt, "read", err)) > 0) {
+	while (!r && (r = bl_db_next(j, stmt, "read", err)) > 0) {
 		struct bl_journal_txn t;
 		struct bl_host_txn *more;
 
@@ -542,13 +376,13 @@ static int read_txns(struct bl_journal *j, size_t limit,
 static int read_tombstones(struct bl_journal *j, struct bl_host_history *ret,
 			   struct bl_err *err)
 {
-	autostmt sqlite3_stmt *stmt = NULL;
-	int r = prepare(j, &stmt, err,
-			"SELECT digest, reason, txn, at_ms FROM tombstone"
-			" ORDER BY at_ms DESC, digest",
-			"");
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "SELECT digest, reason, txn, at_ms FROM tombstone"
+			      " ORDER BY at_ms DESC, digest",
+			      "");
 
-	while (!r && (r = next(j, stmt, "read", err)) > 0) {
+	while (!r && (r = bl_db_next(j, stmt, "read", err)) > 0) {
 		struct bl_host_tombstone *more;
 
 		more = grow(ret->tombstones, ret->tombstone_count,
