@@ -333,13 +333,16 @@ int bl_bundle_parse(const char *name, const void *data, size_t len,
 	r = bl_buf_add(&b.raw, data, len);
 	if (!r)
 		r = bl_digest(data, len, b.digest);
-	if (r < 0)
-		return bl_err_errno(err, r, "cannot read %s", name);
 	take(&a, b.manifest.object, &b.object);
 	if (b.manifest.content[0]) {
 		take(&a, b.manifest.content, &b.content_json);
 		take(&a, BL_MEMBER_CONTENT_BIN, &b.content_bin);
+		if (!r)
+			r = bl_digest(b.content_json.data, b.content_json.len,
+				      b.content_digest);
 	}
+	if (r < 0)
+		return bl_err_errno(err, r, "cannot read %s", name);
 	*ret = b;
 	b = (struct bl_bundle){ 0 };
 	return 0;

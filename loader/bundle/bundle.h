@@ -44,8 +44,9 @@
 
 struct bl_bundle {
 	struct bl_manifest manifest;
-	char digest[BL_DIGEST_HEX]; /* of raw: the bundle's identity */
-	struct bl_buf raw;	    /* the file as shipped */
+	char digest[BL_DIGEST_HEX];	    /* of raw: the bundle's identity */
+	char content_digest[BL_DIGEST_HEX]; /* of content_json; "": none */
+	struct bl_buf raw;		    /* the file as shipped */
 	struct bl_buf object;
 	struct bl_buf content_json; /* both empty if there is no content */
 	struct bl_buf content_bin;

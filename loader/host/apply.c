@@ -112,6 +112,7 @@ static void fill(struct bl_work *w, enum bl_txn_kind kind,
 		memcpy(row->digest, b->digest, sizeof(row->digest));
 		memcpy(row->name, b->manifest.name, sizeof(row->name));
 		memcpy(row->version, b->manifest.version, sizeof(row->version));
+		memcpy(row->content, b->content_digest, sizeof(row->content));
 	}
 	if (live)
 		memcpy(row->old_digest, live->row.digest,

@@ -196,10 +196,10 @@ json_t *bl_host_generation_json(const struct bl_host_generation *g)
 
 	if (!*g->digest)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
-			 "name", g->name, "version", g->version, "generation",
-			 (json_int_t)g->number, "since",
-			 bl_clock_iso(g->since_ms, since));
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
+			 "name", g->name, "version", g->version, "content",
+			 g->content, "generation", (json_int_t)g->number,
+			 "since", bl_clock_iso(g->since_ms, since));
 }
 
 const char *bl_outcome_name(enum bl_apply_outcome outcome)

@@ -25,6 +25,8 @@ static const char usage_history[] =
 	"usage: belay history [--limit N] [--json]\n"
 	"\n"
 	"Every transaction of this host, newest first, and what failed here.\n"
+	"JSON has the milliseconds from its begin to each point (staged, live,\n"
+	"committed, ended).\n"
 	"\n"
 	"      --limit N          at most N transactions (default 20; JSON: all)\n" BL_HOST_USAGE_COMMON
 	"\n"
@@ -89,6 +91,8 @@ static void line(const struct bl_host_generation *g, const char *what)
 		return;
 	printf("%-9s %s %s  %.12s  since %s\n", what, g->name, g->version,
 	       g->digest, bl_clock_iso(g->since_ms, since));
+	if (*g->content)
+		printf("          content %.12s\n", g->content);
 }
 
 static void print_programs(const struct bl_host_status *s)
@@ -238,8 +242,8 @@ static enum bl_style phase_style(const char *phase)
 static void history_table(const struct bl_host_history *hist)
 {
 	static const char *const head[] = { "txn",     "when",	  "what",
-					    "outcome", "version", "slot",
-					    "why" };
+					    "outcome", "version", "content",
+					    "slot",    "why" };
 	bl_autotable struct bl_table *t = bl_table_new(BL_ARRAY_SIZE(head));
 	char when[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
 	char which[BL_WORDS_WHAT_LEN];
@@ -262,6 +266,7 @@ static void history_table(const struct bl_host_history *hist)
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
 			      bl_words_what(x->name, x->version, x->digest,
 					    which));
+		bl_table_cell(t, BL_STYLE_PLAIN, "%.12s", x->content);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", bl_slot_name(x->slot));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
 			      bl_host_safe(x->reason, why, sizeof(why)));
@@ -288,22 +293,41 @@ static void history_text(const struct bl_host_history *hist)
 	}
 }
 
+/* null for what is not known. */
+static json_t *ms_json(int64_t ms)
+{
+	return ms < 0 ? json_null() : json_integer(ms);
+}
+
+static json_t *times_json(const struct bl_host_times *t)
+{
+	bool both = t->staged_ms >= 0 && t->live_ms >= 0;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "staged_ms",
+			 ms_json(t->staged_ms), "live_ms", ms_json(t->live_ms),
+			 "committed_ms", ms_json(t->committed_ms), "ended_ms",
+			 ms_json(t->ended_ms), "staged_to_live_ms",
+			 ms_json(both ? t->live_ms - t->staged_ms : -1));
+}
+
 static json_t *txn_json(const struct bl_host_txn *x)
 {
 	char started[BL_TIME_ISO_LEN], changed[BL_TIME_ISO_LEN];
 	char why[4 * BL_REASON_LEN];
 
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i,"
-			 " s:s, s:s, s:s, s:s, s:s}",
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
+			 " s:i, s:s, s:s, s:s, s:s, s:s, s:o}",
 			 "txn", (json_int_t)x->id, "kind", x->kind, "phase",
 			 x->phase, "digest", x->digest, "name", x->name,
-			 "version", x->version, "old_digest", x->old_digest,
-			 "strategy", x->strategy, "slot", bl_slot_name(x->slot),
-			 "attempt", (int)x->attempt, "boot_id", x->boot_id,
-			 "reason", bl_host_safe(x->reason, why, sizeof(why)),
-			 "programs", x->tags, "started",
+			 "version", x->version, "content", x->content,
+			 "old_digest", x->old_digest, "strategy", x->strategy,
+			 "slot", bl_slot_name(x->slot), "attempt",
+			 (int)x->attempt, "boot_id", x->boot_id, "reason",
+			 bl_host_safe(x->reason, why, sizeof(why)), "programs",
+			 x->tags, "started",
 			 bl_clock_iso(x->started_ms, started), "changed",
-			 bl_clock_iso(x->changed_ms, changed));
+			 bl_clock_iso(x->changed_ms, changed), "times",
+			 times_json(&x->times));
 }
 
 static int history_json(const struct bl_host_history *hist, struct bl_err *err)

@@ -14,6 +14,14 @@ static int64_t wall_ms(const struct bl_work *w)
 	return w->host->clock.wall_ms(w->host->clock.ctx);
 }
 
+void bl_work_mark(const struct bl_work *w, int64_t *time)
+{
+	const struct bl_host_clock *clock = &w->host->clock;
+
+	if (w->clocked)
+		*time = (int64_t)(clock->mono_ms(clock->ctx) - w->began_ms);
+}
+
 int bl_tags_text(const struct bl_kern_staged *staged, struct bl_buf *ret,
 		 struct bl_err *err)
 {
@@ -59,6 +67,9 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err)
 
 	snprintf(row->strategy, sizeof(row->strategy), BL_STRATEGY_OVERLAP);
 	row->started_ms = row->changed_ms = wall_ms(w);
+	row->times = (struct bl_host_times){ -1, -1, -1, -1 };
+	w->began_ms = w->host->clock.mono_ms(w->host->clock.ctx);
+	w->clocked = true;
 	w->txn.phase = BL_PHASE_INTENT;
 	r = w->host->ops->boot_id(w->host->kern, row->boot_id, err);
 	if (!r)
@@ -84,14 +95,21 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	if (!r)
 		r = ops->stage(w->host->kern, w->txn.row.slot, &gen, &w->staged,
 			       err);
+	if (!r)
+		bl_work_mark(w, &w->txn.row.times.staged_ms);
 	return r;
 }
 
 static int attach(struct bl_work *w, struct bl_err *err)
 {
+	int r;
+
 	if (!w->bundle)
 		return 0;
-	return w->host->ops->attach(w->host->kern, w->txn.row.slot, err);
+	r = w->host->ops->attach(w->host->kern, w->txn.row.slot, err);
+	if (!r)
+		bl_work_mark(w, &w->txn.row.times.live_ms);
+	return r;
 }
 
 static int persist(struct bl_work *w, struct bl_err *err)
@@ -154,8 +172,14 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 		.attempt = step->attempt,
 		.boot_id = step->attempt ? boot_id : NULL,
 		.commit = step->commit,
+		.times = &w->txn.row.times,
 	};
 	int r = 0;
+
+	if (step->commit)
+		bl_work_mark(w, &w->txn.row.times.committed_ms);
+	if (bl_phase_closed(step->phase))
+		bl_work_mark(w, &w->txn.row.times.ended_ms);
 
 	/* What was committed keeps the reason that it was ordered for, however
 	 * often it is found before its old slot is gone. */

@@ -139,6 +139,7 @@ void bl_host_describe(const struct bl_journal_txn *t,
 	memcpy(ret->digest, t->row.digest, sizeof(ret->digest));
 	memcpy(ret->name, t->row.name, sizeof(ret->name));
 	memcpy(ret->version, t->row.version, sizeof(ret->version));
+	memcpy(ret->content, t->row.content, sizeof(ret->content));
 	ret->number = (uint32_t)t->row.id;
 	ret->since_ms = t->row.changed_ms;
 }

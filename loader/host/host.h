@@ -107,6 +107,7 @@ struct bl_apply_opts {
 struct bl_host_generation {
 	char digest[BL_DIGEST_HEX]; /* "": there is none */
 	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
+	char content[BL_DIGEST_HEX]; /* of its content in JSON; "": none */
 	uint32_t number;  /* as in its events; also the transaction */
 	int64_t since_ms; /* wall clock */
 };
@@ -180,6 +181,18 @@ struct bl_host_status {
 int bl_host_status(struct bl_host *host, struct bl_host_status *ret,
 		   struct bl_err *err);
 
+/*
+ * When a transaction got how far: milliseconds of the monotonic clock since it
+ * began, -1 for what did not happen or was not seen by the process that began
+ * it. From staged to live is what an update takes from everybody's view.
+ */
+struct bl_host_times {
+	int64_t staged_ms;    /* loaded and filled, not yet in use */
+	int64_t live_ms;      /* attached: events are its own from here on */
+	int64_t committed_ms; /* the commit goes to the disk */
+	int64_t ended_ms;     /* the old, or the new, is gone */
+};
+
 struct bl_host_txn {
 	uint64_t id;
 	char kind[16];	/* apply, rollback, restore */
@@ -187,6 +200,7 @@ struct bl_host_txn {
 	char digest[BL_DIGEST_HEX]; /* "": to nothing */
 	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
 	char old_digest[BL_DIGEST_HEX];
+	char content[BL_DIGEST_HEX]; /* as in bl_host_generation */
 	char strategy[16];
 	enum bl_slot slot;
 	unsigned attempt; /* trials of this digest up to this one */
@@ -194,6 +208,7 @@ struct bl_host_txn {
 	char reason[BL_REASON_LEN];
 	char tags[1024]; /* "name:tag name:tag …" */
 	int64_t started_ms, changed_ms;
+	struct bl_host_times times;
 };
 
 struct bl_host_tombstone {

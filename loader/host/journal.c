@@ -15,7 +15,8 @@
 	"t.id, t.kind, t.phase, t.digest, t.name, t.version,"     \
 	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
 	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
-	" t.changed_ms"
+	" t.changed_ms, t.content, t.staged_ms, t.live_ms,"       \
+	" t.committed_ms, t.ended_ms"
 
 int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
@@ -70,18 +71,19 @@ static int insert(struct bl_journal *j, const struct bl_journal_txn *txn,
 	static const char sql[] =
 		"INSERT INTO txn (kind, phase, digest, name, version,"
 		" old_digest, strategy, slot, parent, boot_id, reason,"
-		" started_ms, changed_ms) VALUES"
+		" started_ms, changed_ms, content) VALUES"
 		" (?1, 'intent', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-		" ?11)";
+		" ?11, ?12)";
 	const struct bl_host_txn *row = &txn->row;
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = bl_db_prepare(j, &stmt, err, sql, "ssssssiissi",
+	r = bl_db_prepare(j, &stmt, err, sql, "ssssssiissis",
 			  bl_txn_kind_name(txn->kind), row->digest, row->name,
 			  row->version, row->old_digest, row->strategy,
 			  (int64_t)row->slot, (int64_t)txn->parent,
-			  row->boot_id, row->reason, row->started_ms);
+			  row->boot_id, row->reason, row->started_ms,
+			  row->content);
 	if (!r)
 		r = bl_db_finish(j, stmt, "write the intent", err);
 	if (!r)
@@ -122,6 +124,23 @@ static int update(struct bl_journal *j, const struct bl_journal_step *s,
 			  bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
 			  s->boot_id, (int64_t)s->attempt);
 	return r ? r : bl_db_finish(j, stmt, "write the phase", err);
+}
+
+static int keep_times(struct bl_journal *j, const struct bl_journal_step *s,
+		      struct bl_err *err)
+{
+	static const char sql[] =
+		"UPDATE txn SET staged_ms = ?2, live_ms = ?3,"
+		" committed_ms = ?4, ended_ms = ?5 WHERE id = ?1";
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	if (!s->times)
+		return 0;
+	r = bl_db_prepare(j, &stmt, err, sql, "iiiii", (int64_t)s->txn,
+			  s->times->staged_ms, s->times->live_ms,
+			  s->times->committed_ms, s->times->ended_ms);
+	return r ? r : bl_db_finish(j, stmt, "write the times", err);
 }
 
 static int bury(struct bl_journal *j, const struct bl_journal_step *s,
@@ -172,6 +191,8 @@ int bl_journal_write(struct bl_journal *j, const struct bl_journal_step *step,
 	if (r)
 		return r;
 	r = update(j, step, err);
+	if (!r)
+		r = keep_times(j, step, err);
 	if (!r && step->commit)
 		r = make_live(j, step->txn, err);
 	if (!r)
@@ -210,6 +231,13 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 	TEXT(stmt, 13, t.row.tags);
 	t.row.started_ms = sqlite3_column_int64(stmt, 14);
 	t.row.changed_ms = sqlite3_column_int64(stmt, 15);
+	TEXT(stmt, 16, t.row.content);
+	t.row.times = (struct bl_host_times){
+		.staged_ms = sqlite3_column_int64(stmt, 17),
+		.live_ms = sqlite3_column_int64(stmt, 18),
+		.committed_ms = sqlite3_column_int64(stmt, 19),
+		.ended_ms = sqlite3_column_int64(stmt, 20),
+	};
 	kind = bl_txn_kind_by_name(t.row.kind);
 	phase = bl_phase_by_name(t.row.phase);
 	if (kind < 0 || phase < 0)

@@ -49,6 +49,7 @@ struct bl_journal_step {
 				* is NULL, the one the transaction has */
 	bool commit; /* the transaction becomes the live one, or, if its
 		      * digest is "", nothing is live */
+	const struct bl_host_times *times;
 };
 int bl_journal_write(struct bl_journal *j, const struct bl_journal_step *step,
 		     struct bl_err *err);

@@ -33,6 +33,12 @@ static const char *const steps[] = {
 	"CREATE TABLE tombstone ("
 	" digest TEXT PRIMARY KEY, reason TEXT NOT NULL,"
 	" txn INTEGER NOT NULL, at_ms INTEGER NOT NULL);",
+
+	"ALTER TABLE txn ADD COLUMN content TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE txn ADD COLUMN staged_ms INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE txn ADD COLUMN live_ms INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE txn ADD COLUMN committed_ms INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE txn ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT -1;",
 };
 
 static int to_errno(int rc)

@@ -161,5 +161,6 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
 	if (w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
+	bl_work_mark(w, &w->txn.row.times.live_ms);
 	return probe(w, w->staged.count, err);
 }

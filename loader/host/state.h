@@ -63,6 +63,8 @@ struct bl_work {
 	struct bl_kern_sample sample;
 
 	/* On the way. */
+	bool clocked; /* begun by this process, at: */
+	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
 	bool tombstone_due; /* decided, not yet durable */
@@ -75,6 +77,9 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err);
 int bl_work_run(struct bl_work *w, struct bl_err *err);
 /* A transaction that was found open, after a reboot or not. */
 int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err);
+
+/* Sets *time to now, as the times of a transaction are counted. */
+void bl_work_mark(const struct bl_work *w, int64_t *time);
 
 /* The generation that w->bundle describes. -EBADMSG: content is not sane. */
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,

@@ -6,13 +6,15 @@
 #include "loader/host/words.h"
 #include "tests/main.h"
 
-#define OLD                                                   \
-	{                                                     \
-		"aaaaaaaaaaaaaaaaaaaa", "sensor", "1.0", 1, 0 \
+#define OLD                                                         \
+	{                                                           \
+		.digest = "aaaaaaaaaaaaaaaaaaaa", .name = "sensor", \
+		.version = "1.0", .number = 1                       \
 	}
-#define NEW                                                   \
-	{                                                     \
-		"bbbbbbbbbbbbbbbbbbbb", "sensor", "2.0", 2, 0 \
+#define NEW                                                         \
+	{                                                           \
+		.digest = "bbbbbbbbbbbbbbbbbbbb", .name = "sensor", \
+		.version = "2.0", .number = 2                       \
 	}
 
 static const struct bl_manifest tried = { .name = "sensor", .version = "2.0" };
