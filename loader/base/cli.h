@@ -41,9 +41,10 @@ int bl_cli_usage(struct bl_err *err, const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Interruption. bl_cli_catch_signals installs handlers for SIGINT and SIGTERM
- * that only set a flag; system calls return EINTR. Long loops ask
- * bl_cli_interrupted() and leave through their cleanup.
+ * Interruption. bl_cli_catch_signals installs handlers for SIGINT, SIGTERM and
+ * SIGHUP (a terminal that is gone; not if it was ignored: nohup) that only set
+ * a flag; system calls return EINTR. Long loops ask bl_cli_interrupted() and
+ * leave through their cleanup.
  */
 void bl_cli_catch_signals(void);
 int bl_cli_interrupted(void); /* the signal number, 0 if none came */

@@ -10,9 +10,10 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/json.h"
 
-#define SECONDS_MAX (7 * 24 * 3600)
+#define TIME_MAX_MS (7 * 24 * 3600 * UINT64_C(1000))
 #define COUNT_MAX   1000000000
 
 enum {
@@ -45,23 +46,37 @@ static const struct {
 	  BL_TAKES_SECONDS },
 };
 
-static int number(const char *verb, const char *option, const char *text,
-		  double max, double unit, uint64_t *ret, struct bl_err *err)
+static int count(const char *verb, const char *option, const char *text,
+		 uint64_t *ret, struct bl_err *err)
 {
 	char *end;
-	double value;
+	unsigned long long value;
 
 	errno = 0;
-	value = strtod(text, &end);
-	/* Written so that NaN fails too. */
-	if (errno || end == text || *end || !(value > 0 && value <= max))
+	value = strtoull(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || !value ||
+	    value > COUNT_MAX)
 		return bl_cli_usage(
-			err, verb,
-			"--%s wants a number above 0 and up to %.0f, not '%s'",
-			option, max, text);
-	*ret = (uint64_t)(value * unit + 0.5);
-	if (!*ret)
-		*ret = 1;
+			err, verb, "--%s wants a number from 1 to %d, not '%s'",
+			option, COUNT_MAX, text);
+	*ret = value;
+	return 0;
+}
+
+static int duration(const char *verb, const char *option, const char *text,
+		    uint64_t *ret_ms, struct bl_err *err)
+{
+	char max[BL_DURATION_LEN];
+	int r = bl_duration_parse(text, TIME_MAX_MS, ret_ms);
+
+	if (r == -ERANGE)
+		return bl_cli_usage(err, verb, "--%s %s: %s is the limit",
+				    option, text,
+				    bl_duration_text(TIME_MAX_MS, max));
+	if (r)
+		return bl_cli_usage(err, verb,
+				    "--%s wants " BL_DURATION_FORM ", not '%s'",
+				    option, text);
 	return 0;
 }
 
@@ -86,14 +101,12 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 		a->reason = optarg;
 		return 0;
 	case OPT_PROBATION:
-		return number(verb, "probation", optarg, SECONDS_MAX, 1000,
-			      &a->probation_ms, err);
+		return duration(verb, "probation", optarg, &a->probation_ms,
+				err);
 	case OPT_SECONDS:
-		return number(verb, "seconds", optarg, SECONDS_MAX, 1000,
-			      &a->seconds_ms, err);
+		return duration(verb, "seconds", optarg, &a->seconds_ms, err);
 	case OPT_COUNT:
-		return number(verb, "count", optarg, COUNT_MAX, 1, &a->count,
-			      err);
+		return count(verb, "count", optarg, &a->count, err);
 	case 'h':
 		a->help = true;
 		return 0;
