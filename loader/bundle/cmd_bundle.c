@@ -245,17 +245,19 @@ static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 	}
 	return print_json(
 		json_pack(
-			"{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I}, s:{s:o, s:f, s:I, s:I}}",
+			"{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I, s:I, s:f}, s:{s:o, s:f, s:I, s:I}}",
 			"name", b->manifest.name, "version",
 			b->manifest.version, "digest", b->digest, "size_bytes",
 			(json_int_t)b->raw.len, "members", members, "trial",
 			"probation_ms", (json_int_t)t->probation_ms,
 			"max_drop_ratio", t->max_drop_ratio, "max_ns_per_event",
 			(json_int_t)t->max_ns_per_event, "min_events",
-			(json_int_t)t->min_events, "exercise", "expect",
-			expected(e), "max_drop_ratio", e->max_drop_ratio,
-			"max_ns_per_event", (json_int_t)e->max_ns_per_event,
-			"max_memory_bytes", (json_int_t)e->max_memory_bytes),
+			(json_int_t)t->min_events, "max_memory_bytes",
+			(json_int_t)t->max_memory_bytes, "max_cpu_ratio",
+			t->max_cpu_ratio, "exercise", "expect", expected(e),
+			"max_drop_ratio", e->max_drop_ratio, "max_ns_per_event",
+			(json_int_t)e->max_ns_per_event, "max_memory_bytes",
+			(json_int_t)e->max_memory_bytes),
 		err);
 }
 
@@ -307,10 +309,11 @@ static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
 	printf("%s %s\ndigest %s\n%zu bytes\n\n", b->manifest.name,
 	       b->manifest.version, b->digest, b->raw.len);
 	bl_table_print(table, stdout, "  ");
-	printf("\ntrial: %g s probation, events: at least %llu, dropped: at most %g %%, time per event: at most %llu ns\n",
+	printf("\ntrial: %g s probation, events: at least %llu, dropped: at most %g %%, time per event: at most %llu ns, processors: at most %g %%, kernel memory: at most %llu bytes\n",
 	       (double)t->probation_ms / 1000,
 	       (unsigned long long)t->min_events, t->max_drop_ratio * 100,
-	       (unsigned long long)t->max_ns_per_event);
+	       (unsigned long long)t->max_ns_per_event, t->max_cpu_ratio * 100,
+	       (unsigned long long)t->max_memory_bytes);
 	print_exercise(&b->manifest.exercise);
 	return BL_EXIT_OK;
 }

@@ -35,8 +35,8 @@ static const struct bl_json_field top_fields[] = {
 };
 
 struct trial {
-	int64_t probation_ms, max_ns_per_event, min_events;
-	double max_drop_ratio;
+	int64_t probation_ms, max_ns_per_event, min_events, max_memory_bytes;
+	double max_drop_ratio, max_cpu_ratio;
 };
 
 static const struct bl_json_field trial_fields[] = {
@@ -48,6 +48,10 @@ static const struct bl_json_field trial_fields[] = {
 	  offsetof(struct trial, max_ns_per_event), 1, COUNT_MAX },
 	{ "min_events", BL_JSON_INT, false, offsetof(struct trial, min_events),
 	  0, COUNT_MAX },
+	{ "max_memory_bytes", BL_JSON_INT, false,
+	  offsetof(struct trial, max_memory_bytes), 1, MEMORY_MAX },
+	{ "max_cpu_ratio", BL_JSON_REAL, false,
+	  offsetof(struct trial, max_cpu_ratio), 0, 1 },
 };
 
 struct exercise {
@@ -114,7 +118,9 @@ static int read_trial(const struct bl_json_doc *doc, const json_t *obj,
 	struct trial t = { .probation_ms = BL_TRIAL_PROBATION_MS,
 			   .max_drop_ratio = BL_TRIAL_MAX_DROP_RATIO,
 			   .max_ns_per_event = BL_TRIAL_MAX_NS_PER_EVENT,
-			   .min_events = BL_TRIAL_MIN_EVENTS };
+			   .min_events = BL_TRIAL_MIN_EVENTS,
+			   .max_memory_bytes = BL_TRIAL_MAX_MEMORY_BYTES,
+			   .max_cpu_ratio = BL_TRIAL_MAX_CPU_RATIO };
 	int r = 0;
 
 	if (obj)
@@ -126,6 +132,8 @@ static int read_trial(const struct bl_json_doc *doc, const json_t *obj,
 	ret->max_drop_ratio = t.max_drop_ratio;
 	ret->max_ns_per_event = (uint64_t)t.max_ns_per_event;
 	ret->min_events = (uint64_t)t.min_events;
+	ret->max_memory_bytes = (uint64_t)t.max_memory_bytes;
+	ret->max_cpu_ratio = t.max_cpu_ratio;
 	return 0;
 }
 

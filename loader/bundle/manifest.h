@@ -13,7 +13,9 @@
  *	    "probation_ms": 10000,
  *	    "max_drop_ratio": 0.01,
  *	    "max_ns_per_event": 1000000,
- *	    "min_events": 1
+ *	    "min_events": 1,
+ *	    "max_memory_bytes": 268435456,
+ *	    "max_cpu_ratio": 0.25
  *	  },
  *	  "exercise": {
  *	    "expect": ["exec", "open", "connect"],
@@ -47,6 +49,8 @@
 #define BL_TRIAL_MAX_DROP_RATIO	  0.01
 #define BL_TRIAL_MAX_NS_PER_EVENT 1000000
 #define BL_TRIAL_MIN_EVENTS	  1
+#define BL_TRIAL_MAX_MEMORY_BYTES (256u << 20)
+#define BL_TRIAL_MAX_CPU_RATIO	  0.25
 
 #define BL_EXERCISE_MAX_DROP_RATIO   0.01
 #define BL_EXERCISE_MAX_NS_PER_EVENT 1000000
@@ -58,6 +62,8 @@ struct bl_trial_limits {
 	double max_drop_ratio;	   /* of events, of operations; 0 to 1 */
 	uint64_t max_ns_per_event; /* per run of a program; a median */
 	uint64_t min_events;	   /* fewer in all of the trial is a failure */
+	uint64_t max_memory_bytes; /* of the kernel: programs and maps */
+	double max_cpu_ratio;	   /* of all processors' time; a median */
 };
 
 #define BL_EXPECT(kind) (1u << (kind)) /* enum bl_event_kind */

@@ -131,7 +131,7 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 		if (measure(w, err))
 			return BL_TXN_FAILED;
 		elapsed = now_ms(w) - start;
-		bl_pace_add(&pace, &w->sample);
+		bl_pace_add(&pace, &w->sample, elapsed);
 		facts = (struct bl_trial_facts){
 			.elapsed_ms = elapsed,
 			.probation_ms = probation,
@@ -146,6 +146,10 @@ static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
 		if (verdict == BL_VERDICT_BAD) {
 			bl_err_set(err, -EPROTO, "%s", reason);
 			return BL_TXN_BAD;
+		}
+		if (verdict == BL_VERDICT_UNDECIDED) {
+			bl_err_set(err, -ENODATA, "%s", reason);
+			return BL_TXN_FAILED;
 		}
 		if (tick(w, elapsed, probation))
 			return aborted(err);

@@ -13,49 +13,52 @@ struct judge {
 	size_t reason_len;
 };
 
-static bool __attribute__((format(printf, 2, 3)))
-bad(struct judge *j, const char *fmt, ...)
+/* Each probe below says GO_ON if it has nothing against the generation. */
+static enum bl_verdict __attribute__((format(printf, 3, 4)))
+say(struct judge *j, enum bl_verdict verdict, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(j->reason, j->reason_len, fmt, ap);
 	va_end(ap);
-	return true;
+	return verdict;
 }
+
+#define bad(j, ...) say(j, BL_VERDICT_BAD, __VA_ARGS__)
 
 static bool over_limit(const struct judge *j, uint64_t part, uint64_t all)
 {
 	return part && (double)part > j->limits->max_drop_ratio * (double)all;
 }
 
-static bool splats(struct judge *j)
+static enum bl_verdict splats(struct judge *j)
 {
 	const struct bl_kern_splats *s = j->facts->splats;
 
 	if (!s || !s->count)
-		return false;
+		return BL_VERDICT_GO_ON;
 	return bad(j, "the kernel's log: %s", s->first);
 }
 
-static bool detached(struct judge *j)
+static enum bl_verdict detached(struct judge *j)
 {
 	unsigned attached = j->facts->sample.attached;
 
 	if (attached >= j->facts->expected)
-		return false;
+		return BL_VERDICT_GO_ON;
 	return bad(j, "only %u of %u programs are still attached", attached,
 		   j->facts->expected);
 }
 
 /* Events that were due and found no room in the ring. */
-static bool drops(struct judge *j)
+static enum bl_verdict drops(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
 	uint64_t due = s->events + s->drops;
 
 	if (!s->sensor || !over_limit(j, s->drops, due))
-		return false;
+		return BL_VERDICT_GO_ON;
 	return bad(j,
 		   "lost %" PRIu64 " of %" PRIu64
 		   " events (%.1f %%, the limit is %.1f %%)",
@@ -67,13 +70,13 @@ static bool drops(struct judge *j)
  * Operations that were not looked at. Most of them the content would have
  * ignored, so they are held against all that was seen, not against the events.
  */
-static bool overlooks(struct judge *j)
+static enum bl_verdict overlooks(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
 	uint64_t blind = s->torn + s->missed, all = s->seen + s->missed;
 
 	if (!s->sensor || !over_limit(j, blind, all))
-		return false;
+		return BL_VERDICT_GO_ON;
 	return bad(j,
 		   "did not look at %" PRIu64 " of %" PRIu64
 		   " operations (%.1f %%, the limit is %.1f %%): %" PRIu64
@@ -82,28 +85,58 @@ static bool overlooks(struct judge *j)
 		   100 * j->limits->max_drop_ratio, s->missed, s->torn);
 }
 
-static bool slow(struct judge *j)
+static enum bl_verdict slow(struct judge *j)
 {
 	const struct bl_pace *p = j->facts->pace;
 	uint64_t ns;
 
 	if (p->count < BL_PACE_MIN_INTERVALS && !j->over)
-		return false;
+		return BL_VERDICT_GO_ON;
 	if (!bl_pace_median(p, &ns) || ns <= j->limits->max_ns_per_event)
-		return false;
+		return BL_VERDICT_GO_ON;
 	return bad(j,
 		   "takes %" PRIu64 " ns per event, the limit is %" PRIu64
 		   " ns",
 		   ns, j->limits->max_ns_per_event);
 }
 
+static enum bl_verdict busy(struct judge *j)
+{
+	const struct bl_pace *p = j->facts->pace;
+	double ratio;
+
+	if (p->share_count < BL_PACE_MIN_INTERVALS && !j->over)
+		return BL_VERDICT_GO_ON;
+	if (!bl_pace_share(p, &ratio) || ratio <= j->limits->max_cpu_ratio)
+		return BL_VERDICT_GO_ON;
+	return bad(
+		j,
+		"takes %.1f %% of the time of all processors, the limit is %.1f %%",
+		100 * ratio, 100 * j->limits->max_cpu_ratio);
+}
+
+static enum bl_verdict large(struct judge *j)
+{
+	const struct bl_kern_sample *s = &j->facts->sample;
+
+	if (!s->memory_bytes)
+		return say(j, BL_VERDICT_UNDECIDED,
+			   "the kernel does not tell how much memory it takes");
+	if (s->memory_bytes <= j->limits->max_memory_bytes)
+		return BL_VERDICT_GO_ON;
+	return bad(j,
+		   "takes %" PRIu64
+		   " bytes of the kernel's memory, the limit is %" PRIu64,
+		   s->memory_bytes, j->limits->max_memory_bytes);
+}
+
 /* Only at the end: until then activity may still come. */
-static bool silent(struct judge *j)
+static enum bl_verdict silent(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
 
 	if (!s->sensor || !j->over)
-		return false;
+		return BL_VERDICT_GO_ON;
 	if (!s->seen)
 		return bad(j, "saw none of the activity that belay made");
 	if (s->events < j->limits->min_events)
@@ -116,7 +149,7 @@ static bool silent(struct judge *j)
 			   "counted %" PRIu64
 			   " events, but none came through the ring",
 			   s->events);
-	return false;
+	return BL_VERDICT_GO_ON;
 }
 
 enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
@@ -124,15 +157,18 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 			       char *ret_reason, size_t reason_len)
 {
 	/* The gravest first: only one reason is told. */
-	static bool (*const probes[])(struct judge *) = { splats, detached,
-							  drops,  overlooks,
-							  slow,	  silent };
+	static enum bl_verdict (*const probes[])(struct judge *) = {
+		splats, detached, drops, overlooks, slow, busy, large, silent,
+	};
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,
 			   reason_len };
 
-	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++)
-		if (probes[i](&j))
-			return BL_VERDICT_BAD;
+	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++) {
+		enum bl_verdict verdict = probes[i](&j);
+
+		if (verdict != BL_VERDICT_GO_ON)
+			return verdict;
+	}
 	return j.over ? BL_VERDICT_GOOD : BL_VERDICT_GO_ON;
 }

@@ -14,6 +14,8 @@ enum bl_verdict {
 	BL_VERDICT_GO_ON,
 	BL_VERDICT_GOOD, /* probation over, nothing against it */
 	BL_VERDICT_BAD,
+	BL_VERDICT_UNDECIDED, /* something could not be found out: no pass, and
+			       * no conviction */
 };
 
 struct bl_trial_facts {
@@ -26,9 +28,9 @@ struct bl_trial_facts {
 };
 
 /*
- * @ret_reason (at least @reason_len bytes) is written only for BAD. The event
- * probes hold for belay's sensors only; a foreign object is judged by its
- * links, its time per run and the kernel's log.
+ * @ret_reason (at least @reason_len bytes) is written for all but GO_ON and
+ * GOOD. The event probes hold for belay's sensors only; a foreign object is
+ * judged by its links, its time per run, what it costs and the kernel's log.
  */
 enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 			       const struct bl_trial_facts *facts,

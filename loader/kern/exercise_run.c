@@ -14,6 +14,7 @@
 #include "loader/kern/driver.h"
 #include "loader/kern/instance.h"
 #include "loader/kern/kmsg.h"
+#include "loader/kern/memory.h"
 #include "loader/kern/sensor.h"
 #include "loader/kern/workload.h"
 
@@ -303,18 +304,6 @@ static int listen_to(struct run *run, struct bl_err *err)
 	return r;
 }
 
-/* From 5.11 to 6.3 the kernel works a map's memory out from its entries and
- * forgets that a ring's are bytes. */
-static uint64_t map_memory(const struct bpf_map *map)
-{
-	uint64_t bytes = bl_session_memlock(bpf_map__fd(map));
-
-	if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF &&
-	    bytes < bpf_map__max_entries(map))
-		bytes = bpf_map__max_entries(map);
-	return bytes;
-}
-
 static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 {
 	struct bpf_program *prog;
@@ -322,11 +311,10 @@ static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 
 	bpf_object__for_each_program (prog, run->session->object)
 		if (bpf_program__fd(prog) >= 0)
-			x->prog_bytes +=
-				bl_session_memlock(bpf_program__fd(prog));
+			x->prog_bytes += bl_memory_told(bpf_program__fd(prog));
 	bpf_object__for_each_map (map, run->session->object)
 		if (bpf_map__fd(map) >= 0)
-			x->map_bytes += map_memory(map);
+			x->map_bytes += bl_memory_of_map(bpf_map__fd(map));
 }
 
 static int collect(struct run *run, struct bl_err *err)

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bpf/event.h"
 #include "loader/base/cleanup.h"
 #include "loader/kern/instance.h"
+#include "loader/kern/memory.h"
 
 /* A ring that is filled faster than it is read must not hold the caller. */
 #define EVENTS_AT_ONCE 65536
@@ -119,6 +121,17 @@ static int add_runs(void *ctx, const char *name, int fd, struct bl_err *err)
 	s->run_count += runs.count;
 	s->run_time_ns += runs.time_ns;
 	s->missed += runs.missed;
+	s->memory_bytes += bl_memory_told(fd);
+	return 0;
+}
+
+static int add_map(void *ctx, const char *name, int fd, struct bl_err *err)
+{
+	struct bl_kern_sample *s = ctx;
+
+	(void)name;
+	(void)err;
+	s->memory_bytes += bl_memory_of_map(fd);
 	return 0;
 }
 
@@ -152,11 +165,14 @@ int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 	if (!r)
 		r = bl_pin_each(k->pin_dir, slot, BL_PIN_PROG, add_runs, &s,
 				err);
+	if (!r)
+		r = bl_pin_each(k->pin_dir, slot, BL_PIN_MAP, add_map, &s, err);
 	if (!r && state.programs.sensor)
 		r = add_stats(k, slot, &s, err);
 	if (r)
 		return r;
 	s.attached = state.attached;
+	s.cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	*ret = s;
 	return 0;
 }

@@ -84,6 +84,8 @@ struct bl_kern_sample {
 	 * the program on that CPU (7.x, preempt=full). No counter of the sensor
 	 * knows of them. 0 before 5.12. */
 	uint64_t missed;
+	uint64_t memory_bytes; /* of the kernel, programs and maps; 0: unknown */
+	unsigned cpus;	       /* of the host, that may run programs */
 	bool sensor;
 	uint64_t seen, events, drops, torn, denied;
 };

@@ -125,24 +125,6 @@ struct bpf_object *bl_session_fresh(struct bl_session *s, struct bl_buf *notes)
 	return obj;
 }
 
-uint64_t bl_session_memlock(int fd)
-{
-	bl_autofree char *path = NULL;
-	bl_autofclose FILE *f = NULL;
-	unsigned long long bytes = 0;
-	char line[128];
-
-	if (asprintf(&path, "/proc/self/fdinfo/%d", fd) < 0) {
-		path = NULL;
-		return 0;
-	}
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			break;
-	return bytes;
-}
-
 /* Links first, all of them: what they take down waits once, not each. */
 void bl_session_detach(struct bl_session *s)
 {

@@ -71,8 +71,4 @@ int bl_session_attach(struct bl_session *s, struct bl_facts *facts,
 /* Detaches what is attached, in one batch; again is fine. */
 void bl_session_detach(struct bl_session *s);
 
-/* What the kernel charges for a map or a program: "memlock" of its descriptor
- * in /proc. 0: not known. */
-uint64_t bl_session_memlock(int fd);
-
 #endif

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/kern/memory.h"
 #include "loader/kern/messages.h"
 #include "loader/kern/sensor.h"
 #include "loader/kern/session.h"
@@ -477,7 +478,7 @@ static int note_maps(struct asking *a)
 		m->name = strdup(bpf_map__name(map));
 		if (!m->name)
 			return -ENOMEM;
-		m->bytes = bl_session_memlock(bpf_map__fd(map));
+		m->bytes = bl_memory_told(bpf_map__fd(map));
 	}
 	return 0;
 }

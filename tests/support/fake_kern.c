@@ -21,6 +21,7 @@ struct fake_kern *fake_kern_new(void)
 	fake->boots = 1;
 	fake->events_per_probe = 8;
 	fake->ns_per_run = 1000;
+	fake->memory_bytes = 1 << 20;
 	return fake;
 }
 
@@ -243,6 +244,8 @@ static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 		.run_count = s->seen,
 		.run_time_ns = s->seen * fake->ns_per_run,
 		.missed = s->missed,
+		.memory_bytes = fake->memory_bytes,
+		.cpus = 1,
 		.sensor = true,
 		.seen = s->seen,
 		.events = s->events,

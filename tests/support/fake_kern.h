@@ -51,6 +51,7 @@ struct fake_kern {
 	/* How the generation behaves. */
 	uint64_t drops_per_probe, events_per_probe, ns_per_run;
 	uint64_t missed_per_probe; /* runs that the kernel skips */
+	uint64_t memory_bytes;
 	unsigned detach_after;	   /* probes; 0: never */
 	unsigned splat_after;	   /* probes; 0: never */
 	unsigned probes;

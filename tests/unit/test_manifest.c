@@ -110,7 +110,7 @@ static const struct {
 	{ HEAD ",\n\"exercise\": true}",
 	  "m.json:3: exercise: an object was expected, this is true" },
 	{ HEAD ",\n\"trial\": {\n\"probation\": 1}}",
-	  "m.json:4: trial.probation: unknown key (known: probation_ms, max_drop_ratio, max_ns_per_event, min_events)" },
+	  "m.json:4: trial.probation: unknown key (known: probation_ms, max_drop_ratio, max_ns_per_event, min_events, max_memory_bytes, max_cpu_ratio)" },
 	{ HEAD ",\n\"trial\": {\"max_drop_ratio\": 1.5}}",
 	  "m.json:3: trial.max_drop_ratio: 1.5 is outside 0 to 1" },
 	{ HEAD ",\n\"trial\": {\"max_drop_ratio\": -0.5}}",

@@ -7,21 +7,29 @@
 #include "loader/kern/kmsg.h"
 #include "tests/main.h"
 
-static const struct bl_trial_limits limits = { 1000, 0.01, 1000, 1 };
+static const struct bl_trial_limits limits = {
+	.probation_ms = 1000,
+	.max_drop_ratio = 0.01,
+	.max_ns_per_event = 1000,
+	.min_events = 1,
+	.max_memory_bytes = 1 << 20,
+	.max_cpu_ratio = 0.05,
+};
 static struct bl_kern_splats splats;
 static struct bl_trial_facts facts;
 static struct bl_pace pace;
 static char reason[256];
 
-/* One interval of @runs runs of @ns each. */
+/* One interval of @runs runs of @ns each, on one of two processors. */
 static void interval(uint64_t runs, uint64_t ns)
 {
 	struct bl_kern_sample s = {
 		.run_count = pace.run_count + runs,
 		.run_time_ns = pace.run_time_ns + runs * ns,
+		.cpus = 2,
 	};
 
-	bl_pace_add(&pace, &s);
+	bl_pace_add(&pace, &s, pace.share_ms + 250);
 }
 
 /* A healthy sensor in the middle of its probation. */
@@ -39,6 +47,8 @@ static void healthy(void)
 			    .attached = 3,
 			    .run_count = 1000,
 			    .run_time_ns = 500000,
+			    .memory_bytes = 1 << 20,
+			    .cpus = 2,
 			    .sensor = true,
 			    .seen = 1000,
 			    .events = 100,
@@ -95,6 +105,18 @@ static void slow(void)
 	interval(100, 1001);
 }
 
+/* 26 ms of the 500 ms that two processors had; many runs, none slow. */
+static void busy(void)
+{
+	for (int i = 0; i < 11; i++)
+		interval(26000, 1000);
+}
+
+static void large(void)
+{
+	facts.sample.memory_bytes++;
+}
+
 static void splat(void)
 {
 	splats.count = 1;
@@ -111,6 +133,8 @@ static const struct {
 	{ skipped, "did not look at 2000 of 3000 operations (66.7 %, the limit "
 		   "is 1.0 %): 2000 skipped by the kernel" },
 	{ slow, "1001 ns" },
+	{ busy, "takes 5.2 % of the time of all processors, the limit is 5.0" },
+	{ large, "takes 1048577 bytes of the kernel's memory" },
 	{ splat, "BUG: oh" },
 };
 
@@ -184,6 +208,32 @@ START_TEST(a_pause_does_not_convict)
 	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
 	facts.elapsed_ms = 1000;
 	ck_assert_int_eq(judge(), BL_VERDICT_GOOD);
+}
+END_TEST
+
+START_TEST(short_intervals_say_nothing_about_a_share)
+{
+	struct bl_kern_sample s = { .run_time_ns = 1000000, .cpus = 1 };
+	double ratio = 7;
+
+	pace = (struct bl_pace){ 0 };
+	bl_pace_add(&pace, &s, 1);
+	ck_assert(!bl_pace_share(&pace, &ratio));
+	ck_assert(ratio == 7);
+	/* It counts with the next one. */
+	bl_pace_add(&pace, &s, 100);
+	ck_assert(bl_pace_share(&pace, &ratio));
+	ck_assert_msg(ratio > 0.0099 && ratio < 0.0101, "%g", ratio);
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_no_pass_and_no_conviction)
+{
+	healthy();
+	facts.elapsed_ms = 1000;
+	facts.sample.memory_bytes = 0;
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "does not tell"), "%s", reason);
 }
 END_TEST
 
@@ -285,6 +335,8 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(at_end));
 	tcase_add_test(tc, skipped_runs_are_held_against_all_runs);
 	tcase_add_test(tc, a_pause_does_not_convict);
+	tcase_add_test(tc, short_intervals_say_nothing_about_a_share);
+	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
 	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
 	tcase_add_test(tc, only_the_newest_intervals_count);
 	tcase_add_test(tc, a_foreign_object_has_no_event_probes);
