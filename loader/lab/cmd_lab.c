@@ -170,11 +170,17 @@ static const char run_usage[] =
 	"  --forward PORT   the guest reaches this host's 127.0.0.1:PORT as\n"
 	"                   " BL_VM_FORWARD_HOST ":PORT, and nothing else\n"
 	"  --deadline S     give up after S seconds (default: never)\n"
+	"  --disk FILE[:MOUNT]   an ext4 that outlives the guest, at MOUNT\n"
+	"                   (default /disk; repeat; a FILE that is new is made)\n"
+	"  --pstore FILE    what the kernel says in a panic outlives it: it is below\n"
+	"                   /sys/fs/pstore in the next guest with this FILE\n"
+	"  --watchdog KIND  hard (i6300esb, kernels from 6.12 on) or soft\n"
 	"  --mem MIB        memory (default 512)\n"
 	"  --cpus N         processors (default 1)\n"
 	"  --append ARGS    more kernel command line\n"
 	"  --warm           wake up from a saved guest, or save one for next time;\n"
-	"                   a cold start with --forward, --cpus or --append\n"
+	"                   a cold start with --forward, --cpus, --append, --disk,\n"
+	"                   --pstore or --watchdog\n"
 	"  --name N         names the console log (default: KERNEL-PID)\n"
 	"  --log-dir D      where it goes (default: logs/ in the cache)\n"
 	"  --json           outcome, times and output as JSON instead\n"
@@ -183,13 +189,17 @@ static const char run_usage[] =
 	"The exit status is CMD's own. A panic, a hang past the deadline or a lost\n"
 	"guest is named on standard error together with its console log, and gives\n"
 	"2, as does a VM that cannot start; CMD's own 2 comes without that line.\n"
+	"With a disk, a pstore or a watchdog a guest that was reset is \"rebooted\",\n"
+	"and named so; without them it is lost. Killing this process is a power cut\n"
+	"for the guest: what it had not written to its disk is gone.\n"
 	"\n"
 	"example: belay lab run 6.1 -- uname -a\n";
 
 struct run {
 	struct bl_vm_spec spec;
 	struct bl_vm_file files[BL_VM_FILES_MAX];
-	char *owned[2 * BL_VM_FILES_MAX + 4]; /* freed at the end */
+	struct bl_vm_disk disks[BL_VM_DISKS_MAX];
+	char *owned[2 * BL_VM_FILES_MAX + BL_VM_DISKS_MAX + 4]; /* freed last */
 	size_t owned_count;
 	bool json;
 };
@@ -255,6 +265,47 @@ static int parse_file(struct run *run, const char *arg, struct bl_err *err)
 	return add_file(run, src, colon + 1, err);
 }
 
+/* FILE[:MOUNT]; a mount begins with '/', so that a FILE may hold a colon. */
+static int parse_disk(struct run *run, const char *arg, struct bl_err *err)
+{
+	char *path = strdup(arg), *colon;
+	const char *mount = "/disk";
+
+	if (!path)
+		return no_memory(err);
+	if (run->spec.disk_count == BL_VM_DISKS_MAX) {
+		free(path);
+		return bl_cli_usage(err, "lab run", "more than %d disks",
+				    BL_VM_DISKS_MAX);
+	}
+	own(run, path);
+	colon = strrchr(path, ':');
+	if (colon && colon[1] == '/') {
+		*colon = '\0';
+		mount = colon + 1;
+	}
+	if (!*path)
+		return bl_cli_usage(err, "lab run",
+				    "--disk needs FILE[:/MOUNT], not '%s'",
+				    arg);
+	run->disks[run->spec.disk_count++] =
+		(struct bl_vm_disk){ .path = path, .mount = mount };
+	return 0;
+}
+
+static int parse_watchdog(struct run *run, const char *arg, struct bl_err *err)
+{
+	if (strcmp(arg, "hard") == 0)
+		run->spec.watchdog = BL_VM_WATCHDOG_HARD;
+	else if (strcmp(arg, "soft") == 0)
+		run->spec.watchdog = BL_VM_WATCHDOG_SOFT;
+	else
+		return bl_cli_usage(err, "lab run",
+				    "--watchdog is hard or soft, not '%s'",
+				    arg);
+	return 0;
+}
+
 static int parse_option(struct run *run, int o, struct bl_err *err)
 {
 	unsigned long v = 0;
@@ -263,6 +314,13 @@ static int parse_option(struct run *run, int o, struct bl_err *err)
 	switch (o) {
 	case 'f':
 		return parse_file(run, optarg, err);
+	case 'D':
+		return parse_disk(run, optarg, err);
+	case 'P':
+		run->spec.pstore = optarg;
+		return 0;
+	case 'W':
+		return parse_watchdog(run, optarg, err);
 	case 'p':
 		r = parse_number("--forward", optarg, 1, 65535, &v, err);
 		run->spec.forward_port = (uint16_t)v;
@@ -406,6 +464,9 @@ static int run_parse(struct run *run, int argc, char **argv, struct bl_err *err)
 	static const struct option options[] = {
 		{ "file", required_argument, NULL, 'f' },
 		{ "forward", required_argument, NULL, 'p' },
+		{ "disk", required_argument, NULL, 'D' },
+		{ "pstore", required_argument, NULL, 'P' },
+		{ "watchdog", required_argument, NULL, 'W' },
 		{ "deadline", required_argument, NULL, 'd' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "cpus", required_argument, NULL, 'c' },
@@ -443,7 +504,7 @@ static int run_parse(struct run *run, int argc, char **argv, struct bl_err *err)
 static int cmd_run(int argc, char **argv, struct bl_err *err)
 {
 	bl_autocatalog struct bl_catalog c = { 0 };
-	struct run run = { .spec = { .files = run.files } };
+	struct run run = { .spec = { .files = run.files, .disks = run.disks } };
 	const char *kernel = NULL;
 	char **cmd = NULL;
 	int words = argc, r;

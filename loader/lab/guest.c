@@ -50,6 +50,20 @@ const char bl_guest_init[] =
 	"	ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up ||\n"
 	"		end 'fail=cannot set up eth0'\n"
 	"fi\n"
+	"for disk in $disks; do\n"
+	"	device=/dev/${disk%%:*} folder=${disk#*:} tries=50\n"
+	"	while [ ! -b $device ]; do\n"
+	"		tries=$((tries - 1))\n"
+	"		[ $tries -gt 0 ] || end \"fail=no disk $device\"\n"
+	"		sleep 0.1\n"
+	"	done\n"
+	"	mkdir -p $folder && mount -t ext4 $device $folder ||\n"
+	"		end \"fail=cannot mount $device on $folder\"\n"
+	"done\n"
+	"if [ \"$pstore\" ]; then\n"
+	"	mount -t pstore pstore /sys/fs/pstore ||\n"
+	"		end 'fail=cannot mount pstore'\n"
+	"fi\n"
 	"say start\n"
 	"setsid sh " BL_GUEST_RUN " </dev/null >/dev/ttyS1 2>&1\n"
 	"end \"$(printf 'exit=%03d' $?)\"\n";
@@ -86,16 +100,18 @@ int bl_guest_command(struct bl_buf *out, const char *const *argv)
 	return r ? r : bl_buf_add(out, "\n", 1);
 }
 
-int bl_guest_environment(struct bl_buf *out, const char *mark, const char *name,
-			 bool network, char *const *modules, size_t count)
+int bl_guest_environment(struct bl_buf *out, const struct bl_guest_env *env)
 {
-	int r = bl_buf_printf(out, "mark='%s'\nname='%s'\nnetwork=%s\n", mark,
-			      name, network ? "yes" : "");
+	int r = bl_buf_printf(
+		out,
+		"mark='%s'\nname='%s'\nnetwork=%s\npstore=%s\ndisks='%s'\n",
+		env->mark, env->name, env->network ? "yes" : "",
+		env->pstore ? "yes" : "", env->disks ? env->disks : "");
 
 	if (!r)
 		r = bl_buf_printf(out, "modules='");
-	for (size_t i = 0; !r && i < count; i++)
-		r = bl_buf_printf(out, "%s%s", i ? " " : "", modules[i]);
+	for (size_t i = 0; !r && i < env->module_count; i++)
+		r = bl_buf_printf(out, "%s%s", i ? " " : "", env->modules[i]);
 	return r ? r : bl_buf_printf(out, "'\n");
 }
 
@@ -144,8 +160,16 @@ int bl_argv_add(struct bl_argv *a, const char *fmt, ...)
 	return 0;
 }
 
-/* A value inside an option list of QEMU: commas are doubled. */
-static char *comma(const char *value)
+int bl_argv_add_all(struct bl_argv *a, const struct bl_argv *more)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < more->count; i++)
+		r = bl_argv_add(a, "%s", more->words[i]);
+	return r;
+}
+
+char *bl_qemu_value(const char *value)
 {
 	char *out = malloc(2 * strlen(value) + 1), *p = out;
 
@@ -208,6 +232,15 @@ static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 	return r ? r : bl_argv_add(a, "%uM", o->mem_mib);
 }
 
+static int add_monitor(struct bl_argv *a, int fd)
+{
+	int r = add_all(a, (const char *const[]){
+				   "-mon", "chardev=monitor,mode=control",
+				   "-chardev", NULL });
+
+	return r ? r : bl_argv_add(a, "socket,id=monitor,fd=%d", fd);
+}
+
 /*
  * The memory is a file of ours, and so is the job. What QEMU saves leaves out
  * shared memory (x-ignore-shared): a guest that is to be saved shares its own,
@@ -236,10 +269,9 @@ static int add_warm(struct bl_argv *a, const struct bl_qemu_opts *o)
 		r = add_all(a, (const char *const[]){
 				       "-device",
 				       "ivshmem-plain,memdev=job,master=on",
-				       "-mon", "chardev=monitor,mode=control",
-				       "-chardev", NULL });
+				       NULL });
 	if (!r)
-		r = bl_argv_add(a, "socket,id=monitor,fd=%d", o->warm->monitor);
+		r = add_monitor(a, o->warm->monitor);
 	if (!r && o->wake)
 		r = add_all(a, (const char *const[]){ "-incoming", "defer",
 						      NULL });
@@ -255,7 +287,7 @@ static int add_kernel(struct bl_argv *a, const struct bl_qemu_opts *o)
 
 static int add_ports(struct bl_argv *a, const struct bl_qemu_opts *o)
 {
-	bl_autofree char *log = comma(o->log);
+	bl_autofree char *log = bl_qemu_value(o->log);
 	int r = log ? bl_argv_add(a, "-chardev") : -ENOMEM;
 
 	if (!r)
@@ -276,7 +308,7 @@ static int add_ports(struct bl_argv *a, const struct bl_qemu_opts *o)
  * connection, since QEMU's own connects once and for all. */
 static int add_network(struct bl_argv *a, const struct bl_qemu_opts *o)
 {
-	bl_autofree char *busybox = comma(o->busybox);
+	bl_autofree char *busybox = bl_qemu_value(o->busybox);
 	int r = busybox ? bl_argv_add(a, "-netdev") : -ENOMEM;
 
 	if (!r)
@@ -303,6 +335,10 @@ int bl_qemu_argv(const struct bl_qemu_opts *o, struct bl_argv *ret)
 		r = add_ports(&a, o);
 	if (!r && o->forward_port)
 		r = add_network(&a, o);
+	if (!r && o->lasting)
+		r = bl_argv_add_all(&a, o->lasting);
+	if (!r && o->lasting)
+		r = add_monitor(&a, o->monitor);
 	if (r < 0) {
 		bl_argv_free(&a);
 		return r;

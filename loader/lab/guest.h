@@ -26,9 +26,17 @@ int bl_shell_quote(struct bl_buf *out, const char *word);
 /* Adds the script BL_GUEST_RUN: becomes argv. -ENOMEM. */
 int bl_guest_command(struct bl_buf *out, const char *const *argv);
 
-/* Adds the script BL_GUEST_ENV. @modules: guest paths in loading order. */
-int bl_guest_environment(struct bl_buf *out, const char *mark, const char *name,
-			 bool network, char *const *modules, size_t count);
+/* What its init has to know of a guest. */
+struct bl_guest_env {
+	const char *mark, *name;
+	bool network, pstore;
+	char *const *modules; /* guest paths in loading order */
+	size_t module_count;
+	const char *disks; /* "vda:/MOUNT …" (lasting.h) */
+};
+
+/* Adds the script BL_GUEST_ENV. -ENOMEM. */
+int bl_guest_environment(struct bl_buf *out, const struct bl_guest_env *env);
 
 /* Adds the kernel's command line; @append may be NULL. -ENOMEM. */
 int bl_guest_kernel_args(struct bl_buf *out, const char *append);
@@ -41,6 +49,12 @@ struct bl_argv {
 void bl_argv_free(struct bl_argv *a);
 int bl_argv_add(struct bl_argv *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Adds copies of all words of @more. */
+int bl_argv_add_all(struct bl_argv *a, const struct bl_argv *more);
+/* A value inside an option list of QEMU: its commas are doubled. Caller frees;
+ * NULL without memory. */
+char *bl_qemu_value(const char *value);
 
 /* Descriptors, as QEMU will see them, of a guest that waits for its job. */
 struct bl_qemu_warm {
@@ -56,6 +70,10 @@ struct bl_qemu_opts {
 	int output_fd;			 /* a socket, as QEMU will see it */
 	const struct bl_qemu_warm *warm; /* or NULL: the job is in the initrd */
 	bool wake; /* from a saved state: no kernel, and the log goes on */
+	/* Options that are passed on, and a monitor that says how it ended;
+	 * not with warm. NULL: none. */
+	const struct bl_argv *lasting;
+	int monitor; /* a socket; with lasting */
 };
 
 /* Builds QEMU's argv. Commas in paths are doubled, as QEMU wants. -ENOMEM. */

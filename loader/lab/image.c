@@ -11,6 +11,7 @@
 #include "loader/base/proc.h"
 #include "loader/lab/guest.h"
 #include "loader/lab/initramfs.h"
+#include "loader/lab/lasting.h"
 #include "loader/lab/modules.h"
 
 #define KVM_PROBE_MS 10000
@@ -73,29 +74,44 @@ static int add_modules(struct bl_initramfs *fs, const struct bl_kernel *k,
 }
 
 /* A kernel without modules has all that it has built in. */
-static int network_modules(struct bl_initramfs *fs, const struct bl_kernel *k,
-			   struct bl_module_list *list, struct bl_err *err)
+static int find_modules(struct bl_initramfs *fs, const struct bl_vm_spec *s,
+			struct bl_module_list *list, struct bl_err *err)
 {
-	static const char *const names[] = { "virtio_pci", "virtio_net", NULL };
+	static const char *const network[] = { "virtio_pci", "virtio_net" };
+	const char *names[BL_LASTING_MODULES_MAX + 3] = { 0 };
+	const struct bl_kernel *k = s->kernel;
+	size_t n = 0;
 	int r;
 
-	if (!k->modules_dir)
+	if (s->forward_port)
+		for (; n < BL_ARRAY_SIZE(network); n++)
+			names[n] = network[n];
+	bl_lasting_modules(s, names + n);
+	if (!names[0] || !k->modules_dir)
 		return 0;
 	r = bl_module_find(k->modules_dir, names, list, err);
 	if (!r)
 		r = add_modules(fs, k, list, err);
-	return r ? bl_err_wrap(err, r, "network of %s", k->release) : 0;
+	return r ? bl_err_wrap(err, r, "devices of %s", k->release) : 0;
 }
 
 static int add_command(struct bl_initramfs *fs, const struct bl_vm_spec *s,
 		       const char *mark, const struct bl_module_list *modules,
 		       struct bl_err *err)
 {
-	bl_autobuf struct bl_buf env = { 0 }, run = { 0 };
-	int r;
+	bl_autobuf struct bl_buf env = { 0 }, run = { 0 }, disks = { 0 };
+	struct bl_guest_env e = {
+		.mark = mark,
+		.name = s->name,
+		.network = s->forward_port != 0,
+		.pstore = s->pstore,
+		.modules = modules->paths,
+		.module_count = modules->count,
+	};
+	int r = bl_lasting_mounts(s, &disks);
 
-	if (bl_guest_environment(&env, mark, s->name, s->forward_port != 0,
-				 modules->paths, modules->count) < 0 ||
+	e.disks = bl_buf_str(&disks);
+	if (r < 0 || bl_guest_environment(&env, &e) < 0 ||
 	    bl_guest_command(&run, s->argv) < 0)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = bl_initramfs_data(fs, BL_GUEST_ENV, 0600, env.data, env.len, err);
@@ -182,8 +198,8 @@ int bl_image_job(const struct bl_vm_spec *s, const char *mark,
 	for (size_t i = 0; !r && i < s->file_count; i++)
 		r = bl_initramfs_program(fs, s->files[i].src, s->files[i].dst,
 					 err);
-	if (!r && s->forward_port)
-		r = network_modules(fs, s->kernel, &modules, err);
+	if (!r)
+		r = find_modules(fs, s, &modules, err);
 	if (!r)
 		r = add_command(fs, s, mark, &modules, err);
 	if (!r)

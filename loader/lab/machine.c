@@ -15,6 +15,8 @@
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
 #include "loader/lab/image.h"
+#include "loader/lab/lasting.h"
+#include "loader/lab/qmp.h"
 #include "loader/lab/vmlinux.h"
 
 /* As QEMU sees them: 2 is where it writes its errors. */
@@ -32,6 +34,7 @@ void bl_machine_spec_free(struct bl_machine_spec *s)
 	free(s->busybox);
 	free(s->log);
 	free(s->args);
+	bl_argv_free(&s->lasting);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -44,6 +47,7 @@ int bl_machine_spec_make(const struct bl_vm_spec *s, const char *log,
 		.mem_mib = s->mem_mib ? s->mem_mib : BL_VM_MEM_MIB_DEFAULT,
 		.cpus = s->cpus ? s->cpus : BL_VM_CPUS_DEFAULT,
 		.forward_port = s->forward_port,
+		.watched = bl_lasting_any(s),
 	};
 	struct bl_buf args = { 0 };
 	int r = bl_guest_kernel_args(&args, s->append);
@@ -52,6 +56,8 @@ int bl_machine_spec_make(const struct bl_vm_spec *s, const char *log,
 	m.name = strdup(s->name);
 	m.log = strdup(log);
 	m.image = bl_vmlinux_path(s->kernel);
+	if (!r)
+		r = bl_lasting_argv(s, &m.lasting);
 	if (r < 0 || !m.name || !m.log || !m.image)
 		return no_memory(err);
 	r = bl_image_busybox(&m.busybox, err);
@@ -81,6 +87,8 @@ int bl_machine_argv(const struct bl_machine_spec *s,
 		.output_fd = PORT,
 		.warm = warm ? &fds : NULL,
 		.wake = warm && warm->wake,
+		.lasting = s->watched ? &s->lasting : NULL,
+		.monitor = MONITOR,
 	};
 
 	return bl_qemu_argv(&o, ret);
@@ -125,14 +133,26 @@ static int spawn(const struct bl_machine_spec *s, const int *fds, size_t count,
 	return r;
 }
 
+/* Its monitor tells events only to who has spoken to it. */
+static int greet(struct bl_machine *m, struct bl_err *err)
+{
+	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}\n";
+
+	if (write(m->monitor, hello, strlen(hello)) != (ssize_t)strlen(hello))
+		return bl_err_errno(err, -errno, "cannot speak to QEMU");
+	return 0;
+}
+
 int bl_machine_start(const struct bl_machine_spec *s, int initrd,
 		     const struct bl_machine_warm *warm, struct bl_machine *ret,
 		     struct bl_err *err)
 {
 	BL_CLEANUP(bl_machine_free) struct bl_machine m = BL_MACHINE_NONE;
 	int ends[2] = { -1, -1 }, fds[DESCRIPTORS];
-	int r = make_ends(&m, warm, ends, err);
+	int r = make_ends(&m, warm || s->watched, ends, err);
 
+	if (!r && s->watched)
+		r = greet(&m, err);
 	if (!r) {
 		fds[INITRD] = initrd;
 		fds[PORT] = ends[0];
@@ -140,8 +160,11 @@ int bl_machine_start(const struct bl_machine_spec *s, int initrd,
 		fds[MONITOR] = ends[1];
 		fds[RAM] = warm ? warm->ram : -1;
 		fds[JOB] = warm ? warm->job : -1;
-		r = spawn(s, fds, warm ? DESCRIPTORS : ERRORS + 1, warm, &m,
-			  err);
+		r = spawn(s, fds,
+			  warm	       ? DESCRIPTORS
+			  : s->watched ? MONITOR + 1
+				       : ERRORS + 1,
+			  warm, &m, err);
 	}
 	if (ends[0] >= 0)
 		close(ends[0]);
@@ -171,6 +194,24 @@ int bl_machine_end(struct bl_machine *m, unsigned timeout_ms)
 		;
 	m->pid = 0;
 	return status;
+}
+
+enum bl_machine_end bl_machine_how(struct bl_machine *m)
+{
+	struct bl_qmp q = { .owed = 1 }; /* the answer to greet */
+	enum bl_machine_end how = BL_MACHINE_DOWN;
+	char chunk[4096];
+	ssize_t n;
+
+	if (m->monitor < 0)
+		return how;
+	while ((n = recv(m->monitor, chunk, sizeof(chunk), MSG_DONTWAIT)) > 0)
+		if (bl_qmp_feed(&q, chunk, (size_t)n, NULL) < 0)
+			break;
+	if (q.reset)
+		how = q.watchdog ? BL_MACHINE_WATCHDOG : BL_MACHINE_RESET;
+	bl_qmp_free(&q);
+	return how;
 }
 
 void bl_machine_free(struct bl_machine *m)

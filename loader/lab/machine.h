@@ -4,6 +4,7 @@
 #ifndef BL_LAB_MACHINE_H
 #define BL_LAB_MACHINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,8 @@ struct bl_machine_spec {
 	const char *accel;
 	unsigned mem_mib, cpus;
 	uint16_t forward_port;
+	struct bl_argv lasting; /* of disks, pstore, watchdog */
+	bool watched;		/* its monitor says how it ended */
 };
 
 int bl_machine_spec_make(const struct bl_vm_spec *s, const char *log,
@@ -37,7 +40,7 @@ struct bl_machine {
 	pid_t pid;   /* 0: none */
 	int port;    /* what the command writes; a guest's go */
 	int errors;  /* a file: what QEMU says of itself */
-	int monitor; /* -1 unless warm */
+	int monitor; /* -1 unless warm or watched */
 };
 
 /* Nothing held. */
@@ -55,6 +58,15 @@ int bl_machine_start(const struct bl_machine_spec *s, int initrd,
 /* Waits up to @timeout_ms for it to end by itself, kills what is left of its
  * process group, and gives its wait status. The descriptors stay. */
 int bl_machine_end(struct bl_machine *m, unsigned timeout_ms);
+
+enum bl_machine_end {
+	BL_MACHINE_DOWN, /* powered off, killed; or nobody knows */
+	BL_MACHINE_RESET,
+	BL_MACHINE_WATCHDOG, /* reset by its watchdog device */
+};
+
+/* How a watched machine came to its end, after bl_machine_end. Once. */
+enum bl_machine_end bl_machine_how(struct bl_machine *m);
 
 /* Ends it and closes all. */
 void bl_machine_free(struct bl_machine *m);

@@ -36,20 +36,35 @@ static int refused(const json_t *error, struct bl_err *err)
 			  said ? said : "it does not say why");
 }
 
-/* Of its events only the end of a migration matters here. */
-static void event(struct bl_qmp *q, const json_t *root)
+static void migration(struct bl_qmp *q, const json_t *data)
 {
-	const json_t *data = json_object_get(root, "data");
-	const char *name = json_string_value(json_object_get(root, "event"));
 	const char *status = json_string_value(json_object_get(data, "status"));
 
-	if (!name || !status || strcmp(name, "MIGRATION") != 0)
+	if (!status)
 		return;
 	if (strcmp(status, "completed") == 0)
 		q->migration = BL_QMP_MIGRATED;
 	else if (strcmp(status, "failed") == 0 ||
 		 strcmp(status, "cancelled") == 0)
 		q->migration = BL_QMP_MIGRATION_FAILED;
+}
+
+/* Of its events only the end of a migration and of the guest matter here. */
+static void event(struct bl_qmp *q, const json_t *root)
+{
+	const json_t *data = json_object_get(root, "data");
+	const char *name = json_string_value(json_object_get(root, "event"));
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+
+	if (!name)
+		return;
+	if (strcmp(name, "MIGRATION") == 0)
+		migration(q, data);
+	else if (strcmp(name, "WATCHDOG") == 0)
+		q->watchdog = true;
+	else if (strcmp(name, "SHUTDOWN") == 0 && reason &&
+		 strcmp(reason, "guest-reset") == 0)
+		q->reset = true;
 }
 
 static int answer(struct bl_qmp *q, const json_t *root, struct bl_err *err)

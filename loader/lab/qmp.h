@@ -29,6 +29,8 @@ struct bl_qmp {
 	bool greeted;
 	unsigned owed; /* commands without an answer yet */
 	enum bl_qmp_migration migration;
+	bool reset;	    /* it ended since the guest was reset */
+	bool watchdog;	    /* a watchdog device went off */
 	struct bl_buf held; /* a line that is not complete */
 };
 

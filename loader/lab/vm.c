@@ -19,6 +19,7 @@
 #include "loader/base/file.h"
 #include "loader/lab/guest.h"
 #include "loader/lab/image.h"
+#include "loader/lab/lasting.h"
 #include "loader/lab/machine.h"
 #include "loader/lab/stream.h"
 #include "loader/lab/warm.h"
@@ -45,7 +46,7 @@ const char *bl_vm_outcome_name(enum bl_vm_outcome outcome)
 	static const char *const names[] = {
 		[BL_VM_RUNNING] = "running", [BL_VM_EXITED] = "exited",
 		[BL_VM_PANIC] = "panic",     [BL_VM_HANG] = "hang",
-		[BL_VM_LOST] = "lost",
+		[BL_VM_LOST] = "lost",	     [BL_VM_REBOOTED] = "rebooted",
 	};
 
 	return names[outcome];
@@ -103,6 +104,8 @@ static int spec_check(const struct bl_vm_spec *s, struct bl_err *err)
 		return bl_err_set(err, -EINVAL,
 				  "at most %d CPUs, not %u were asked for",
 				  BL_VM_CPUS_MAX, s->cpus);
+	if (bl_lasting_check(s, err) < 0)
+		return -EINVAL;
 	if (!s->kernel->ready) {
 		bl_err_set(err, -ENODEV, "kernel %s is not ready: %s",
 			   s->kernel->release, s->kernel->why);
@@ -202,6 +205,8 @@ static int start(struct bl_vm *vm, const struct bl_vm_spec *s,
 	if (!r)
 		r = make_log(vm, s, err);
 	if (!r)
+		r = bl_lasting_make(s, err);
+	if (!r)
 		r = bl_machine_spec_make(s, vm->res.log_path, &vm->spec, err);
 	if (!r)
 		r = bl_warm_new(s, vm->stream.mark, &vm->spec, &vm->warm, err);
@@ -287,6 +292,21 @@ static void lost_reason(struct bl_vm *vm, int status)
 				 : "before its command could start");
 }
 
+/* Whether the guest was reset; only a watched machine tells. */
+static bool rebooted(struct bl_vm *vm)
+{
+	enum bl_machine_end how = bl_machine_how(&vm->machine);
+
+	if (how == BL_MACHINE_DOWN || !vm->spec.watched)
+		return false;
+	snprintf(vm->res.reason, sizeof(vm->res.reason), "%s before its %s",
+		 how == BL_MACHINE_WATCHDOG ? "the watchdog reset the guest"
+					    : "the guest was reset",
+		 vm->stream.state == BL_STREAM_RUNNING ? "command ended"
+						       : "command could start");
+	return true;
+}
+
 /* QEMU is gone, or we gave up waiting for it to go. */
 static void finish(struct bl_vm *vm, int status)
 {
@@ -298,6 +318,8 @@ static void finish(struct bl_vm *vm, int status)
 							       : BL_VM_EXITED;
 	} else if (console_panic(vm, 0)) {
 		res->outcome = BL_VM_PANIC;
+	} else if (rebooted(vm)) {
+		res->outcome = BL_VM_REBOOTED;
 	} else {
 		res->outcome = BL_VM_LOST;
 		lost_reason(vm, status);

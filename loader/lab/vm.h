@@ -3,8 +3,8 @@
  * One command on one lab kernel in a microVM of its own.
  *
  * The guest holds belay (/usr/bin/belay, with the shared libraries it needs),
- * busybox and the files of the spec, nothing else and no disk. Its init mounts
- * proc, sys, dev, bpf, debugfs, tracefs, cgroup2, securityfs and tmpfs, brings
+ * busybox and the files of the spec, nothing else, and no disk unless the spec
+ * has one. Its init mounts proc, sys, dev, bpf, debugfs, tracefs, cgroup2, securityfs and tmpfs, brings
  * the network up if asked to, runs the command, says its exit status and
  * powers off. Oops panics; BPF LSM is active on every kernel.
  *
@@ -25,10 +25,16 @@
  * begins with the boot of that other one. Where a warm start is not possible,
  * or anything is wrong with a state, the run is a cold one.
  *
+ * A spec may have disks and a pstore, files that outlive the VM (lasting.h says
+ * how honest they are), and a watchdog. How a host fares over its boots is then
+ * one VM after the other with the same files; a boot that ends in a reset is
+ * REBOOTED, and killing the VM (bl_vm_free, or SIGKILL to the process that
+ * started it) is the power cut.
+ *
  * Invariants:
  *  - the outcome is EXITED only if the guest itself said the exit status and
- *    the output is complete; whatever else happens is PANIC, HANG or LOST with
- *    a reason;
+ *    the output is complete; whatever else happens is PANIC, REBOOTED, HANG or
+ *    LOST with a reason;
  *  - the console log of every VM that was started stays, whatever happened:
  *    LOG_DIR/NAME.console.log;
  *  - no QEMU outlives its struct bl_vm, nor the process that started it;
@@ -52,6 +58,7 @@
 #define BL_VM_CPUS_MAX	      8
 #define BL_VM_FILES_MAX	      256
 #define BL_VM_ARGS_MAX	      256
+#define BL_VM_DISKS_MAX	      4
 #define BL_VM_OUTPUT_DEFAULT  (4u * 1024 * 1024) /* bytes kept of the output */
 #define BL_VM_FORWARD_HOST    "10.0.2.100"	 /* the host, seen by a guest */
 
@@ -61,14 +68,28 @@ enum bl_vm_outcome {
 	BL_VM_PANIC,  /* the kernel panicked; reason is what it said */
 	BL_VM_HANG,   /* still there at the deadline */
 	BL_VM_LOST,   /* QEMU or the guest is gone without a word */
+	/* The guest was reset, by itself or its watchdog, and no panic was why.
+	 * Only with a disk, a pstore or a watchdog; else it is LOST. */
+	BL_VM_REBOOTED,
 };
 
-/* "running", "exited", "panic", "hang", "lost". */
+/* "running", "exited", "panic", "hang", "lost", "rebooted". */
 const char *bl_vm_outcome_name(enum bl_vm_outcome outcome);
 
 struct bl_vm_file {
 	const char *src; /* on the host; a regular file */
 	const char *dst; /* absolute, in the guest; folders are made */
+};
+
+struct bl_vm_disk {
+	const char *path;  /* on the host; made with an empty ext4 if new */
+	const char *mount; /* where the guest has it; absolute */
+};
+
+enum bl_vm_watchdog {
+	BL_VM_WATCHDOG_NONE,
+	BL_VM_WATCHDOG_SOFT, /* the kernel's softdog: needs a live timer */
+	BL_VM_WATCHDOG_HARD, /* i6300esb: cloud kernels have it from 6.12 on */
 };
 
 /* Borrowed: only for the time of bl_vm_start. */
@@ -88,8 +109,14 @@ struct bl_vm_spec {
 	uint16_t forward_port;
 	const char *append; /* more of the kernel's command line; or NULL */
 	size_t max_output;  /* bytes kept; 0: BL_VM_OUTPUT_DEFAULT */
-	/* A warm start, unless there is a forward, or cpus or append are set,
-	 * or the files are larger than BL_JOB_BYTES (job.h). */
+	const struct bl_vm_disk *disks;
+	size_t disk_count;
+	const char *pstore; /* on the host; made if new. NULL: none. It is
+			     * mounted at /sys/fs/pstore */
+	enum bl_vm_watchdog watchdog; /* /dev/watchdog, not armed */
+	/* A warm start, unless there is a forward, a disk, a pstore or a
+	 * watchdog, or cpus or append are set, or the files are larger than
+	 * BL_JOB_BYTES (job.h). */
 	bool warm;
 	/* Gets the command's output as it comes (blocking writes), beside what
 	 * is kept; -1: nobody. 0 (a zeroed spec) counts as -1. */
@@ -114,7 +141,7 @@ struct bl_vm;
 
 /*
  * Builds the guest and starts it. -EINVAL for a spec out of its limits,
- * -ENOENT when a file, QEMU or the kernel's image is missing, -ENODEV when the
+ * -ENOENT when a file, QEMU, mke2fs or the kernel's image is missing, -ENODEV when the
  * kernel is not ready or lacks a module that the spec needs.
  */
 int bl_vm_start(const struct bl_vm_spec *spec, struct bl_vm **ret,

@@ -18,6 +18,7 @@
 #include "loader/lab/identity.h"
 #include "loader/lab/image.h"
 #include "loader/lab/job.h"
+#include "loader/lab/lasting.h"
 #include "loader/lab/qmp.h"
 #include "loader/lab/state.h"
 
@@ -160,9 +161,9 @@ static bool possible(const struct bl_vm_spec *s,
 	const char *wanted = getenv("BELAY_LAB_WARM");
 
 	return s->warm && !(wanted && strcmp(wanted, "0") == 0) &&
-	       !s->forward_port && !(s->append && *s->append) &&
-	       m->cpus == BL_VM_CPUS_DEFAULT && strcmp(m->accel, "tcg") == 0 &&
-	       *qemu_version();
+	       !s->forward_port && !bl_lasting_any(s) &&
+	       !(s->append && *s->append) && m->cpus == BL_VM_CPUS_DEFAULT &&
+	       strcmp(m->accel, "tcg") == 0 && *qemu_version();
 }
 
 int bl_warm_new(const struct bl_vm_spec *spec, const char *mark,

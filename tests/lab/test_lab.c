@@ -256,6 +256,60 @@ START_TEST(an_image_that_is_no_kernel_is_lost_with_a_reason)
 }
 END_TEST
 
+/* --- what outlives a guest ------------------------------------------------ */
+
+/* One boot of a host with a disk, a pstore and a watchdog. */
+static void boot_of(const char *name, const char *script,
+		    enum bl_vm_outcome outcome, const char *reason,
+		    const char *output)
+{
+	bl_autofree char *disk = bl_path("%s/disk", dir);
+	bl_autofree char *pstore = bl_path("%s/pstore", dir);
+	const struct bl_vm_disk disks[] = { { disk, "/var/lib/it" } };
+	const char *const argv[] = { "sh", "-c", script, NULL };
+	const struct bl_kernel *k = NULL;
+	struct bl_vm_result res = { 0 };
+	struct bl_vm_spec s;
+
+	/* The first one whose cloud kernel has the watchdog's driver. */
+	ck_assert_msg(bl_catalog_pick(&catalog, "6.12", &k, &err) == 0, "%s",
+		      err.text);
+	s = spec_of(k, name, argv);
+	s.disks = disks;
+	s.disk_count = 1;
+	s.pstore = pstore;
+	s.watchdog = BL_VM_WATCHDOG_HARD;
+	s.warm = true; /* it must not be */
+	ck_assert_msg(bl_vm_run(&s, &res, &err) == 0, "%s", err.text);
+	ck_assert_msg(res.outcome == outcome, "%s: %s: %s: %s", name,
+		      bl_vm_outcome_name(res.outcome), res.reason,
+		      bl_buf_str(&res.output));
+	ck_assert_msg(strstr(res.reason, reason), "%s", res.reason);
+	ck_assert_str_eq(bl_buf_str(&res.output), output);
+	ck_assert(!res.warm);
+	bl_vm_result_free(&res);
+}
+
+START_TEST(a_host_goes_down_and_comes_up_with_what_it_had_flushed)
+{
+	boot_of("fed-to-the-dog",
+		"cd /var/lib/it; echo kept >kept; sync; echo lost >lost\n"
+		"exec watchdog -F -T 2 -t 600 /dev/watchdog",
+		BL_VM_REBOOTED, "the watchdog reset the guest", "");
+	boot_of("panics",
+		"cd /var/lib/it; cat *t; ls /sys/fs/pstore; cat *t >/dev/null\n"
+		"echo c >/proc/sysrq-trigger; sleep 100",
+		BL_VM_PANIC, "sysrq triggered crash", "kept\n");
+	boot_of("resets-itself",
+		"grep -ho 'not syncing: sysrq.*' /sys/fs/pstore/dmesg-*\n"
+		"rm /sys/fs/pstore/*; ls /var/lib/it/kept\n"
+		"reboot -f; sleep 100",
+		BL_VM_REBOOTED, "the guest was reset before its command",
+		"not syncing: sysrq triggered crash\n/var/lib/it/kept\n");
+	boot_of("ends", "ls /sys/fs/pstore; exit 0", BL_VM_EXITED, "", "");
+}
+END_TEST
+
 /* --- the network ---------------------------------------------------------- */
 
 struct server {
@@ -396,6 +450,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, output_beyond_the_limit_is_counted);
 	tcase_add_test(t, panic_hang_and_loss_are_told_apart);
 	tcase_add_test(t, an_image_that_is_no_kernel_is_lost_with_a_reason);
+	tcase_add_test(t,
+		       a_host_goes_down_and_comes_up_with_what_it_had_flushed);
 	tcase_add_test(t,
 		       a_guest_reaches_one_port_of_the_host_and_nothing_else);
 	tcase_add_test(t, a_spec_out_of_its_limits_starts_nothing);

@@ -30,6 +30,10 @@ ok 'no command is wrong usage' status_is 64 run 6.1
 ok 'a bad number is wrong usage' status_is 64 run 6.1 --mem 12x -- true
 ok '... and says what is allowed' says 'from 128 to'
 ok 'an unknown option is wrong usage' status_is 64 run 6.1 --frob -- true
+ok 'a watchdog of no kind is wrong usage' status_is 64 run 6.1 --watchdog big -- true
+ok '... and says which there are' says 'hard or soft'
+ok 'five disks are wrong usage' status_is 64 run 6.1 --disk a --disk b --disk c \
+	--disk d --disk e -- true
 ok 'an unknown kernel is undecided' status_is 2 run 4.4 -- true
 ok '... and names the known' says '6.1.'
 ok 'an empty cache is undecided' status_is 2 env BELAY_CACHE="$tmp" "$belay" lab run 6.1 -- true
