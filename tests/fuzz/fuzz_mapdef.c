@@ -4,8 +4,10 @@
  * itself. The bytes are BTF, or a length and two of them: two versions. */
 #include <string.h>
 
+#include "loader/base/cleanup.h"
 #include "loader/gate/maps/abi.h"
 #include "loader/gate/maps/maps.h"
+#include "loader/object/carry.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;
@@ -76,6 +78,23 @@ static bool check_abi(const struct bl_object *now, const struct bl_object *prev)
 	return good;
 }
 
+/* Any two versions have an answer, and no way back is refused. */
+static void check_carry(const struct bl_object *live,
+			const struct bl_object *now, bool back)
+{
+	bl_automaps struct bl_map_list a = { 0 };
+	bl_automaps struct bl_map_list b = { 0 };
+	BL_CLEANUP(bl_carry_free) struct bl_carry carry = { 0 };
+	struct bl_carry_ask ask = { .live = &a, .now = &b, .back = back };
+	size_t more = 0;
+
+	if (bl_map_list_read(live, &a, NULL) || bl_map_list_read(now, &b, NULL))
+		return;
+	FUZZ_CHECK(bl_carry_decide(&ask, &carry, NULL) == 0);
+	FUZZ_CHECK(carry.count <= b.count);
+	FUZZ_CHECK(!back || !bl_carry_refused(&carry, &more));
+}
+
 static void run(const struct bl_object *o)
 {
 	bl_automaps struct bl_map_list list = { 0 };
@@ -93,6 +112,7 @@ static void run(const struct bl_object *o)
 	for (i = 0; i < list.count; i++)
 		check_def(&list, &list.defs[i]);
 	FUZZ_CHECK(check_abi(o, o));
+	check_carry(o, o, false);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -114,5 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(&two.object);
 	check_abi(&one.object, &two.object);
 	check_abi(&two.object, &one.object);
+	check_carry(&one.object, &two.object, false);
+	check_carry(&two.object, &one.object, true);
 	return 0;
 }
