@@ -9,6 +9,8 @@
 #include "loader/base/json.h"
 #include "loader/bundle/archive.h"
 #include "loader/bundle/content.h"
+#include "loader/object/carry.h"
+#include "loader/object/object.h"
 
 #define DIGESTS_FORMAT 1
 
@@ -279,6 +281,31 @@ static int check_content(const char *name, const struct bl_archive *a,
 	return 0;
 }
 
+/* Whether the object has the maps that the manifest speaks of. */
+static int check_state(const char *name, const struct bl_archive *a,
+		       const struct bl_manifest *m, struct bl_err *err)
+{
+	const struct bl_member *object = bl_archive_find(a, m->object);
+	bl_autoobject struct bl_object o = { 0 };
+	bl_automaps struct bl_map_list maps = { 0 };
+	int r;
+
+	if (!m->state.count)
+		return 0;
+	r = bl_object_open(m->object, object->data.data, object->data.len, &o,
+			   err);
+	if (!r)
+		r = bl_map_list_read(&o, &maps, err);
+	if (r < 0) {
+		bl_err_wrap(err, r, "%s: state: the maps of %s", name,
+			    m->object);
+		return r == -ENOMEM ? r : -EBADMSG;
+	}
+	r = bl_carry_check(&maps, &m->state, err);
+	return r < 0 ? bl_err_wrap(err, r, "%s: %s", name, BL_MEMBER_MANIFEST)
+		     : 0;
+}
+
 static int check_archive(const char *name, const struct bl_archive *a,
 			 struct bl_manifest *ret, struct bl_err *err)
 {
@@ -302,6 +329,8 @@ static int check_archive(const char *name, const struct bl_archive *a,
 		r = check_digests(name, a, err);
 	if (!r && m.content[0])
 		r = check_content(name, a, &m, err);
+	if (!r)
+		r = check_state(name, a, &m, err);
 	if (!r)
 		*ret = m;
 	return r;

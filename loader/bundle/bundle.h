@@ -26,6 +26,8 @@
  *     reads the JSON has read what the kernel gets.
  *  B5 Parsing needs memory in proportion to the limits below, whatever the
  *     bytes claim; nothing is ever written to disk by name.
+ *  B6 Every map that the manifest's "state" names is in the object, and can be
+ *     carried over as it says there.
  */
 #ifndef BL_BUNDLE_BUNDLE_H
 #define BL_BUNDLE_BUNDLE_H

@@ -224,6 +224,17 @@ static json_t *expected(const struct bl_exercise_limits *e)
 	return list;
 }
 
+static json_t *state_json(const struct bl_carry_rules *rules)
+{
+	json_t *v = json_object();
+
+	for (size_t i = 0; i < rules->count; i++)
+		json_object_set_new(
+			v, rules->rules[i].map,
+			json_string(bl_carry_word_name(rules->rules[i].word)));
+	return v;
+}
+
 static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 {
 	const struct bl_trial_limits *t = &b->manifest.trial;
@@ -245,7 +256,7 @@ static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 	}
 	return print_json(
 		json_pack(
-			"{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I, s:I, s:f}, s:{s:o, s:f, s:I, s:I}}",
+			"{s:s, s:s, s:s, s:I, s:o, s:{s:I, s:f, s:I, s:I, s:I, s:f}, s:{s:o, s:f, s:I, s:I}, s:o}",
 			"name", b->manifest.name, "version",
 			b->manifest.version, "digest", b->digest, "size_bytes",
 			(json_int_t)b->raw.len, "members", members, "trial",
@@ -257,7 +268,8 @@ static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 			t->max_cpu_ratio, "exercise", "expect", expected(e),
 			"max_drop_ratio", e->max_drop_ratio, "max_ns_per_event",
 			(json_int_t)e->max_ns_per_event, "max_memory_bytes",
-			(json_int_t)e->max_memory_bytes),
+			(json_int_t)e->max_memory_bytes, "state",
+			state_json(&b->manifest.state)),
 		err);
 }
 
@@ -278,6 +290,15 @@ static void print_exercise(const struct bl_exercise_limits *e)
 	printf("; lost: at most %g %%, time per event: at most %llu ns, kernel memory: at most %llu bytes\n",
 	       e->max_drop_ratio * 100, (unsigned long long)e->max_ns_per_event,
 	       (unsigned long long)e->max_memory_bytes);
+}
+
+static void print_state(const struct bl_carry_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		printf("%s%s %s", i ? ", " : "state: ", rules->rules[i].map,
+		       bl_carry_word_name(rules->rules[i].word));
+	if (rules->count)
+		printf("\n");
 }
 
 static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
@@ -315,6 +336,7 @@ static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
 	       (unsigned long long)t->max_ns_per_event, t->max_cpu_ratio * 100,
 	       (unsigned long long)t->max_memory_bytes);
 	print_exercise(&b->manifest.exercise);
+	print_state(&b->manifest.state);
 	return BL_EXIT_OK;
 }
 

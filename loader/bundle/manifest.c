@@ -17,7 +17,7 @@
 
 struct top {
 	const char *name, *version, *object, *content;
-	json_t *trial, *exercise;
+	json_t *trial, *exercise, *state;
 };
 
 static const struct bl_json_field top_fields[] = {
@@ -32,6 +32,7 @@ static const struct bl_json_field top_fields[] = {
 	{ "trial", BL_JSON_OBJECT, false, offsetof(struct top, trial), 0, 0 },
 	{ "exercise", BL_JSON_OBJECT, false, offsetof(struct top, exercise), 0,
 	  0 },
+	{ "state", BL_JSON_OBJECT, false, offsetof(struct top, state), 0, 0 },
 };
 
 struct trial {
@@ -205,6 +206,50 @@ static int read_exercise(const struct bl_json_doc *doc, const json_t *obj,
 	return 0;
 }
 
+static int read_rule(const struct bl_json_doc *doc, const char *map,
+		     const json_t *value, struct bl_carry_rules *rules,
+		     struct bl_err *err)
+{
+	struct bl_carry_rule *rule = &rules->rules[rules->count];
+	const char *word = json_string_value(value);
+	char at[BL_CARRY_NAME_MAX + 16];
+
+	if (!bl_carry_name_valid(map))
+		return bl_json_fail(
+			doc, "state", err,
+			"'%.80s' is no name of a map (at most %d letters, digits, _ and dots)",
+			map, BL_CARRY_NAME_MAX);
+	snprintf(at, sizeof(at), "state.%s", map);
+	if (rules->count == BL_CARRY_RULES_MAX)
+		return bl_json_fail(doc, at, err,
+				    "more than the limit of %d maps",
+				    BL_CARRY_RULES_MAX);
+	if (!word || bl_carry_word_find(word, &rule->word))
+		return bl_json_fail(
+			doc, at, err,
+			"not a word for a map (known: keep, reset, migrate)");
+	snprintf(rule->map, sizeof(rule->map), "%s", map);
+	rules->count++;
+	return 0;
+}
+
+static int read_state(const struct bl_json_doc *doc, json_t *obj,
+		      struct bl_carry_rules *ret, struct bl_err *err)
+{
+	struct bl_carry_rules rules = { 0 };
+	const char *map;
+	json_t *value;
+
+	json_object_foreach (obj, map, value) {
+		int r = read_rule(doc, map, value, &rules, err);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = rules;
+	return 0;
+}
+
 int bl_manifest_parse(const char *name, const char *text, size_t len,
 		      struct bl_manifest *ret, struct bl_err *err)
 {
@@ -231,6 +276,8 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 		r = read_trial(&doc, t.trial, &m.trial, err);
 	if (!r)
 		r = read_exercise(&doc, t.exercise, &m.exercise, err);
+	if (!r)
+		r = read_state(&doc, t.state, &m.state, err);
 	if (r < 0)
 		return r;
 	snprintf(m.name, sizeof(m.name), "%s", t.name);

@@ -22,7 +22,8 @@
  *	    "max_drop_ratio": 0.01,
  *	    "max_ns_per_event": 1000000,
  *	    "max_memory_bytes": 268435456
- *	  }
+ *	  },
+ *	  "state": { "counts": "keep", "peers": "migrate", "cache": "reset" }
  *	}
  *
  * name, version and object are required. object and content are file names,
@@ -31,6 +32,12 @@
  * trial, exercise and each of their keys may be left out; the values above are
  * then used. Without expect, the kinds of events that the content reports are
  * expected; an empty list expects none.
+ *
+ * state says what an update does with the entries of the object's maps, by
+ * name; loader/object/carry.h has the words. A map that is not named keeps its
+ * entries while its form is what it was. At most BL_CARRY_RULES_MAX names, each
+ * of at most BL_CARRY_NAME_MAX letters, digits, _ and dots. Whether the object
+ * has such maps is checked where the object is at hand (bundle.h).
  */
 #ifndef BL_BUNDLE_MANIFEST_H
 #define BL_BUNDLE_MANIFEST_H
@@ -42,6 +49,7 @@
 #include "bpf/event.h"
 #include "loader/base/err.h"
 #include "loader/base/file.h"
+#include "loader/object/carry.h"
 
 #define BL_MANIFEST_MAX (64u * 1024) /* bytes of a manifest */
 
@@ -88,6 +96,7 @@ struct bl_manifest {
 	char content[BL_NAME_MAX + 1]; /* file name, "" if none */
 	struct bl_trial_limits trial;
 	struct bl_exercise_limits exercise;
+	struct bl_carry_rules state;
 };
 
 /*

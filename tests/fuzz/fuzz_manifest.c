@@ -41,5 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(m.exercise.max_memory_bytes > 0);
 	FUZZ_CHECK(!(m.exercise.expect & ~BL_EXPECT_ALL));
 	FUZZ_CHECK(m.exercise.expect_given || !m.exercise.expect);
+	FUZZ_CHECK(m.state.count <= BL_CARRY_RULES_MAX);
+	for (size_t i = 0; i < m.state.count; i++) {
+		FUZZ_CHECK(bl_carry_name_valid(m.state.rules[i].map));
+		FUZZ_CHECK(m.state.rules[i].word != BL_CARRY_UNSAID);
+	}
 	return 0;
 }

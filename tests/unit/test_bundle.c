@@ -11,6 +11,7 @@
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
 #include "tests/main.h"
+#include "tests/support/built.h"
 #include "tests/support/hostile.h"
 
 static char *dir;
@@ -181,6 +182,43 @@ START_TEST(object_beyond_the_limit_is_refused)
 }
 END_TEST
 
+/* Before it is shipped, and whoever built it. */
+START_TEST(a_map_that_the_object_does_not_have_is_named)
+{
+	static const struct {
+		const char *state, *says;
+	} rows[] = {
+		{ "{\"same\": \"keep\", \"ext_at_end\": \"migrate\"}", NULL },
+		{ "{\"smae\": \"keep\"}",
+		  "manifest.json: state.smae: the object has no such map (it has: " },
+		{ "{\"same_ring\": \"keep\"}",
+		  "state.same_ring: \"keep\" cannot be done with this ringbuf" },
+		{ "{\".bss\": \"keep\"}",
+		  "state..bss: \"keep\" cannot be done with this array: global variables begin anew" },
+	};
+	bl_autobuf struct bl_buf object = { 0 };
+	bl_autofree char *path = bl_path("%s/sensor.bpf.o", dir);
+
+	built_object("abi", &object);
+	ck_assert_int_eq(
+		bl_file_write(path, object.data, object.len, 0644, NULL), 0);
+	for (size_t i = 0; i < BL_ARRAY_SIZE(rows); i++) {
+		bl_autofree char *manifest =
+			bl_path("{\"name\": \"n\", \"version\": \"1\","
+				"\"object\": \"sensor.bpf.o\", \"state\": %s}",
+				rows[i].state);
+
+		put("manifest.json", manifest);
+		bl_bundle_free(&bundle);
+		ck_assert_int_eq(build_in(dir, &bundle),
+				 rows[i].says ? -EBADMSG : 0);
+		if (rows[i].says)
+			ck_assert_msg(strstr(err.text, rows[i].says), "%s",
+				      err.text);
+	}
+}
+END_TEST
+
 START_TEST(digest_is_sha256_and_nothing_else_is_one)
 {
 	char hex[BL_DIGEST_HEX];
@@ -220,6 +258,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, mistake_in_content_names_its_line);
 	tcase_add_test(t, missing_object_is_named);
 	tcase_add_test(t, object_beyond_the_limit_is_refused);
+	tcase_add_test(t, a_map_that_the_object_does_not_have_is_named);
 	tcase_add_test(t, digest_is_sha256_and_nothing_else_is_one);
 	suite_add_tcase(s, t);
 	return s;

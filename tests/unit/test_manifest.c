@@ -89,7 +89,7 @@ static const struct {
 	const char *text, *message;
 } mistakes[] = {
 	{ HEAD ",\n\"contnt\": \"c\"}",
-	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise)" },
+	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise, state)" },
 	{ HEAD ",\n\"exercise\": {\n\"max_drops\": 1}}",
 	  "m.json:4: exercise.max_drops: unknown key (known: expect, max_drop_ratio, max_ns_per_event, max_memory_bytes)" },
 	{ HEAD ",\n\"exercise\": {\"max_drop_ratio\": 1.01}}",
@@ -98,6 +98,12 @@ static const struct {
 	  "m.json:3: exercise.max_ns_per_event: 0 is outside 1 to 1000000000" },
 	{ HEAD ",\n\"exercise\": {\"max_memory_bytes\": 0}}",
 	  "m.json:3: exercise.max_memory_bytes: 0 is outside 1 to 1099511627776" },
+	{ HEAD ",\n\"state\": {\n\"counts\": \"kept\"}}",
+	  "m.json:4: state.counts: not a word for a map (known: keep, reset, migrate)" },
+	{ HEAD ",\n\"state\": {\"counts\": 1}}",
+	  "m.json:3: state.counts: not a word for a map (known: keep, reset, migrate)" },
+	{ HEAD ",\n\"state\": {\"a map\": \"keep\"}}",
+	  "m.json:3: state: 'a map' is no name of a map (at most 63 letters, digits, _ and dots)" },
 	{ HEAD ",\n\"exercise\": {\"expect\": [\n\"open\",\n\"exce\"]}}",
 	  "m.json:5: exercise.expect[1]: no kind of event (known: exec, open, connect)" },
 	{ HEAD ",\n\"exercise\": {\"expect\": [null]}}",
@@ -158,6 +164,38 @@ START_TEST(a_file_is_never_a_path)
 }
 END_TEST
 
+START_TEST(reads_what_becomes_of_the_maps)
+{
+	ck_assert_int_eq(parse(HEAD ", \"state\": {\"counts\": \"keep\","
+				    "\"peers\": \"migrate\","
+				    "\"cache\": \"reset\"}}"),
+			 0);
+	ck_assert_uint_eq(m.state.count, 3);
+	ck_assert_str_eq(m.state.rules[1].map, "peers");
+	ck_assert_int_eq(m.state.rules[0].word, BL_CARRY_KEEP);
+	ck_assert_int_eq(m.state.rules[1].word, BL_CARRY_MIGRATE);
+	ck_assert_int_eq(m.state.rules[2].word, BL_CARRY_RESET);
+	ck_assert_int_eq(parse(HEAD "}"), 0);
+	ck_assert_uint_eq(m.state.count, 0);
+}
+END_TEST
+
+START_TEST(more_maps_than_the_limit)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+	int i;
+
+	ck_assert_int_eq(bl_buf_printf(&text, HEAD ", \"state\": {"), 0);
+	for (i = 0; i < BL_CARRY_RULES_MAX; i++)
+		ck_assert_int_eq(bl_buf_printf(&text, "\"m%d\": \"keep\",", i),
+				 0);
+	ck_assert_int_eq(bl_buf_printf(&text, "\"m%d\": \"keep\"}}", i), 0);
+	ck_assert_int_eq(parse(text.data), -EBADMSG);
+	ck_assert_msg(strstr(err.text, "more than the limit of 64 maps"), "%s",
+		      err.text);
+}
+END_TEST
+
 START_TEST(beyond_the_limit)
 {
 	bl_autofree char *text = malloc(BL_MANIFEST_MAX + 2);
@@ -185,6 +223,8 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(mistakes));
 	tcase_add_loop_test(t, a_file_is_never_a_path, 0,
 			    (int)BL_ARRAY_SIZE(bad_names));
+	tcase_add_test(t, reads_what_becomes_of_the_maps);
+	tcase_add_test(t, more_maps_than_the_limit);
 	tcase_add_test(t, beyond_the_limit);
 	suite_add_tcase(s, t);
 	return s;
