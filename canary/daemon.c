@@ -92,10 +92,20 @@ static int on_event(void *ctx, const struct bl_event *event, size_t len)
 	return 0;
 }
 
-static int on_tick(void *ctx, const struct bl_trial_view *view)
+/* The controller's decision comes after the commit: it judges by what hosts
+ * report of it, and orders a rollback. So a trial confirms itself, and all that
+ * can come meanwhile is an end. */
+static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
+			    struct bl_err *why)
 {
 	(void)view;
-	return must_stop(ctx);
+	if (!must_stop(ctx))
+		return BL_TICK_GO_ON;
+	bl_err_set(why, -ECANCELED,
+		   bl_cli_interrupted()
+			   ? "the agent was told to end during the trial"
+			   : "the controller stopped the trial");
+	return BL_TICK_ABORT;
 }
 
 /* Asks the host what runs; @ret_live is left alone if it does not say. */

@@ -21,6 +21,8 @@ static const struct bl_verb verbs[] = {
 	{ "bundle", "build, inspect and verify bundles", bl_cmd_bundle },
 	{ "apply", "stage, try and commit a bundle on this host",
 	  bl_cmd_apply },
+	{ "confirm", "keep what is on trial here (apply --confirm=manual)",
+	  bl_cmd_confirm },
 	{ "status", "what is live on this host", bl_cmd_status },
 	{ "rollback", "return this host to the generation before",
 	  bl_cmd_rollback },

@@ -9,6 +9,7 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err);
 int bl_cmd_probe(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle(int argc, char **argv, struct bl_err *err);
 int bl_cmd_apply(int argc, char **argv, struct bl_err *err);
+int bl_cmd_confirm(int argc, char **argv, struct bl_err *err);
 int bl_cmd_status(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollback(int argc, char **argv, struct bl_err *err);
 int bl_cmd_history(int argc, char **argv, struct bl_err *err);

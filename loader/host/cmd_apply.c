@@ -8,20 +8,29 @@
 #include "loader/base/json.h"
 #include "loader/base/term.h"
 #include "loader/host/cmd_common.h"
+#include "loader/host/cmd_live.h"
 #include "loader/verbs.h"
 
 static const char usage_apply[] =
-	"usage: belay apply BUNDLE [--probation S] [--override REASON] [--json]\n"
+	"usage: belay apply BUNDLE [--probation TIME]\n"
+	"                   [--confirm=manual [--within TIME]]\n"
+	"                   [--override REASON] [--json]\n"
 	"\n"
 	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
-	"commits it, or returns by itself to what was live. Ctrl-C returns too.\n"
+	"commits it, or returns by itself to what was live. Ctrl-C, and a terminal\n"
+	"that is gone, return too.\n"
 	"Exit status: 0 committed (or live already), 1 rolled back or refused,\n"
 	"2 it could not be tried.\n"
 	"\n"
-	"      --probation S      seconds on trial (default: the manifest's)\n"
+	"      --probation TIME   on trial: 30, 90s, 10m (default: the manifest's)\n"
+	"      --confirm auto     commit when the probation is over (default)\n"
+	"      --confirm manual   and only if somebody says 'belay confirm': the\n"
+	"                         probes go on until then\n"
+	"      --within TIME      else it goes back, so long after it went live\n"
+	"                         (default: 10m)\n"
 	"      --override REASON  try it even if it failed here before\n" //
 	BL_HOST_USAGE_COMMON "\n"
-	"example: belay apply sensor-1.0.bundle --probation 5\n";
+	"example: belay apply sensor-1.0.bundle --confirm=manual --within 10m\n";
 
 static const char usage_rollback[] =
 	"usage: belay rollback [--reason R] [--json]\n"
@@ -34,30 +43,6 @@ static const char usage_rollback[] =
 	"      --reason R         why, for the history\n" //
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay rollback --reason 'too many alerts'\n";
-
-/* Whole seconds, as a person counts them. */
-static unsigned seconds(uint64_t ms)
-{
-	return (unsigned)((ms + 999) / 1000);
-}
-
-static int tick(void *ctx, const struct bl_trial_view *view)
-{
-	struct bl_progress *p = ctx;
-	uint64_t left = view->probation_ms > view->elapsed_ms
-				? view->probation_ms - view->elapsed_ms
-				: 0;
-
-	if (!p->title)
-		bl_progress_start(p, "trial, seconds",
-				  seconds(view->probation_ms));
-	bl_progress_step(p, seconds(view->probation_ms) - seconds(left),
-			 "%u programs attached, %" PRIu64 " events, %" PRIu64
-			 " lost",
-			 view->sample.attached, view->sample.events,
-			 bl_kern_lost(&view->sample));
-	return bl_cli_interrupted();
-}
 
 static int print_json(const char *verb, const struct bl_apply_result *res,
 		      struct bl_err *err)
@@ -110,15 +95,15 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
 	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
-	struct bl_progress progress = { 0 };
-	struct bl_apply_opts opts = { .tick = tick, .ctx = &progress };
+	struct bl_live live = { 0 };
+	struct bl_apply_opts opts = { .tick = bl_live_tick, .ctx = &live };
 	struct bl_apply_result res = { 0 };
 	struct bl_host_args a = { 0 };
 	int r;
 
 	r = bl_host_args("apply",
 			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
-				 BL_TAKES_OVERRIDE,
+				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM,
 			 argc, argv, &a, err);
 	if (r)
 		return r;
@@ -132,12 +117,13 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 						    : BL_EXIT_UNDECIDED;
 	opts.probation_ms = a.probation_ms;
 	opts.override_reason = a.reason;
+	opts.confirm = a.confirm;
+	opts.within_ms = a.within_ms;
 	bl_cli_catch_signals();
 	r = bl_host_args_open(&a, &h, err);
 	if (!r)
 		r = bl_host_apply(h, &b, &opts, &res, err);
-	if (progress.title)
-		bl_progress_end(&progress);
+	bl_live_end(&live);
 	if (r)
 		return BL_EXIT_UNDECIDED;
 	r = print_result("apply", &a, &b, &res, err);

@@ -25,6 +25,9 @@ enum {
 	OPT_REASON,
 	OPT_COUNT,
 	OPT_SECONDS,
+	OPT_CONFIRM,
+	OPT_WITHIN,
+	OPT_TXN,
 };
 
 static const struct {
@@ -44,6 +47,10 @@ static const struct {
 	{ { "limit", required_argument, NULL, OPT_COUNT }, BL_TAKES_LIMIT },
 	{ { "seconds", required_argument, NULL, OPT_SECONDS },
 	  BL_TAKES_SECONDS },
+	{ { "confirm", required_argument, NULL, OPT_CONFIRM },
+	  BL_TAKES_CONFIRM },
+	{ { "within", required_argument, NULL, OPT_WITHIN }, BL_TAKES_CONFIRM },
+	{ { "txn", required_argument, NULL, OPT_TXN }, BL_TAKES_TXN },
 };
 
 static int count(const char *verb, const char *option, const char *text,
@@ -80,6 +87,20 @@ static int duration(const char *verb, const char *option, const char *text,
 	return 0;
 }
 
+/* Nobody but a program that calls in here can confirm by its tick. */
+static int confirmation(const char *verb, const char *text,
+			enum bl_confirm *ret, struct bl_err *err)
+{
+	int confirm = bl_confirm_by_name(text);
+
+	if (confirm < 0 || confirm == BL_CONFIRM_REMOTE)
+		return bl_cli_usage(err, verb,
+				    "--confirm is auto or manual, not '%s'",
+				    text);
+	*ret = (enum bl_confirm)confirm;
+	return 0;
+}
+
 static int take(const char *verb, int c, struct bl_host_args *a,
 		struct bl_err *err)
 {
@@ -107,6 +128,12 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 		return duration(verb, "seconds", optarg, &a->seconds_ms, err);
 	case OPT_COUNT:
 		return count(verb, "count", optarg, &a->count, err);
+	case OPT_CONFIRM:
+		return confirmation(verb, optarg, &a->confirm, err);
+	case OPT_WITHIN:
+		return duration(verb, "within", optarg, &a->within_ms, err);
+	case OPT_TXN:
+		return count(verb, "txn", optarg, &a->txn, err);
 	case 'h':
 		a->help = true;
 		return 0;
@@ -149,6 +176,9 @@ int bl_host_args(const char *verb, unsigned takes, int argc, char **argv,
 					    ? "which bundle? none was given"
 					    : "unexpected '%s'",
 				    argv[argc - 1]);
+	if (a.within_ms && a.confirm != BL_CONFIRM_MANUAL && !a.help)
+		return bl_cli_usage(err, verb,
+				    "--within goes with --confirm=manual");
 	if (wanted && !a.help)
 		a.operand = argv[optind];
 	*ret = a;

@@ -14,8 +14,11 @@ struct bl_host_args {
 	const char *reason;    /* --override, --reason */
 	const char *operand;   /* "" if none was given */
 	uint64_t probation_ms; /* 0: not given */
-	uint64_t count;	       /* --count, --limit; 0: not given */
-	uint64_t seconds_ms;   /* --seconds; 0: not given */
+	enum bl_confirm confirm;
+	uint64_t within_ms;  /* 0: not given */
+	uint64_t txn;	     /* 0: not given */
+	uint64_t count;	     /* --count, --limit; 0: not given */
+	uint64_t seconds_ms; /* --seconds; 0: not given */
 	bool json, help;
 };
 
@@ -28,6 +31,8 @@ enum {
 	BL_TAKES_COUNT = 16,
 	BL_TAKES_SECONDS = 32,
 	BL_TAKES_LIMIT = 64,
+	BL_TAKES_CONFIRM = 128, /* --confirm, --within */
+	BL_TAKES_TXN = 256,
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

@@ -57,6 +57,24 @@ static json_t *programs_json(const struct bl_kern_slot_state *s)
 	return list;
 }
 
+/* null for a time that is none. */
+static json_t *time_json(int64_t ms)
+{
+	char text[BL_TIME_ISO_LEN];
+
+	return ms ? json_string(bl_clock_iso(ms, text)) : json_null();
+}
+
+static json_t *trial_json(const struct bl_host_trial *t)
+{
+	return json_pack("{s:I, s:o, s:s, s:o, s:o, s:s}", "txn",
+			 (json_int_t)t->txn, "tried",
+			 bl_host_generation_json(&t->tried), "confirm",
+			 bl_confirm_name(t->confirm), "until",
+			 time_json(t->until_ms), "confirmed",
+			 time_json(t->confirmed_ms), "watchdog", t->watchdog);
+}
+
 static int status_json(const struct bl_host_status *s,
 		       const struct bl_recover_result *rec,
 		       const char *rec_error, struct bl_err *err)
@@ -80,6 +98,8 @@ static int status_json(const struct bl_host_status *s,
 		json_object_set_new(v, "sample",
 				    bl_host_sample_json(&s->sample));
 	}
+	if (v && s->trial.txn)
+		json_object_set_new(v, "trial", trial_json(&s->trial));
 	return bl_host_print_json(v, err);
 }
 
@@ -147,6 +167,23 @@ static void print_events(const struct bl_kern_sample *s)
 		       s->drops, s->torn, s->missed);
 }
 
+static void print_trial(const struct bl_host_trial *t)
+{
+	char which[BL_WORDS_WHAT_LEN], until[BL_TIME_ISO_LEN];
+
+	if (!t->txn)
+		return;
+	printf("on trial  %s, transaction %" PRIu64 "\n",
+	       bl_words_what(t->tried.name, t->tried.version, t->tried.digest,
+			     which),
+	       t->txn);
+	if (t->confirmed_ms)
+		printf("          confirmed\n");
+	else if (t->confirm == BL_CONFIRM_MANUAL)
+		printf("          waits for 'belay confirm' until %s, then goes back\n",
+		       bl_clock_iso(t->until_ms, until));
+}
+
 static void status_text(const struct bl_host_status *s,
 			const struct bl_recover_result *rec,
 			const char *rec_error)
@@ -169,6 +206,7 @@ static void status_text(const struct bl_host_status *s,
 		printf("busy:     process %d (belay %s) since %s\n",
 		       s->busy_pid, s->busy_what,
 		       bl_clock_iso(s->busy_since_ms, since));
+	print_trial(&s->trial);
 	if (!*s->live.digest) {
 		printf("nothing is live on this host\n");
 		print_strays(s);
@@ -315,19 +353,19 @@ static json_t *txn_json(const struct bl_host_txn *x)
 	char started[BL_TIME_ISO_LEN], changed[BL_TIME_ISO_LEN];
 	char why[4 * BL_REASON_LEN];
 
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
-			 " s:i, s:s, s:s, s:s, s:s, s:s, s:o}",
-			 "txn", (json_int_t)x->id, "kind", x->kind, "phase",
-			 x->phase, "digest", x->digest, "name", x->name,
-			 "version", x->version, "content", x->content,
-			 "old_digest", x->old_digest, "strategy", x->strategy,
-			 "slot", bl_slot_name(x->slot), "attempt",
-			 (int)x->attempt, "boot_id", x->boot_id, "reason",
-			 bl_host_safe(x->reason, why, sizeof(why)), "programs",
-			 x->tags, "started",
-			 bl_clock_iso(x->started_ms, started), "changed",
-			 bl_clock_iso(x->changed_ms, changed), "times",
-			 times_json(&x->times));
+	return json_pack(
+		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
+		" s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s}",
+		"txn", (json_int_t)x->id, "kind", x->kind, "phase", x->phase,
+		"digest", x->digest, "name", x->name, "version", x->version,
+		"content", x->content, "old_digest", x->old_digest, "strategy",
+		x->strategy, "slot", bl_slot_name(x->slot), "attempt",
+		(int)x->attempt, "boot_id", x->boot_id, "reason",
+		bl_host_safe(x->reason, why, sizeof(why)), "programs", x->tags,
+		"started", bl_clock_iso(x->started_ms, started), "changed",
+		bl_clock_iso(x->changed_ms, changed), "times",
+		times_json(&x->times), "confirm", x->confirm, "confirmed",
+		time_json(x->confirmed_ms), "watchdog", x->watchdog);
 }
 
 static int history_json(const struct bl_host_history *hist, struct bl_err *err)

@@ -10,6 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/host/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/kern/kern_bpf.h"
 
@@ -206,6 +207,28 @@ static int live_status(struct bl_host *h, struct bl_host_status *s,
 	return h->ops->sample(h->kern, s->slot, &s->sample, err);
 }
 
+static int open_trial(struct bl_host *h, struct bl_host_trial *ret,
+		      struct bl_err *err)
+{
+	struct bl_journal_trial terms;
+	struct bl_journal_txn t;
+	int r = bl_journal_open_txn(h->journal, &t, err);
+
+	if (r > 0 && t.phase == BL_PHASE_TRIAL)
+		r = bl_journal_trial_get(h->journal, t.row.id, &terms, err);
+	else if (r > 0)
+		return 0;
+	if (r <= 0)
+		return r;
+	*ret = (struct bl_host_trial){ .txn = t.row.id,
+				       .confirm = terms.confirm,
+				       .until_ms = terms.until_ms,
+				       .confirmed_ms = terms.confirmed_ms };
+	bl_host_describe(&t, &ret->tried);
+	memcpy(ret->watchdog, terms.watchdog, sizeof(ret->watchdog));
+	return 0;
+}
+
 int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		   struct bl_err *err)
 {
@@ -223,6 +246,9 @@ int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		r = live_status(h, &s, err);
 	if (!r)
 		r = bl_journal_history(h->journal, 1, &history, err);
+	/* Open without anybody at work is what recover will end. */
+	if (!r && owner.pid)
+		r = open_trial(h, &s.trial, err);
 	if (r)
 		return r;
 	s.tombstones = history.tombstone_count;

@@ -9,7 +9,7 @@
  *
  * apply, rollback and recover take the host's lock for as long as they work,
  * so two belay at once are safe: one works, the other is told who does and
- * since when. open, status, history and events never wait for it.
+ * since when. open, status, history, confirm and events never wait for it.
  *
  * Invariants (slot.h has all of them): a known-good generation stays attached
  * through every update (I1); intent is durable before the kernel changes (I2);
@@ -33,6 +33,7 @@
 #define BL_HOST_PIN_DIR	  "/sys/fs/bpf/belay"
 #define BL_HOST_PROBE_MS  250
 #define BL_REASON_LEN	  256
+#define BL_WATCHDOG_LEN	  160
 
 struct bl_host;
 
@@ -78,22 +79,52 @@ enum bl_refusal {
 	BL_REFUSAL_EMPTY,	/* rollback: nothing is live */
 };
 
+/* Who has the last word about a trial whose probes are good. */
+enum bl_confirm {
+	BL_CONFIRM_AUTO,   /* nobody: the probation is enough */
+	BL_CONFIRM_MANUAL, /* a person: bl_host_confirm, from any process */
+	BL_CONFIRM_REMOTE, /* the caller: by its tick */
+};
+
+/* "auto", "manual", "remote"; -1 for an unknown one. */
+const char *bl_confirm_name(enum bl_confirm confirm);
+int bl_confirm_by_name(const char *name);
+
+#define BL_CONFIRM_WITHIN_MS 600000
+
 /* How a trial stands, for whoever watches it. */
 struct bl_trial_view {
 	const char *digest;
 	uint64_t txn;
 	uint64_t elapsed_ms, probation_ms;
+	enum bl_confirm confirm;
+	uint64_t within_ms; /* 0: confirms itself */
+	bool confirmed;
 	struct bl_kern_sample sample;
 	uint64_t events_read; /* by belay out of the new ring */
 	unsigned splats;
 };
 
+enum bl_tick {
+	BL_TICK_GO_ON,
+	/* Roll back, no tombstone. */
+	BL_TICK_ABORT,
+	/* With BL_CONFIRM_REMOTE: commit once the probation is over. Said once
+	 * it stands; with the others it is GO_ON. */
+	BL_TICK_CONFIRM,
+};
+
 struct bl_apply_opts {
 	uint64_t probation_ms;	     /* 0: the manifest's */
 	const char *override_reason; /* not NULL: try even a tombstoned one */
+	enum bl_confirm confirm;
+	/* From the start of the trial; the probation if that is longer. 0:
+	 * BL_CONFIRM_WITHIN_MS. */
+	uint64_t within_ms;
 	/* Called when the trial starts and at every probe (each
-	 * BL_HOST_PROBE_MS). Non-zero ends it: roll back, no tombstone. */
-	int (*tick)(void *ctx, const struct bl_trial_view *view);
+	 * BL_HOST_PROBE_MS). For an ABORT @why may be set. */
+	enum bl_tick (*tick)(void *ctx, const struct bl_trial_view *view,
+			     struct bl_err *why);
 	/*
 	 * Events that come while apply works: those of the old generation up
 	 * to the commit, those of the new one from there on; none twice. NULL:
@@ -163,7 +194,38 @@ struct bl_recover_result {
 int bl_host_recover(struct bl_host *host, struct bl_recover_result *ret,
 		    struct bl_err *err);
 
+enum bl_confirm_outcome {
+	BL_CONFIRMED,	    /* by this call, or before */
+	BL_CONFIRM_NOTHING, /* no trial waits for it */
+	BL_CONFIRM_WRONG,   /* another one does, or none of that number */
+	BL_CONFIRM_OVER,    /* it came too late */
+	BL_CONFIRM_GONE,    /* whoever ran the trial is dead */
+};
+
+struct bl_confirm_result {
+	enum bl_confirm_outcome outcome;
+	uint64_t txn;			 /* that it is about; 0: none */
+	struct bl_host_generation tried; /* of that; "": none */
+	char reason[BL_REASON_LEN];	 /* why not */
+};
+
+/* Confirms the trial that waits for a person, or @txn if it is not 0. Does not
+ * take the host's lock, which the trial holds: it sees the confirmation at its
+ * next probe. */
+int bl_host_confirm(struct bl_host *host, uint64_t txn,
+		    struct bl_confirm_result *ret, struct bl_err *err);
+
+/* A trial that is under way. */
+struct bl_host_trial {
+	uint64_t txn; /* 0: none is */
+	struct bl_host_generation tried;
+	enum bl_confirm confirm;
+	int64_t until_ms, confirmed_ms; /* wall clock; 0: none, not */
+	char watchdog[BL_WATCHDOG_LEN];
+};
+
 struct bl_host_status {
+	struct bl_host_trial trial;
 	struct bl_host_generation live, previous;
 	enum bl_slot slot;	     /* of live */
 	bool healthy;		     /* live is attached as committed */
@@ -207,6 +269,10 @@ struct bl_host_txn {
 	char boot_id[BL_KERN_BOOT_ID_LEN];
 	char reason[BL_REASON_LEN];
 	char tags[1024]; /* "name:tag name:tag …" */
+	/* Of its trial; "" if it had none. */
+	char confirm[8];
+	char watchdog[BL_WATCHDOG_LEN]; /* what guarded it, or "none: why" */
+	int64_t confirmed_ms;		/* 0: by nobody */
 	int64_t started_ms, changed_ms;
 	struct bl_host_times times;
 };

@@ -8,6 +8,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/host/journal_db.h"
+#include "loader/host/journal_trial.h"
 
 #define KEEP_TXNS 1000 /* closed transactions kept for the history */
 
@@ -63,6 +64,8 @@ static void prune(struct bl_journal *j)
 
 	if (!bl_db_prepare(j, &stmt, NULL, sql, "i", (int64_t)KEEP_TXNS))
 		sqlite3_step(stmt);
+	bl_db_run(j, "DELETE FROM trial WHERE txn < (SELECT min(id) FROM txn)",
+		  NULL);
 }
 
 static int insert(struct bl_journal *j, const struct bl_journal_txn *txn,
@@ -376,6 +379,22 @@ static void *grow(void *array, size_t count, size_t size)
 	return reallocarray(array, count ? 2 * count : 1, size);
 }
 
+/* Of its trial, if it had one. */
+static int read_terms(struct bl_journal *j, struct bl_host_txn *txn,
+		      struct bl_err *err)
+{
+	struct bl_journal_trial t;
+	int r = bl_journal_trial_get(j, txn->id, &t, err);
+
+	if (r <= 0)
+		return r;
+	snprintf(txn->confirm, sizeof(txn->confirm), "%s",
+		 bl_confirm_name(t.confirm));
+	memcpy(txn->watchdog, t.watchdog, sizeof(txn->watchdog));
+	txn->confirmed_ms = t.confirmed_ms;
+	return 0;
+}
+
 static int read_txns(struct bl_journal *j, size_t limit,
 		     struct bl_host_history *ret, struct bl_err *err)
 {
@@ -396,6 +415,7 @@ static int read_txns(struct bl_journal *j, size_t limit,
 		if (!more)
 			return bl_err_errno(err, -ENOMEM, "history");
 		ret->txns = more;
+		r = read_terms(j, &t.row, err);
 		ret->txns[ret->count++] = t.row;
 	}
 	return r;

@@ -7,7 +7,8 @@
  * of it happened or nothing. If one that writes fails, ask again
  * (bl_journal_open_txn) before believing that nothing happened.
  *
- * Writers hold the host's lock (lock.h); readers need none.
+ * Writers hold the host's lock (lock.h), but for a confirmation
+ * (journal_trial.h); readers need none.
  */
 #ifndef BL_HOST_JOURNAL_H
 #define BL_HOST_JOURNAL_H

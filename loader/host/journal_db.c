@@ -39,6 +39,12 @@ static const char *const steps[] = {
 	"ALTER TABLE txn ADD COLUMN live_ms INTEGER NOT NULL DEFAULT -1;"
 	"ALTER TABLE txn ADD COLUMN committed_ms INTEGER NOT NULL DEFAULT -1;"
 	"ALTER TABLE txn ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT -1;",
+
+	"CREATE TABLE trial ("
+	" txn INTEGER PRIMARY KEY, confirm TEXT NOT NULL,"
+	" until_ms INTEGER NOT NULL,"
+	" confirmed_ms INTEGER NOT NULL DEFAULT 0,"
+	" closed_ms INTEGER NOT NULL DEFAULT 0, watchdog TEXT NOT NULL);",
 };
 
 static int to_errno(int rc)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "bpf/event.h"
+#include "loader/host/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/host/trial.h"
 
@@ -87,84 +88,172 @@ static int measure(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
-static int tick(const struct bl_work *w, uint64_t elapsed_ms,
-		uint64_t probation_ms)
+/* One trial under way. */
+struct trial {
+	struct bl_work *w;
+	uint64_t start_ms, probation_ms;
+	enum bl_confirm confirm;
+	uint64_t within_ms; /* 0: confirms itself */
+	bool confirmed;
+	struct bl_pace pace;
+};
+
+/* The terms, and writes them down. That is after it went live: they are for
+ * people, and whoever finds the transaction open needs none of them. */
+static int set_terms(struct trial *t, struct bl_err *err)
 {
+	const struct bl_apply_opts *o = t->w->opts;
+	const struct bl_host *h = t->w->host;
+	struct bl_journal_trial terms = { .txn = t->w->txn.row.id };
+
+	t->probation_ms = t->w->bundle->manifest.trial.probation_ms;
+	if (o && o->probation_ms)
+		t->probation_ms = o->probation_ms;
+	if (o && o->confirm != BL_CONFIRM_AUTO) {
+		t->confirm = o->confirm;
+		t->within_ms = o->within_ms ? o->within_ms
+					    : BL_CONFIRM_WITHIN_MS;
+		if (t->within_ms < t->probation_ms)
+			t->within_ms = t->probation_ms;
+		terms.until_ms =
+			h->clock.wall_ms(h->clock.ctx) + (int64_t)t->within_ms;
+	}
+	terms.confirm = t->confirm;
+	return bl_journal_trial_open(h->journal, &terms, err);
+}
+
+/* What the one who watches says. 0, or -ECANCELED to end it. */
+static int tick(struct trial *t, uint64_t elapsed_ms, struct bl_err *err)
+{
+	const struct bl_work *w = t->w;
 	struct bl_trial_view view = {
 		.digest = w->txn.row.digest,
 		.txn = w->txn.row.id,
 		.elapsed_ms = elapsed_ms,
-		.probation_ms = probation_ms,
+		.probation_ms = t->probation_ms,
+		.confirm = t->confirm,
+		.within_ms = t->within_ms,
+		.confirmed = t->confirmed,
 		.sample = w->sample,
 		.events_read = w->events_read,
 		.splats = w->splats.count,
 	};
+	struct bl_err why = { 0 };
+	enum bl_tick said = BL_TICK_GO_ON;
 
-	if (!w->opts || !w->opts->tick)
+	if (w->opts && w->opts->tick)
+		said = w->opts->tick(w->opts->ctx, &view, &why);
+	if (said == BL_TICK_CONFIRM && t->confirm == BL_CONFIRM_REMOTE)
+		t->confirmed = true;
+	if (said != BL_TICK_ABORT)
 		return 0;
-	return w->opts->tick(w->opts->ctx, &view);
+	return bl_err_set(err, -ECANCELED, "%s",
+			  *why.text ? why.text
+				    : "stopped on request during the trial");
 }
 
-static enum bl_txn_event aborted(struct bl_err *err)
+/* Whether a person has confirmed it by now. */
+static int hear(struct trial *t, struct bl_err *err)
 {
-	bl_err_set(err, -ECANCELED, "stopped on request during the trial");
-	return BL_TXN_ABORT;
+	struct bl_journal_trial terms;
+	int r;
+
+	if (t->confirm != BL_CONFIRM_MANUAL || t->confirmed)
+		return 0;
+	r = bl_journal_trial_get(t->w->host->journal, t->w->txn.row.id, &terms,
+				 err);
+	if (r > 0)
+		t->confirmed = terms.confirmed_ms != 0;
+	return r < 0 ? r : 0;
 }
 
-static enum bl_txn_event probe(struct bl_work *w, unsigned expected,
-			       struct bl_err *err)
+static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
+			     struct bl_err *err)
 {
-	const struct bl_trial_limits *limits = &w->bundle->manifest.trial;
-	uint64_t probation = limits->probation_ms, start = now_ms(w);
-	struct bl_pace pace = { 0 };
-	char reason[BL_REASON_LEN];
+	struct bl_work *w = t->w;
+	char reason[BL_REASON_LEN] = "";
+	struct bl_trial_facts facts;
+	enum bl_verdict verdict;
 
-	if (w->opts && w->opts->probation_ms)
-		probation = w->opts->probation_ms;
-	if (tick(w, 0, probation))
-		return aborted(err);
-	for (;;) {
-		struct bl_trial_facts facts;
-		uint64_t elapsed, pause = BL_HOST_PROBE_MS;
-		enum bl_verdict verdict;
+	bl_pace_add(&t->pace, &w->sample, elapsed_ms);
+	facts = (struct bl_trial_facts){
+		.elapsed_ms = elapsed_ms,
+		.probation_ms = t->probation_ms,
+		.expected = w->staged.count,
+		.sample = w->sample,
+		.events_read = w->events_read,
+		.splats = &w->splats,
+		.pace = &t->pace,
+		.confirm = t->confirm,
+		.confirmed = t->confirmed,
+		.within_ms = t->within_ms,
+	};
+	verdict = bl_trial_judge(&w->bundle->manifest.trial, &facts, reason,
+				 sizeof(reason));
+	if (*reason)
+		bl_err_set(err, -EPROTO, "%s", reason);
+	return verdict;
+}
 
-		if (measure(w, err))
-			return BL_TXN_FAILED;
-		elapsed = now_ms(w) - start;
-		bl_pace_add(&pace, &w->sample, elapsed);
-		facts = (struct bl_trial_facts){
-			.elapsed_ms = elapsed,
-			.probation_ms = probation,
-			.expected = expected,
-			.sample = w->sample,
-			.events_read = w->events_read,
-			.splats = &w->splats,
-			.pace = &pace,
-		};
-		verdict =
-			bl_trial_judge(limits, &facts, reason, sizeof(reason));
-		if (verdict == BL_VERDICT_BAD) {
-			bl_err_set(err, -EPROTO, "%s", reason);
-			return BL_TXN_BAD;
-		}
-		if (verdict == BL_VERDICT_UNDECIDED) {
-			bl_err_set(err, -ENODATA, "%s", reason);
-			return BL_TXN_FAILED;
-		}
-		if (tick(w, elapsed, probation))
-			return aborted(err);
-		if (verdict == BL_VERDICT_GOOD)
-			return BL_TXN_OK;
-		if (pause > probation - elapsed)
-			pause = probation - elapsed;
-		w->host->clock.sleep_ms(w->host->clock.ctx, pause);
+/* Its time is up; unless a person was faster by a hair. 1: it was. */
+static int close_terms(struct trial *t)
+{
+	const struct bl_host *h = t->w->host;
+
+	return t->confirm == BL_CONFIRM_MANUAL &&
+	       !bl_journal_trial_close(h->journal, t->w->txn.row.id,
+				       h->clock.wall_ms(h->clock.ctx), NULL);
+}
+
+/* One look at it. BL_VERDICT_GO_ON: again in *ret_pause_ms. */
+static enum bl_verdict probe(struct trial *t, uint64_t *ret_pause_ms,
+			     struct bl_err *err)
+{
+	uint64_t elapsed, left = BL_HOST_PROBE_MS;
+	enum bl_verdict verdict;
+
+	if (measure(t->w, err) || hear(t, err))
+		return BL_VERDICT_UNDECIDED;
+	elapsed = now_ms(t->w) - t->start_ms;
+	verdict = judge(t, elapsed, err);
+	if (verdict == BL_VERDICT_UNCONFIRMED && close_terms(t)) {
+		t->confirmed = true;
+		verdict = BL_VERDICT_GO_ON;
 	}
+	if (verdict != BL_VERDICT_GO_ON && verdict != BL_VERDICT_GOOD)
+		return verdict;
+	if (tick(t, elapsed, err))
+		return BL_VERDICT_UNCONFIRMED;
+	if (elapsed < t->probation_ms)
+		left = t->probation_ms - elapsed;
+	*ret_pause_ms = left < BL_HOST_PROBE_MS ? left : BL_HOST_PROBE_MS;
+	return verdict;
 }
 
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
+	static const enum bl_txn_event events[] = {
+		[BL_VERDICT_GOOD] = BL_TXN_OK,
+		[BL_VERDICT_BAD] = BL_TXN_BAD,
+		[BL_VERDICT_UNDECIDED] = BL_TXN_FAILED,
+		[BL_VERDICT_UNCONFIRMED] = BL_TXN_ABORT,
+	};
+	struct trial t = { .w = w };
+	enum bl_verdict verdict;
+	uint64_t pause = 0;
+
 	if (w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
 	bl_work_mark(w, &w->txn.row.times.live_ms);
-	return probe(w, w->staged.count, err);
+	t.start_ms = now_ms(w);
+	if (set_terms(&t, err))
+		return BL_TXN_FAILED;
+	if (tick(&t, 0, err))
+		return BL_TXN_ABORT;
+	for (;;) {
+		verdict = probe(&t, &pause, err);
+		if (verdict != BL_VERDICT_GO_ON)
+			return events[verdict];
+		w->host->clock.sleep_ms(w->host->clock.ctx, pause);
+	}
 }

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "loader/base/duration.h"
+
 struct judge {
 	const struct bl_trial_limits *limits;
 	const struct bl_trial_facts *facts;
@@ -152,6 +154,20 @@ static enum bl_verdict silent(struct judge *j)
 	return BL_VERDICT_GO_ON;
 }
 
+/* The last word about one that has nothing against it. */
+static enum bl_verdict confirmed(struct judge *j)
+{
+	const struct bl_trial_facts *f = j->facts;
+	char within[BL_DURATION_LEN];
+
+	if (f->confirm == BL_CONFIRM_AUTO || f->confirmed)
+		return BL_VERDICT_GOOD;
+	if (f->elapsed_ms < f->within_ms)
+		return BL_VERDICT_GO_ON;
+	return say(j, BL_VERDICT_UNCONFIRMED, "nobody confirmed it within %s",
+		   bl_duration_text(f->within_ms, within));
+}
+
 enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 			       const struct bl_trial_facts *facts,
 			       char *ret_reason, size_t reason_len)
@@ -170,5 +186,5 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 		if (verdict != BL_VERDICT_GO_ON)
 			return verdict;
 	}
-	return j.over ? BL_VERDICT_GOOD : BL_VERDICT_GO_ON;
+	return j.over ? confirmed(&j) : BL_VERDICT_GO_ON;
 }

@@ -7,15 +7,17 @@
 #define BL_HOST_TRIAL_H
 
 #include "loader/bundle/manifest.h"
+#include "loader/host/host.h"
 #include "loader/host/pace.h"
 #include "loader/kern/ops.h"
 
 enum bl_verdict {
 	BL_VERDICT_GO_ON,
-	BL_VERDICT_GOOD, /* probation over, nothing against it */
+	BL_VERDICT_GOOD, /* probation over, confirmed, nothing against it */
 	BL_VERDICT_BAD,
 	BL_VERDICT_UNDECIDED, /* something could not be found out: no pass, and
 			       * no conviction */
+	BL_VERDICT_UNCONFIRMED, /* nothing against it, and nobody for it */
 };
 
 struct bl_trial_facts {
@@ -25,6 +27,9 @@ struct bl_trial_facts {
 	uint64_t events_read; /* that came out of the ring */
 	const struct bl_kern_splats *splats;
 	const struct bl_pace *pace;
+	enum bl_confirm confirm;
+	bool confirmed;	    /* by a person, or by the caller */
+	uint64_t within_ms; /* when it must be, unless it confirms itself */
 };
 
 /*

@@ -148,6 +148,7 @@ static void make_old(void)
 			     "ALTER TABLE txn DROP COLUMN live_ms;"
 			     "ALTER TABLE txn DROP COLUMN committed_ms;"
 			     "ALTER TABLE txn DROP COLUMN ended_ms;"
+			     "DROP TABLE trial;"
 			     "PRAGMA user_version=1;",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

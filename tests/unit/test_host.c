@@ -217,11 +217,15 @@ START_TEST(what_is_live_is_not_applied_again)
 END_TEST
 
 static unsigned ticks;
-static int stop_at_third(void *ctx, const struct bl_trial_view *view)
+static enum bl_tick stop_at_third(void *ctx, const struct bl_trial_view *view,
+				  struct bl_err *why)
 {
 	(void)ctx;
 	ck_assert_uint_eq(view->probation_ms, 5000);
-	return ++ticks == 3;
+	if (++ticks < 3)
+		return BL_TICK_GO_ON;
+	bl_err_set(why, -ECANCELED, "the third was too many");
+	return BL_TICK_ABORT;
 }
 
 START_TEST(a_tick_can_stop_the_trial_without_a_verdict)
