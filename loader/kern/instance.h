@@ -8,6 +8,7 @@
 #include "loader/kern/kern_bpf.h"
 #include "loader/kern/pins.h"
 #include "loader/kern/sensor.h"
+#include "loader/kern/state_maps.h"
 
 struct bl_kern_reader {
 	struct ring_buffer *ring;
@@ -22,7 +23,8 @@ struct bl_kern_held {
 	struct bpf_object *object; /* NULL: this instance staged nothing */
 	struct bpf_link *links[BL_KERN_PROGRAMS_MAX];
 	const char *names[BL_KERN_PROGRAMS_MAX]; /* of the links' programs */
-	unsigned link_count; /* 0 again once they are pinned */
+	unsigned link_count;	       /* 0 again once they are pinned */
+	struct bl_state_copies copies; /* to be made before it is attached */
 };
 
 struct bl_kern_bpf {

@@ -125,8 +125,9 @@ static void keep_maps_apart(struct bpf_object *object)
 		bpf_map__set_pin_path(map, NULL);
 }
 
-static int load(const struct bl_generation *gen, struct bpf_object **ret,
-		bool *ret_sensor, struct bl_err *err)
+static int load(struct bl_kern_bpf *k, enum bl_slot slot,
+		const struct bl_generation *gen, bool *ret_sensor,
+		struct bl_err *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = gen->name);
 	struct bpf_object *object;
@@ -143,6 +144,9 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 		keep_maps_apart(object);
 		if (sensor)
 			r = prepare(object, gen, err);
+		if (!r)
+			r = bl_state_share(k->pin_dir, slot, object, gen->carry,
+					   err);
 		if (!r && (r = bpf_object__load(object)))
 			load_error(r, gen, "load", err);
 	}
@@ -154,7 +158,7 @@ static int load(const struct bl_generation *gen, struct bpf_object **ret,
 		bpf_object__close(object);
 		return r;
 	}
-	*ret = object;
+	k->held[slot].object = object;
 	*ret_sensor = sensor;
 	return 0;
 }
@@ -220,11 +224,14 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 	int r = bl_pin_make(k->pin_dir, slot, err);
 
 	if (!r)
-		r = load(gen, &k->held[slot].object, &s.sensor, err);
+		r = load(k, slot, gen, &s.sensor, err);
 	if (!r)
 		r = pin_programs(k, slot, &s, err);
 	if (!r)
 		r = pin_maps(k, slot, err);
+	if (!r)
+		r = bl_state_copies_make(gen->carry, &k->held[slot].copies,
+					 err);
 	if (r)
 		return r;
 	/* As inspect will find them. */
@@ -278,6 +285,9 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 
 	if (!held->object)
 		return bl_err_set(err, -EINVAL, "attach: nothing was staged");
+	r = bl_state_copy(k->pin_dir, slot, &held->copies, err);
+	if (r)
+		return r;
 	if (k->stats_fd < 0)
 		k->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	if (k->stats_fd < 0)
@@ -303,6 +313,7 @@ static void let_go(struct bl_kern_held *held)
 	for (unsigned i = 0; i < held->link_count; i++)
 		bpf_link__destroy(held->links[i]);
 	bpf_object__close(held->object);
+	bl_state_copies_free(&held->copies);
 	*held = (struct bl_kern_held){ 0 };
 }
 
@@ -380,6 +391,7 @@ const struct bl_kern_ops bl_kern_bpf_ops = {
 	.attach = attach,
 	.persist = persist,
 	.retire = retire,
+	.map = bl_kern_map,
 	.inspect = bl_kern_inspect,
 	.sample = bl_kern_sample,
 	.events = bl_kern_events,

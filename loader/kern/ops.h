@@ -8,8 +8,9 @@
  *
  * A host has two slots. Each holds at most one generation: programs, the maps
  * that belong to them, and links. What is pinned survives the process; what is
- * only held dies with it. No map is shared between slots, so that programs of
- * one generation never read content of another.
+ * only held dies with it. Slots share no map but those that hold state and are
+ * kept (bl_generation.carry), so that programs of one generation never read
+ * content of another.
  *
  *	         programs, maps   links      survives death of the process
  *	stage    pinned           none       yes, but nothing runs
@@ -30,7 +31,9 @@
 
 #include "loader/base/err.h"
 
-struct bl_event; /* bpf/event.h */
+struct bl_carry;    /* loader/object/carry.h */
+struct bl_event;    /* bpf/event.h */
+struct bl_map_fact; /* loader/object/carry.h */
 
 enum bl_slot { BL_SLOT_A, BL_SLOT_B };
 #define BL_SLOT_COUNT 2
@@ -49,6 +52,10 @@ struct bl_generation {
 	const void *content; /* binary form; NULL if the bundle has none */
 	size_t content_len;
 	bool denies; /* the content has deny rules: load the LSM hooks */
+	/* Which of its maps begin with the entries of the other slot's; NULL:
+	 * none. Those that are shared are from stage on, those that are copied
+	 * are copied by attach, as late as can be. */
+	const struct bl_carry *carry;
 };
 
 struct bl_kern_program {
@@ -135,6 +142,11 @@ struct bl_kern_ops {
 	/* Detaches and unpins all of the slot. Idempotent; works on half-made
 	 * slots and on what another process left. */
 	int (*retire)(void *kern, enum bl_slot slot, struct bl_err *err);
+
+	/* The slot's map of that name; BL_MAP_GONE, if it has none. -errno when
+	 * that cannot be told: *ret is untouched. Changes nothing. */
+	int (*map)(void *kern, enum bl_slot slot, const char *name,
+		   struct bl_map_fact *ret, struct bl_err *err);
 
 	int (*inspect)(void *kern, enum bl_slot slot,
 		       struct bl_kern_slot_state *ret, struct bl_err *err);

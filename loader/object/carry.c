@@ -58,6 +58,11 @@ static enum nature nature_of(const struct bl_map_def *d)
 	return natures[d->type];
 }
 
+bool bl_carry_is_state(const struct bl_map_def *d)
+{
+	return nature_of(d) != OWN;
+}
+
 /* Why a map that is its version's own is that. */
 static const char *own_words(const struct bl_map_def *d)
 {
@@ -365,7 +370,9 @@ static int decide_one(const struct bl_carry_ask *ask, size_t live,
 			    .now = &b,
 			    .fact = ask->facts ? &ask->facts[live] : NULL,
 			    .diff = &diff,
-			    .word = word_of(ask->rules, now->name) };
+			    .word = ask->same_object
+					    ? BL_CARRY_UNSAID
+					    : word_of(ask->rules, now->name) };
 	int r;
 
 	a.pinned = b.pinned = false;
@@ -399,8 +406,6 @@ int bl_carry_decide(const struct bl_carry_ask *ask, struct bl_carry *ret,
 		const struct bl_map_def *live = find(ask->live, now->name);
 		int r;
 
-		/* A name that the kernel would not take goes no further than
-		 * the load. */
 		if (!live || nature_of(live) == OWN)
 			continue;
 		r = decide_one(ask, (size_t)(live - ask->live->defs), now,

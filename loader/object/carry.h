@@ -43,6 +43,9 @@
  * state, or has it read as something else, without having said so. Also when
  * the kernel's map is not what the live version defines, or was not readable.
  *
+ * A word counts wherever the object changes. Where it does not (new content, a
+ * restore) nothing about the maps does, and they are kept as without a word.
+ *
  * On the way back (a rollback, a restore) nothing is refused: what would be,
  * begins empty, and the text says so.
  */
@@ -122,10 +125,14 @@ struct bl_carry_ask {
 	const struct bl_map_fact *facts; /* of live->defs, in their order; NULL:
 					    no kernel was asked */
 	const struct bl_carry_rules *rules; /* NULL: none */
+	bool same_object;		    /* byte for byte: no word counts */
 	bool back;
 };
 
 void bl_carry_free(struct bl_carry *c);
+
+/* Whether something could be carried over from a map that is defined so. */
+bool bl_carry_is_state(const struct bl_map_def *d);
 
 /* 0 or -ENOMEM. *ret is to be freed, and untouched on failure. */
 int bl_carry_decide(const struct bl_carry_ask *ask, struct bl_carry *ret,

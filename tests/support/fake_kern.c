@@ -9,6 +9,8 @@
 
 #include "bpf/event.h"
 #include "loader/bundle/digest.h"
+#include "loader/object/carry.h"
+#include "loader/object/object.h"
 
 struct fake_kern *fake_kern_new(void)
 {
@@ -148,12 +150,92 @@ static void programs(const struct fake_slot *s, struct bl_kern_staged *ret)
 	*ret = staged;
 }
 
+struct fake_map *fake_slot_map(struct fake_slot *s, const char *name)
+{
+	for (unsigned i = 0; i < s->map_count; i++)
+		if (!strcmp(s->maps[i].name, name))
+			return &s->maps[i];
+	return NULL;
+}
+
+static enum bl_carry_way way_of(const struct bl_carry *carry, const char *name)
+{
+	for (size_t i = 0; carry && i < carry->count; i++)
+		if (!strcmp(carry->maps[i].name, name))
+			return carry->maps[i].way;
+	return BL_CARRY_FRESH;
+}
+
+/* Of an object that is one; what the tests make up has none. */
+static int make_maps(struct fake_kern *fake, enum bl_slot slot,
+		     const struct bl_generation *gen, struct bl_err *err)
+{
+	struct fake_slot *s = &fake->slot[slot], *from = &fake->slot[!slot];
+	bl_autoobject struct bl_object o = { 0 };
+	bl_automaps struct bl_map_list list = { 0 };
+
+	if (bl_object_open(gen->name, gen->object, gen->object_len, &o, NULL) ||
+	    bl_map_list_read(&o, &list, NULL))
+		return 0;
+	for (size_t i = 0; i < list.count && s->map_count < FAKE_MAPS; i++) {
+		const struct bl_map_def *d = &list.defs[i];
+		enum bl_carry_way way = way_of(gen->carry, d->name);
+		struct fake_map *old = fake_slot_map(from, d->name);
+		struct fake_map m = { .type = d->type,
+				      .key_size = d->key_size,
+				      .value_size = d->value_size,
+				      .id = ++fake->map_id,
+				      .copy = way == BL_CARRY_COPY };
+
+		snprintf(m.name, sizeof(m.name), "%s", d->name);
+		if (way == BL_CARRY_SHARE && !old)
+			return bl_err_set(err, -ENOENT, "no map to share");
+		if (way == BL_CARRY_SHARE)
+			m = *old;
+		STEP(fake, "make map", err, s->maps[s->map_count++] = m);
+	}
+	return 0;
+}
+
+static int copy_maps(struct fake_kern *fake, enum bl_slot slot,
+		     struct bl_err *err)
+{
+	struct fake_slot *s = &fake->slot[slot];
+
+	for (unsigned i = 0; i < s->map_count; i++) {
+		struct fake_map *m = &s->maps[i];
+		const struct fake_map *old =
+			fake_slot_map(&fake->slot[!slot], m->name);
+
+		if (m->copy && old)
+			STEP(fake, "copy map", err, m->entries = old->entries);
+	}
+	return 0;
+}
+
+static int map(void *kern, enum bl_slot slot, const char *name,
+	       struct bl_map_fact *ret, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+	const struct fake_map *m = fake_slot_map(&fake->slot[slot], name);
+
+	STEP(fake, "map", err, (void)0);
+	if (fake->no_maps)
+		return bl_err_set(err, -EACCES, "no maps to be read here");
+	*ret = (struct bl_map_fact){ .state = BL_MAP_GONE };
+	if (m)
+		*ret = (struct bl_map_fact){ BL_MAP_THERE, m->type, m->key_size,
+					     m->value_size };
+	return 0;
+}
+
 static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 		 struct bl_kern_staged *ret, struct bl_err *err)
 {
 	struct fake_kern *fake = kern;
 	struct fake_slot *s = &fake->slot[slot];
 	char digest[BL_DIGEST_HEX];
+	int r;
 
 	if (!fake_slot_empty(s))
 		return bl_err_set(err, -EBUSY, "slot is not empty");
@@ -163,6 +245,9 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 		s->programs_of = gen->number;
 		snprintf(s->tag, sizeof(s->tag), "%.16s", digest);
 	});
+	r = make_maps(fake, slot, gen, err);
+	if (r)
+		return r;
 	STEP(fake, "fill content", err, s->content_of = gen->number);
 	for (int i = 0; i < FAKE_PROGRAMS; i++)
 		STEP(fake, "pin program", err, s->pinned++);
@@ -174,9 +259,13 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct fake_kern *fake = kern;
 	struct fake_slot *s = &fake->slot[slot];
+	int r;
 
 	if (s->loaded != FAKE_PROGRAMS)
 		return bl_err_set(err, -EINVAL, "this process staged nothing");
+	r = copy_maps(fake, slot, err);
+	if (r)
+		return r;
 	for (int i = 0; i < FAKE_PROGRAMS; i++)
 		STEP(fake, "attach", err, s->held++);
 	return 0;
@@ -295,6 +384,16 @@ static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
 	return 0;
 }
 
+/* What programs write is in every slot that has the map. */
+static void write_maps(struct fake_kern *fake, const struct fake_slot *s)
+{
+	for (unsigned i = 0; i < s->map_count; i++)
+		for (int k = 0; k < BL_SLOT_COUNT; k++)
+			for (unsigned n = 0; n < fake->slot[k].map_count; n++)
+				if (fake->slot[k].maps[n].id == s->maps[i].id)
+					fake->slot[k].maps[n].entries++;
+}
+
 /* Activity: whatever is attached sees it. The trouble is the newest's. */
 static int exercise(void *kern, struct bl_err *err)
 {
@@ -311,6 +410,7 @@ static int exercise(void *kern, struct bl_err *err)
 		if (!s->seen)
 			s->since = fake->activity;
 		s->seen += fake->events_per_probe;
+		write_maps(fake, s);
 		s->events += fake->events_per_probe;
 		if (!newest || s->held || s->programs_of > newest->programs_of)
 			newest = s;
@@ -342,6 +442,7 @@ const struct bl_kern_ops fake_kern_ops = {
 	.attach = attach,
 	.persist = persist,
 	.retire = retire,
+	.map = map,
 	.inspect = inspect,
 	.sample = sample,
 	.events = events,

@@ -25,6 +25,16 @@
 #define FAKE_DIED     86
 #define FAKE_PROGRAMS 3
 
+/* A map that holds state. Slots that share one have the same id. */
+#define FAKE_MAPS 8
+struct fake_map {
+	char name[32];
+	uint32_t type, key_size, value_size;
+	uint32_t id;
+	uint64_t entries; /* one for each probe that its programs saw */
+	bool copy;	  /* of the other slot's, when it is attached */
+};
+
 /* One slot of the model. Counts are of FAKE_PROGRAMS. */
 struct fake_slot {
 	unsigned loaded; /* by this process, not yet pinned */
@@ -35,11 +45,14 @@ struct fake_slot {
 	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
 	uint64_t since; /* the world's activity when it was whole */
 	uint64_t seen, events, drops, missed, read;
+	struct fake_map maps[FAKE_MAPS]; /* of the object, if it is one */
+	unsigned map_count;
 };
 
 struct fake_kern {
 	struct fake_slot slot[BL_SLOT_COUNT];
 	unsigned boots;
+	uint32_t map_id; /* of the newest map */
 
 	/* What goes wrong: at which step (1, 2, …; 0: never). */
 	unsigned fail_at, die_at;
@@ -52,11 +65,12 @@ struct fake_kern {
 	uint64_t drops_per_probe, events_per_probe, ns_per_run;
 	uint64_t missed_per_probe; /* runs that the kernel skips */
 	uint64_t memory_bytes;
-	unsigned detach_after;	   /* probes; 0: never */
-	unsigned splat_after;	   /* probes; 0: never */
+	unsigned detach_after; /* probes; 0: never */
+	unsigned splat_after;  /* probes; 0: never */
 	unsigned probes;
 	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;
+	bool no_maps; /* they cannot be read */
 
 	void (*watch)(struct fake_kern *fake, const char *step);
 	void *ctx;
@@ -75,6 +89,8 @@ void fake_kern_reboot(struct fake_kern *fake);
 
 /* All programs of one generation with its own content, every link attached. */
 bool fake_slot_whole(const struct fake_slot *s);
+/* NULL: the slot has none of that name. */
+struct fake_map *fake_slot_map(struct fake_slot *s, const char *name);
 bool fake_slot_empty(const struct fake_slot *s);
 /* Also attached, in part or in whole. */
 bool fake_slot_live(const struct fake_slot *s);
