@@ -80,6 +80,40 @@ static int check_kernel(struct bl_host *h, const struct bl_bundle *b,
 	return r;
 }
 
+/* Nothing that the live one's maps hold is lost, or read as something else,
+ * without a word in the manifest. */
+static int check_state(struct bl_host *h, const struct bl_bundle *b,
+		       const struct bl_journal_txn *live,
+		       struct bl_carry *ret_carry, struct bl_apply_result *ret,
+		       struct bl_err *err)
+{
+	const struct bl_carry_map *m;
+	struct bl_err why = { 0 };
+	char more[48] = "";
+	size_t others = 0;
+	int r = bl_host_carry(h, live, b, false, ret_carry, &why);
+
+	if (r == -EBADMSG) {
+		snprintf(
+			ret->hint, sizeof(ret->hint),
+			"'belay check' says more; 'belay rollback' and then apply begins with empty maps");
+		return refuse(ret, BL_REFUSAL_STATE, "%.200s", why.text);
+	}
+	if (r) {
+		if (err)
+			*err = why;
+		return r;
+	}
+	m = bl_carry_refused(ret_carry, &others);
+	if (!m)
+		return 0;
+	if (others)
+		snprintf(more, sizeof(more), " (and %zu more)", others);
+	snprintf(ret->hint, sizeof(ret->hint), "%s", m->hint);
+	return refuse(ret, BL_REFUSAL_STATE, "map %.64s: %.150s%s", m->name,
+		      m->why, more);
+}
+
 /*
  * The slot to fill. While nothing is live by the journal, a slot that is in
  * use anyway (the journal was lost) is left alone until the new generation is
@@ -143,9 +177,10 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 			const struct bl_apply_opts *opts,
 			struct bl_apply_result *ret, struct bl_err *err)
 {
+	BL_CLEANUP(bl_carry_free) struct bl_carry carry = { 0 };
 	struct bl_journal_txn live_txn, *live = NULL;
 	struct bl_recover_result recovered = { 0 };
-	struct bl_work w = { .host = h, .opts = opts };
+	struct bl_work w = { .host = h, .opts = opts, .carry = &carry };
 	int r;
 
 	r = bl_host_recover_locked(h, &recovered, err);
@@ -162,12 +197,15 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 	if (!r)
 		r = check_kernel(h, b, ret, err);
 	if (!r)
+		r = check_state(h, b, live, &carry, ret, err);
+	if (!r)
 		r = bl_store_keep(h, b, err);
 	if (!r)
 		r = idle_slot(h, live, &w.txn.row.slot, err);
 	if (r)
 		return r;
 	fill(&w, BL_TXN_APPLY, b, live);
+	bl_host_carry_note(&carry, &w.txn.row);
 	/* Live on paper only: there is no way back to itself. */
 	if (live && !strcmp(live->row.digest, b->digest))
 		w.txn.parent = live->parent;
@@ -234,7 +272,8 @@ int bl_host_rollback_locked(struct bl_host *h, const char *reason,
 			    struct bl_apply_result *ret, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
-	struct bl_work w = { .host = h };
+	BL_CLEANUP(bl_carry_free) struct bl_carry carry = { 0 };
+	struct bl_work w = { .host = h, .carry = &carry };
 	struct bl_journal_txn live;
 	bool any = false;
 	int r = bl_journal_live(h->journal, &live, err);
@@ -248,7 +287,12 @@ int bl_host_rollback_locked(struct bl_host *h, const char *reason,
 	r = previous(h, &live, &b, &any, &w.txn.parent, err);
 	if (r)
 		return r;
+	/* Whatever keeps maps from being carried over keeps nobody from going
+	 * back: it begins with empty ones then. */
+	if (any)
+		bl_host_carry(h, &live, &b, true, &carry, NULL);
 	fill(&w, BL_TXN_ROLLBACK, any ? &b : NULL, &live);
+	bl_host_carry_note(&carry, &w.txn.row);
 	w.txn.row.slot = bl_slot_other(live.row.slot);
 	snprintf(w.txn.row.reason, sizeof(w.txn.row.reason), "%s",
 		 reason && *reason ? reason : "rolled back on request");

@@ -47,12 +47,13 @@ static const char usage_rollback[] =
 static int print_json(const char *verb, const struct bl_apply_result *res,
 		      struct bl_err *err)
 {
-	char reason[4 * BL_REASON_LEN];
+	char reason[4 * BL_REASON_LEN], hint[4 * BL_REASON_LEN];
 	json_t *v = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}", "verb", verb,
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}", "verb", verb,
 		"outcome", bl_outcome_name(res->outcome), "refusal",
 		bl_refusal_name(res->refusal), "digest", res->digest, "reason",
-		bl_host_safe(res->reason, reason, sizeof(reason)), "tombstoned",
+		bl_host_safe(res->reason, reason, sizeof(reason)), "hint",
+		bl_host_safe(res->hint, hint, sizeof(hint)), "tombstoned",
 		res->tombstoned, "txn", (json_int_t)res->txn, "sample",
 		bl_host_sample_json(&res->sample));
 

@@ -234,16 +234,36 @@ json_t *bl_host_sample_json(const struct bl_kern_sample *s)
 	return v;
 }
 
+json_t *bl_host_maps_json(const char *maps)
+{
+	char text[BL_HOST_MAPS_LEN], *save = NULL;
+	json_t *v = json_object();
+
+	snprintf(text, sizeof(text), "%s", maps);
+	for (char *map = strtok_r(text, " ", &save); map;
+	     map = strtok_r(NULL, " ", &save)) {
+		char *way = strchr(map, ':');
+
+		if (!way)
+			continue;
+		*way++ = 0;
+		json_object_set_new(v, map, json_string(way));
+	}
+	return v;
+}
+
 json_t *bl_host_generation_json(const struct bl_host_generation *g)
 {
 	char since[BL_TIME_ISO_LEN];
 
 	if (!*g->digest)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "digest", g->digest,
-			 "name", g->name, "version", g->version, "content",
-			 g->content, "generation", (json_int_t)g->number,
-			 "since", bl_clock_iso(g->since_ms, since));
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "digest",
+			 g->digest, "name", g->name, "version", g->version,
+			 "content", g->content, "generation",
+			 (json_int_t)g->number, "since",
+			 bl_clock_iso(g->since_ms, since), "maps",
+			 bl_host_maps_json(g->maps));
 }
 
 const char *bl_outcome_name(enum bl_apply_outcome outcome)
@@ -266,6 +286,7 @@ const char *bl_refusal_name(enum bl_refusal refusal)
 		[BL_REFUSAL_LIVE] = "live",
 		[BL_REFUSAL_UNSUPPORTED] = "unsupported",
 		[BL_REFUSAL_EMPTY] = "empty",
+		[BL_REFUSAL_STATE] = "state",
 	};
 
 	return names[refusal];

@@ -54,6 +54,9 @@ int bl_host_print_json(json_t *v, struct bl_err *err);
 
 json_t *bl_host_sample_json(const struct bl_kern_sample *s);
 
+/* {"name": "kept"} of "name:kept". */
+json_t *bl_host_maps_json(const char *maps);
+
 /* null for none. */
 json_t *bl_host_generation_json(const struct bl_host_generation *g);
 

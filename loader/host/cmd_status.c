@@ -191,6 +191,7 @@ static void status_text(const struct bl_host_status *s,
 	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
 	bool colour = bl_term_colour(stdout);
 	char since[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
+	char maps[BL_WORDS_MAPS_LEN];
 
 	bl_host_safe(rec->reason, why, sizeof(why));
 	if (rec->outcome == BL_RECOVER_BARE)
@@ -215,6 +216,8 @@ static void status_text(const struct bl_host_status *s,
 	}
 	line(&s->live, "live");
 	line(&s->previous, "previous");
+	if (*s->live.maps)
+		printf("maps      %s\n", bl_words_maps(s->live.maps, maps));
 	printf("slot %s    %s%s%s, %u of %u programs attached\n",
 	       bl_slot_name(s->slot),
 	       bl_style(colour, s->healthy ? BL_STYLE_GOOD : BL_STYLE_BAD),
@@ -355,7 +358,7 @@ static json_t *txn_json(const struct bl_host_txn *x)
 
 	return json_pack(
 		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
-		" s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s}",
+		" s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s, s:o}",
 		"txn", (json_int_t)x->id, "kind", x->kind, "phase", x->phase,
 		"digest", x->digest, "name", x->name, "version", x->version,
 		"content", x->content, "old_digest", x->old_digest, "strategy",
@@ -365,7 +368,8 @@ static json_t *txn_json(const struct bl_host_txn *x)
 		"started", bl_clock_iso(x->started_ms, started), "changed",
 		bl_clock_iso(x->changed_ms, changed), "times",
 		times_json(&x->times), "confirm", x->confirm, "confirmed",
-		time_json(x->confirmed_ms), "watchdog", x->watchdog);
+		time_json(x->confirmed_ms), "watchdog", x->watchdog, "maps",
+		bl_host_maps_json(x->maps));
 }
 
 static int history_json(const struct bl_host_history *hist, struct bl_err *err)

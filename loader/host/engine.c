@@ -86,6 +86,8 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	if (!w->bundle)
 		return 0;
 	r = bl_work_generation(w->bundle, (uint32_t)w->txn.row.id, &gen, err);
+	if (!r)
+		gen.carry = w->carry;
 	/* From before the load: loading may already upset a kernel. */
 	if (!r && w->txn.kind == BL_TXN_APPLY)
 		r = ops->splats(w->host->kern, &w->splats, err);

@@ -141,6 +141,7 @@ void bl_host_describe(const struct bl_journal_txn *t,
 	memcpy(ret->name, t->row.name, sizeof(ret->name));
 	memcpy(ret->version, t->row.version, sizeof(ret->version));
 	memcpy(ret->content, t->row.content, sizeof(ret->content));
+	memcpy(ret->maps, t->row.maps, sizeof(ret->maps));
 	ret->number = (uint32_t)t->row.id;
 	ret->since_ms = t->row.changed_ms;
 }

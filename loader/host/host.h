@@ -34,6 +34,7 @@
 #define BL_HOST_PROBE_MS  250
 #define BL_REASON_LEN	  256
 #define BL_WATCHDOG_LEN	  160
+#define BL_HOST_MAPS_LEN  1024
 
 struct bl_host;
 
@@ -77,6 +78,7 @@ enum bl_refusal {
 	BL_REFUSAL_LIVE,	/* is what runs already */
 	BL_REFUSAL_UNSUPPORTED, /* this kernel cannot do what it asks */
 	BL_REFUSAL_EMPTY,	/* rollback: nothing is live */
+	BL_REFUSAL_STATE,	/* what its maps hold would be lost; see hint */
 };
 
 /* Who has the last word about a trial whose probes are good. */
@@ -141,6 +143,8 @@ struct bl_host_generation {
 	char content[BL_DIGEST_HEX]; /* of its content in JSON; "": none */
 	uint32_t number;  /* as in its events; also the transaction */
 	int64_t since_ms; /* wall clock */
+	/* What became of the maps of the one before: "name:kept name:reset". */
+	char maps[BL_HOST_MAPS_LEN];
 };
 
 struct bl_apply_result {
@@ -149,6 +153,7 @@ struct bl_apply_result {
 	char digest[BL_DIGEST_HEX];   /* what was tried; after a rollback what
 				       * is live now, "" for nothing */
 	char reason[BL_REASON_LEN];   /* "" when all is well */
+	char hint[BL_REASON_LEN];     /* what to do about a refusal; "" */
 	bool tombstoned;	      /* by this call */
 	uint64_t txn;		      /* 0 when refused */
 	struct bl_kern_sample sample; /* the last of the trial */
@@ -268,7 +273,8 @@ struct bl_host_txn {
 	unsigned attempt; /* trials of this digest up to this one */
 	char boot_id[BL_KERN_BOOT_ID_LEN];
 	char reason[BL_REASON_LEN];
-	char tags[1024]; /* "name:tag name:tag …" */
+	char tags[1024];	     /* "name:tag name:tag …" */
+	char maps[BL_HOST_MAPS_LEN]; /* as in bl_host_generation */
 	/* Of its trial; "" if it had none. */
 	char confirm[8];
 	char watchdog[BL_WATCHDOG_LEN]; /* what guarded it, or "none: why" */

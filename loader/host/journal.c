@@ -17,7 +17,7 @@
 	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
 	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
 	" t.changed_ms, t.content, t.staged_ms, t.live_ms,"       \
-	" t.committed_ms, t.ended_ms"
+	" t.committed_ms, t.ended_ms, t.maps"
 
 int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
@@ -74,19 +74,19 @@ static int insert(struct bl_journal *j, const struct bl_journal_txn *txn,
 	static const char sql[] =
 		"INSERT INTO txn (kind, phase, digest, name, version,"
 		" old_digest, strategy, slot, parent, boot_id, reason,"
-		" started_ms, changed_ms, content) VALUES"
+		" started_ms, changed_ms, content, maps) VALUES"
 		" (?1, 'intent', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-		" ?11, ?12)";
+		" ?11, ?12, ?13)";
 	const struct bl_host_txn *row = &txn->row;
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = bl_db_prepare(j, &stmt, err, sql, "ssssssiissis",
+	r = bl_db_prepare(j, &stmt, err, sql, "ssssssiississ",
 			  bl_txn_kind_name(txn->kind), row->digest, row->name,
 			  row->version, row->old_digest, row->strategy,
 			  (int64_t)row->slot, (int64_t)txn->parent,
 			  row->boot_id, row->reason, row->started_ms,
-			  row->content);
+			  row->content, row->maps);
 	if (!r)
 		r = bl_db_finish(j, stmt, "write the intent", err);
 	if (!r)
@@ -241,6 +241,7 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 		.committed_ms = sqlite3_column_int64(stmt, 19),
 		.ended_ms = sqlite3_column_int64(stmt, 20),
 	};
+	TEXT(stmt, 21, t.row.maps);
 	kind = bl_txn_kind_by_name(t.row.kind);
 	phase = bl_phase_by_name(t.row.phase);
 	if (kind < 0 || phase < 0)

@@ -45,6 +45,8 @@ static const char *const steps[] = {
 	" until_ms INTEGER NOT NULL,"
 	" confirmed_ms INTEGER NOT NULL DEFAULT 0,"
 	" closed_ms INTEGER NOT NULL DEFAULT 0, watchdog TEXT NOT NULL);",
+
+	"ALTER TABLE txn ADD COLUMN maps TEXT NOT NULL DEFAULT '';",
 };
 
 static int to_errno(int rc)

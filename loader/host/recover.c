@@ -78,7 +78,8 @@ static int restore(struct bl_host *h, const struct bl_journal_txn *live,
 		   struct bl_recover_result *res, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
-	struct bl_work w = { .host = h, .bundle = &b };
+	BL_CLEANUP(bl_carry_free) struct bl_carry carry = { 0 };
+	struct bl_work w = { .host = h, .bundle = &b, .carry = &carry };
 	int r = bl_store_load(h, live->row.digest, &b, err);
 
 	if (r)
@@ -90,6 +91,9 @@ static int restore(struct bl_host *h, const struct bl_journal_txn *live,
 	memcpy(w.txn.row.old_digest, live->row.digest,
 	       sizeof(w.txn.row.old_digest));
 	memcpy(w.txn.row.reason, res->reason, sizeof(w.txn.row.reason));
+	/* Of a slot that lost something but its maps, the maps are kept. */
+	bl_host_carry(h, live, &b, true, &carry, NULL);
+	bl_host_carry_note(&carry, &w.txn.row);
 	r = bl_work_begin(&w, err);
 	if (!r)
 		r = bl_work_run(&w, err);

@@ -32,8 +32,9 @@
  *  I3 Rolling back is idempotent and needs nothing but the journal, the stored
  *     bundles and the kernel.
  *  I4 A death at any instruction leaves old or new, complete: links of a trial
- *     are held, not pinned, and slots share no map, so that programs of one
- *     generation cannot read content of another.
+ *     are held, not pinned, and slots share no map but those that hold state
+ *     and are kept (loader/object/carry.h): content never, so that programs
+ *     of one generation cannot read content of another.
  *  I5 An attempt is counted before the trial it pays for, and only then, with
  *     the boot it belongs to. Restoring the live generation after a power
  *     cycle is no attempt.

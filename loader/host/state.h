@@ -12,6 +12,7 @@
 #include "loader/host/lock.h"
 #include "loader/host/slot.h"
 #include "loader/host/txn.h"
+#include "loader/object/carry.h"
 
 /* Restores and rollbacks in a row that come to nothing before belay stops
  * trying by itself: a host that comes up bare beats one that never does. */
@@ -55,6 +56,7 @@ struct bl_work {
 	struct bl_host *host;
 	struct bl_journal_txn txn;
 	const struct bl_bundle *bundle; /* NULL: to nothing, or resumed */
+	const struct bl_carry *carry;	/* from the live slot; NULL: nothing */
 	const struct bl_apply_opts *opts;
 
 	/* What came of it. */
@@ -90,6 +92,17 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err);
 /* Passes on what is left in the old ring, resp. what is new in the new. */
 void bl_work_drain_old(struct bl_work *w);
 void bl_work_drain_new(struct bl_work *w);
+
+/*
+ * What becomes of the maps of @live (NULL: nothing is) when @b takes its place,
+ * in *ret, which is to be freed. @back: nothing is refused. -EBADMSG: the maps
+ * of @b cannot be told. Changes nothing.
+ */
+int bl_host_carry(struct bl_host *h, const struct bl_journal_txn *live,
+		  const struct bl_bundle *b, bool back, struct bl_carry *ret,
+		  struct bl_err *err);
+/* Notes it in the row, for the history. */
+void bl_host_carry_note(const struct bl_carry *carry, struct bl_host_txn *row);
 
 int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
 			   struct bl_err *err);

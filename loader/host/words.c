@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/base/cleanup.h"
 #include "loader/base/term.h"
 
 #define SHORT_DIGEST 12
@@ -113,6 +114,49 @@ static void stays(struct words *w, const struct bl_host_generation *live)
 		say(w, "no sensor is live on this host, as before\n");
 }
 
+const char *bl_words_maps(const char *maps, char ret[static BL_WORDS_MAPS_LEN])
+{
+	static const struct {
+		const char *way, *head;
+	} ways[] = {
+		{ "kept", "kept" },
+		{ "migrated", "migrated" },
+		{ "reset", "begun empty" },
+	};
+	size_t len = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < BL_ARRAY_SIZE(ways); i++) {
+		char text[BL_HOST_MAPS_LEN], *save = NULL;
+		const char *before = ways[i].head, *sep = len ? "; " : "";
+
+		snprintf(text, sizeof(text), "%s", maps);
+		for (char *map = strtok_r(text, " ", &save); map;
+		     map = strtok_r(NULL, " ", &save)) {
+			char *way = strchr(map, ':');
+
+			if (!way || strcmp(way + 1, ways[i].way) != 0)
+				continue;
+			*way = 0;
+			len += (size_t)snprintf(ret + len,
+						BL_WORDS_MAPS_LEN - len,
+						"%s%s %s", sep, before, map);
+			sep = "";
+			before = ",";
+		}
+	}
+	return ret;
+}
+
+/* What was carried over, if there was anything to carry. */
+static void carried(struct words *w, const struct bl_host_generation *now)
+{
+	char text[BL_WORDS_MAPS_LEN];
+
+	if (*now->maps)
+		say(w, "maps: %s\n", bl_words_maps(now->maps, text));
+}
+
 /* Committed, and the slot of the one before would not go. */
 static void leftover(struct words *w, const char *reason)
 {
@@ -133,6 +177,7 @@ static void committed(struct words *w, const char *tried,
 	if (*res->was.digest && strcmp(res->was.digest, res->now.digest) != 0)
 		say(w, ", in the place of %s", what(&res->was, text));
 	say(w, "\n");
+	carried(w, &res->now);
 	leftover(w, res->reason);
 }
 
@@ -160,6 +205,8 @@ int bl_words_apply(struct bl_buf *ret, const struct bl_manifest *tried,
 		     "refused");
 		say(&w, ": %s", text);
 		because(&w, res->reason);
+		if (*res->hint)
+			say(&w, "%s\n", res->hint);
 		break;
 	}
 	if (res->tombstoned || res->refusal == BL_REFUSAL_TOMBSTONE)
@@ -181,6 +228,7 @@ static void rolled_back(struct words *w, const struct bl_apply_result *res)
 	say(w,
 	    "%s was left; it will not be tried here again (apply --override REASON forces it)\n",
 	    what(&res->was, text));
+	carried(w, &res->now);
 	leftover(w, res->reason);
 }
 

@@ -30,6 +30,11 @@ const char *bl_words_what(const char *name, const char *version,
 			  const char *digest,
 			  char ret[static BL_WORDS_WHAT_LEN]);
 
+/* "kept counts, peers; begun empty cache" of "counts:kept peers:kept
+ * cache:reset". Returns @ret. */
+#define BL_WORDS_MAPS_LEN (BL_HOST_MAPS_LEN + 64)
+const char *bl_words_maps(const char *maps, char ret[static BL_WORDS_MAPS_LEN]);
+
 /* @text with control characters and what is not UTF-8 as \xNN. Returns @ret.*/
 const char *bl_host_safe(const char *text, char *ret, size_t size);
 

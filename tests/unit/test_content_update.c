@@ -149,6 +149,7 @@ static void make_old(void)
 			     "ALTER TABLE txn DROP COLUMN committed_ms;"
 			     "ALTER TABLE txn DROP COLUMN ended_ms;"
 			     "DROP TABLE trial;"
+			     "ALTER TABLE txn DROP COLUMN maps;"
 			     "PRAGMA user_version=1;",
 			     NULL, NULL, NULL),
 		SQLITE_OK);
