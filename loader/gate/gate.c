@@ -18,6 +18,7 @@
 #include "loader/gate/kernel/swap.h"
 #include "loader/gate/kernel/verify.h"
 #include "loader/gate/maps/abi.h"
+#include "loader/gate/maps/state.h"
 #include "loader/gate/policy/policy.h"
 
 #define DEADLINE_MS (180 * 1000)
@@ -53,8 +54,8 @@ static int content(struct gate *g, struct bl_err *err)
 
 	(void)err;
 	r = bl_report_note(&g->report, BL_VERDICT_PASS, "content", NULL,
-			   "%u rules, %u of them deny",
-			   c->content_info.rules, c->content_info.denies);
+			   "%u rules, %u of them deny", c->content_info.rules,
+			   c->content_info.denies);
 	if (r == 0)
 		r = bl_rules_check(c->content_name, bl_buf_str(c->json),
 				   c->json->len, c->bin.data, c->bin.len,
@@ -90,10 +91,28 @@ static int maps(struct gate *g, struct bl_err *err)
 	return bl_maps_check(&g->now.object, &limits, &g->report);
 }
 
+static const struct bl_carry_rules *words_of(const struct bl_candidate *c)
+{
+	return c->kind == BL_CANDIDATE_BUNDLE ? &c->bundle.manifest.state
+					      : NULL;
+}
+
 static int abi(struct gate *g, struct bl_err *err)
 {
 	(void)err;
-	return bl_abi_check(&g->now.object, &g->previous.object, &g->report);
+	return bl_abi_check(&g->now.object, &g->previous.object,
+			    words_of(&g->now), &g->report);
+}
+
+/* Words are a manifest's; an object alone is no update yet. */
+static int state(struct gate *g, struct bl_err *err)
+{
+	const struct bl_state_side now = { &g->now.object, words_of(&g->now) };
+	const struct bl_state_side previous = { &g->previous.object,
+						words_of(&g->previous) };
+
+	(void)err;
+	return bl_state_check(&now, &previous, &g->report);
 }
 
 /* Every kernel's types, without booting one. */
@@ -190,7 +209,7 @@ static int budget(struct gate *g, struct bl_err *err)
 }
 
 /* What a step looks at; it is taken where all of that is there. */
-enum { OBJECT = 1, CONTENT = 2, PREVIOUS = 4 };
+enum { OBJECT = 1, CONTENT = 2, PREVIOUS = 4, MANIFEST = 8 };
 
 static const struct {
 	unsigned needs;
@@ -204,6 +223,8 @@ static const struct {
 	{ OBJECT, "looking for its types in kernels", core },
 	{ OBJECT, "measuring its maps", maps },
 	{ OBJECT | PREVIOUS, "comparing maps with the previous", abi },
+	{ OBJECT | PREVIOUS | MANIFEST, "deciding on the state of the previous",
+	  state },
 	{ OBJECT | PREVIOUS, "comparing with the previous", changes },
 	{ OBJECT, "asking the kernels", kernels },
 	{ OBJECT, "comparing with the budget", budget },
@@ -213,7 +234,8 @@ static int take_steps(struct gate *g, struct bl_err *err)
 {
 	unsigned have = (g->now.has_object ? OBJECT : 0) |
 			(g->now.has_content ? CONTENT : 0) |
-			(g->previous.has_object ? PREVIOUS : 0);
+			(g->previous.has_object ? PREVIOUS : 0) |
+			(words_of(&g->now) ? MANIFEST : 0);
 	struct bl_err why = { 0 };
 	size_t i;
 	int r = 0;

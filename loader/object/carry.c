@@ -120,8 +120,8 @@ bool bl_carry_name_valid(const char *name)
 	return len && len <= BL_CARRY_NAME_MAX && strspn(name, plain) == len;
 }
 
-static enum bl_carry_word word_of(const struct bl_carry_rules *rules,
-				  const char *name)
+enum bl_carry_word bl_carry_word_of(const struct bl_carry_rules *rules,
+				    const char *name)
 {
 	for (size_t i = 0; rules && i < rules->count; i++)
 		if (strcmp(rules->rules[i].map, name) == 0)
@@ -372,7 +372,8 @@ static int decide_one(const struct bl_carry_ask *ask, size_t live,
 			    .diff = &diff,
 			    .word = ask->same_object
 					    ? BL_CARRY_UNSAID
-					    : word_of(ask->rules, now->name) };
+					    : bl_carry_word_of(ask->rules,
+							       now->name) };
 	int r;
 
 	a.pinned = b.pinned = false;

@@ -80,6 +80,10 @@ struct bl_carry_rules {
 const char *bl_carry_word_name(enum bl_carry_word word);
 int bl_carry_word_find(const char *name, enum bl_carry_word *ret);
 
+/* What @rules (NULL: none) say about that map. */
+enum bl_carry_word bl_carry_word_of(const struct bl_carry_rules *rules,
+				    const char *name);
+
 /* Letters, digits, _ and ., as the kernel has it; not too long, not "". */
 bool bl_carry_name_valid(const char *name);
 

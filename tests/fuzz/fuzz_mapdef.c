@@ -71,7 +71,7 @@ static bool check_abi(const struct bl_object *now, const struct bl_object *prev)
 	size_t i;
 
 	FUZZ_CHECK(bl_report_init(&report, "in", "object") == 0);
-	FUZZ_CHECK(bl_abi_check(now, prev, &report) == 0);
+	FUZZ_CHECK(bl_abi_check(now, prev, NULL, &report) == 0);
 	FUZZ_CHECK(report.count > 0);
 	for (i = 0; i < report.count; i++)
 		good = good && report.findings[i].verdict != BL_VERDICT_REJECT;

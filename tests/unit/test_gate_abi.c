@@ -31,7 +31,7 @@ static void compare(const char *old_name, const char *new_name)
 	load(old_name, &before);
 	load(new_name, &now);
 	ck_assert_int_eq(bl_report_init(&report, "x.bpf.o", "object"), 0);
-	ck_assert_int_eq(bl_abi_check(&now, &before, &report), 0);
+	ck_assert_int_eq(bl_abi_check(&now, &before, NULL, &report), 0);
 }
 
 static void tear_down(void)
@@ -213,7 +213,8 @@ START_TEST(maps_that_cannot_be_read_are_undecided)
 		bl_report_free(&report);
 		ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
 		ck_assert_int_eq(bl_abi_check(side ? &odd : &now,
-					      side ? &now : &odd, &report),
+					      side ? &now : &odd, NULL,
+					      &report),
 				 0);
 		ck_assert_uint_eq(report.count, 1);
 		ck_assert_int_eq(report.findings[0].verdict,
@@ -231,7 +232,7 @@ START_TEST(objects_without_maps_get_a_finding)
 	struct bl_object o = { .sections = &none, .section_count = 1 };
 
 	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
-	ck_assert_int_eq(bl_abi_check(&o, &o, &report), 0);
+	ck_assert_int_eq(bl_abi_check(&o, &o, NULL, &report), 0);
 	ck_assert_uint_eq(report.count, 1);
 	ck_assert_int_eq(report.findings[0].verdict, BL_VERDICT_PASS);
 }
@@ -288,7 +289,7 @@ START_TEST(too_much_to_compare_is_undecided)
 	struct bl_object o = { .sections = sections, .section_count = 3 };
 
 	ck_assert_int_eq(bl_report_init(&report, "x", "object"), 0);
-	ck_assert_int_eq(bl_abi_check(&o, &o, &report), 0);
+	ck_assert_int_eq(bl_abi_check(&o, &o, NULL, &report), 0);
 	ck_assert_uint_eq(report.count, MANY_MAPS);
 	ck_assert_int_eq(about("map0")->verdict, BL_VERDICT_PASS);
 	ck_assert_int_eq(about("map999")->verdict, BL_VERDICT_UNDECIDED);

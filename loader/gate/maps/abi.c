@@ -51,11 +51,13 @@ static int say(struct bl_report *report, enum bl_verdict verdict,
 
 static int check_pair(const struct bl_map_list *before,
 		      const struct bl_map_list *now, const struct bl_map_def *a,
-		      const struct bl_map_def *b, size_t *fields,
+		      const struct bl_map_def *b,
+		      const struct bl_carry_rules *words, size_t *fields,
 		      struct bl_report *report)
 {
 	BL_CLEANUP(bl_map_diff_free) struct bl_map_diff d = { 0 };
 	bl_autobuf struct bl_buf message = { 0 };
+	enum bl_verdict verdict;
 	int r = bl_map_compare(before, a, now, b, fields, &d);
 
 	if (r == 0)
@@ -64,8 +66,12 @@ static int check_pair(const struct bl_map_list *before,
 				  bl_buf_str(&d.why));
 	if (r < 0)
 		return r;
-	return say(report, verdicts[d.alike], hint_of(&d, a->pinned),
-		   bl_buf_str(&d.log), message.data);
+	verdict = verdicts[d.alike];
+	if (verdict > BL_VERDICT_WARN &&
+	    bl_carry_word_of(words, b->name) != BL_CARRY_UNSAID)
+		verdict = BL_VERDICT_WARN;
+	return say(report, verdict, hint_of(&d, a->pinned), bl_buf_str(&d.log),
+		   message.data);
 }
 
 static int check_gone(const struct bl_map_def *d, struct bl_report *report)
@@ -100,7 +106,9 @@ static const struct bl_map_def *partner(const struct bl_map_list *l,
 }
 
 static int check_lists(const struct bl_map_list *before,
-		       const struct bl_map_list *now, struct bl_report *report)
+		       const struct bl_map_list *now,
+		       const struct bl_carry_rules *words,
+		       struct bl_report *report)
 {
 	size_t i, seen = 0, fields = 0;
 	int r = 0;
@@ -112,7 +120,7 @@ static int check_lists(const struct bl_map_list *before,
 		if (!has_interface(a))
 			continue;
 		seen++;
-		r = b ? check_pair(before, now, a, b, &fields, report)
+		r = b ? check_pair(before, now, a, b, words, &fields, report)
 		      : check_gone(a, report);
 	}
 	for (i = 0; r == 0 && i < now->count; i++) {
@@ -147,7 +155,7 @@ static int read_maps(const struct bl_object *o, const char *which,
 }
 
 int bl_abi_check(const struct bl_object *now, const struct bl_object *previous,
-		 struct bl_report *report)
+		 const struct bl_carry_rules *words, struct bl_report *report)
 {
 	bl_automaps struct bl_map_list before = { 0 };
 	bl_automaps struct bl_map_list list = { 0 };
@@ -160,5 +168,5 @@ int bl_abi_check(const struct bl_object *now, const struct bl_object *previous,
 		r = read_maps(now, "new version", &list, report, &read_now);
 	if (r < 0 || !read_before || !read_now)
 		return r;
-	return check_lists(&before, &list, report);
+	return check_lists(&before, &list, words, report);
 }

@@ -3,7 +3,7 @@
  * Check "abi": the maps of an object against those of its previous version. A
  * map is what outlives a program, or what others read: it has an interface.
  *
- *	r = bl_abi_check(&now, &previous, report);
+ *	r = bl_abi_check(&now, &previous, &manifest.state, report);
  *
  * Maps are compared by name; what makes two of them alike is told by the one
  * judge (mapdiff.h). Here that becomes findings:
@@ -23,10 +23,16 @@
 #define BL_GATE_ABI_H
 
 #include "loader/gate/finding.h"
+#include "loader/object/carry.h"
 #include "loader/object/object.h"
 
-/* Adds at least one finding to *report. 0 or as bl_report_add. */
+/*
+ * Adds at least one finding to *report. 0 or as bl_report_add. @words: what the
+ * manifest says about the maps, NULL if there is none. Of a map that it names,
+ * a change is known and meant, and no more than a warning; whether the word can
+ * be followed is for check "state".
+ */
 int bl_abi_check(const struct bl_object *now, const struct bl_object *previous,
-		 struct bl_report *report);
+		 const struct bl_carry_rules *words, struct bl_report *report);
 
 #endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Check "state": what a host will do with the entries of the previous version's
+ * maps when this bundle takes its place. It asks who will decide it there
+ * (loader/object/carry.h), so that both say the same.
+ *
+ *	kept, migrated		pass
+ *	reset			pass, if the manifest says so or it is the
+ *				nature of the map
+ *	refused			reject, with what to write in the manifest
+ *	gone, and held state	warn: what it holds goes with the old version
+ *	lost on the way back	warn: a rollback to the previous version would
+ *				begin with it empty
+ *	maps cannot be read	undecided
+ */
+#ifndef BL_GATE_STATE_H
+#define BL_GATE_STATE_H
+
+#include "loader/gate/finding.h"
+#include "loader/object/carry.h"
+#include "loader/object/object.h"
+
+/* One side: an object and its manifest's words, NULL if it has none. */
+struct bl_state_side {
+	const struct bl_object *object;
+	const struct bl_carry_rules *words;
+};
+
+/* Adds at least one finding to *report. 0 or as bl_report_add. */
+int bl_state_check(const struct bl_state_side *now,
+		   const struct bl_state_side *previous,
+		   struct bl_report *report);
+
+#endif
