@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a VM was left behind. */
+/* The VMs that a command under test runs: was one left behind; stop one. */
 #ifndef BL_TESTS_VMS_H
 #define BL_TESTS_VMS_H
 
 /* How many QEMUs run that write their logs to @log_dir. */
 unsigned bl_test_vms(const char *log_dir);
+
+/* Waits for the first of them and stops it (SIGSTOP): a guest that hangs. It
+ * can still be killed. -ETIMEDOUT: none came. */
+int bl_test_stop_vm(const char *log_dir, unsigned timeout_ms);
 
 #endif
