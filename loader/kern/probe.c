@@ -77,6 +77,8 @@ int bl_kern_probe(const struct bl_probe *p, struct bl_err *err)
 	unsigned step;
 	int r = bl_session_open(&p->now, &run.now, err);
 
+	if (r == 0)
+		run.now->only_load = p->last == BL_PROBE_LOAD;
 	for (step = 0; r == 0 && step <= p->last; step++) {
 		r = steps[step](&run, err);
 		if (r == 0)

@@ -29,7 +29,9 @@ struct bl_places;
 struct bl_session {
 	struct bl_probe_part part; /* borrowed */
 	bool sensor;		   /* it has belay's maps */
-	/* Loaded with every program that was accepted; NULL: none was. The
+	bool only_load;		   /* no step comes after the load */
+	/* Loaded with every program that was accepted (if only_load, with some
+	 * of them, for its maps); NULL: none was. The
 	 * order of its programs is that of facts->programs. */
 	struct bpf_object *object;
 	struct bpf_link **links; /* as facts->programs; NULL: not attached */

@@ -317,6 +317,20 @@ static int accept_until(struct asking *a, size_t end, bool all)
 	return 0;
 }
 
+/* Leaves a program that failed to be explained; or notes it, where the kernel
+ * was not even asked, for libbpf found no hook of that name and said so. */
+static int refuse(struct asking *a, size_t index, int code)
+{
+	const char *said = bl_buf_str(&a->session->said);
+
+	if (code == -ESRCH && !a->logs[index][0] &&
+	    strstr(said, "failed to find kernel BTF type ID"))
+		return note_failure(&a->facts->programs[index], code, -1, "",
+				    said);
+	a->failed[index] = code;
+	return 0;
+}
+
 /*
  * All at once. libbpf loads programs one after the other and stops at the first
  * that fails: those before it are good, it is marked as failed, and those
@@ -337,8 +351,9 @@ static int load_together(struct asking *a)
 		if (bad < 0)
 			return fail_all(a, r);
 		a->on[bad] = false;
-		a->failed[bad] = r;
-		r = accept_until(a, (size_t)bad, false);
+		r = refuse(a, (size_t)bad, r);
+		if (r == 0)
+			r = accept_until(a, (size_t)bad, false);
 		if (r < 0)
 			return r;
 	}
@@ -445,6 +460,8 @@ static int load_accepted(struct asking *a)
 	size_t i;
 	long bad;
 
+	if (s->only_load)
+		return 0;
 	if (!bl_facts_loads(a->facts) || !holds_all(a)) {
 		bpf_object__close(s->object);
 		s->object = NULL;
