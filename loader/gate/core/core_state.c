@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "loader/gate/object/insn.h"
+
 #ifndef BPF_MEMSX
 #define BPF_MEMSX 0x80 /* since 6.6: loads that extend the sign */
 #endif
@@ -202,20 +204,6 @@ static void exec_alu(struct bl_core_state *s, const struct bpf_insn *insn)
 	bl_core_set(s, insn->dst_reg, r.known, r.value);
 }
 
-static unsigned access_bytes(const struct bpf_insn *insn)
-{
-	switch (BPF_SIZE(insn->code)) {
-	case BPF_B:
-		return 1;
-	case BPF_H:
-		return 2;
-	case BPF_W:
-		return 4;
-	default:
-		return 8;
-	}
-}
-
 /* The cell of the stack that holds byte @at (negative, from the top); 0 when
  * there is none. */
 static unsigned stack_cell(int64_t at)
@@ -229,7 +217,7 @@ static void exec_load(struct bl_core_state *s, const struct bpf_insn *insn)
 {
 	struct bl_core_cell base = bl_core_get(s, insn->src_reg);
 	int64_t at = (int64_t)(base.value + (uint64_t)(int64_t)insn->off);
-	unsigned bytes = access_bytes(insn), cell;
+	unsigned bytes = bl_insn_bytes(insn), cell;
 	struct bl_core_cell r = { BL_CORE_OPEN, 0 };
 
 	if (base.known == BL_CORE_HINTED)
@@ -322,14 +310,14 @@ void bl_core_exec(struct bl_core_state *s, const struct bpf_insn *insn)
 		break;
 	case BPF_ST:
 		store(s, bl_core_get(s, insn->dst_reg), insn->off,
-		      access_bytes(insn), imm);
+		      bl_insn_bytes(insn), imm);
 		break;
 	case BPF_STX:
 		if (BPF_MODE(insn->code) == BPF_ATOMIC)
 			exec_atomic(s, insn);
 		else
 			store(s, bl_core_get(s, insn->dst_reg), insn->off,
-			      access_bytes(insn),
+			      bl_insn_bytes(insn),
 			      bl_core_get(s, insn->src_reg));
 		break;
 	default: /* loads from packets, of old */

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "loader/gate/object/insn.h"
+
 /* Where a field is read, and how much of it. */
 struct place {
 	uint64_t byte_offset, bit_offset;
@@ -191,20 +193,6 @@ static bool can_resize(const struct bl_core_pair *p,
 	       (is_unsigned_int(&a) && is_unsigned_int(&b));
 }
 
-static uint32_t access_size(const struct bpf_insn *insn)
-{
-	switch (BPF_SIZE(insn->code)) {
-	case BPF_B:
-		return 1;
-	case BPF_H:
-		return 2;
-	case BPF_W:
-		return 4;
-	default:
-		return 8;
-	}
-}
-
 static enum bl_core_why patch_access(const struct bl_core_pair *p,
 				     const struct bl_core_value *local,
 				     const struct bl_core_value *target,
@@ -218,7 +206,7 @@ static enum bl_core_why patch_access(const struct bl_core_pair *p,
 		return BL_CORE_WHY_NONE;
 	if (!can_resize(p, local, target))
 		return BL_CORE_WHY_SIZE;
-	if (access_size(insn) != local->size || !target->size ||
+	if (bl_insn_bytes(insn) != local->size || !target->size ||
 	    target->size > 8 || (target->size & (target->size - 1)))
 		return BL_CORE_WHY_DAMAGED;
 	return BL_CORE_WHY_NONE;
