@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/kern/hooks.h"
+#include "loader/kern/mapless.h"
 #include "loader/kern/memory.h"
 #include "loader/kern/messages.h"
 #include "loader/kern/sensor.h"
@@ -33,6 +35,9 @@
 /* Programs that are loaded alone for their full log. Each is an open of the
  * whole object; of the others the short log still says why. */
 #define EXPLAINED_MAX 32
+
+/* libbpf's words about a hook that neither the kernel nor a module has. */
+static const char no_hook[] = "failed to find kernel BTF type ID of ";
 
 /* One question about an object. Arrays are as facts->programs. */
 struct asking {
@@ -194,60 +199,6 @@ static int load_on(struct asking *a, struct bpf_object **ret, long *ret_blamed)
 	return r;
 }
 
-/* The map that libbpf could not make; NULL if it was something else. */
-static struct bpf_map *failed_map(const struct bpf_object *obj,
-				  const char *said)
-{
-	const char *at = strstr(said, "': failed to create: "), *name = at;
-	struct bpf_map *map;
-
-	while (name && name > said && name[-1] != '\'')
-		name--;
-	if (!at || name == said)
-		return NULL;
-	bpf_object__for_each_map (map, obj)
-		if (strlen(bpf_map__name(map)) == (size_t)(at - name) &&
-		    strncmp(bpf_map__name(map), name, (size_t)(at - name)) == 0)
-			return map;
-	return NULL;
-}
-
-/* A map that cannot be made: for want of its type, or of what only its loader
- * knows, or for what the object asks of it. */
-static enum bl_load_status judge_map(struct bpf_map *map, int code,
-				     char *ret_why, size_t size)
-{
-	enum bpf_map_type type = bpf_map__type(map);
-	const char *name = bpf_map__name(map);
-	bool outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS ||
-		     type == BPF_MAP_TYPE_HASH_OF_MAPS;
-
-	if (code == -ENOMEM) {
-		snprintf(ret_why, size,
-			 "map %s cannot be made here: not enough memory", name);
-		return BL_LOAD_UNDECIDED;
-	}
-	if (libbpf_probe_bpf_map_type(type, NULL) == 0) {
-		snprintf(ret_why, size,
-			 "this kernel does not know the type of map %s", name);
-		return BL_LOAD_MISSING;
-	}
-	if (outer && !bpf_map__inner_map(map)) {
-		snprintf(ret_why, size,
-			 "only its loader knows which maps go into map %s",
-			 name);
-		return BL_LOAD_UNDECIDED;
-	}
-	if (!bpf_map__value_size(map) && type != BPF_MAP_TYPE_RINGBUF &&
-	    type != BPF_MAP_TYPE_USER_RINGBUF) {
-		snprintf(ret_why, size,
-			 "only its loader knows the size of values of map %s",
-			 name);
-		return BL_LOAD_UNDECIDED;
-	}
-	return BL_LOAD_REJECTED;
-}
-
 /* Changes the case if it was about a map. */
 static void blame_map(struct asking *a, int code, enum bl_load_status *status,
 		      char *ret_why, size_t size)
@@ -255,13 +206,12 @@ static void blame_map(struct asking *a, int code, enum bl_load_status *status,
 	BL_CLEANUP(close_object) struct bpf_object *obj = NULL;
 	struct bl_session *s = a->session;
 	struct bl_buf kept = s->said;
-	struct bpf_map *map;
 
 	s->said = (struct bl_buf){ 0 };
 	obj = bl_session_fresh(s, NULL);
-	map = obj ? failed_map(obj, bl_buf_str(&kept)) : NULL;
-	if (map)
-		*status = judge_map(map, code, ret_why, size);
+	if (obj)
+		bl_mapless_judge(obj, bl_buf_str(&kept), code, status, ret_why,
+				 size);
 	bl_buf_free(&s->said);
 	s->said = kept;
 }
@@ -317,18 +267,55 @@ static int accept_until(struct asking *a, size_t end, bool all)
 	return 0;
 }
 
-/* Leaves a program that failed to be explained; or notes it, where the kernel
- * was not even asked, for libbpf found no hook of that name and said so. */
+/* A program whose hook is not there never reaches the kernel: libbpf's own
+ * words are all that there is to know. */
+static bool hookless(const struct asking *a, size_t index, int code)
+{
+	return code == -ESRCH && !a->logs[index][0] &&
+	       strstr(bl_buf_str(&a->session->said), no_hook);
+}
+
+/* Notes all others that are on and have no hook, each of which would cost a
+ * load of the whole object. */
+static int note_hookless(struct asking *a)
+{
+	BL_CLEANUP(close_object)
+	struct bpf_object *obj = bl_session_fresh(a->session, NULL);
+	struct bpf_program *prog;
+	char name[256], said[512];
+	size_t i = 0;
+	int r = 0;
+
+	if (!obj)
+		return errno ? -errno : -EINVAL;
+	bpf_object__for_each_program (prog, obj) {
+		if (r == 0 && a->on[i] &&
+		    bl_hooks_lack(prog, name, sizeof(name))) {
+			/* As libbpf says it. */
+			snprintf(said, sizeof(said), "prog '%s': %s'%s': %d",
+				 bpf_program__name(prog), no_hook, name,
+				 -ESRCH);
+			a->on[i] = false;
+			r = note_failure(&a->facts->programs[i], -ESRCH, -1, "",
+					 said);
+		}
+		i++;
+	}
+	return r;
+}
+
+/* What failed is explained later, unless all is known of it now. */
 static int refuse(struct asking *a, size_t index, int code)
 {
-	const char *said = bl_buf_str(&a->session->said);
+	int r;
 
-	if (code == -ESRCH && !a->logs[index][0] &&
-	    strstr(said, "failed to find kernel BTF type ID"))
-		return note_failure(&a->facts->programs[index], code, -1, "",
-				    said);
-	a->failed[index] = code;
-	return 0;
+	if (!hookless(a, index, code)) {
+		a->failed[index] = code;
+		return 0;
+	}
+	r = note_failure(&a->facts->programs[index], code, -1, "",
+			 bl_buf_str(&a->session->said));
+	return r < 0 ? r : note_hookless(a);
 }
 
 /*
