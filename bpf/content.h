@@ -7,22 +7,29 @@
  * own, every loop bounded by a constant. All numbers are in the byte order of
  * the machine; content is compiled for little-endian ones.
  *
- * A binary is a header, slot_count slots (a hash table with open addressing)
- * and rule_count names of BL_CONTENT_NAME_MAX bytes, nothing else:
+ * A binary is a header, a hash table of bucket_count buckets with a few slots
+ * each, and rule_count names of BL_CONTENT_NAME_MAX bytes, nothing else:
  *
- *	struct bl_content_hdr | struct bl_content_slot[] | char[][32]
+ *	struct bl_content_hdr | struct bl_content_bucket[] | char[][32]
  *
  * A rule is found by the hash of what it matches: all of a path (exact), the
  * beginning of a path up to and with a '/' (prefix), or an address under a
  * mask. A path is hashed byte by byte from its front, so that one pass serves
- * all its prefixes. Every rule lies at most BL_CONTENT_PROBES - 1 slots behind
- * its home; the compiler grows the table until that holds.
+ * all its prefixes. A rule lies in one of two buckets, which the two halves of
+ * the first word of its hash name (bl_content_bucket); so a lookup is at most
+ * eight comparisons, however many rules there are. The compiler moves rules
+ * between their two buckets until all have a place (cuckoo hashing); four
+ * slots of five are in use then, 30 bytes of the kernel's memory for a rule.
  *
  * The hash is 128 bits wide. Rules whose hashes meet are refused when they are
  * compiled; that a path which no rule names meets a rule by chance does not
  * happen in practice. It is no cryptographic hash and its seed is public.
  *
- * Use: define BL_CONTENT_SLOT(src, index), which yields a pointer to a slot or
+ * The contract is what sensor and compiler must agree on: all of this file. In
+ * contract 1 each slot was a value of its own, and a rule lay at most three
+ * behind its home: no content of 40,000 rules had a table.
+ *
+ * Use: define BL_CONTENT_AT(src, index), which yields a pointer to a bucket or
  * NULL for an index that is out of range, then include this file. src is
  * whatever the macro needs, passed through.
  */
@@ -31,16 +38,16 @@
 
 #include "bpf/event.h"
 
-#define BL_CONTENT_MAGIC     0x43594c42U /* "BLYC" */
-#define BL_CONTENT_CONTRACT  1
-#define BL_CONTENT_PROBES    4
-#define BL_CONTENT_FOUND     (1ULL << 63)
-#define BL_CONTENT_RULES_MAX (1U << 16)
-#define BL_CONTENT_SLOTS_MIN 8U /* a power of two, as every slot_count */
-#define BL_CONTENT_SLOTS_MAX (1U << 19)
-#define BL_CONTENT_NETS_MAX  33 /* different lengths of masks per family */
-#define BL_CONTENT_NAME_MAX  32 /* with the closing NUL */
-#define BL_CONTENT_PATH_MAX  (BL_EVENT_PATH_MAX - 1) /* bytes looked at */
+#define BL_CONTENT_MAGIC       0x43594c42U /* "BLYC" */
+#define BL_CONTENT_CONTRACT    2
+#define BL_CONTENT_SLOTS       4U /* of a bucket */
+#define BL_CONTENT_FOUND       (1ULL << 63)
+#define BL_CONTENT_RULES_MAX   (1U << 20)
+#define BL_CONTENT_BUCKETS_MIN 2U
+#define BL_CONTENT_BUCKETS_MAX (1U << 19)
+#define BL_CONTENT_NETS_MAX    33 /* different lengths of masks per family */
+#define BL_CONTENT_NAME_MAX    32 /* with the closing NUL */
+#define BL_CONTENT_PATH_MAX    (BL_EVENT_PATH_MAX - 1) /* bytes looked at */
 
 enum bl_content_type {
 	BL_CONTENT_EMPTY, /* no rule in this slot */
@@ -51,20 +58,21 @@ enum bl_content_type {
 	BL_CONTENT_TYPES,
 };
 
-struct bl_content_slot {
-	__u64 hash[2];
-	__u32 rule;
-	__u8 type;   /* enum bl_content_type */
-	__u8 kind;   /* enum bl_event_kind */
-	__u8 action; /* enum bl_action */
-	__u8 reserved;
+/* Slot by slot; which of them are in use does not matter. */
+struct bl_content_bucket {
+	__u64 hash[BL_CONTENT_SLOTS][2];
+	__u32 rule[BL_CONTENT_SLOTS];
+	__u8 type[BL_CONTENT_SLOTS];   /* enum bl_content_type */
+	__u8 kind[BL_CONTENT_SLOTS];   /* enum bl_event_kind */
+	__u8 action[BL_CONTENT_SLOTS]; /* enum bl_action */
+	__u8 reserved[BL_CONTENT_SLOTS];
 };
 
 struct bl_content_hdr {
 	__u32 magic;
 	__u32 contract;
 	__u32 size; /* bytes of the whole binary */
-	__u32 slot_count;
+	__u32 bucket_count;
 	__u32 rule_count;
 	__u32 deny_count;
 	__u64 seed;
@@ -129,6 +137,12 @@ BL_CONTENT_INLINE void bl_hash_end(struct bl_hash *h, __u32 type, __u32 kind)
 	h->a = bl_hash_mix(h->a ^ (type << 8 | kind));
 }
 
+/* The bucket, of @count, that one half of the first word of a hash names. */
+BL_CONTENT_INLINE __u32 bl_content_bucket(__u32 half, __u32 count)
+{
+	return (__u64)half * count >> 32;
+}
+
 /* The rule of an address under a mask of @bits is stored under this. */
 BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
 					   __u64 high, __u64 low, __u32 bits)
@@ -145,33 +159,34 @@ BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
 	bl_hash_add(h, low);
 }
 
-#ifdef BL_CONTENT_SLOT
+#ifdef BL_CONTENT_AT
 
 /*
  * Looks up what was hashed into @a and @b: BL_CONTENT_FOUND with the rule and
  * its action, or 0. Numbers in, a number out, so that the sensor can make it a
  * function that the verifier walks once: define BL_CONTENT_LOOKUP as its name.
  */
-BL_CONTENT_INLINE __u64 bl_content_lookup(const void *src, __u32 slot_count,
+BL_CONTENT_INLINE __u64 bl_content_lookup(const void *src, __u32 bucket_count,
 					  __u64 a, __u64 b, __u32 type,
 					  __u32 kind)
 {
 	struct bl_hash h = { a, b };
-	int i;
+	__u32 half, i;
 
 	(void)src;
 	bl_hash_end(&h, type, kind);
-	for (i = 0; i < BL_CONTENT_PROBES; i++) {
-		__u32 index = ((__u32)h.a + i) & (slot_count - 1);
-		const struct bl_content_slot *slot;
+	for (half = 0; half < 2; half++) {
+		const struct bl_content_bucket *s;
 
-		slot = BL_CONTENT_SLOT(src, index);
-		if (!slot || slot->type == BL_CONTENT_EMPTY)
+		s = BL_CONTENT_AT(src, bl_content_bucket(half ? h.a >> 32 : h.a,
+							 bucket_count));
+		if (!s)
 			return 0;
-		if (slot->hash[0] == h.a && slot->hash[1] == h.b &&
-		    slot->type == type && slot->kind == kind)
-			return BL_CONTENT_FOUND | (__u64)slot->action << 32 |
-			       slot->rule;
+		for (i = 0; i < BL_CONTENT_SLOTS; i++)
+			if (s->hash[i][0] == h.a && s->hash[i][1] == h.b &&
+			    s->type[i] == type && s->kind[i] == kind)
+				return BL_CONTENT_FOUND |
+				       (__u64)s->action[i] << 32 | s->rule[i];
 	}
 	return 0;
 }
@@ -181,12 +196,12 @@ BL_CONTENT_INLINE __u64 bl_content_lookup(const void *src, __u32 slot_count,
 #endif
 
 /* 1 and *ret set when there is a rule for @h. */
-BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 slot_count,
+BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 bucket_count,
 				      struct bl_hash h, __u32 type, __u32 kind,
 				      struct bl_match *ret)
 {
 	__u64 found =
-		BL_CONTENT_LOOKUP(src, slot_count, h.a, h.b, type, kind);
+		BL_CONTENT_LOOKUP(src, bucket_count, h.a, h.b, type, kind);
 
 	if (!found)
 		return 0;
@@ -220,7 +235,7 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 {
 	volatile __u32 *count = &marks->count;
 	struct bl_match m = bl_content_default(hdr, kind);
-	__u32 slot_count = hdr->slot_count;
+	__u32 bucket_count = hdr->bucket_count;
 	__u64 slash, ends;
 	struct bl_hash h;
 	__u32 i, n;
@@ -240,7 +255,7 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 		*count = n + (__u32)(ends & (slash - 1) >> 63);
 	}
 	if (!cut &&
-	    bl_content_find(src, slot_count, h, BL_CONTENT_EXACT, kind, &m))
+	    bl_content_find(src, bucket_count, h, BL_CONTENT_EXACT, kind, &m))
 		return m;
 	for (i = 0; i < BL_CONTENT_MARKS_MAX; i++) {
 		n = *count;
@@ -248,8 +263,8 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 			break;
 		*count = --n;
 		h = marks->at[n & (BL_CONTENT_MARKS_MAX - 1)];
-		if (bl_content_find(src, slot_count, h, BL_CONTENT_PREFIX, kind,
-				    &m))
+		if (bl_content_find(src, bucket_count, h, BL_CONTENT_PREFIX,
+				    kind, &m))
 			break;
 	}
 	return m;
@@ -265,7 +280,7 @@ bl_content_addr(const void *src, const struct bl_content_hdr *hdr, int v6,
 {
 	struct bl_match m = bl_content_default(hdr, BL_EVENT_CONNECT);
 	__u32 type = v6 ? BL_CONTENT_NET6 : BL_CONTENT_NET4;
-	__u32 slot_count = hdr->slot_count;
+	__u32 bucket_count = hdr->bucket_count;
 	struct bl_hash h;
 	__u32 i;
 
@@ -274,13 +289,13 @@ bl_content_addr(const void *src, const struct bl_content_hdr *hdr, int v6,
 			break;
 		bl_content_hash_net(&h, hdr->seed, high, low,
 				    hdr->net_len[v6 ? 1 : 0][i]);
-		if (bl_content_find(src, slot_count, h, type, BL_EVENT_CONNECT,
-				    &m))
+		if (bl_content_find(src, bucket_count, h, type,
+				    BL_EVENT_CONNECT, &m))
 			break;
 	}
 	return m;
 }
 
-#endif /* BL_CONTENT_SLOT */
+#endif /* BL_CONTENT_AT */
 
 #endif

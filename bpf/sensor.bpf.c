@@ -24,11 +24,11 @@
 
 #include "bpf/types.h"
 
-#define BL_CONTENT_SLOT(src, index) bl_content_slot_at(index)
-#define BL_CONTENT_LOOKUP(src, slot_count, a, b, type, kind) \
-	bl_slot_find(slot_count, a, b, (type) << 8 | (kind))
-static const struct bl_content_slot *bl_content_slot_at(unsigned int index);
-__u64 bl_slot_find(__u32 slot_count, __u64 a, __u64 b, __u32 type_kind);
+#define BL_CONTENT_AT(src, index) bl_content_at(index)
+#define BL_CONTENT_LOOKUP(src, bucket_count, a, b, type, kind) \
+	bl_slot_find(bucket_count, a, b, (type) << 8 | (kind))
+static const struct bl_content_bucket *bl_content_at(unsigned int index);
+__u64 bl_slot_find(__u32 bucket_count, __u64 a, __u64 b, __u32 type_kind);
 #include "bpf/content.h"
 
 #ifndef BL_SENSOR_VERSION
@@ -68,13 +68,13 @@ struct {
 	__type(value, struct bl_content_hdr);
 } bl_content_hdr SEC(".maps");
 
-/* max_entries is set by the loader, to the content's slot_count. */
+/* max_entries is set by the loader, to the content's bucket_count. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_RDONLY_PROG);
 	__type(key, __u32);
-	__type(value, struct bl_content_slot);
+	__type(value, struct bl_content_bucket);
 } bl_content_slots SEC(".maps");
 
 struct {
@@ -107,18 +107,18 @@ struct {
 			__sync_fetch_and_add(&_st->member, 1); \
 	} while (0)
 
-static __always_inline const struct bl_content_slot *
-bl_content_slot_at(unsigned int index)
+static __always_inline const struct bl_content_bucket *
+bl_content_at(unsigned int index)
 {
 	return bpf_map_lookup_elem(&bl_content_slots, &index);
 }
 
 /* One lookup has many branches and stands in every loop of the interpreter. As
  * a global function it is walked by the verifier once, not once per round. */
-__noinline __u64 bl_slot_find(__u32 slot_count, __u64 a, __u64 b,
+__noinline __u64 bl_slot_find(__u32 bucket_count, __u64 a, __u64 b,
 			      __u32 type_kind)
 {
-	return bl_content_lookup(NULL, slot_count, a, b, type_kind >> 8,
+	return bl_content_lookup(NULL, bucket_count, a, b, type_kind >> 8,
 				 type_kind & 0xff);
 }
 

@@ -45,20 +45,25 @@ static bool too_deep(const char *text, size_t len)
 	return false;
 }
 
-int bl_json_parse(const char *name, const char *text, size_t len,
-		  struct bl_json_doc *ret, struct bl_err *err)
+static int parse(const char *name, const struct bl_json_place *place,
+		 size_t flags, const char *text, size_t len,
+		 struct bl_json_doc *ret, struct bl_err *err)
 {
-	BL_CLEANUP(bl_json_doc_free) struct bl_json_doc doc = { 0 };
+	BL_CLEANUP(bl_json_doc_free)
+	struct bl_json_doc doc = { .place = *place };
 	json_error_t je;
 
 	if (too_deep(text, len))
 		return bl_err_set(err, -EBADMSG,
 				  "%s: nested deeper than %d levels", name,
 				  BL_JSON_DEPTH_MAX);
-	doc.root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+	doc.root = json_loadb(text, len, flags | JSON_REJECT_DUPLICATES, &je);
 	if (!doc.root)
-		return bl_err_set(err, -EBADMSG, "%s:%d:%d: %s", name, je.line,
-				  je.column, je.text);
+		return bl_err_set(err, -EBADMSG, "%s:%u:%u: %s", name,
+				  place->lines + (unsigned)je.line,
+				  (unsigned)je.column +
+					  (je.line == 1 ? place->columns : 0),
+				  je.text);
 	doc.text = malloc(len + 1);
 	doc.name = strdup(name);
 	if (!doc.text || !doc.name)
@@ -69,6 +74,21 @@ int bl_json_parse(const char *name, const char *text, size_t len,
 	*ret = doc;
 	doc = (struct bl_json_doc){ 0 };
 	return 0;
+}
+
+int bl_json_parse(const char *name, const char *text, size_t len,
+		  struct bl_json_doc *ret, struct bl_err *err)
+{
+	static const struct bl_json_place whole = { 0 };
+
+	return parse(name, &whole, 0, text, len, ret, err);
+}
+
+int bl_json_parse_piece(const char *name, const struct bl_json_place *place,
+			const char *text, size_t len, struct bl_json_doc *ret,
+			struct bl_err *err)
+{
+	return parse(name, place, JSON_DECODE_ANY, text, len, ret, err);
 }
 
 int bl_json_load(const char *path, size_t max_bytes, struct bl_json_doc *ret,
@@ -217,6 +237,8 @@ int bl_json_fail(const struct bl_json_doc *doc, const char *path,
 		 struct bl_err *err, const char *fmt, ...)
 {
 	unsigned line = bl_json_line(doc, path);
+	const char *at = doc->place.at;
+	const char *dot = *at && *path && *path != '[' ? "." : "";
 	char what[BL_ERR_TEXT_MAX / 2];
 	va_list ap;
 
@@ -224,10 +246,12 @@ int bl_json_fail(const struct bl_json_doc *doc, const char *path,
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (!line)
-		return bl_err_set(err, -EBADMSG, "%s: %s%s%s", doc->name, path,
-				  *path ? ": " : "", what);
-	return bl_err_set(err, -EBADMSG, "%s:%u: %s%s%s", doc->name, line, path,
-			  *path ? ": " : "", what);
+		return bl_err_set(err, -EBADMSG, "%s: %s%s%s%s%s", doc->name,
+				  at, dot, path, *at || *path ? ": " : "",
+				  what);
+	return bl_err_set(err, -EBADMSG, "%s:%u: %s%s%s%s%s", doc->name,
+			  line + doc->place.lines, at, dot, path,
+			  *at || *path ? ": " : "", what);
 }
 
 static const char *type_name(const json_t *v)

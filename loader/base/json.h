@@ -20,12 +20,18 @@
 
 #define BL_JSON_DEPTH_MAX 16
 #define BL_JSON_PATH_MAX  512
+#define BL_JSON_AT_MAX	  48
 
 struct bl_json_doc {
 	json_t *root;
 	char *text; /* as read, for line numbers */
 	size_t len;
 	char *name; /* file name for messages */
+	/* Of a piece of a larger document; all zero for a whole one. */
+	struct bl_json_place {
+		char at[BL_JSON_AT_MAX]; /* its path there: "rules[3]" */
+		unsigned lines, columns; /* before it */
+	} place;
 };
 
 #define bl_autojson_doc __attribute__((cleanup(bl_json_doc_free)))
@@ -34,6 +40,15 @@ void bl_json_doc_free(struct bl_json_doc *doc);
 /* Copies @text. -EBADMSG with name:line:column when it is not strict JSON. */
 int bl_json_parse(const char *name, const char *text, size_t len,
 		  struct bl_json_doc *ret, struct bl_err *err);
+
+/*
+ * The same for one value of a document that is read piece by piece, whatever
+ * its type. Lines and paths in messages are those of the whole; paths given to
+ * the functions below begin at the piece.
+ */
+int bl_json_parse_piece(const char *name, const struct bl_json_place *place,
+			const char *text, size_t len, struct bl_json_doc *ret,
+			struct bl_err *err);
 
 /* Reads the file (at most @max_bytes) and parses it. */
 int bl_json_load(const char *path, size_t max_bytes, struct bl_json_doc *ret,

@@ -111,7 +111,8 @@ static int write_member(archive_ptr a, const struct bl_member *m)
 }
 
 static int write_all(const struct bl_archive *a, bool compress,
-		     struct bl_buf *out, struct bl_err *err)
+		     archive_write_callback *write, void *ctx,
+		     struct bl_err *err)
 {
 	BL_CLEANUP(free_writer) archive_ptr w = archive_write_new();
 	size_t i;
@@ -129,7 +130,7 @@ static int write_all(const struct bl_archive *a, bool compress,
 	if (!r)
 		r = archive_write_set_bytes_in_last_block(w, 1);
 	if (!r)
-		r = archive_write_open(w, out, NULL, write_to_buf, NULL);
+		r = archive_write_open(w, ctx, NULL, write, NULL);
 	for (i = 0; !r && i < a->count; i++)
 		r = write_member(w, &a->members[i]);
 	if (!r)
@@ -144,7 +145,7 @@ int bl_archive_pack(const struct bl_archive *a, struct bl_buf *ret,
 		    struct bl_err *err)
 {
 	bl_autobuf struct bl_buf out = { 0 };
-	int r = write_all(a, true, &out, err);
+	int r = write_all(a, true, write_to_buf, &out, err);
 
 	if (r < 0)
 		return r;
@@ -275,6 +276,26 @@ static int read_member(archive_ptr a, const char *name, struct archive_entry *e,
 	return 0;
 }
 
+/* What was unpacked, and how much of it was found again. */
+struct same {
+	const struct bl_buf *tar;
+	size_t len;
+};
+
+static la_ssize_t write_to_same(struct archive *a, void *ctx, const void *data,
+				size_t len)
+{
+	struct same *s = ctx;
+
+	if (len > s->tar->len - s->len ||
+	    memcmp(s->tar->data + s->len, data, len) != 0) {
+		archive_set_error(a, EILSEQ, "other bytes");
+		return -1;
+	}
+	s->len += len;
+	return (la_ssize_t)len;
+}
+
 /*
  * The members, packed again, must give the same bytes. So nothing hides in an
  * extended header, a sparse map, unused fields, padding or behind the end.
@@ -282,13 +303,12 @@ static int read_member(archive_ptr a, const char *name, struct archive_entry *e,
 static int check_canonical(const char *name, const struct bl_buf *tar,
 			   const struct bl_archive *a, struct bl_err *err)
 {
-	bl_autobuf struct bl_buf again = { 0 };
-	int r = write_all(a, false, &again, err);
+	struct same same = { .tar = tar };
+	int r = write_all(a, false, write_to_same, &same, err);
 
-	if (r < 0)
+	if (r == -ENOMEM)
 		return r;
-	if (again.len != tar->len ||
-	    memcmp(bl_buf_str(&again), bl_buf_str(tar), tar->len) != 0)
+	if (r || same.len != tar->len)
 		return bl_err_set(
 			err, -EBADMSG,
 			"%s: its archive holds bytes that belong to no member",

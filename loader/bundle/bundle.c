@@ -269,8 +269,12 @@ static int check_content(const char *name, const struct bl_archive *a,
 	const struct bl_member *json = bl_archive_find(a, m->content);
 	const struct bl_member *bin = bl_archive_find(a, BL_MEMBER_CONTENT_BIN);
 	bl_autobuf struct bl_buf again = { 0 };
-	int r = compile(m->content, &json->data, &again, err);
+	/* Of another contract it is another belay's, and says so. */
+	int r = bl_content_check_binary(BL_MEMBER_CONTENT_BIN, bin->data.data,
+					bin->data.len, NULL, err);
 
+	if (!r)
+		r = compile(m->content, &json->data, &again, err);
 	if (r < 0)
 		return bl_err_wrap(err, r, "%s", name);
 	if (again.len != bin->data.len ||

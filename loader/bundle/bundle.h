@@ -40,9 +40,10 @@
 #include "loader/bundle/digest.h"
 #include "loader/bundle/manifest.h"
 
-#define BL_BUNDLE_MAX	       (32u << 20) /* bytes of the file */
-#define BL_BUNDLE_UNPACKED_MAX (64u << 20) /* bytes of the tar archive */
-#define BL_OBJECT_MAX	       (16u << 20) /* bytes of the object */
+/* Content of a million rules fits: 100 MB of JSON, 62 MB compiled, 30 packed. */
+#define BL_BUNDLE_MAX	       (64u << 20)  /* bytes of the file */
+#define BL_BUNDLE_UNPACKED_MAX (256u << 20) /* bytes of the tar archive */
+#define BL_OBJECT_MAX	       (16u << 20)  /* bytes of the object */
 
 struct bl_bundle {
 	struct bl_manifest manifest;

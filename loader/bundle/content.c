@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,26 +11,34 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/json.h"
+#include "loader/bundle/content_table.h"
+#include "loader/bundle/content_text.h"
 
-/* A rule as read from JSON. Strings belong to the document. */
+/* A rule as its author wrote it, and what that means. */
 struct rule {
-	const char *id, *event, *path, *prefix, *address, *action;
-	uint32_t number;
+	struct bl_content_rule said;
 	uint8_t type, kind, act;
 	/* What it matches: a path, or an address under a mask. */
 	const char *text;
 	size_t len;
 	uint64_t high, low;
 	unsigned bits;
-	struct bl_hash hash; /* finished: what its slot holds */
 };
 
 struct source {
-	const struct bl_json_doc *doc;
+	struct bl_content_text text;
 	struct bl_content_hdr hdr;
-	struct rule *rules;
 	struct bl_content_info info;
+	struct bl_buf rules; /* struct bl_content_entry each, in their order */
+	struct bl_buf names; /* BL_CONTENT_NAME_MAX bytes each */
 };
+
+static void source_free(struct source *src)
+{
+	bl_content_text_close(&src->text);
+	bl_buf_free(&src->rules);
+	bl_buf_free(&src->names);
+}
 
 static const char *const kind_names[BL_EVENT_KINDS] = { "exec", "open",
 							"connect" };
@@ -75,21 +84,22 @@ static const char *path_mistake(const char *path, size_t len, bool prefix)
 	return NULL;
 }
 
-static int read_path(struct source *src, struct rule *r, const char *at,
-		     bool prefix, struct bl_err *err)
+static int read_path(struct source *src, struct rule *r, struct bl_err *err)
 {
-	const char *why;
+	bool prefix = r->said.prefix;
+	const char *field = prefix ? "prefix" : "path", *why;
 
 	r->type = prefix ? BL_CONTENT_PREFIX : BL_CONTENT_EXACT;
-	r->text = prefix ? r->prefix : r->path;
+	r->text = prefix ? r->said.prefix : r->said.path;
 	r->len = strlen(r->text);
 	if (r->kind == BL_EVENT_CONNECT)
-		return bl_json_fail(src->doc, at, err,
-				    "a connect rule takes an \"address\"");
+		return bl_content_text_fail(
+			&src->text, &r->said, field, err,
+			"a connect rule takes an \"address\"");
 	why = path_mistake(r->text, r->len, prefix);
 	if (why)
-		return bl_json_fail(src->doc, at, err, "'%s': %s", r->text,
-				    why);
+		return bl_content_text_fail(&src->text, &r->said, field, err,
+					    "'%s': %s", r->text, why);
 	return 0;
 }
 
@@ -117,8 +127,8 @@ static void split_address(int family, const uint8_t *addr, uint64_t *ret_high,
 static bool parse_address(struct rule *r)
 {
 	char text[INET6_ADDRSTRLEN + 1], *end;
-	const char *slash = strchrnul(r->address, '/');
-	size_t len = slash - r->address;
+	const char *slash = strchrnul(r->said.address, '/');
+	size_t len = slash - r->said.address;
 	uint8_t addr[16];
 	unsigned max;
 	int family;
@@ -126,7 +136,7 @@ static bool parse_address(struct rule *r)
 
 	if (len >= sizeof(text))
 		return false;
-	memcpy(text, r->address, len);
+	memcpy(text, r->said.address, len);
 	text[len] = '\0';
 	family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	if (inet_pton(family, text, addr) != 1)
@@ -154,99 +164,78 @@ static bool host_bits(const struct rule *r)
 	return r->bits < 128 && r->low << (r->bits - 64);
 }
 
-static int read_address(struct source *src, struct rule *r, const char *at,
-			struct bl_err *err)
+static int fail_address(struct source *src, const struct rule *r,
+			const char *why, struct bl_err *err)
 {
+	return bl_content_text_fail(&src->text, &r->said, "address", err,
+				    "'%s'%s", r->said.address, why);
+}
+
+static int read_address(struct source *src, struct rule *r, struct bl_err *err)
+{
+	char why[64];
+
 	if (r->kind != BL_EVENT_CONNECT)
-		return bl_json_fail(src->doc, at, err,
-				    "only connect rules take an address");
+		return bl_content_text_fail(
+			&src->text, &r->said, "address", err,
+			"only connect rules take an address");
 	if (!parse_address(r))
-		return bl_json_fail(
-			src->doc, at, err,
-			"'%s' is no IPv4 or IPv6 address, alone or with /BITS",
-			r->address);
+		return fail_address(
+			src, r,
+			" is no IPv4 or IPv6 address, alone or with /BITS",
+			err);
+	snprintf(why, sizeof(why), " has bits set behind its mask of %u",
+		 r->bits);
 	if (host_bits(r))
-		return bl_json_fail(src->doc, at, err,
-				    "'%s' has bits set behind its mask of %u",
-				    r->address, r->bits);
+		return fail_address(src, r, why, err);
 	if (r->type == BL_CONTENT_NET6 && r->bits >= 96 && !r->high &&
 	    r->low >> 32 == 0xffff)
-		return bl_json_fail(
-			src->doc, at, err,
-			"'%s': write a mapped address as IPv4, as it is reported",
-			r->address);
+		return fail_address(
+			src, r,
+			": write a mapped address as IPv4, as it is reported",
+			err);
 	return 0;
 }
 
-static const struct bl_json_field rule_fields[] = {
-	{ "action", BL_JSON_STRING, true, offsetof(struct rule, action), 0, 0 },
-	{ "address", BL_JSON_STRING, false, offsetof(struct rule, address), 1,
-	  INET6_ADDRSTRLEN + 4 },
-	{ "event", BL_JSON_STRING, true, offsetof(struct rule, event), 0, 0 },
-	{ "id", BL_JSON_STRING, false, offsetof(struct rule, id), 1,
-	  BL_CONTENT_NAME_MAX - 1 },
-	{ "path", BL_JSON_STRING, false, offsetof(struct rule, path), 1,
-	  BL_CONTENT_PATH_MAX },
-	{ "prefix", BL_JSON_STRING, false, offsetof(struct rule, prefix), 1,
-	  BL_CONTENT_PATH_MAX },
-};
-
-static int read_words(struct source *src, struct rule *r, const char *at,
-		      struct bl_err *err)
+static int read_words(struct source *src, struct rule *r, struct bl_err *err)
 {
-	char field[64];
 	int kind, act;
 
-	kind = lookup(kind_names, BL_EVENT_KINDS, r->event);
-	if (kind < 0) {
-		snprintf(field, sizeof(field), "%s.event", at);
-		return bl_json_fail(src->doc, field, err,
-				    "'%s' is no event (exec, open, connect)",
-				    r->event);
-	}
-	snprintf(field, sizeof(field), "%s.action", at);
-	act = lookup(action_names, BL_ACTIONS, r->action);
+	kind = lookup(kind_names, BL_EVENT_KINDS, r->said.event);
+	if (kind < 0)
+		return bl_content_text_fail(
+			&src->text, &r->said, "event", err,
+			"'%s' is no event (exec, open, connect)",
+			r->said.event);
+	act = lookup(action_names, BL_ACTIONS, r->said.action);
 	if (act < 0)
-		return bl_json_fail(src->doc, field, err,
-				    "'%s' is no action (ignore, emit, deny)",
-				    r->action);
+		return bl_content_text_fail(
+			&src->text, &r->said, "action", err,
+			"'%s' is no action (ignore, emit, deny)",
+			r->said.action);
 	if (act == BL_ACTION_DENY && kind == BL_EVENT_CONNECT)
-		return bl_json_fail(
-			src->doc, field, err,
+		return bl_content_text_fail(
+			&src->text, &r->said, "action", err,
 			"connect cannot be denied, only exec and open");
 	r->kind = kind;
 	r->act = act;
 	return 0;
 }
 
-static int read_rule(struct source *src, const json_t *obj, unsigned number,
-		     struct bl_err *err)
+static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 {
-	struct rule *r = &src->rules[number];
-	char at[32], field[64];
-	int given, e;
+	int given = !!r->said.path + !!r->said.prefix + !!r->said.address;
+	int e = read_words(src, r, err);
 
-	snprintf(at, sizeof(at), "rules[%u]", number);
-	e = bl_json_read(src->doc, obj, at, rule_fields,
-			 BL_ARRAY_SIZE(rule_fields), r, err);
 	if (e)
 		return e;
-	r->number = number;
-	e = read_words(src, r, at, err);
-	if (e)
-		return e;
-	given = !!r->path + !!r->prefix + !!r->address;
 	if (given != 1)
-		return bl_json_fail(
-			src->doc, at, err,
+		return bl_content_text_fail(
+			&src->text, &r->said, "", err,
 			"a rule has exactly one of path, prefix and address, this has %d",
 			given);
-	snprintf(field, sizeof(field), "%s.%s", at,
-		 r->path     ? "path"
-		 : r->prefix ? "prefix"
-			     : "address");
-	return r->address ? read_address(src, r, field, err)
-			  : read_path(src, r, field, r->prefix, err);
+	return r->said.address ? read_address(src, r, err)
+			       : read_path(src, r, err);
 }
 
 struct defaults {
@@ -271,7 +260,7 @@ static int read_defaults(struct source *src, const json_t *obj,
 
 	if (!obj)
 		return 0;
-	e = bl_json_read(src->doc, obj, "default", default_fields,
+	e = bl_json_read(&src->text.doc, obj, "default", default_fields,
 			 BL_ARRAY_SIZE(default_fields), &d, err);
 	if (e)
 		return e;
@@ -279,13 +268,13 @@ static int read_defaults(struct source *src, const json_t *obj,
 		act = lookup(action_names, BL_ACTIONS, d.kind[i]);
 		snprintf(field, sizeof(field), "default.%s", kind_names[i]);
 		if (act < 0)
-			return bl_json_fail(src->doc, field, err,
+			return bl_json_fail(&src->text.doc, field, err,
 					    "'%s' is no action (ignore, emit)",
 					    d.kind[i]);
 		/* It would stop a host at its next process. */
 		if (act == BL_ACTION_DENY)
 			return bl_json_fail(
-				src->doc, field, err,
+				&src->text.doc, field, err,
 				"a default cannot be deny; deny by rules");
 		src->hdr.default_action[i] = act;
 	}
@@ -299,52 +288,37 @@ struct top {
 
 static const struct bl_json_field top_fields[] = {
 	{ "contract", BL_JSON_INT, true, offsetof(struct top, contract),
-	  BL_CONTENT_CONTRACT, BL_CONTENT_CONTRACT },
+	  BL_CONTENT_JSON_CONTRACT, BL_CONTENT_JSON_CONTRACT },
 	{ "default", BL_JSON_OBJECT, false, offsetof(struct top, defaults), 0,
 	  0 },
-	{ "rules", BL_JSON_ARRAY, true, offsetof(struct top, rules), 0,
-	  BL_CONTENT_RULES_MAX },
+	{ "rules", BL_JSON_ARRAY, true, offsetof(struct top, rules), 0, 0 },
 };
 
-static int read_source(struct source *src, struct bl_err *err)
+static int read_top(struct source *src, struct bl_err *err)
 {
+	const struct bl_json_doc *doc = &src->text.doc;
 	struct top top = { 0 };
-	const json_t *obj;
-	size_t i;
-	int e;
+	int e = bl_json_read(doc, doc->root, "", top_fields,
+			     BL_ARRAY_SIZE(top_fields), &top, err);
 
-	e = bl_json_read(src->doc, src->doc->root, "", top_fields,
-			 BL_ARRAY_SIZE(top_fields), &top, err);
-	if (e)
-		return e;
-	e = read_defaults(src, top.defaults, err);
-	if (e)
-		return e;
-	src->hdr.rule_count = json_array_size(top.rules);
-	src->rules = calloc(src->hdr.rule_count + 1, sizeof(*src->rules));
-	if (!src->rules)
-		return bl_err_errno(err, -ENOMEM, "%s", src->doc->name);
-	json_array_foreach (top.rules, i, obj) {
-		e = read_rule(src, obj, i, err);
-		if (e)
-			return e;
-	}
-	return 0;
+	return e ? e : read_defaults(src, top.defaults, err);
 }
 
-static void hash_rule(const struct bl_content_hdr *hdr, struct rule *r)
+static struct bl_hash hash_rule(const struct bl_content_hdr *hdr,
+				const struct rule *r)
 {
+	struct bl_hash h;
 	size_t i;
 
 	if (r->text) {
-		bl_hash_start(&r->hash, hdr->seed);
+		bl_hash_start(&h, hdr->seed);
 		for (i = 0; i < r->len; i++)
-			bl_hash_add(&r->hash, (uint8_t)r->text[i]);
+			bl_hash_add(&h, (uint8_t)r->text[i]);
 	} else {
-		bl_content_hash_net(&r->hash, hdr->seed, r->high, r->low,
-				    r->bits);
+		bl_content_hash_net(&h, hdr->seed, r->high, r->low, r->bits);
 	}
-	bl_hash_end(&r->hash, r->type, r->kind);
+	bl_hash_end(&h, r->type, r->kind);
+	return h;
 }
 
 static int longer_first(const void *a, const void *b)
@@ -371,7 +345,6 @@ static int count_rule(struct source *src, const struct rule *r,
 		      struct bl_err *err)
 {
 	struct bl_content_hdr *hdr = &src->hdr;
-	char at[32];
 
 	hdr->kind_rules[r->kind]++;
 	src->info.kinds[r->kind]++;
@@ -381,157 +354,158 @@ static int count_rule(struct source *src, const struct rule *r,
 	src->info.addresses += !r->text;
 	if (r->type == BL_CONTENT_PREFIX)
 		hdr->prefix_len[r->len / 64] |= 1ULL << r->len % 64;
-	if (!r->text && !add_net(hdr, r->type == BL_CONTENT_NET6, r->bits)) {
-		snprintf(at, sizeof(at), "rules[%u].address", r->number);
-		return bl_json_fail(
-			src->doc, at, err,
+	if (!r->text && !add_net(hdr, r->type == BL_CONTENT_NET6, r->bits))
+		return bl_content_text_fail(
+			&src->text, &r->said, "address", err,
 			"more than %d different lengths of IPv6 masks",
 			BL_CONTENT_NETS_MAX);
-	}
 	return 0;
 }
 
-/* Puts every rule into @slots; false when one would lie too far from home. */
-static bool place(const struct source *src, struct bl_content_slot *slots)
+static int keep_rule(struct source *src, const struct rule *r,
+		     struct bl_err *err)
 {
-	uint32_t mask = src->hdr.slot_count - 1, i, n;
+	struct bl_hash hash = hash_rule(&src->hdr, r);
+	struct bl_content_entry entry = {
+		{ hash.a, hash.b }, r->said.number, r->type, r->kind, r->act
+	};
+	char name[BL_CONTENT_NAME_MAX] = { 0 };
+	int e = bl_buf_add(&src->rules, &entry, sizeof(entry));
 
-	for (i = 0; i < src->hdr.rule_count; i++) {
-		const struct rule *r = &src->rules[i];
-		struct bl_content_slot *s = NULL;
+	if (r->said.id)
+		strncpy(name, r->said.id, sizeof(name) - 1);
+	else
+		snprintf(name, sizeof(name), "rules[%u]", r->said.number);
+	if (!e)
+		e = bl_buf_add(&src->names, name, sizeof(name));
+	return e ? bl_err_errno(err, e, "%s", src->text.name) : 0;
+}
 
-		for (n = 0; n < BL_CONTENT_PROBES; n++) {
-			s = &slots[((uint32_t)r->hash.a + n) & mask];
-			if (s->type == BL_CONTENT_EMPTY)
-				break;
-		}
-		if (n == BL_CONTENT_PROBES)
-			return false;
-		*s = (struct bl_content_slot){ { r->hash.a, r->hash.b },
-					       r->number,
-					       r->type,
-					       r->kind,
-					       r->act,
-					       0 };
+static int read_rules(struct source *src, struct bl_err *err)
+{
+	int e;
+
+	for (;;) {
+		struct rule r = { 0 };
+
+		e = bl_content_text_next(&src->text, &r.said, err);
+		if (e <= 0)
+			return e;
+		e = read_rule(src, &r, err);
+		if (!e)
+			e = count_rule(src, &r, err);
+		if (!e)
+			e = keep_rule(src, &r, err);
+		if (e)
+			return e;
+		src->hdr.rule_count++;
 	}
-	return true;
 }
 
-static int by_hash(const void *a, const void *b)
+/* What a rule matches, in words of which two are the same for two rules only
+ * if they match the same. */
+static void describe(const struct rule *r, char ret[static BL_EVENT_PATH_MAX])
 {
-	const struct rule *x = *(const struct rule *const *)a;
-	const struct rule *y = *(const struct rule *const *)b;
-
-	if (x->hash.a != y->hash.a)
-		return x->hash.a < y->hash.a ? -1 : 1;
-	if (x->hash.b != y->hash.b)
-		return x->hash.b < y->hash.b ? -1 : 1;
-	return x->number < y->number ? -1 : x->number > y->number;
+	if (r->text)
+		snprintf(ret, BL_EVENT_PATH_MAX, "%s", r->text);
+	else
+		snprintf(ret, BL_EVENT_PATH_MAX,
+			 "%016" PRIx64 "%016" PRIx64 "/%u", r->high, r->low,
+			 r->bits);
 }
 
-static bool same_match(const struct rule *x, const struct rule *y)
+/* Two rules of one hash would be one rule to the sensor. They are read again,
+ * to say which, and whether they really match the same. */
+static int refuse_twins(struct source *src, const uint32_t twins[static 2],
+			struct bl_err *err)
 {
-	if (x->type != y->type || x->kind != y->kind)
-		return false;
-	if (x->text)
-		return !strcmp(x->text, y->text);
-	return x->high == y->high && x->low == y->low && x->bits == y->bits;
-}
+	char first[BL_EVENT_PATH_MAX] = "", second[BL_EVENT_PATH_MAX] = "";
+	bl_autocontent_text struct bl_content_text text = { 0 };
+	struct rule r = { 0 };
+	int e = bl_content_text_open(src->text.name, src->text.text,
+				     src->text.len, &text, err);
 
-/* Two rules of one hash would be one rule to the sensor. */
-static int refuse_doubles(struct source *src, struct bl_err *err)
-{
-	bl_autofree const struct rule **order = NULL;
-	uint32_t count = src->hdr.rule_count, i;
-	char at[32];
-
-	order = calloc(count + 1, sizeof(struct rule *));
-	if (!order)
-		return bl_err_errno(err, -ENOMEM, "%s", src->doc->name);
-	for (i = 0; i < count; i++)
-		order[i] = &src->rules[i];
-	qsort(order, count, sizeof(struct rule *), by_hash);
-	for (i = 1; i < count; i++) {
-		const struct rule *x = order[i - 1], *y = order[i];
-
-		if (x->hash.a != y->hash.a || x->hash.b != y->hash.b)
+	while (!e) {
+		r = (struct rule){ 0 };
+		e = bl_content_text_next(&text, &r.said, err);
+		if (e > 0)
+			e = read_rule(src, &r, err);
+		if (e)
+			break;
+		if (r.said.number == twins[0])
+			describe(&r, first);
+		if (r.said.number != twins[1])
 			continue;
-		snprintf(at, sizeof(at), "rules[%u]", y->number);
-		return bl_json_fail(src->doc, at, err, "%s rules[%u]",
-				    same_match(x, y) ? "matches the same as"
-						     : "has the same hash as",
-				    x->number);
+		describe(&r, second);
+		return bl_content_text_fail(&text, &r.said, "", err,
+					    "%s rules[%u]",
+					    strcmp(first, second)
+						    ? "has the same hash as"
+						    : "matches the same as",
+					    twins[0]);
 	}
-	return 0;
+	return e ? e : -EBADMSG;
 }
 
-static int write_names(const struct source *src, struct bl_buf *bin)
+/* The rules that were read, into @buckets; -ENOSPC: into more of them. */
+static int place(struct source *src, struct bl_content_bucket *buckets,
+		 struct bl_err *err)
 {
-	uint32_t i;
-	int e = 0;
+	const struct bl_content_hdr *hdr = &src->hdr;
+	uint32_t twins[2];
+	int e;
 
-	for (i = 0; !e && i < src->hdr.rule_count; i++) {
-		char name[BL_CONTENT_NAME_MAX] = { 0 };
-
-		if (src->rules[i].id)
-			strncpy(name, src->rules[i].id, sizeof(name) - 1);
-		else
-			snprintf(name, sizeof(name), "rules[%u]", i);
-		e = bl_buf_add(bin, name, sizeof(name));
-	}
-	return e;
+	memset(buckets, 0, sizeof(*buckets) * hdr->bucket_count);
+	e = bl_content_table_fill((const void *)src->rules.data,
+				  hdr->rule_count, buckets, hdr->bucket_count,
+				  twins);
+	return e == -EEXIST ? refuse_twins(src, twins, err) : e;
 }
 
-/* The table is at most half full, and grows until every rule is near home. */
 static int write_binary(struct source *src, struct bl_buf *bin,
 			struct bl_err *err)
 {
 	struct bl_content_hdr *hdr = &src->hdr;
-	size_t slots_size;
-	int e;
+	size_t size;
+	int e = -ENOSPC;
 
-	hdr->slot_count = BL_CONTENT_SLOTS_MIN;
-	while (hdr->slot_count < 2 * hdr->rule_count)
-		hdr->slot_count *= 2;
-	for (;; hdr->slot_count *= 2) {
-		bl_autofree struct bl_content_slot *slots = NULL;
-
-		if (hdr->slot_count > BL_CONTENT_SLOTS_MAX)
-			return bl_err_set(
-				err, -EBADMSG,
-				"%s: the rules do not fit into %u slots",
-				src->doc->name, BL_CONTENT_SLOTS_MAX);
-		slots_size = sizeof(*slots) * hdr->slot_count;
-		slots = calloc(1, slots_size);
-		if (!slots)
-			return bl_err_errno(err, -ENOMEM, "%s", src->doc->name);
-		if (!place(src, slots))
-			continue;
-		hdr->size = sizeof(*hdr) + slots_size +
-			    (size_t)BL_CONTENT_NAME_MAX * hdr->rule_count;
-		e = bl_buf_add(bin, hdr, sizeof(*hdr));
-		if (!e)
-			e = bl_buf_add(bin, slots, slots_size);
-		if (!e)
-			e = write_names(src, bin);
-		return e ? bl_err_errno(err, e, "%s", src->doc->name) : 0;
+	for (hdr->bucket_count = bl_content_table_size(hdr->rule_count);
+	     e == -ENOSPC && hdr->bucket_count <= BL_CONTENT_BUCKETS_MAX;
+	     hdr->bucket_count = bl_content_table_grow(hdr->bucket_count)) {
+		size = sizeof(struct bl_content_bucket) * hdr->bucket_count;
+		hdr->size = sizeof(*hdr) + size + src->names.len;
+		if (bl_buf_reserve(bin, hdr->size))
+			return bl_err_errno(err, -ENOMEM, "%s", src->text.name);
+		memcpy(bin->data, hdr, sizeof(*hdr));
+		e = place(src, (void *)(bin->data + sizeof(*hdr)), err);
+		bin->len = sizeof(*hdr) + size;
 	}
+	if (e == -ENOSPC)
+		return bl_err_set(
+			err, -EBADMSG,
+			"%s: the rules do not fit into %u buckets: too many of them have hashes that begin alike",
+			src->text.name, BL_CONTENT_BUCKETS_MAX);
+	if (e)
+		return e;
+	src->info.rules = hdr->rule_count;
+	src->info.denies = hdr->deny_count;
+	src->info.buckets = bl_content_header(bin->data)->bucket_count;
+	e = bl_buf_add(bin, src->names.data, src->names.len);
+	return e ? bl_err_errno(err, e, "%s", src->text.name) : 0;
 }
 
-static int compile(struct source *src, struct bl_buf *bin, struct bl_err *err)
+static int compile(struct source *src, const char *name, const char *json,
+		   size_t len, struct bl_buf *bin, struct bl_err *err)
 {
-	uint32_t i;
 	int e;
 
 	src->hdr.magic = BL_CONTENT_MAGIC;
 	src->hdr.contract = BL_CONTENT_CONTRACT;
-	e = read_source(src, err);
-	for (i = 0; !e && i < src->hdr.rule_count; i++) {
-		hash_rule(&src->hdr, &src->rules[i]);
-		e = count_rule(src, &src->rules[i], err);
-	}
+	e = bl_content_text_open(name, json, len, &src->text, err);
 	if (!e)
-		e = refuse_doubles(src, err);
+		e = read_top(src, err);
+	if (!e)
+		e = read_rules(src, err);
 	return e ? e : write_binary(src, bin, err);
 }
 
@@ -539,26 +513,28 @@ int bl_content_compile(const char *name, const char *json, size_t len,
 		       struct bl_buf *ret_bin, struct bl_content_info *ret,
 		       struct bl_err *err)
 {
-	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	struct source src = { .doc = &doc };
+	BL_CLEANUP(source_free) struct source src = { 0 };
 	bl_autobuf struct bl_buf bin = { 0 };
 	int e;
 
 	if (len > BL_CONTENT_JSON_MAX)
-		return bl_err_set(err, -EFBIG, "%s: more than %u bytes", name,
-				  BL_CONTENT_JSON_MAX);
-	e = bl_json_parse(name, json, len, &doc, err);
-	if (!e)
-		e = compile(&src, &bin, err);
-	free(src.rules);
+		return bl_err_set(
+			err, -EFBIG,
+			"%s: more than %u bytes, the limit of one content",
+			name, BL_CONTENT_JSON_MAX);
+	e = compile(&src, name, json, len, &bin, err);
 	if (e)
 		return e;
-	e = bl_buf_add(ret_bin, bin.data, bin.len);
-	if (e)
-		return bl_err_errno(err, e, "%s", name);
-	src.info.rules = src.hdr.rule_count;
-	src.info.denies = src.hdr.deny_count;
-	src.info.slots = src.hdr.slot_count;
+	if (ret_bin->len) {
+		e = bl_buf_add(ret_bin, bin.data, bin.len);
+		if (e)
+			return bl_err_errno(err, e, "%s", name);
+	} else {
+		/* Tens of megabytes need not be copied. */
+		bl_buf_free(ret_bin);
+		*ret_bin = bin;
+		bin = (struct bl_buf){ 0 };
+	}
 	if (ret)
 		*ret = src.info;
 	return 0;

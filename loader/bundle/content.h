@@ -18,7 +18,8 @@
  * without symbolic links, "." and "..".
  *
  * The binary form is described by bpf/content.h. Compiling is deterministic:
- * the same JSON gives the same bytes, on every machine.
+ * the same JSON gives the same bytes, on every machine. It takes time in
+ * proportion to the text, and beside text and result 56 bytes for a rule.
  */
 #ifndef BL_BUNDLE_CONTENT_H
 #define BL_BUNDLE_CONTENT_H
@@ -30,14 +31,18 @@
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
 
-#define BL_CONTENT_JSON_MAX (4U << 20)	/* bytes of content.json */
-#define BL_CONTENT_BIN_MAX  (16U << 20) /* bytes of content.bin */
+/* The language of content.json, as written here. What it compiles to has a
+ * contract of its own: that with the sensor, in bpf/content.h. */
+#define BL_CONTENT_JSON_CONTRACT 1
+
+#define BL_CONTENT_JSON_MAX (128U << 20) /* bytes of content.json */
+#define BL_CONTENT_BIN_MAX  (96U << 20)	 /* bytes of content.bin */
 
 struct bl_content_info {
 	unsigned rules, denies;
 	unsigned kinds[BL_EVENT_KINDS]; /* rules of each kind */
 	unsigned paths, prefixes, addresses;
-	unsigned slots; /* entries that the map bl_content_slots needs */
+	unsigned buckets; /* entries that the map bl_content_slots needs */
 };
 
 /*
@@ -59,9 +64,9 @@ int bl_content_check_binary(const char *name, const void *bin, size_t len,
 			    struct bl_content_info *ret, struct bl_err *err);
 
 /* The parts of a binary that passed bl_content_check_binary: the value for the
- * map bl_content_hdr, and slot_count values for the map bl_content_slots. */
+ * map bl_content_hdr, and bucket_count values for the map bl_content_slots. */
 const struct bl_content_hdr *bl_content_header(const void *bin);
-const struct bl_content_slot *bl_content_slots(const void *bin);
+const struct bl_content_bucket *bl_content_buckets(const void *bin);
 
 /* The name of a rule (as in an event), "default" for BL_RULE_NONE, "?" for a
  * number that the content does not have. Points into @bin. */

@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* What the interpreter calls @src is the checked binary. */
-#define BL_CONTENT_SLOT(src, index) (bl_content_slots(src) + (index))
-struct bl_content_slot;
-const struct bl_content_slot *bl_content_slots(const void *bin);
+#define BL_CONTENT_AT(src, index) (bl_content_buckets(src) + (index))
+struct bl_content_bucket;
+const struct bl_content_bucket *bl_content_buckets(const void *bin);
 #include "bpf/content.h"
 #include "loader/bundle/content.h"
 
@@ -18,7 +18,7 @@ const struct bl_content_hdr *bl_content_header(const void *bin)
 	return bin;
 }
 
-const struct bl_content_slot *bl_content_slots(const void *bin)
+const struct bl_content_bucket *bl_content_buckets(const void *bin)
 {
 	return (const void *)((const char *)bin +
 			      sizeof(struct bl_content_hdr));
@@ -26,8 +26,8 @@ const struct bl_content_slot *bl_content_slots(const void *bin)
 
 static const char *names(const void *bin)
 {
-	return (const char *)(bl_content_slots(bin) +
-			      bl_content_header(bin)->slot_count);
+	return (const char *)(bl_content_buckets(bin) +
+			      bl_content_header(bin)->bucket_count);
 }
 
 const char *bl_content_rule_name(const void *bin, uint32_t rule)
@@ -48,15 +48,14 @@ static const char *check_counts(const struct bl_content_hdr *h, size_t len)
 		return "its size is not what its header says";
 	if (h->rule_count > BL_CONTENT_RULES_MAX)
 		return "too many rules";
-	if (h->slot_count < BL_CONTENT_SLOTS_MIN ||
-	    h->slot_count > BL_CONTENT_SLOTS_MAX ||
-	    h->slot_count & (h->slot_count - 1))
-		return "the number of slots is no power of two in range";
+	if (h->bucket_count < BL_CONTENT_BUCKETS_MIN ||
+	    h->bucket_count > BL_CONTENT_BUCKETS_MAX)
+		return "the number of buckets is out of range";
 	if (len !=
 	    sizeof(*h) +
-		    (size_t)h->slot_count * sizeof(struct bl_content_slot) +
+		    (size_t)h->bucket_count * sizeof(struct bl_content_bucket) +
 		    (size_t)h->rule_count * BL_CONTENT_NAME_MAX)
-		return "its size does not fit its numbers of slots and rules";
+		return "its size does not fit its numbers of buckets and rules";
 	return NULL;
 }
 
@@ -95,45 +94,61 @@ static const char *check_nets(const struct bl_content_hdr *h)
 }
 
 static const char *check_slot(const struct bl_content_hdr *h,
-			      const struct bl_content_slot *s, uint32_t index)
+			      const struct bl_content_bucket *b, unsigned i,
+			      uint32_t index)
 {
-	bool net = s->type == BL_CONTENT_NET4 || s->type == BL_CONTENT_NET6;
+	uint8_t type = b->type[i], kind = b->kind[i];
+	bool net = type == BL_CONTENT_NET4 || type == BL_CONTENT_NET6;
+	uint64_t hash = b->hash[i][0];
 
-	if (s->type >= BL_CONTENT_TYPES || s->kind >= BL_EVENT_KINDS ||
-	    s->action >= BL_ACTIONS || s->reserved)
+	if (type >= BL_CONTENT_TYPES || kind >= BL_EVENT_KINDS ||
+	    b->action[i] >= BL_ACTIONS || b->reserved[i])
 		return "a slot holds an unknown type, kind or action";
-	if (net != (s->kind == BL_EVENT_CONNECT))
+	if (net != (kind == BL_EVENT_CONNECT))
 		return "a slot's type does not fit its kind";
-	if (net && s->action == BL_ACTION_DENY)
+	if (net && b->action[i] == BL_ACTION_DENY)
 		return "a slot denies a connect";
-	if (s->rule >= h->rule_count)
+	if (b->rule[i] >= h->rule_count)
 		return "a slot names a rule that there is not";
-	if (((index - (uint32_t)s->hash[0]) & (h->slot_count - 1)) >=
-	    BL_CONTENT_PROBES)
-		return "a slot lies too far from its home";
+	if (bl_content_bucket((uint32_t)hash, h->bucket_count) != index &&
+	    bl_content_bucket((uint32_t)(hash >> 32), h->bucket_count) != index)
+		return "a slot lies in neither of its buckets";
 	return NULL;
 }
 
-static const char *check_slots(const void *bin, struct bl_content_info *info)
+static const char *check_bucket(const void *bin, uint32_t index,
+				struct bl_content_info *info)
 {
-	const struct bl_content_hdr *h = bl_content_header(bin);
-	const struct bl_content_slot *s = bl_content_slots(bin);
+	const struct bl_content_bucket *b = &bl_content_buckets(bin)[index];
 	const char *why;
-	uint32_t i;
+	unsigned i;
 
-	for (i = 0; i < h->slot_count; i++, s++) {
-		if (s->type == BL_CONTENT_EMPTY)
+	for (i = 0; i < BL_CONTENT_SLOTS; i++) {
+		if (b->type[i] == BL_CONTENT_EMPTY)
 			continue;
-		why = check_slot(h, s, i);
+		why = check_slot(bl_content_header(bin), b, i, index);
 		if (why)
 			return why;
 		info->rules++;
-		info->denies += s->action == BL_ACTION_DENY;
-		info->kinds[s->kind]++;
-		info->paths += s->type == BL_CONTENT_EXACT;
-		info->prefixes += s->type == BL_CONTENT_PREFIX;
-		info->addresses += s->kind == BL_EVENT_CONNECT;
+		info->denies += b->action[i] == BL_ACTION_DENY;
+		info->kinds[b->kind[i]]++;
+		info->paths += b->type[i] == BL_CONTENT_EXACT;
+		info->prefixes += b->type[i] == BL_CONTENT_PREFIX;
+		info->addresses += b->kind[i] == BL_EVENT_CONNECT;
 	}
+	return NULL;
+}
+
+static const char *check_rules(const void *bin, struct bl_content_info *info)
+{
+	const struct bl_content_hdr *h = bl_content_header(bin);
+	const char *why = NULL;
+	uint32_t i;
+
+	for (i = 0; !why && i < h->bucket_count; i++)
+		why = check_bucket(bin, i, info);
+	if (why)
+		return why;
 	if (info->rules != h->rule_count || info->denies != h->deny_count ||
 	    memcmp(info->kinds, h->kind_rules, sizeof(info->kinds)) != 0)
 		return "the rules in its slots are not those its header counts";
@@ -154,21 +169,25 @@ int bl_content_check_binary(const char *name, const void *bin, size_t len,
 	if (len < sizeof(*h) || h->magic != BL_CONTENT_MAGIC)
 		return bl_err_set(err, -EBADMSG,
 				  "%s: not content in binary form", name);
-	if (h->contract != BL_CONTENT_CONTRACT)
-		return bl_err_set(
-			err, -EBADMSG,
-			"%s: content of contract %u, this belay knows %d", name,
-			h->contract, BL_CONTENT_CONTRACT);
+	if (h->contract != BL_CONTENT_CONTRACT) {
+		bl_err_set(err, -EBADMSG,
+			   "%s: content of contract %u, this belay knows %d",
+			   name, h->contract, BL_CONTENT_CONTRACT);
+		bl_err_hint(
+			err,
+			"build the sensor and its bundle again with this belay");
+		return -EBADMSG;
+	}
 	why = check_counts(h, len);
 	if (!why)
 		why = check_defaults(h);
 	if (!why)
 		why = check_nets(h);
 	if (!why)
-		why = check_slots(bin, &info);
+		why = check_rules(bin, &info);
 	if (why)
 		return bl_err_set(err, -EBADMSG, "%s: %s", name, why);
-	info.slots = h->slot_count;
+	info.buckets = h->bucket_count;
 	if (ret)
 		*ret = info;
 	return 0;

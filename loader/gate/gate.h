@@ -29,7 +29,7 @@
 #include "loader/gate/finding.h"
 #include "loader/gate/maps/maps.h"
 
-#define BL_GATE_FILE_MAX (64u << 20) /* bytes of a file that is checked */
+#define BL_GATE_FILE_MAX (128u << 20) /* bytes of a file that is checked */
 
 struct bl_gate_opts {
 	const char *path;

@@ -10,6 +10,8 @@
 #include "bpf/content.h"
 #include "loader/base/cleanup.h"
 
+#define FILL_BATCH 4096 /* buckets for one system call */
+
 bool bl_sensor_is(const struct bpf_object *object)
 {
 	static const char *const maps[] = { BL_MAP_HDR, BL_MAP_SLOTS,
@@ -81,11 +83,11 @@ int bl_sensor_prepare(struct bpf_object *object, const char *name,
 	if (r || !content)
 		return r;
 	if (len < sizeof(*hdr) ||
-	    len - sizeof(*hdr) <
-		    (size_t)hdr->slot_count * sizeof(struct bl_content_slot))
+	    len - sizeof(*hdr) < (size_t)hdr->bucket_count *
+					 sizeof(struct bl_content_bucket))
 		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
 				  name);
-	r = bpf_map__set_max_entries(slots, hdr->slot_count);
+	r = bpf_map__set_max_entries(slots, hdr->bucket_count);
 	return r ? bl_err_errno(err, r, "load %s: size of content", name) : 0;
 }
 
@@ -104,18 +106,60 @@ static int put(const struct bpf_object *object, const char *map, __u32 key,
 	return 0;
 }
 
+/* Where the kernel knows no batches. */
+static int fill_singly(const struct bpf_object *object,
+		       const struct bl_content_bucket *buckets, __u32 count,
+		       struct bl_err *err)
+{
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < count; i++)
+		r = put(object, BL_MAP_SLOTS, i, &buckets[i],
+			sizeof(buckets[i]), err);
+	return r;
+}
+
+/*
+ * In batches: a system call for thousands of buckets (from 5.6 on), not one
+ * for each. Not by memory that is shared with the kernel: a map that its
+ * programs may not write (BPF_F_RDONLY_PROG) cannot be mapped for writing.
+ */
+static int fill_table(const struct bpf_object *object,
+		      const struct bl_content_bucket *buckets, __u32 count,
+		      struct bl_err *err)
+{
+	struct bpf_map *map =
+		bpf_object__find_map_by_name(object, BL_MAP_SLOTS);
+	bl_autofree __u32 *keys = NULL;
+	__u32 at, n, i;
+	int r;
+
+	/* The first alone: it finds a map of another contract. */
+	r = put(object, BL_MAP_SLOTS, 0, buckets, sizeof(*buckets), err);
+	if (r)
+		return r;
+	keys = calloc(FILL_BATCH, sizeof(*keys));
+	if (!keys)
+		return bl_err_errno(err, -ENOMEM, "fill map " BL_MAP_SLOTS);
+	for (at = 0; at < count; at += n) {
+		n = count - at < FILL_BATCH ? count - at : FILL_BATCH;
+		for (i = 0; i < n; i++)
+			keys[i] = at + i;
+		/* It leaves in n how many it wrote. */
+		if (bpf_map_update_batch(bpf_map__fd(map), keys, &buckets[at],
+					 &n, NULL))
+			return fill_singly(object, buckets, count, err);
+	}
+	return 0;
+}
+
 int bl_sensor_fill(const struct bpf_object *object, const void *content,
 		   struct bl_err *err)
 {
 	const struct bl_content_hdr *hdr = content;
-	const struct bl_content_slot *slots =
-		(const struct bl_content_slot *)(hdr + 1);
-	int r = 0;
+	int r = fill_table(object, (const struct bl_content_bucket *)(hdr + 1),
+			   hdr->bucket_count, err);
 
-	for (__u32 i = 0; !r && i < hdr->slot_count; i++)
-		if (slots[i].type != BL_CONTENT_EMPTY)
-			r = put(object, BL_MAP_SLOTS, i, &slots[i],
-				sizeof(slots[i]), err);
 	if (!r)
 		r = put(object, BL_MAP_HDR, 0, hdr, sizeof(*hdr), err);
 	return r;
@@ -132,7 +176,7 @@ int bl_sensor_report(const struct bpf_object *object, unsigned kinds,
 		.size = sizeof(hdr),
 		/* The rules of before are still in the slots, and not found:
 		 * they were stored under another seed. */
-		.slot_count = bpf_map__max_entries(slots),
+		.bucket_count = bpf_map__max_entries(slots),
 		.seed = ~0ULL,
 	};
 

@@ -20,17 +20,18 @@
 
 #include "loader/base/cleanup.h"
 
-static const struct bl_content_slot *slot_at(const void *slots, uint32_t index);
-#define BL_CONTENT_SLOT(src, index) slot_at(src, index)
+static const struct bl_content_bucket *bucket_at(const void *buckets,
+						 uint32_t index);
+#define BL_CONTENT_AT(src, index) bucket_at(src, index)
 #include "bpf/content.h"
 
 #define DISCARD_PORT   9
 #define EXECS_AT_ONCE  3
 #define FORKS_AT_ONCE  8
-#define ROUND_EXECS	3
-#define ROUND_OPENS	32
-#define ROUND_CONNECTS	32
-#define ROUND_FORKS	4
+#define ROUND_EXECS    3
+#define ROUND_OPENS    32
+#define ROUND_CONNECTS 32
+#define ROUND_FORKS    4
 #define FURNISH_MODE   0755
 #define FURNISHED_MODE 0600
 
@@ -158,12 +159,13 @@ int bl_workload_furnish(const char *const *extra, unsigned extra_count)
 
 /* Aiming */
 
-static const struct bl_content_slot *slot_at(const void *slots, uint32_t index)
+static const struct bl_content_bucket *bucket_at(const void *buckets,
+						 uint32_t index)
 {
-	return (const struct bl_content_slot *)slots + index;
+	return (const struct bl_content_bucket *)buckets + index;
 }
 
-static const void *slots_of(const struct bl_content_hdr *hdr)
+static const void *buckets_of(const struct bl_content_hdr *hdr)
 {
 	return hdr + 1;
 }
@@ -178,8 +180,8 @@ static bool reports_path(const struct bl_content_hdr *hdr, unsigned kind,
 
 	if (cut)
 		len = BL_CONTENT_PATH_MAX;
-	return bl_content_path(slots_of(hdr), hdr, kind, padded, (uint32_t)len,
-			       cut, &marks)
+	return bl_content_path(buckets_of(hdr), hdr, kind, padded,
+			       (uint32_t)len, cut, &marks)
 		       .action == BL_ACTION_EMIT;
 }
 
@@ -189,7 +191,7 @@ static bool reports_peer(const struct bl_content_hdr *hdr,
 	uint32_t address;
 
 	memcpy(&address, peer, sizeof(address));
-	return bl_content_addr(slots_of(hdr), hdr, 0,
+	return bl_content_addr(buckets_of(hdr), hdr, 0,
 			       (uint64_t)ntohl(address) << 32, 0)
 		       .action == BL_ACTION_EMIT;
 }

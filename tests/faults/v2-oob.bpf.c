@@ -28,17 +28,17 @@ struct {
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open_field, struct file *file)
 {
-	const struct bl_content_slot *rule = bl_content_slot_at(0);
+	const struct bl_content_bucket *rules = bl_content_at(0);
 	__u32 zero = 0;
 	struct fields *f;
 	__u32 wanted;
 
 	f = bpf_map_lookup_elem(&bl_fields, &zero);
-	if (!f || !rule)
+	if (!f || !rules)
 		return 0;
 	f->value[0] = bpf_get_current_pid_tgid();
 	f->value[1] = bpf_get_current_uid_gid();
-	wanted = rule->reserved;
+	wanted = rules->reserved[0];
 	if (f->value[wanted])
 		COUNT(seen);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Content as JSON: what compiles is a binary that hosts accept, the same each
- * time. Anything else is taken for a binary too: what hosts accept can be
+ * Content as JSON: what compiles is strict JSON, whichever way its rules are
+ * read, and a binary that hosts accept, the same each time. Anything else is taken for a binary too: what hosts accept can be
  * matched against any path and address.
  */
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
+#include "loader/bundle/content_text.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;
@@ -36,6 +37,52 @@ static void match(const void *bin, const uint8_t *data, size_t size)
 	check_rule(bin, bl_content_match_addr(bin, AF_INET6, addr));
 }
 
+static void check_same(const char *x, const char *y)
+{
+	FUZZ_CHECK(!x == !y && (!x || !strcmp(x, y)));
+}
+
+/* Rule by rule, in belay's way and in jansson's. */
+static void both_ways(const char *text, size_t size)
+{
+	bl_autocontent_text struct bl_content_text a = { 0 }, b = { 0 };
+	struct bl_content_rule x = { 0 }, y = { 0 };
+	struct bl_err err = { 0 };
+	int r, s;
+
+	r = bl_content_text_open("in", text, size, &a, &err);
+	FUZZ_CHECK_ERR(r, &err);
+	s = bl_content_text_open("in", text, size, &b, NULL);
+	FUZZ_CHECK(r == s);
+	b.plain_off = true;
+	while (!r) {
+		r = bl_content_text_next(&a, &x, &err);
+		s = bl_content_text_next(&b, &y, NULL);
+		FUZZ_CHECK(r == s);
+		if (r <= 0)
+			break;
+		check_same(x.id, y.id);
+		check_same(x.event, y.event);
+		check_same(x.path, y.path);
+		check_same(x.prefix, y.prefix);
+		check_same(x.address, y.address);
+		check_same(x.action, y.action);
+		FUZZ_CHECK(x.offset == y.offset && x.offset < size);
+		FUZZ_CHECK(x.number + 1 == a.count);
+		r = 0;
+	}
+}
+
+/* What compiles is JSON as a whole, with as many rules. */
+static void check_strict(const char *text, size_t size, unsigned rules)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+
+	FUZZ_CHECK(bl_json_parse("in", text, size, &doc, NULL) == 0);
+	FUZZ_CHECK(json_array_size(json_object_get(doc.root, "rules")) ==
+		   rules);
+}
+
 static void as_json(const uint8_t *data, size_t size)
 {
 	bl_autobuf struct bl_buf bin = { 0 };
@@ -51,6 +98,7 @@ static void as_json(const uint8_t *data, size_t size)
 		return;
 	}
 	fuzz_accepted++;
+	check_strict((const char *)data, size, info.rules);
 	FUZZ_CHECK(bl_content_compile("in", (const char *)data, size, &again,
 				      NULL, NULL) == 0);
 	FUZZ_CHECK(bin.len == again.len &&
@@ -58,7 +106,7 @@ static void as_json(const uint8_t *data, size_t size)
 	r = bl_content_check_binary("in", bin.data, bin.len, &info2, &err);
 	FUZZ_CHECK(r == 0);
 	FUZZ_CHECK(info.rules == info2.rules && info.denies == info2.denies &&
-		   info.slots == info2.slots);
+		   info.buckets == info2.buckets);
 	match(bin.data, data, size);
 }
 
@@ -79,6 +127,7 @@ static void as_binary(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	as_json(data, size);
+	both_ways((const char *)data, size);
 	as_binary(data, size);
 	return 0;
 }

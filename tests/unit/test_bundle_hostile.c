@@ -10,6 +10,7 @@
 #include "loader/base/json.h"
 #include "loader/bundle/archive.h"
 #include "loader/bundle/bundle.h"
+#include "loader/bundle/content.h"
 #include "tests/main.h"
 #include "tests/support/hostile.h"
 
@@ -441,7 +442,24 @@ START_TEST(compiled_content_that_is_not_of_its_json)
 		err.text,
 		"evil: content.bin is not what content.json compiles to");
 	swap_member("content.bin", "", 0, true);
-	ck_assert_ptr_nonnull(strstr(err.text, "compiles to"));
+	ck_assert_str_eq(err.text,
+			 "evil: content.bin: not content in binary form");
+}
+END_TEST
+
+START_TEST(content_of_another_contract)
+{
+	bl_autobuf struct bl_buf bin = { 0 };
+
+	ck_assert_int_eq(bl_buf_add(&bin, good.content_bin.data,
+				    good.content_bin.len),
+			 0);
+	bin.data[offsetof(struct bl_content_hdr, contract)] = 1;
+	swap_member("content.bin", bin.data, bin.len, true);
+	ck_assert_str_eq(
+		err.text,
+		"evil: content.bin: content of contract 1, this belay knows 2");
+	ck_assert_str_ne(err.hint, "");
 }
 END_TEST
 
@@ -492,6 +510,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, member_beyond_its_own_limit);
 	tcase_add_test(t, digests_with_more_to_say);
 	tcase_add_test(t, compiled_content_that_is_not_of_its_json);
+	tcase_add_test(t, content_of_another_contract);
 	tcase_add_test(t, content_with_a_mistake);
 	tcase_add_test(t, manifest_that_names_a_path);
 	suite_add_tcase(s, t);

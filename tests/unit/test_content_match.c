@@ -294,13 +294,16 @@ static struct bl_content_hdr *hdr(void)
 	return (void *)bin.data;
 }
 
-static struct bl_content_slot *slot_of(unsigned type)
+/* The first rule of a type. */
+static struct bl_content_bucket *bucket;
+static unsigned slot;
+static void find_slot(unsigned type)
 {
-	struct bl_content_slot *s = (void *)(bin.data + sizeof(*hdr()));
-
-	while (s->type != type)
-		s++;
-	return s;
+	bucket = (void *)(bin.data + sizeof(*hdr()));
+	for (;; bucket++)
+		for (slot = 0; slot < BL_CONTENT_SLOTS; slot++)
+			if (bucket->type[slot] == type)
+				return;
 }
 
 #define DAMAGE(name, how)      \
@@ -309,11 +312,11 @@ static struct bl_content_slot *slot_of(unsigned type)
 		how;           \
 	}
 DAMAGE(magic, hdr()->magic ^= 1)
-DAMAGE(contract, hdr()->contract = 2)
+DAMAGE(contract, hdr()->contract = 1)
 DAMAGE(size, hdr()->size--)
-DAMAGE(slots_odd, hdr()->slot_count = 9)
-DAMAGE(slots_none, hdr()->slot_count = 0)
-DAMAGE(slots_huge, hdr()->slot_count = 1U << 31)
+DAMAGE(buckets_more, hdr()->bucket_count++)
+DAMAGE(buckets_none, hdr()->bucket_count = 0)
+DAMAGE(buckets_huge, hdr()->bucket_count = 1U << 31)
 DAMAGE(rules_more, hdr()->rule_count++)
 DAMAGE(rules_huge, hdr()->rule_count = 0xffffffff)
 DAMAGE(denies, hdr()->deny_count = 0)
@@ -325,15 +328,19 @@ DAMAGE(nets_many, hdr()->net_count[0] = BL_CONTENT_NETS_MAX + 1)
 DAMAGE(net_long, hdr()->net_len[0][0] = 33)
 DAMAGE(net_more, hdr()->net_len[1][1] = 4)
 DAMAGE(net_order, hdr()->net_count[0] = 2; hdr()->net_len[0][1] = 9)
-DAMAGE(slot_type, slot_of(BL_CONTENT_EXACT)->type = 9)
-DAMAGE(slot_kind, slot_of(BL_CONTENT_EXACT)->kind = 9)
-DAMAGE(slot_action, slot_of(BL_CONTENT_EXACT)->action = 9)
-DAMAGE(slot_rule, slot_of(BL_CONTENT_EXACT)->rule = 4)
-DAMAGE(slot_reserved, slot_of(BL_CONTENT_EXACT)->reserved = 20)
-DAMAGE(slot_mixed, slot_of(BL_CONTENT_NET4)->type = BL_CONTENT_EXACT)
-DAMAGE(slot_gone, slot_of(BL_CONTENT_NET4)->type = BL_CONTENT_EMPTY)
-DAMAGE(slot_far, slot_of(BL_CONTENT_EXACT)->hash[0] += 4)
-DAMAGE(deny_connect, slot_of(BL_CONTENT_NET4)->action = BL_ACTION_DENY)
+DAMAGE(slot_type, find_slot(BL_CONTENT_EXACT); bucket->type[slot] = 9)
+DAMAGE(slot_kind, find_slot(BL_CONTENT_EXACT); bucket->kind[slot] = 9)
+DAMAGE(slot_action, find_slot(BL_CONTENT_EXACT); bucket->action[slot] = 9)
+DAMAGE(slot_rule, find_slot(BL_CONTENT_EXACT); bucket->rule[slot] = 4)
+DAMAGE(slot_reserved, find_slot(BL_CONTENT_EXACT); bucket->reserved[slot] = 20)
+DAMAGE(slot_mixed, find_slot(BL_CONTENT_NET4);
+       bucket->type[slot] = BL_CONTENT_EXACT)
+DAMAGE(slot_gone, find_slot(BL_CONTENT_NET4);
+       bucket->type[slot] = BL_CONTENT_EMPTY)
+DAMAGE(slot_far, find_slot(BL_CONTENT_EXACT);
+       bucket->hash[slot][0] ^= 1ULL << 63 | 1U << 31)
+DAMAGE(deny_connect, find_slot(BL_CONTENT_NET4);
+       bucket->action[slot] = BL_ACTION_DENY)
 DAMAGE(name_long, memset(bin.data + bin.len - BL_CONTENT_NAME_MAX, 'x',
 			 BL_CONTENT_NAME_MAX))
 DAMAGE(shorter, bin.len--)
@@ -346,13 +353,14 @@ static const struct {
 	const char *message;
 } damages[] = {
 	{ magic, "b: not content in binary form" },
-	{ contract, "b: content of contract 2, this belay knows 1" },
+	{ contract, "b: content of contract 1, this belay knows 2" },
 	{ size, "b: its size is not what its header says" },
-	{ slots_odd, "b: the number of slots is no power of two in range" },
-	{ slots_none, "b: the number of slots is no power of two in range" },
-	{ slots_huge, "b: the number of slots is no power of two in range" },
+	{ buckets_more,
+	  "b: its size does not fit its numbers of buckets and rules" },
+	{ buckets_none, "b: the number of buckets is out of range" },
+	{ buckets_huge, "b: the number of buckets is out of range" },
 	{ rules_more,
-	  "b: its size does not fit its numbers of slots and rules" },
+	  "b: its size does not fit its numbers of buckets and rules" },
 	{ rules_huge, "b: too many rules" },
 	{ denies, "b: the rules in its slots are not those its header counts" },
 	{ kinds, "b: the rules in its slots are not those its header counts" },
@@ -371,7 +379,7 @@ static const struct {
 	{ slot_mixed, "b: a slot's type does not fit its kind" },
 	{ slot_gone,
 	  "b: the rules in its slots are not those its header counts" },
-	{ slot_far, "b: a slot lies too far from its home" },
+	{ slot_far, "b: a slot lies in neither of its buckets" },
 	{ deny_connect, "b: a slot denies a connect" },
 	{ name_long, "b: the name of a rule does not end" },
 	{ shorter, "b: its size is not what its header says" },

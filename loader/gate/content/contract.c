@@ -29,7 +29,7 @@ static const struct member hdr_members[] = {
 	MEMBER(bl_content_hdr, magic),
 	MEMBER(bl_content_hdr, contract),
 	MEMBER(bl_content_hdr, size),
-	MEMBER(bl_content_hdr, slot_count),
+	MEMBER(bl_content_hdr, bucket_count),
 	MEMBER(bl_content_hdr, rule_count),
 	MEMBER(bl_content_hdr, deny_count),
 	MEMBER(bl_content_hdr, seed),
@@ -40,10 +40,10 @@ static const struct member hdr_members[] = {
 	MEMBER(bl_content_hdr, prefix_len),
 };
 
-static const struct member slot_members[] = {
-	MEMBER(bl_content_slot, hash),	 MEMBER(bl_content_slot, rule),
-	MEMBER(bl_content_slot, type),	 MEMBER(bl_content_slot, kind),
-	MEMBER(bl_content_slot, action), MEMBER(bl_content_slot, reserved),
+static const struct member bucket_members[] = {
+	MEMBER(bl_content_bucket, hash),   MEMBER(bl_content_bucket, rule),
+	MEMBER(bl_content_bucket, type),   MEMBER(bl_content_bucket, kind),
+	MEMBER(bl_content_bucket, action), MEMBER(bl_content_bucket, reserved),
 };
 
 /* What the content supplies to one map. */
@@ -55,8 +55,8 @@ static const struct supply {
 } supplies[] = {
 	{ "bl_content_hdr", sizeof(struct bl_content_hdr), hdr_members,
 	  BL_ARRAY_SIZE(hdr_members) },
-	{ "bl_content_slots", sizeof(struct bl_content_slot), slot_members,
-	  BL_ARRAY_SIZE(slot_members) },
+	{ "bl_content_slots", sizeof(struct bl_content_bucket), bucket_members,
+	  BL_ARRAY_SIZE(bucket_members) },
 };
 
 /* --- one map -------------------------------------------------------------- */

@@ -249,11 +249,15 @@ static int say_rule(struct player *p, const struct tally *t)
 static int say_rules(struct player *p)
 {
 	uint64_t rest = 0;
-	uint32_t i, others = 0;
+	uint32_t i, matched = 0, others = 0;
 	int r = 0;
 
-	qsort(p->tallies, p->rs->count, sizeof(*p->tallies), most_first);
-	for (i = 0; !r && i < p->rs->count && p->tallies[i].events; i++) {
+	/* Few of many rules: those that did not match are not even touched. */
+	for (i = 0; i < p->rs->count; i++)
+		if (p->tallies[i].events)
+			p->tallies[matched++] = p->tallies[i];
+	qsort(p->tallies, matched, sizeof(*p->tallies), most_first);
+	for (i = 0; !r && i < matched; i++) {
 		if (i < RULES_MAX) {
 			r = say_rule(p, &p->tallies[i]);
 			continue;

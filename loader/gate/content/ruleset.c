@@ -9,11 +9,13 @@
 
 /* The interpreter itself, and not its user-space calls: it is asked here under
  * headers that leave some masks out. */
-#define BL_CONTENT_SLOT(src, index) (bl_content_slots(src) + (index))
-struct bl_content_slot;
-const struct bl_content_slot *bl_content_slots(const void *bin);
+#define BL_CONTENT_AT(src, index) (bl_content_buckets(src) + (index))
+struct bl_content_bucket;
+const struct bl_content_bucket *bl_content_buckets(const void *bin);
 #include "bpf/content.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/json.h"
+#include "loader/bundle/content_text.h"
 #include "loader/gate/content/ruleset.h"
 
 #define SOURCE_MAX 200 /* bytes of a line that are quoted */
@@ -21,7 +23,7 @@ const struct bl_content_slot *bl_content_slots(const void *bin);
 void bl_ruleset_close(struct bl_ruleset *rs)
 {
 	free(rs->rules);
-	bl_json_doc_free(&rs->doc);
+	free(rs->strings);
 	*rs = (struct bl_ruleset){ 0 };
 }
 
@@ -40,21 +42,32 @@ static void read_address(struct bl_ruleset_rule *r)
 	inet_pton(r->family, text, r->addr);
 }
 
-static void read_rule(const json_t *obj, struct bl_ruleset_rule *r)
+/* Copies @text, if there is any, to the end of the strings. */
+static const char *keep(char **end, const char *text)
 {
-	const char *event = json_string_value(json_object_get(obj, "event"));
-	const char *act = json_string_value(json_object_get(obj, "action"));
+	char *copy = *end;
+
+	if (!text)
+		return NULL;
+	*end = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+static void read_rule(const struct bl_content_rule *said, char **strings,
+		      struct bl_ruleset_rule *r)
+{
 	unsigned i;
 
-	r->id = json_string_value(json_object_get(obj, "id"));
-	r->path = json_string_value(json_object_get(obj, "path"));
-	r->prefix = json_string_value(json_object_get(obj, "prefix"));
-	r->address = json_string_value(json_object_get(obj, "address"));
+	r->id = keep(strings, said->id);
+	r->path = keep(strings, said->path);
+	r->prefix = keep(strings, said->prefix);
+	r->address = keep(strings, said->address);
+	r->offset = said->offset;
 	for (i = 0; i < BL_EVENT_KINDS; i++)
-		if (event && !strcmp(event, bl_event_kind_name(i)))
+		if (!strcmp(said->event, bl_event_kind_name(i)))
 			r->kind = i;
 	for (i = 0; i < BL_ACTIONS; i++)
-		if (act && !strcmp(act, bl_action_name(i)))
+		if (!strcmp(said->action, bl_action_name(i)))
 			r->action = i;
 	if (r->address)
 		read_address(r);
@@ -62,23 +75,36 @@ static void read_rule(const json_t *obj, struct bl_ruleset_rule *r)
 
 static int read_rules(struct bl_ruleset *rs, struct bl_err *err)
 {
-	const json_t *list = json_object_get(rs->doc.root, "rules"), *obj;
-	size_t i;
+	bl_autocontent_text struct bl_content_text text = { 0 };
+	struct bl_content_rule said;
+	char *end;
+	uint32_t i;
+	int r;
 
-	rs->count = (uint32_t)json_array_size(list);
+	rs->count = bl_content_header(rs->bin)->rule_count;
 	rs->rules = calloc((size_t)rs->count + 1, sizeof(*rs->rules));
-	if (!rs->rules)
-		return bl_err_errno(err, -ENOMEM, "%s", rs->doc.name);
-	json_array_foreach (list, i, obj)
-		read_rule(obj, &rs->rules[i]);
-	return 0;
+	/* Strings are shorter than the JSON that they are written in. */
+	rs->strings = end = malloc(rs->json_len + 1);
+	if (!rs->rules || !end)
+		return bl_err_errno(err, -ENOMEM, "%s", rs->name);
+	r = bl_content_text_open(rs->name, rs->json, rs->json_len, &text, err);
+	for (i = 0; !r && i < rs->count; i++) {
+		r = bl_content_text_next(&text, &said, err);
+		if (r <= 0)
+			return r ? r : -EBADMSG;
+		read_rule(&said, &end, &rs->rules[i]);
+		r = 0;
+	}
+	return r;
 }
 
 int bl_ruleset_open(const char *name, const char *json, size_t json_len,
 		    const void *bin, size_t bin_len, struct bl_ruleset *ret,
 		    struct bl_err *err)
 {
-	bl_autoruleset struct bl_ruleset rs = { .bin = bin };
+	bl_autoruleset struct bl_ruleset rs = {
+		.name = name, .json = json, .json_len = json_len, .bin = bin
+	};
 	bl_autobuf struct bl_buf own = { 0 };
 	int r;
 
@@ -92,9 +118,7 @@ int bl_ruleset_open(const char *name, const char *json, size_t json_len,
 			err, -EBADMSG,
 			"%s: the binary form is not what the JSON compiles to",
 			name);
-	r = bl_json_parse(name, json, json_len, &rs.doc, err);
-	if (!r)
-		r = read_rules(&rs, err);
+	r = read_rules(&rs, err);
 	if (r)
 		return r;
 	*ret = rs;
@@ -195,15 +219,39 @@ void bl_ruleset_name(const struct bl_ruleset *rs, uint32_t rule,
 		snprintf(ret, BL_RULESET_NAME_MAX, "rules[%u]", rule);
 }
 
-/* The text of a line, without the blanks around it. */
-static void quote_line(const struct bl_json_doc *doc, unsigned line,
-		       char ret[static SOURCE_MAX + 1])
+/* Where in the JSON a finding belongs. */
+static size_t place_of(const struct bl_ruleset *rs, uint32_t rule,
+		       enum bl_event_kind kind)
 {
-	const char *p = doc->text, *end = doc->text + doc->len, *stop;
+	/* Defaults stand beside the list of rules, which is passed over. */
+	struct bl_json_doc doc = { .text = (char *)rs->json,
+				   .len = rs->json_len };
+	const char *p = rs->json, *end = p + rs->json_len;
+	char where[32];
+	unsigned line;
 
-	while (line > 1 && p < end) {
-		line -= *p == '\n';
+	if (rule != BL_RULE_NONE)
+		return rs->rules[rule].offset;
+	snprintf(where, sizeof(where), "default.%s", bl_event_kind_name(kind));
+	line = bl_json_line(&doc, where);
+	if (!line)
+		return rs->json_len;
+	while (--line && (p = memchr(p, '\n', (size_t)(end - p))))
 		p++;
+	return (size_t)(p - rs->json);
+}
+
+/* 1 and up; @ret_text is the line, without the blanks around it. */
+static unsigned line_at(const struct bl_ruleset *rs, size_t offset,
+			char ret_text[static SOURCE_MAX + 1])
+{
+	const char *end = rs->json + rs->json_len, *at = rs->json + offset;
+	const char *p = rs->json, *nl, *stop;
+	unsigned line = 1;
+
+	while ((nl = memchr(p, '\n', (size_t)(at - p)))) {
+		p = nl + 1;
+		line++;
 	}
 	stop = memchr(p, '\n', (size_t)(end - p));
 	if (!stop)
@@ -212,7 +260,9 @@ static void quote_line(const struct bl_json_doc *doc, unsigned line,
 		p++;
 	while (stop > p && (stop[-1] == ' ' || stop[-1] == '\r'))
 		stop--;
-	snprintf(ret, SOURCE_MAX + 1, "%.*s", (int)(stop - p), p);
+	snprintf(ret_text, SOURCE_MAX + 1, "%.*s",
+		 (int)(stop - p > SOURCE_MAX ? SOURCE_MAX : stop - p), p);
+	return line;
 }
 
 /* Names and paths come from a stranger: one sentence stays one line. */
@@ -231,7 +281,8 @@ int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 	struct bl_finding f = { .verdict = verdict };
 	bl_autofree char *message = NULL;
 	bl_autofree char *advice = NULL;
-	char where[32], source[SOURCE_MAX + 1] = "";
+	char source[SOURCE_MAX + 1] = "";
+	size_t offset;
 	va_list ap;
 	int n;
 
@@ -247,18 +298,13 @@ int bl_ruleset_report(const struct bl_ruleset *rs, struct bl_report *report,
 		return -ENOMEM;
 	one_line(message);
 	one_line(advice);
-	if (rule == BL_RULE_NONE)
-		snprintf(where, sizeof(where), "default.%s",
-			 bl_event_kind_name(kind));
-	else
-		snprintf(where, sizeof(where), "rules[%u]", rule);
-	f.line = bl_json_line(&rs->doc, where);
-	if (f.line)
-		quote_line(&rs->doc, f.line, source);
+	offset = place_of(rs, rule, kind);
+	if (offset < rs->json_len)
+		f.line = line_at(rs, offset, source);
 	f.check = (char *)check;
 	f.message = message;
 	f.hint = advice;
-	f.file = rs->doc.name;
+	f.file = (char *)rs->name;
 	f.source = source;
 	return bl_report_add(report, &f);
 }

@@ -4,7 +4,7 @@
  * them, with their lines, and the interpreter over what they compiled to.
  *
  * Usage: bl_ruleset_open, ask, report findings by rule, bl_ruleset_close (or
- * bl_autoruleset). @json and @bin are borrowed until then.
+ * bl_autoruleset). @name, @json and @bin are borrowed until then.
  *
  * Invariants:
  *  - what was opened belongs together: the binary is what the JSON compiles
@@ -18,7 +18,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "loader/base/json.h"
 #include "loader/bundle/content.h"
 #include "loader/gate/finding.h"
 
@@ -32,10 +31,13 @@ struct bl_ruleset_rule {
 	int family;
 	unsigned bits;
 	uint8_t addr[16];
+	size_t offset; /* of its first byte in the JSON */
 };
 
 struct bl_ruleset {
-	struct bl_json_doc doc;
+	const char *name, *json; /* borrowed */
+	size_t json_len;
+	char *strings; /* what the rules point to */
 	const void *bin;
 	struct bl_ruleset_rule *rules;
 	uint32_t count;

@@ -87,7 +87,7 @@ void open_object(const char *path, bool lsm)
 					  lsm || bpf_program__type(prog) !=
 							  BPF_PROG_TYPE_LSM);
 	map = bpf_object__find_map_by_name(obj, "bl_content_slots");
-	MUST(map && !bpf_map__set_max_entries(map, info.slots));
+	MUST(map && !bpf_map__set_max_entries(map, info.buckets));
 	map = bpf_object__find_map_by_name(obj, ".rodata");
 	MUST(map);
 	rodata = (uint32_t *)bpf_map__initial_value(map, &size);
@@ -101,9 +101,9 @@ static void fill_content(void)
 	int slots = bpf_object__find_map_fd_by_name(obj, "bl_content_slots");
 	uint32_t i, zero = 0;
 
-	for (i = 0; i < bl_content_header(bin.data)->slot_count; i++)
+	for (i = 0; i < bl_content_header(bin.data)->bucket_count; i++)
 		MUST(!bpf_map_update_elem(slots, &i,
-					  bl_content_slots(bin.data) + i, 0));
+					  bl_content_buckets(bin.data) + i, 0));
 	MUST(!bpf_map_update_elem(hdr, &zero, bl_content_header(bin.data), 0));
 }
 

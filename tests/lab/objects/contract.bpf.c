@@ -7,37 +7,50 @@
 
 #include "bpf/event.h"
 
+#ifdef CONTRACT_1
 struct bl_content_slot {
 	__u64 hash[2];
+	__u32 rule;
+	__u8 type;
+	__u8 kind;
+	__u8 action;
+	__u8 reserved;
+};
+#define bl_content_bucket bl_content_slot
+#define bucket_count	  slot_count
+#else
+struct bl_content_bucket {
+	__u64 hash[4][2];
 #ifdef MEMBER_SWAPPED
-	__u8 type;
-	__u8 kind;
-	__u8 action;
-	__u8 reserved;
-	__u32 rule;
+	__u8 type[4];
+	__u8 kind[4];
+	__u8 action[4];
+	__u8 reserved[4];
+	__u32 rule[4];
 #else
-	__u32 rule;
-	__u8 type;
+	__u32 rule[4];
+	__u8 type[4];
 #ifdef MEMBER_RENAMED
-	__u8 event;
+	__u8 event[4];
 #else
-	__u8 kind;
+	__u8 kind[4];
 #endif
-	__u8 action;
+	__u8 action[4];
 #ifndef MEMBER_MISSING /* padding takes its place: the size is the same */
-	__u8 reserved;
+	__u8 reserved[4];
 #endif
 #endif
 #ifdef MEMBER_MORE /* as in July 2024 */
-	__u64 confidence;
+	__u64 confidence[4];
 #endif
 };
+#endif
 
 struct bl_content_hdr {
 	__u32 magic;
 	__u32 contract;
 	__u32 size;
-	__u32 slot_count;
+	__u32 bucket_count;
 	__u32 rule_count;
 	__u32 deny_count;
 	__u64 seed;
@@ -69,13 +82,13 @@ struct {
 	__uint(max_entries, 1);
 #if defined(MAP_UNTYPED)
 	__uint(key_size, 4);
-	__uint(value_size, 24);
+	__uint(value_size, 96);
 #elif defined(MAP_UNTYPED_LONGER)
 	__uint(key_size, 4);
-	__uint(value_size, 32);
+	__uint(value_size, 104);
 #else
 	__type(key, __u32);
-	__type(value, struct bl_content_slot);
+	__type(value, struct bl_content_bucket);
 #endif
 } bl_content_slots SEC(".maps");
 #endif
@@ -90,7 +103,7 @@ int reader(void *ctx)
 	if (!hdr)
 		return 0;
 #ifndef MAP_MISSING
-	if (!bpf_map_lookup_elem(&bl_content_slots, &hdr->slot_count))
+	if (!bpf_map_lookup_elem(&bl_content_slots, &hdr->bucket_count))
 		return 1;
 #endif
 	return hdr->size;
