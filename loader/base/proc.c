@@ -35,8 +35,9 @@ static void child_fd(int fd, int as)
 		fcntl(fd, F_SETFD, 0);
 }
 
-static void child_exec(const char *const *argv, const char *cwd, const int *fds,
-		       size_t count, int status_fd)
+static void child_exec(const char *const *argv, const char *const *env,
+		       const char *cwd, const int *fds, size_t count,
+		       int status_fd)
 {
 	int moved[BL_PROC_FDS_MAX], code;
 	sigset_t none;
@@ -56,15 +57,17 @@ static void child_exec(const char *const *argv, const char *cwd, const int *fds,
 	for (i = 0; i < count; i++)
 		child_fd(moved[i], (int)i);
 	if (!cwd || chdir(cwd) == 0)
-		execvp(argv[0], (char *const *)argv);
+		execvpe(argv[0], (char *const *)argv,
+			env ? (char *const *)env : environ);
 	code = errno;
 	if (write(status_fd, &code, sizeof(code)) < 0)
 		_exit(126);
 	_exit(127);
 }
 
-static int spawn(const char *const *argv, const char *cwd, const int *fds,
-		 size_t count, pid_t *ret_pid, struct bl_err *err)
+static int spawn(const char *const *argv, const char *const *env,
+		 const char *cwd, const int *fds, size_t count, pid_t *ret_pid,
+		 struct bl_err *err)
 {
 	int status[2], code = 0;
 	ssize_t n;
@@ -74,7 +77,7 @@ static int spawn(const char *const *argv, const char *cwd, const int *fds,
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	pid = fork();
 	if (pid == 0)
-		child_exec(argv, cwd, fds, count, status[1]);
+		child_exec(argv, env, cwd, fds, count, status[1]);
 	close(status[1]);
 	if (pid < 0) {
 		code = errno;
@@ -96,15 +99,21 @@ static int spawn(const char *const *argv, const char *cwd, const int *fds,
 int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 		  pid_t *ret_pid, struct bl_err *err)
 {
-	return spawn(argv, NULL, (const int[]){ in, out, errfd }, 3, ret_pid,
-		     err);
+	return bl_proc_spawn_env(argv, NULL, in, out, errfd, ret_pid, err);
+}
+
+int bl_proc_spawn_env(const char *const *argv, const char *const *env, int in,
+		      int out, int errfd, pid_t *ret_pid, struct bl_err *err)
+{
+	return spawn(argv, env, NULL, (const int[]){ in, out, errfd }, 3,
+		     ret_pid, err);
 }
 
 int bl_proc_spawn_fds(const char *const *argv, const int *fds, size_t count,
 		      pid_t *ret_pid, struct bl_err *err)
 {
 	assert(count >= 3 && count <= BL_PROC_FDS_MAX);
-	return spawn(argv, NULL, fds, count, ret_pid, err);
+	return spawn(argv, NULL, NULL, fds, count, ret_pid, err);
 }
 
 /*
@@ -196,8 +205,9 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	rd = fds[0];
 	wr = fds[1];
-	r = spawn(argv, o->cwd, (const int[]){ -1, out ? wr : 1, out ? wr : 2 },
-		  3, &pid, err);
+	r = spawn(argv, NULL, o->cwd,
+		  (const int[]){ -1, out ? wr : 1, out ? wr : 2 }, 3, &pid,
+		  err);
 	if (r < 0)
 		return r;
 	close(BL_TAKE_FD(wr));

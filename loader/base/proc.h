@@ -51,7 +51,11 @@ int bl_proc_check(const char *const *argv, const struct bl_proc_opts *opts,
 int bl_proc_spawn(const char *const *argv, int in, int out, int errfd,
 		  pid_t *ret_pid, struct bl_err *err);
 
-/* As above with fds[i] as descriptor i, for 3 to BL_PROC_FDS_MAX of them. */
+/* As above, with an environment of its own ("NAME=value", NULL at the end). */
+int bl_proc_spawn_env(const char *const *argv, const char *const *env, int in,
+		      int out, int errfd, pid_t *ret_pid, struct bl_err *err);
+
+/* As bl_proc_spawn with fds[i] as descriptor i, for 3 to BL_PROC_FDS_MAX of them. */
 int bl_proc_spawn_fds(const char *const *argv, const int *fds, size_t count,
 		      pid_t *ret_pid, struct bl_err *err);
 

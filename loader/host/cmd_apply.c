@@ -14,6 +14,7 @@
 static const char usage_apply[] =
 	"usage: belay apply BUNDLE [--probation TIME]\n"
 	"                   [--confirm=manual [--within TIME]]\n"
+	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--override REASON] [--json]\n"
 	"\n"
 	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
@@ -28,9 +29,15 @@ static const char usage_apply[] =
 	"                         probes go on until then\n"
 	"      --within TIME      else it goes back, so long after it went live\n"
 	"                         (default: 10m)\n"
+	"      --probe CMD        a probe of your own: run by /bin/sh -c during the\n"
+	"                         trial, in turns with others, at least once; status\n"
+	"                         0 is good, any other goes back. It sees\n"
+	"                         BELAY_DIGEST, BELAY_TXN and BELAY_PHASE=trial\n"
+	"      --probe-timeout TIME  for each run of one (default: 10s)\n"
 	"      --override REASON  try it even if it failed here before\n" //
 	BL_HOST_USAGE_COMMON "\n"
-	"example: belay apply sensor-1.0.bundle --confirm=manual --within 10m\n";
+	"example: belay apply sensor-1.0.bundle --probe 'curl -fs localhost/health'\n"
+	"         belay apply sensor-1.0.bundle --confirm=manual --within 10m\n";
 
 static const char usage_rollback[] =
 	"usage: belay rollback [--reason R] [--json]\n"
@@ -104,7 +111,8 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 
 	r = bl_host_args("apply",
 			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
-				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM,
+				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM |
+				 BL_TAKES_PROBES,
 			 argc, argv, &a, err);
 	if (r)
 		return r;
@@ -120,6 +128,9 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	opts.override_reason = a.reason;
 	opts.confirm = a.confirm;
 	opts.within_ms = a.within_ms;
+	opts.commands = a.probes;
+	opts.command_count = a.probe_count;
+	opts.command_timeout_ms = a.probe_timeout_ms;
 	bl_cli_catch_signals();
 	r = bl_host_args_open(&a, &h, err);
 	if (!r)

@@ -28,6 +28,8 @@ enum {
 	OPT_CONFIRM,
 	OPT_WITHIN,
 	OPT_TXN,
+	OPT_PROBE,
+	OPT_PROBE_TIMEOUT,
 };
 
 static const struct {
@@ -50,6 +52,9 @@ static const struct {
 	{ { "confirm", required_argument, NULL, OPT_CONFIRM },
 	  BL_TAKES_CONFIRM },
 	{ { "within", required_argument, NULL, OPT_WITHIN }, BL_TAKES_CONFIRM },
+	{ { "probe", required_argument, NULL, OPT_PROBE }, BL_TAKES_PROBES },
+	{ { "probe-timeout", required_argument, NULL, OPT_PROBE_TIMEOUT },
+	  BL_TAKES_PROBES },
 	{ { "txn", required_argument, NULL, OPT_TXN }, BL_TAKES_TXN },
 };
 
@@ -101,6 +106,18 @@ static int confirmation(const char *verb, const char *text,
 	return 0;
 }
 
+static int probe(const char *verb, const char *text, struct bl_host_args *a,
+		 struct bl_err *err)
+{
+	if (!*text)
+		return bl_cli_usage(err, verb, "--probe wants a command");
+	if (a->probe_count == BL_COMMANDS_MAX)
+		return bl_cli_usage(err, verb, "at most %d --probe",
+				    BL_COMMANDS_MAX);
+	a->probes[a->probe_count++] = text;
+	return 0;
+}
+
 static int take(const char *verb, int c, struct bl_host_args *a,
 		struct bl_err *err)
 {
@@ -132,6 +149,11 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 		return confirmation(verb, optarg, &a->confirm, err);
 	case OPT_WITHIN:
 		return duration(verb, "within", optarg, &a->within_ms, err);
+	case OPT_PROBE:
+		return probe(verb, optarg, a, err);
+	case OPT_PROBE_TIMEOUT:
+		return duration(verb, "probe-timeout", optarg,
+				&a->probe_timeout_ms, err);
 	case OPT_TXN:
 		return count(verb, "txn", optarg, &a->txn, err);
 	case 'h':

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "loader/host/command.h"
 #include "loader/host/host.h"
 #include "loader/host/words.h"
 
@@ -15,10 +16,13 @@ struct bl_host_args {
 	const char *operand;   /* "" if none was given */
 	uint64_t probation_ms; /* 0: not given */
 	enum bl_confirm confirm;
-	uint64_t within_ms;  /* 0: not given */
-	uint64_t txn;	     /* 0: not given */
-	uint64_t count;	     /* --count, --limit; 0: not given */
-	uint64_t seconds_ms; /* --seconds; 0: not given */
+	uint64_t within_ms; /* 0: not given */
+	uint64_t txn;	    /* 0: not given */
+	const char *probes[BL_COMMANDS_MAX];
+	size_t probe_count;
+	uint64_t probe_timeout_ms; /* 0: not given */
+	uint64_t count;		   /* --count, --limit; 0: not given */
+	uint64_t seconds_ms;	   /* --seconds; 0: not given */
 	bool json, help;
 };
 
@@ -33,6 +37,7 @@ enum {
 	BL_TAKES_LIMIT = 64,
 	BL_TAKES_CONFIRM = 128, /* --confirm, --within */
 	BL_TAKES_TXN = 256,
+	BL_TAKES_PROBES = 512, /* --probe, --probe-timeout */
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

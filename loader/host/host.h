@@ -123,6 +123,11 @@ struct bl_apply_opts {
 	/* From the start of the trial; the probation if that is longer. 0:
 	 * BL_CONFIRM_WITHIN_MS. */
 	uint64_t within_ms;
+	/* A user's own probes (command.h), at most BL_COMMANDS_MAX: each must
+	 * have ended well at least once before it is committed. */
+	const char *const *commands;
+	size_t command_count;
+	uint64_t command_timeout_ms; /* 0: BL_COMMAND_TIMEOUT_MS */
 	/* Called when the trial starts and at every probe (each
 	 * BL_HOST_PROBE_MS). For an ABORT @why may be set. */
 	enum bl_tick (*tick)(void *ctx, const struct bl_trial_view *view,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "bpf/event.h"
+#include "loader/base/cleanup.h"
+#include "loader/host/command.h"
 #include "loader/host/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/host/trial.h"
@@ -96,7 +98,14 @@ struct trial {
 	uint64_t within_ms; /* 0: confirms itself */
 	bool confirmed;
 	struct bl_pace pace;
+	struct bl_commands *commands;
+	uint64_t command_timeout_ms;
 };
+
+static void trial_free(struct trial *t)
+{
+	bl_commands_free(t->commands);
+}
 
 /* The terms, and writes them down. That is after it went live: they are for
  * people, and whoever finds the transaction open needs none of them. */
@@ -120,6 +129,23 @@ static int set_terms(struct trial *t, struct bl_err *err)
 	}
 	terms.confirm = t->confirm;
 	return bl_journal_trial_open(h->journal, &terms, err);
+}
+
+static int set_commands(struct trial *t, struct bl_err *err)
+{
+	const struct bl_apply_opts *o = t->w->opts;
+	struct bl_commands_spec spec = { .digest = t->w->txn.row.digest,
+					 .txn = t->w->txn.row.id };
+
+	if (o) {
+		spec.texts = o->commands;
+		spec.count = o->command_count;
+		spec.timeout_ms = o->command_timeout_ms;
+	}
+	if (!spec.timeout_ms)
+		spec.timeout_ms = BL_COMMAND_TIMEOUT_MS;
+	t->command_timeout_ms = spec.timeout_ms;
+	return bl_commands_new(&spec, &t->commands, err);
 }
 
 /* What the one who watches says. 0, or -ECANCELED to end it. */
@@ -187,7 +213,9 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 		.confirm = t->confirm,
 		.confirmed = t->confirmed,
 		.within_ms = t->within_ms,
+		.command_timeout_ms = t->command_timeout_ms,
 	};
+	facts.commands = bl_commands_list(t->commands, &facts.command_count);
 	verdict = bl_trial_judge(&w->bundle->manifest.trial, &facts, reason,
 				 sizeof(reason));
 	if (*reason)
@@ -214,6 +242,7 @@ static enum bl_verdict probe(struct trial *t, uint64_t *ret_pause_ms,
 
 	if (measure(t->w, err) || hear(t, err))
 		return BL_VERDICT_UNDECIDED;
+	bl_commands_step(t->commands, now_ms(t->w));
 	elapsed = now_ms(t->w) - t->start_ms;
 	verdict = judge(t, elapsed, err);
 	if (verdict == BL_VERDICT_UNCONFIRMED && close_terms(t)) {
@@ -238,7 +267,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 		[BL_VERDICT_UNDECIDED] = BL_TXN_FAILED,
 		[BL_VERDICT_UNCONFIRMED] = BL_TXN_ABORT,
 	};
-	struct trial t = { .w = w };
+	BL_CLEANUP(trial_free) struct trial t = { .w = w };
 	enum bl_verdict verdict;
 	uint64_t pause = 0;
 
@@ -246,7 +275,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 		return BL_TXN_FAILED;
 	bl_work_mark(w, &w->txn.row.times.live_ms);
 	t.start_ms = now_ms(w);
-	if (set_terms(&t, err))
+	if (set_terms(&t, err) || set_commands(&t, err))
 		return BL_TXN_FAILED;
 	if (tick(&t, 0, err))
 		return BL_TXN_ABORT;

@@ -132,6 +132,57 @@ static enum bl_verdict large(struct judge *j)
 		   s->memory_bytes, j->limits->max_memory_bytes);
 }
 
+static enum bl_verdict command(struct judge *j, const struct bl_command *c)
+{
+	const char *colon = *c->line ? ": " : "";
+	char text[BL_DURATION_LEN];
+
+	switch (c->end) {
+	case BL_COMMAND_NONE:
+	case BL_COMMAND_GOOD:
+		return BL_VERDICT_GO_ON;
+	case BL_COMMAND_BAD:
+		return bad(j, "probe '%.80s' ended with status %d%s%s", c->text,
+			   c->status, colon, c->line);
+	case BL_COMMAND_LATE:
+		return bad(j, "probe '%.80s' did not end within %s%s%s",
+			   c->text,
+			   bl_duration_text(j->facts->command_timeout_ms, text),
+			   colon, c->line);
+	case BL_COMMAND_BROKEN:
+		return say(j, BL_VERDICT_UNDECIDED,
+			   "probe '%.80s' could not be run%s%s", c->text, colon,
+			   c->line);
+	}
+	return BL_VERDICT_UNDECIDED;
+}
+
+/* What speaks against it before what says nothing. */
+static enum bl_verdict commands(struct judge *j)
+{
+	enum bl_verdict verdict = BL_VERDICT_GO_ON, v;
+
+	for (size_t i = 0; i < j->facts->command_count; i++) {
+		if (verdict == BL_VERDICT_UNDECIDED &&
+		    j->facts->commands[i].end == BL_COMMAND_BROKEN)
+			continue;
+		v = command(j, &j->facts->commands[i]);
+		if (v == BL_VERDICT_BAD)
+			return v;
+		if (v != BL_VERDICT_GO_ON)
+			verdict = v;
+	}
+	return verdict;
+}
+
+static bool all_commands_ran(const struct bl_trial_facts *f)
+{
+	for (size_t i = 0; i < f->command_count; i++)
+		if (!f->commands[i].runs)
+			return false;
+	return true;
+}
+
 /* Only at the end: until then activity may still come. */
 static enum bl_verdict silent(struct judge *j)
 {
@@ -174,7 +225,8 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 {
 	/* The gravest first: only one reason is told. */
 	static enum bl_verdict (*const probes[])(struct judge *) = {
-		splats, detached, drops, overlooks, slow, busy, large, silent,
+		splats, detached, drops,    overlooks, slow,
+		busy,	large,	  commands, silent,
 	};
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,
@@ -186,5 +238,7 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 		if (verdict != BL_VERDICT_GO_ON)
 			return verdict;
 	}
-	return j.over ? confirmed(&j) : BL_VERDICT_GO_ON;
+	if (!j.over || !all_commands_ran(facts))
+		return BL_VERDICT_GO_ON;
+	return confirmed(&j);
 }

@@ -7,6 +7,7 @@
 #define BL_HOST_TRIAL_H
 
 #include "loader/bundle/manifest.h"
+#include "loader/host/command.h"
 #include "loader/host/host.h"
 #include "loader/host/pace.h"
 #include "loader/kern/ops.h"
@@ -30,6 +31,9 @@ struct bl_trial_facts {
 	enum bl_confirm confirm;
 	bool confirmed;	    /* by a person, or by the caller */
 	uint64_t within_ms; /* when it must be, unless it confirms itself */
+	const struct bl_command *commands; /* a user's own probes */
+	size_t command_count;
+	uint64_t command_timeout_ms;
 };
 
 /*

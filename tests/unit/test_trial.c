@@ -117,6 +117,35 @@ static void large(void)
 	facts.sample.memory_bytes++;
 }
 
+static struct bl_command commands[2];
+
+/* The first broken, the second as @end: one reason is told. */
+static void with_commands(enum bl_command_end first, enum bl_command_end second)
+{
+	commands[0] = (struct bl_command){ .text = "sh probe",
+					   .end = first,
+					   .status = 127,
+					   .line = "not found",
+					   .runs = first != BL_COMMAND_NONE };
+	commands[1] = (struct bl_command){ .text = "curl x",
+					   .end = second,
+					   .status = 22,
+					   .runs = second != BL_COMMAND_NONE };
+	facts.commands = commands;
+	facts.command_count = 2;
+	facts.command_timeout_ms = 5000;
+}
+
+static void failing(void)
+{
+	with_commands(BL_COMMAND_BROKEN, BL_COMMAND_BAD);
+}
+
+static void late(void)
+{
+	with_commands(BL_COMMAND_GOOD, BL_COMMAND_LATE);
+}
+
 static void splat(void)
 {
 	splats.count = 1;
@@ -136,6 +165,8 @@ static const struct {
 	{ busy, "takes 5.2 % of the time of all processors, the limit is 5.0" },
 	{ large, "takes 1048577 bytes of the kernel's memory" },
 	{ splat, "BUG: oh" },
+	{ failing, "probe 'curl x' ended with status 22" },
+	{ late, "probe 'curl x' did not end within 5 s" },
 };
 
 START_TEST(bad_ends_it_at_once_and_says_why)
@@ -224,6 +255,60 @@ START_TEST(short_intervals_say_nothing_about_a_share)
 	bl_pace_add(&pace, &s, 100);
 	ck_assert(bl_pace_share(&pace, &ratio));
 	ck_assert_msg(ratio > 0.0099 && ratio < 0.0101, "%g", ratio);
+}
+END_TEST
+
+START_TEST(a_probe_that_is_broken_convicts_nobody)
+{
+	healthy();
+	with_commands(BL_COMMAND_BROKEN, BL_COMMAND_GOOD);
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_str_eq(reason,
+			 "probe 'sh probe' could not be run: not found");
+}
+END_TEST
+
+START_TEST(every_command_has_run_before_it_is_good)
+{
+	healthy();
+	facts.elapsed_ms = 1000;
+	with_commands(BL_COMMAND_GOOD, BL_COMMAND_NONE);
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	with_commands(BL_COMMAND_GOOD, BL_COMMAND_GOOD);
+	ck_assert_int_eq(judge(), BL_VERDICT_GOOD);
+}
+END_TEST
+
+static const struct {
+	enum bl_confirm confirm;
+	bool confirmed;
+	uint64_t elapsed_ms;
+	enum bl_verdict verdict;
+} confirms[] = {
+	{ BL_CONFIRM_AUTO, false, 999, BL_VERDICT_GO_ON },
+	{ BL_CONFIRM_AUTO, false, 1000, BL_VERDICT_GOOD },
+	{ BL_CONFIRM_MANUAL, true, 999, BL_VERDICT_GO_ON },
+	{ BL_CONFIRM_MANUAL, true, 1000, BL_VERDICT_GOOD },
+	{ BL_CONFIRM_MANUAL, true, 9000, BL_VERDICT_GOOD },
+	{ BL_CONFIRM_MANUAL, false, 1000, BL_VERDICT_GO_ON },
+	{ BL_CONFIRM_MANUAL, false, 4999, BL_VERDICT_GO_ON },
+	{ BL_CONFIRM_MANUAL, false, 5000, BL_VERDICT_UNCONFIRMED },
+	{ BL_CONFIRM_REMOTE, false, 4999, BL_VERDICT_GO_ON },
+	{ BL_CONFIRM_REMOTE, true, 4999, BL_VERDICT_GOOD },
+	{ BL_CONFIRM_REMOTE, false, 5000, BL_VERDICT_UNCONFIRMED },
+};
+
+START_TEST(who_confirms_has_the_last_word)
+{
+	healthy();
+	facts.confirm = confirms[_i].confirm;
+	facts.confirmed = confirms[_i].confirmed;
+	facts.elapsed_ms = confirms[_i].elapsed_ms;
+	facts.within_ms = 5000;
+	ck_assert_int_eq(judge(), confirms[_i].verdict);
+	/* Nobody can speak for what is bad. */
+	splat();
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
 }
 END_TEST
 
@@ -336,6 +421,10 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, skipped_runs_are_held_against_all_runs);
 	tcase_add_test(tc, a_pause_does_not_convict);
 	tcase_add_test(tc, short_intervals_say_nothing_about_a_share);
+	tcase_add_test(tc, a_probe_that_is_broken_convicts_nobody);
+	tcase_add_test(tc, every_command_has_run_before_it_is_good);
+	tcase_add_loop_test(tc, who_confirms_has_the_last_word, 0,
+			    BL_ARRAY_SIZE(confirms));
 	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
 	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
 	tcase_add_test(tc, only_the_newest_intervals_count);
