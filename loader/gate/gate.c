@@ -107,12 +107,9 @@ static int abi(struct gate *g, struct bl_err *err)
 /* Words are a manifest's; an object alone is no update yet. */
 static int state(struct gate *g, struct bl_err *err)
 {
-	const struct bl_state_side now = { &g->now.object, words_of(&g->now) };
-	const struct bl_state_side previous = { &g->previous.object,
-						words_of(&g->previous) };
-
 	(void)err;
-	return bl_state_check(&now, &previous, &g->report);
+	return bl_state_check(&g->now.object, &g->previous.object,
+			      words_of(&g->now), &g->report);
 }
 
 /* Every kernel's types, without booting one. */

@@ -91,6 +91,8 @@ static int decide(struct bl_host *h, const struct bl_journal_txn *live,
 	if (r == -ENOMEM)
 		return bl_err_errno(err, r, "the live version's maps");
 	ask->live = &was.list;
+	if (ask->back)
+		ask->rules = &old.manifest.state;
 	if (r) {
 		/* Whatever it had: none of it can be read. */
 		ask->live = &now->list;

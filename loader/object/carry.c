@@ -295,7 +295,7 @@ static bool could_migrate(const struct choice *c)
 	return could;
 }
 
-static int decide(struct choice *c)
+static int decide(struct choice *c, bool back)
 {
 	int r;
 
@@ -309,7 +309,11 @@ static int decide(struct choice *c)
 	r = ask_kernel(c);
 	if (r < 0 || c->way == BL_CARRY_REFUSE)
 		return r;
-	return c->word == BL_CARRY_MIGRATE ? migrate(c) : keep(c);
+	if (c->word != BL_CARRY_MIGRATE)
+		return keep(c);
+	if (back && c->diff->alike <= BL_ALIKE_EXTENDED && c->diff->one_form)
+		return keep(c);
+	return migrate(c);
 }
 
 static int hint_of(const struct choice *c, char **ret)
@@ -379,7 +383,7 @@ static int decide_one(const struct bl_carry_ask *ask, size_t live,
 	a.pinned = b.pinned = false;
 	r = bl_map_compare(ask->live, &a, ask->now, &b, fields, &diff);
 	if (r == 0)
-		r = decide(&c);
+		r = decide(&c, carry->back);
 	if (carry->back && c.way == BL_CARRY_REFUSE)
 		c.way = BL_CARRY_FRESH;
 	return r < 0 ? r : add(carry, &c);

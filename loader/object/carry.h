@@ -47,7 +47,9 @@
  * restore) nothing about the maps does, and they are kept as without a word.
  *
  * On the way back (a rollback, a restore) nothing is refused: what would be,
- * begins empty, and the text says so.
+ * begins empty, and the text says so. The words of the version that is left
+ * count, since they told the two apart: what it reset is reset again, and what
+ * it migrated is kept where it can be, or migrated, or begins empty.
  */
 #ifndef BL_OBJECT_CARRY_H
 #define BL_OBJECT_CARRY_H
@@ -128,8 +130,10 @@ struct bl_carry_ask {
 	const struct bl_map_list *live, *now;
 	const struct bl_map_fact *facts; /* of live->defs, in their order; NULL:
 					    no kernel was asked */
-	const struct bl_carry_rules *rules; /* NULL: none */
-	bool same_object;		    /* byte for byte: no word counts */
+	/* Of the version that is applied; on the way back, of the one that is
+	 * left. NULL: none. */
+	const struct bl_carry_rules *rules;
+	bool same_object; /* byte for byte: no word counts */
 	bool back;
 };
 

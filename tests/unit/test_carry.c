@@ -180,6 +180,39 @@ START_TEST(the_way_back_refuses_nothing)
 }
 END_TEST
 
+/* The words told the two versions apart, in both directions. */
+START_TEST(on_the_way_back_the_words_of_the_way_there_count)
+{
+	load_both();
+	say("same", BL_CARRY_RESET);
+	say("same_enum", BL_CARRY_MIGRATE);
+	say("ext_at_end", BL_CARRY_MIGRATE);
+	say("ext_flags", BL_CARRY_MIGRATE);
+	decide(&new_maps, &old_maps, NULL, true);
+	expect("same", BL_CARRY_FRESH, "as the manifest says");
+	expect("same_enum", BL_CARRY_SHARE, "");
+	expect("ext_at_end", BL_CARRY_FRESH, "is gone");
+	expect("ext_flags", BL_CARRY_COPY, "");
+}
+END_TEST
+
+START_TEST(the_same_object_needs_no_word)
+{
+	struct bl_carry_ask ask = { .live = &old_maps,
+				    .now = &old_maps,
+				    .rules = &rules,
+				    .same_object = true };
+
+	load_both();
+	say("same", BL_CARRY_RESET);
+	say("same_enum", BL_CARRY_MIGRATE);
+	bl_carry_free(&carry);
+	ck_assert_int_eq(bl_carry_decide(&ask, &carry, &err), 0);
+	expect("same", BL_CARRY_SHARE, "");
+	expect("same_enum", BL_CARRY_SHARE, "");
+}
+END_TEST
+
 START_TEST(the_first_refused_map_is_named_and_the_others_are_counted)
 {
 	const struct bl_carry_map *m;
@@ -365,6 +398,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, each_form_has_its_way, 0, BL_ARRAY_SIZE(forms));
 	tcase_add_test(t, what_holds_no_state_is_not_spoken_of);
 	tcase_add_test(t, the_way_back_refuses_nothing);
+	tcase_add_test(t, on_the_way_back_the_words_of_the_way_there_count);
+	tcase_add_test(t, the_same_object_needs_no_word);
 	tcase_add_test(
 		t, the_first_refused_map_is_named_and_the_others_are_counted);
 	suite_add_tcase(s, t);

@@ -78,26 +78,21 @@ static int say_gone(const struct bl_map_list *before,
 	return r;
 }
 
-static int check_lists(const struct bl_state_side *now,
-		       const struct bl_state_side *previous,
-		       const struct bl_map_list *maps,
+static int check_lists(const struct bl_map_list *maps,
 		       const struct bl_map_list *before,
+		       const struct bl_carry_rules *words, bool same,
 		       struct bl_report *report)
 {
 	BL_CLEANUP(bl_carry_free) struct bl_carry forth = { 0 };
 	BL_CLEANUP(bl_carry_free) struct bl_carry back = { 0 };
-	bool same = now->object->len == previous->object->len &&
-		    now->object->copy && previous->object->copy &&
-		    memcmp(now->object->copy, previous->object->copy,
-			   now->object->len) == 0;
 	const struct bl_carry_ask asks[] = {
 		{ .live = before,
 		  .now = maps,
-		  .rules = now->words,
+		  .rules = words,
 		  .same_object = same },
 		{ .live = maps,
 		  .now = before,
-		  .rules = previous->words,
+		  .rules = words,
 		  .same_object = same,
 		  .back = true },
 	};
@@ -134,20 +129,26 @@ static int read_maps(const struct bl_object *o, const char *which,
 			      err.text);
 }
 
-int bl_state_check(const struct bl_state_side *now,
-		   const struct bl_state_side *previous,
-		   struct bl_report *report)
+static bool are_same(const struct bl_object *a, const struct bl_object *b)
+{
+	return a->copy && b->copy && a->len == b->len &&
+	       memcmp(a->copy, b->copy, a->len) == 0;
+}
+
+int bl_state_check(const struct bl_object *now,
+		   const struct bl_object *previous,
+		   const struct bl_carry_rules *words, struct bl_report *report)
 {
 	bl_automaps struct bl_map_list before = { 0 };
 	bl_automaps struct bl_map_list maps = { 0 };
 	bool read_before = false, read_now = false;
-	int r = read_maps(previous->object, "previous version", &before, report,
+	int r = read_maps(previous, "previous version", &before, report,
 			  &read_before);
 
 	if (r == 0)
-		r = read_maps(now->object, "new version", &maps, report,
-			      &read_now);
+		r = read_maps(now, "new version", &maps, report, &read_now);
 	if (r < 0 || !read_before || !read_now)
 		return r;
-	return check_lists(now, previous, &maps, &before, report);
+	return check_lists(&maps, &before, words, are_same(now, previous),
+			   report);
 }

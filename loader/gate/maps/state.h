@@ -20,15 +20,11 @@
 #include "loader/object/carry.h"
 #include "loader/object/object.h"
 
-/* One side: an object and its manifest's words, NULL if it has none. */
-struct bl_state_side {
-	const struct bl_object *object;
-	const struct bl_carry_rules *words;
-};
-
-/* Adds at least one finding to *report. 0 or as bl_report_add. */
-int bl_state_check(const struct bl_state_side *now,
-		   const struct bl_state_side *previous,
+/* Adds at least one finding to *report. @words: those of the new version's
+ * manifest. 0 or as bl_report_add. */
+int bl_state_check(const struct bl_object *now,
+		   const struct bl_object *previous,
+		   const struct bl_carry_rules *words,
 		   struct bl_report *report);
 
 #endif
