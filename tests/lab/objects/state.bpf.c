@@ -102,4 +102,11 @@ int count_forks(void *ctx)
 	return 0;
 }
 
+SEC("tp_btf/sched_process_exit")
+int count_exits(void *ctx)
+{
+	runs++;
+	return 0;
+}
+
 char _license[] SEC("license") = "GPL";

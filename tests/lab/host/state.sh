@@ -1,0 +1,189 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs inside a lab VM (busybox sh): what becomes of a sensor's maps when other
+# versions take its place. Exit status 1 if anything did not hold.
+status=0
+map=/b/map
+cpus=$(grep -c ^processor /proc/cpuinfo)
+
+expect() { # expect CODE COMMAND…: runs it, keeps what it says in $out
+	want=$1
+	shift
+	out=$("$@" 2>&1)
+	code=$?
+	if [ $code -ne "$want" ]; then
+		echo "FAIL: $* ended with $code, not $want: $out"
+		status=1
+	fi
+}
+
+says() { # says WHAT: $out must contain it
+	case $out in
+	*"$1"*) ;;
+	*)
+		echo "FAIL: '$1' is not in: $out"
+		status=1
+		;;
+	esac
+}
+
+pin() { # pin NAME: of the live version
+	echo "/sys/fs/bpf/belay/$slot/map/$1"
+}
+
+live() { # live VERSION
+	expect 0 belay status --json
+	says "\"version\": \"$1\""
+	says '"healthy": true'
+	case $out in
+	*'"slot": "a"'*) slot=a ;;
+	*) slot=b ;;
+	esac
+}
+
+holds() { # holds NAME KEY WORDS…: an entry of a map of the live version
+	name=$1 key=$2
+	shift 2
+	expect 0 $map get "$(pin "$name")" "$key"
+	if [ "$out" != "$*" ]; then
+		echo "FAIL: $name[$key] is '$out', not '$*'"
+		status=1
+	fi
+}
+
+per_cpu() { # per_cpu N WORDS [ZEROS]: lines of WORDS times N + CPU
+	cpu=0
+	while [ $cpu -lt "$cpus" ]; do
+		line=
+		for _ in $2; do line="$line $(($1 + cpu))"; done
+		for _ in $3; do line="$line 0"; done
+		echo "${line# }"
+		cpu=$((cpu + 1))
+	done
+}
+
+# Entries that no program of the sensor touches, with numbers that it would not
+# come to.
+fill() {
+	expect 0 $map put "$(pin counts)" 7 700
+	expect 0 $map put "$(pin forks_by_processor)" 3 300
+	expect 0 $map put "$(pin peers)" 9 900
+	expect 0 $map put "$(pin peers_by_processor)" 9 950
+	expect 0 $map put "$(pin peers)" 10 1000
+}
+
+step() {
+	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
+}
+
+step "the first version counts"
+expect 0 belay apply /b/v1.bundle
+live 1
+fill
+expect 0 $map id "$(pin counts)"
+id=$out
+
+step "a version that cannot take over all of it is refused, nothing is touched"
+before=$(ls -R /sys/fs/bpf/belay)
+expect 1 belay apply /b/v2-silent.bundle
+says "refused: "
+says "map peers: one kernel map cannot be both: "
+says '{"peers": "migrate"}'
+expect 1 belay apply /b/v2-silent.bundle --json
+says '"refusal": "state"'
+if [ "$before" != "$(ls -R /sys/fs/bpf/belay)" ]; then
+	echo "FAIL: the refusal touched pins"
+	status=1
+fi
+expect 0 belay history --json
+case $out in
+*2-silent*)
+	echo "FAIL: a refused version is in the history"
+	status=1
+	;;
+esac
+
+step "with a word for each it keeps what is the same, and migrates what grew"
+expect 0 belay apply /b/v2.bundle
+says "maps: kept counts, forks_by_processor; migrated peers, peers_by_processor"
+live 2
+says '"peers": "migrated"'
+expect 0 $map id "$(pin counts)"
+if [ "$out" != "$id" ]; then
+	echo "FAIL: counts is another map"
+	status=1
+fi
+holds counts 7 700 700
+holds forks_by_processor 3 "$(per_cpu 300 'n n')"
+holds peers 9 900 0 0
+holds peers 10 1000 0 0
+holds peers_by_processor 9 "$(per_cpu 950 n 'more most')"
+expect 0 $map put "$(pin peers)" 63 630
+
+step "what counted before counts on"
+expect 0 $map get "$(pin counts)" 0
+was=${out% *}
+for _ in 1 2 3 4 5; do /bin/busybox true; done
+expect 0 $map get "$(pin counts)" 0
+if [ "${out% *}" -le "$was" ]; then
+	echo "FAIL: counts[0] was $was and is ${out% *} after five forks"
+	status=1
+fi
+
+step "an incompatible version is refused, and goes with a word"
+expect 1 belay apply /b/v3-silent.bundle
+says "map counts: incompatible: value struct count: "
+says '{"counts": "reset"}'
+live 2
+holds counts 7 700 700
+expect 0 belay apply /b/v3.bundle
+says "maps: kept forks_by_processor, peers, peers_by_processor; begun empty counts"
+live 3
+expect 1 $map get "$(pin counts)" 7
+holds peers 9 900 0 0
+holds peers 63 630 630 630
+
+step "back to the second, which begins empty where it must"
+expect 0 belay rollback
+says "maps: kept forks_by_processor, peers, peers_by_processor; begun empty counts"
+live 2
+expect 1 $map get "$(pin counts)" 7
+holds peers 63 630 630 630
+
+step "and to the first"
+expect 0 $map put "$(pin counts)" 7 770
+expect 0 belay rollback
+says "maps: kept counts, forks_by_processor; begun empty peers, peers_by_processor"
+live 1
+holds counts 7 770 770
+expect 1 $map get "$(pin peers)" 9
+holds forks_by_processor 3 "$(per_cpu 300 'n n')"
+
+step "killed in a trial: the old one has its maps, the kept ones as they are"
+fill
+belay apply /b/v2.bundle --override 'a test' --probation 60 >/dev/null 2>&1 &
+pid=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	sleep 1
+	out=$(belay history --limit 1)
+	case $out in *trial*) break ;; esac
+done
+says trial
+expect 0 $map put "$(pin counts)" 7 777 # both see it
+kill -9 $pid
+wait $pid 2>/dev/null
+expect 0 belay recover
+live 1
+holds counts 7 777 777
+holds peers 9 900
+
+step "a program is lost: the repair keeps the maps"
+rm /sys/fs/bpf/belay/"$slot"/prog/count_exits
+expect 0 belay recover
+says restored
+live 1
+says '"counts": "kept"'
+holds counts 7 777 777
+
+step "done"
+exit $status
