@@ -34,6 +34,25 @@ int bl_tags_text(const struct bl_kern_staged *staged, struct bl_buf *ret,
 	return r ? bl_err_errno(err, r, "program tags") : 0;
 }
 
+/* "dispatch", "dispatch+overlap": all that its programs need. */
+static const char *strategies(const struct bl_kern_staged *staged,
+			      char ret[static BL_STRATEGY_LEN])
+{
+	bool used[BL_STRATEGIES] = { false };
+	size_t at = 0;
+
+	for (unsigned i = 0; i < staged->count; i++)
+		used[staged->program[i].strategy] = true;
+	*ret = 0;
+	for (int i = BL_STRATEGIES - 1; i >= 0; i--)
+		if (used[i])
+			at += (size_t)snprintf(
+				ret + at, BL_STRATEGY_LEN - at, "%s%s",
+				at ? "+" : "",
+				bl_strategy_name((enum bl_strategy)i));
+	return ret;
+}
+
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		       struct bl_generation *ret, struct bl_err *err)
 {
@@ -65,7 +84,6 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err)
 	struct bl_host_txn *row = &w->txn.row;
 	int r;
 
-	snprintf(row->strategy, sizeof(row->strategy), BL_STRATEGY_OVERLAP);
 	row->started_ms = row->changed_ms = wall_ms(w);
 	row->times = (struct bl_host_times){ -1, -1, -1, -1 };
 	w->began_ms = w->host->clock.mono_ms(w->host->clock.ctx);
@@ -128,8 +146,12 @@ static int retire_old(struct bl_work *w, struct bl_err *err)
 	bl_work_drain_old(w);
 	r = w->host->ops->retire(w->host->kern, bl_slot_other(w->txn.row.slot),
 				 err);
-	if (!r)
+	if (!r) {
+		/* What was under way when it was switched off. */
+		if (w->exclusive)
+			bl_work_drain_old(w);
 		bl_work_drain_new(w);
+	}
 	return r;
 }
 
@@ -191,6 +213,7 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 	if (step->phase == BL_PHASE_STAGED) {
 		r = bl_tags_text(&w->staged, &tags, err);
 		s.tags = bl_buf_str(&tags);
+		s.strategy = strategies(&w->staged, w->txn.row.strategy);
 	}
 	if (w->tombstone_due)
 		s.tombstone = w->txn.row.digest;

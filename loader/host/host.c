@@ -134,6 +134,29 @@ int bl_host_reader(struct bl_host *h, struct bl_err *err)
 	return r;
 }
 
+int bl_host_reader_moment(struct bl_host *h)
+{
+	int fd = -1;
+	int r = bl_lock_take(h->reader_path, NULL, 0, &fd, NULL, NULL);
+
+	return r ? r : fd;
+}
+
+/* Somebody may have it for a moment only: a trial that nobody listens to. */
+#define READER_TRIES	10
+#define READER_PAUSE_MS 20
+
+static int become_reader(struct bl_host *h, struct bl_err *err)
+{
+	int r = bl_host_reader(h, err);
+
+	for (int i = 0; r == -EBUSY && i < READER_TRIES; i++) {
+		h->clock.sleep_ms(h->clock.ctx, READER_PAUSE_MS);
+		r = bl_host_reader(h, err);
+	}
+	return r;
+}
+
 void bl_host_describe(const struct bl_journal_txn *t,
 		      struct bl_host_generation *ret)
 {
@@ -295,12 +318,86 @@ int bl_host_bundle(struct bl_host *h, uint32_t number, struct bl_bundle *ret,
 	return bl_store_load(h, t.row.digest, ret, err);
 }
 
+int bl_host_renew(struct bl_host *h, struct bl_err *err)
+{
+	struct bl_journal_txn live;
+	char problem[BL_REASON_LEN];
+	int r = bl_journal_live(h->journal, &live, err);
+
+	if (r < 0)
+		return r;
+	if (!r)
+		return bl_err_set(err, -ENOENT, "nothing is live on this host");
+	r = bl_host_intact(h, &live, problem, err);
+	if (r < 0)
+		return r;
+	if (!r)
+		return bl_err_set(err, -ESTALE, "%s", problem);
+	return h->ops->renew(h->kern, live.row.slot, 0,
+			     BL_KERN_VERDICT_LEASE_MS, err);
+}
+
+/* The slots whose rings are to be read, the one with older events first. */
+struct rings {
+	enum bl_slot first, last;
+	bool both;
+};
+
+/*
+ * While an update by dispatch is on its way either of two generations may be
+ * called, but one for each operation, so both rings are read. Otherwise the
+ * second one is of a slot that is retired, or of a trial that sees all twice.
+ */
+static int find_rings(struct bl_host *h, const struct bl_journal_txn *live,
+		      struct rings *ret, struct bl_err *err)
+{
+	enum bl_slot slot = live->row.slot;
+	struct bl_journal_txn t;
+	int r = bl_journal_open_txn(h->journal, &t, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct rings){ bl_slot_other(slot), slot, true };
+	if (!r || t.row.id == live->row.id)
+		ret->both = !r || bl_work_exclusive(&t.row);
+	else if (t.row.slot != slot)
+		*ret = (struct rings){ slot, t.row.slot,
+				       bl_work_exclusive(&live->row) };
+	if (!ret->both)
+		ret->last = slot;
+	return 0;
+}
+
+/* How long to wait for one ring while another one may come to be the right one
+ * to wait for. */
+#define SWITCH_MS 100
+
+static int read_rings(struct bl_host *h, const struct bl_journal_txn *live,
+		      int timeout_ms, bl_event_fn fn, void *ctx,
+		      struct bl_err *err)
+{
+	struct rings rings;
+	int r = find_rings(h, live, &rings, err);
+
+	if (!r && rings.both) {
+		r = h->ops->events(h->kern, rings.first, 0, fn, ctx, NULL);
+		if (r == -ENOENT && rings.first != live->row.slot)
+			r = 0;
+	}
+	if (r)
+		return r;
+	if (rings.last != live->row.slot && timeout_ms > SWITCH_MS)
+		timeout_ms = SWITCH_MS;
+	r = h->ops->events(h->kern, rings.last, timeout_ms, fn, ctx, err);
+	return r == -ENOENT && rings.last != live->row.slot ? 0 : r;
+}
+
 int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,
 		   struct bl_err *err)
 {
 	struct bl_journal_txn live;
 	uint64_t before = 0;
-	int r = bl_host_reader(h, err);
+	int r = become_reader(h, err);
 
 	while (!r) {
 		/* Each time anew: another process may have changed it. */
@@ -311,8 +408,7 @@ int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,
 			return bl_err_set(
 				err, -ENOENT,
 				"nothing is live on this host: no events");
-		r = h->ops->events(h->kern, live.row.slot, timeout_ms, fn, ctx,
-				   err);
+		r = read_rings(h, &live, timeout_ms, fn, ctx, err);
 		/* Between the two it may have been retired: look again. */
 		if (r != -ENOENT || live.row.id == before)
 			return r;

@@ -32,9 +32,11 @@
 #define BL_HOST_STATE_DIR "/var/lib/belay"
 #define BL_HOST_PIN_DIR	  "/sys/fs/bpf/belay"
 #define BL_HOST_PROBE_MS  250
+#define BL_HOST_KEEP_MS	  3000
 #define BL_REASON_LEN	  256
 #define BL_WATCHDOG_LEN	  160
 #define BL_HOST_MAPS_LEN  1024
+#define BL_STRATEGY_LEN	  32
 
 struct bl_host;
 
@@ -133,9 +135,11 @@ struct bl_apply_opts {
 	enum bl_tick (*tick)(void *ctx, const struct bl_trial_view *view,
 			     struct bl_err *why);
 	/*
-	 * Events that come while apply works: those of the old generation up
-	 * to the commit, those of the new one from there on; none twice. NULL:
-	 * the old generation's ring is left alone.
+	 * Events that come while apply works. If the old generation is
+	 * dispatched, each operation has one generation that sees it, and every
+	 * event is passed on. If not, both see all during the trial: passed on
+	 * are those of the old one up to the commit, those of the new one from
+	 * there on. NULL: the rings are left to whoever reads them.
 	 */
 	bl_event_fn on_event;
 	void *ctx; /* of both */
@@ -272,8 +276,8 @@ struct bl_host_txn {
 	char digest[BL_DIGEST_HEX]; /* "": to nothing */
 	char name[BL_NAME_MAX + 1], version[BL_NAME_MAX + 1];
 	char old_digest[BL_DIGEST_HEX];
-	char content[BL_DIGEST_HEX]; /* as in bl_host_generation */
-	char strategy[16];
+	char content[BL_DIGEST_HEX];	/* as in bl_host_generation */
+	char strategy[BL_STRATEGY_LEN]; /* "dispatch+overlap"; "": none yet */
 	enum bl_slot slot;
 	unsigned attempt; /* trials of this digest up to this one */
 	char boot_id[BL_KERN_BOOT_ID_LEN];
@@ -318,6 +322,14 @@ int bl_host_tombstoned(struct bl_host *host, const char *digest,
  */
 int bl_host_bundle(struct bl_host *host, uint32_t number, struct bl_bundle *ret,
 		   struct bl_err *err);
+
+/*
+ * Renews the lease of what may refuse, if what is live is in the kernel as it
+ * was committed: for the keeper of the host (the agent), at least every
+ * BL_HOST_KEEP_MS. Takes no lock. -ENOENT: nothing is live; -ESTALE: it is not
+ * as committed, and its lease is left to run out.
+ */
+int bl_host_renew(struct bl_host *host, struct bl_err *err);
 
 /*
  * Reads events of whatever is live, across updates by anybody. Returns how

@@ -117,15 +117,16 @@ static int update(struct bl_journal *j, const struct bl_journal_step *s,
 		"UPDATE txn SET phase = ?2, changed_ms = ?3,"
 		" reason = coalesce(?4, reason), tags = coalesce(?5, tags),"
 		" boot_id = coalesce(?6, boot_id),"
+		" strategy = coalesce(?8, strategy),"
 		" attempt = CASE WHEN ?7 THEN 1 + (SELECT count(*) FROM txn o"
 		"  WHERE o.digest = txn.digest AND o.attempt > 0) ELSE attempt"
 		" END WHERE id = ?1";
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = bl_db_prepare(j, &stmt, err, sql, "isisssi", (int64_t)s->txn,
+	r = bl_db_prepare(j, &stmt, err, sql, "isisssis", (int64_t)s->txn,
 			  bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
-			  s->boot_id, (int64_t)s->attempt);
+			  s->boot_id, (int64_t)s->attempt, s->strategy);
 	return r ? r : bl_db_finish(j, stmt, "write the phase", err);
 }
 

@@ -44,6 +44,7 @@ struct bl_journal_step {
 	int64_t at_ms;
 	const char *reason;
 	const char *tags;
+	const char *strategy;
 	const char *boot_id;   /* set together with attempt */
 	bool attempt;	       /* counts one more trial of the digest */
 	const char *tombstone; /* a digest; the reason is @reason's or, if that

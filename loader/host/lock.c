@@ -55,6 +55,10 @@ int bl_lock_take(const char *path, const char *what, int64_t now_ms,
 	}
 	if (r)
 		return bl_err_errno(err, r, "lock %s", path);
+	if (!what) {
+		*ret_fd = BL_TAKE_FD(fd);
+		return 0;
+	}
 	/* Only for people: a note that cannot be written does no harm. */
 	len = snprintf(text, sizeof(text), "%d %" PRId64 " %s\n", getpid(),
 		       now_ms, what);

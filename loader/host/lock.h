@@ -22,7 +22,7 @@ struct bl_lock_owner {
 /*
  * Takes the lock without waiting and notes in it who we are. 0 and *ret_fd,
  * which holds it until closed; -EBUSY with *ret_owner (may be NULL) when
- * somebody else has it.
+ * somebody else has it. @what NULL: no note, for who has it for a moment.
  */
 int bl_lock_take(const char *path, const char *what, int64_t now_ms,
 		 int *ret_fd, struct bl_lock_owner *ret_owner,

@@ -2,6 +2,7 @@
 /* The trial: attach, make a little activity, measure, let trial.c judge. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bpf/event.h"
 #include "loader/base/cleanup.h"
@@ -36,8 +37,17 @@ static int pass_new(void *ctx, const struct bl_event *event, size_t len)
 	struct bl_work *w = ctx;
 
 	/* The old generation saw it too, and that was passed on. */
-	if (event->ts_ns <= w->cut_ns)
+	if (!w->exclusive && event->ts_ns <= w->cut_ns)
 		return 0;
+	return w->opts->on_event(w->opts->ctx, event, len);
+}
+
+/* On trial it is passed on as well, if nobody else saw it. */
+static int pass_trial(void *ctx, const struct bl_event *event, size_t len)
+{
+	struct bl_work *w = ctx;
+
+	w->events_read++;
 	return w->opts->on_event(w->opts->ctx, event, len);
 }
 
@@ -68,22 +78,58 @@ void bl_work_drain_new(struct bl_work *w)
 				     pass_new, w, NULL);
 }
 
-/* Here reading does decide: that events come through the ring is a probe. */
+bool bl_work_exclusive(const struct bl_host_txn *old)
+{
+	return strstr(old->strategy, bl_strategy_name(BL_STRATEGY_DISPATCH)) !=
+	       NULL;
+}
+
+/*
+ * Here reading does decide: that events come through the ring is a probe. When
+ * nobody else has them they are this trial's to pass on, or another reader's.
+ * If there is none they are thrown away, so that the ring cannot fill up and
+ * count against the new generation.
+ */
+static int read_new(struct bl_work *w, struct bl_err *err)
+{
+	const struct bl_kern_ops *ops = w->host->ops;
+	bl_autoclose int moment = -1;
+	bl_event_fn fn = count_new;
+	int r;
+
+	/* Not exclusive: no reader but us looks into the ring of a trial. */
+	if (w->exclusive && passes_events(w))
+		fn = pass_trial;
+	else if (w->exclusive && w->host->reader_fd < 0 &&
+		 (moment = bl_host_reader_moment(w->host)) < 0)
+		fn = NULL;
+	r = ops->events(w->host->kern, w->txn.row.slot, 0, fn, w, err);
+	if (r < 0 && r != -EINTR)
+		return bl_err_wrap(err, r, "read events");
+	if (!fn && r > 0)
+		w->events_read = (uint64_t)r;
+	return 0;
+}
+
+/* The lease first: all that follows takes its time. */
 static int measure(struct bl_work *w, struct bl_err *err)
 {
 	const struct bl_kern_ops *ops = w->host->ops;
 	void *kern = w->host->kern;
 	int r;
 
+	r = ops->renew(kern, w->txn.row.slot, BL_KERN_TRIAL_LEASE_MS,
+		       BL_KERN_VERDICT_LEASE_MS, err);
+	if (r)
+		return bl_err_wrap(err, r, "renew the lease of the trial");
 	r = ops->exercise(kern, err);
 	if (r)
 		return bl_err_wrap(err, r, "make activity");
 	bl_work_drain_old(w);
-	if (w->staged.sensor) {
-		r = ops->events(kern, w->txn.row.slot, 0, count_new, w, err);
-		if (r < 0 && r != -EINTR)
-			return bl_err_wrap(err, r, "read events");
-	}
+	if (w->staged.sensor)
+		r = read_new(w, err);
+	if (r)
+		return r;
 	r = ops->sample(kern, w->txn.row.slot, &w->sample, err);
 	if (!r)
 		r = ops->splats(kern, &w->splats, err);
@@ -259,6 +305,17 @@ static enum bl_verdict probe(struct trial *t, uint64_t *ret_pause_ms,
 	return verdict;
 }
 
+/* Of what is live now, by the journal: old until the commit. */
+static int find_exclusive(struct bl_work *w, struct bl_err *err)
+{
+	struct bl_journal_txn live;
+	int r = bl_journal_live(w->host->journal, &live, err);
+
+	if (r >= 0)
+		w->exclusive = !r || bl_work_exclusive(&live.row);
+	return r < 0 ? r : 0;
+}
+
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
 	static const enum bl_txn_event events[] = {
@@ -271,6 +328,8 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	enum bl_verdict verdict;
 	uint64_t pause = 0;
 
+	if (find_exclusive(w, err))
+		return BL_TXN_FAILED;
 	if (w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
 	bl_work_mark(w, &w->txn.row.times.live_ms);

@@ -18,8 +18,6 @@
  * trying by itself: a host that comes up bare beats one that never does. */
 #define BL_RESTORE_TRIES 3
 
-#define BL_STRATEGY_OVERLAP "overlap"
-
 struct bl_host {
 	char *state_dir;
 	char *lock_path, *reader_path;
@@ -37,6 +35,8 @@ int bl_host_lock(struct bl_host *h, const char *what,
 void bl_host_unlock(struct bl_host **h);
 /* Becomes the reader of events, if it is not yet. -EBUSY. */
 int bl_host_reader(struct bl_host *h, struct bl_err *err);
+/* For a moment: a descriptor to be closed soon, or -EBUSY. */
+int bl_host_reader_moment(struct bl_host *h);
 
 /* Bundles kept in the state folder, by digest. */
 int bl_store_keep(struct bl_host *h, const struct bl_bundle *b,
@@ -71,6 +71,9 @@ struct bl_work {
 	struct bl_kern_splats splats;
 	bool tombstone_due; /* decided, not yet durable */
 	uint64_t events_read;
+	/* Of the old and the new one, each operation is seen by one: the old one
+	 * is dispatched, or there is none. */
+	bool exclusive;
 	uint64_t cut_ns; /* newest event of the old ring that was passed on */
 };
 
@@ -86,6 +89,10 @@ void bl_work_mark(const struct bl_work *w, int64_t *time);
 /* The generation that w->bundle describes. -EBADMSG: content is not sane. */
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		       struct bl_generation *ret, struct bl_err *err);
+
+/* Whether a generation that was committed by this transaction shares its hooks
+ * with its successor, so that one of the two sees an operation. */
+bool bl_work_exclusive(const struct bl_host_txn *old);
 
 /* The trial (probe.c): attaches, probes until the probation is over. */
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err);

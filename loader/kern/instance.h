@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct bl_kern_bpf, for kern_bpf.c and kern_read.c only. */
+/* The inside of struct bl_kern_bpf, for loader/kern only. */
 #ifndef BL_KERN_INSTANCE_H
 #define BL_KERN_INSTANCE_H
 
@@ -7,6 +7,8 @@
 
 #include "loader/kern/kern_bpf.h"
 #include "loader/kern/pins.h"
+#include "loader/kern/plan.h"
+#include "loader/kern/runs.h"
 #include "loader/kern/sensor.h"
 #include "loader/kern/state_maps.h"
 
@@ -21,9 +23,8 @@ struct bl_kern_reader {
 
 struct bl_kern_held {
 	struct bpf_object *object; /* NULL: this instance staged nothing */
-	struct bpf_link *links[BL_KERN_PROGRAMS_MAX];
-	const char *names[BL_KERN_PROGRAMS_MAX]; /* of the links' programs */
-	unsigned link_count;	       /* 0 again once they are pinned */
+	struct bl_plan plan;
+	bool attached;		       /* and not yet persisted */
 	struct bl_state_copies copies; /* to be made before it is attached */
 };
 
@@ -42,10 +43,6 @@ int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 int bl_kern_events(void *kern, enum bl_slot slot, int timeout_ms,
 		   bl_event_fn fn, void *ctx, struct bl_err *err);
 void bl_kern_reader_close(struct bl_kern_reader *reader);
-
-struct bl_kern_runs {
-	uint64_t count, time_ns, missed;
-};
 
 /* Name, tag and id of a loaded program, and how it ran. Both may be NULL. */
 int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,

@@ -11,10 +11,12 @@
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/kern/dispatch.h"
 #include "loader/kern/exercise.h"
 #include "loader/kern/instance.h"
 #include "loader/kern/kmsg.h"
 #include "loader/kern/messages.h"
+#include "loader/kern/replace.h"
 
 #define LSM_LIST "/sys/kernel/security/lsm"
 #define BOOT_ID	 "/proc/sys/kernel/random/boot_id"
@@ -72,16 +74,12 @@ static int load_error(int code, const struct bl_generation *gen,
 	return code;
 }
 
-static int check(void *kern, const struct bl_generation *gen,
-		 struct bl_err *err)
+/* Whether this kernel asks the LSM programs that it takes. */
+static int check_lsm(struct bl_err *err)
 {
-	const struct bl_kern_bpf *k = kern;
 	bl_autobuf struct bl_buf list = { 0 };
-	int r = bl_pin_check(k->pin_dir, err);
 	char *save = NULL;
 
-	if (r < 0 || !gen->denies)
-		return r;
 	if (bl_file_read(LSM_LIST, 4096, &list, NULL))
 		return bl_err_set(
 			err, -EOPNOTSUPP,
@@ -97,20 +95,60 @@ static int check(void *kern, const struct bl_generation *gen,
 		"; boot with lsm=…,bpf)");
 }
 
-/* What a loader decides before the load. Deny rules need the LSM hooks. */
-static int prepare(struct bpf_object *object, const struct bl_generation *gen,
-		   struct bl_err *err)
+/* Deny rules need the LSM hooks of the sensor. */
+static void choose_programs(struct bpf_object *object,
+			    const struct bl_generation *gen)
 {
 	struct bpf_program *p;
 
+	bpf_object__for_each_program (p, object)
+		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
+			bpf_program__set_autoload(p, gen->denies);
+}
+
+/* Whether its programs can be as the manifest wants them. What is wrong with
+ * the object itself is for the load to say. */
+static int check_plan(const struct bl_generation *gen, struct bl_err *err)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = gen->name);
+	bl_autofree struct bl_plan *plan = malloc(sizeof(*plan));
+	struct bpf_object *object;
+	int r = 0;
+
+	if (!plan)
+		return bl_err_errno(err, -ENOMEM, "check %s", gen->name);
+	bl_messages_into(NULL);
+	object = bpf_object__open_mem(gen->object, gen->object_len, &opts);
+	if (object && bl_sensor_is(object))
+		choose_programs(object, gen);
+	if (object)
+		r = bl_plan_make(object, gen, plan, err);
+	bl_messages_end();
+	bpf_object__close(object);
+	return r ? -EOPNOTSUPP : 0;
+}
+
+static int check(void *kern, const struct bl_generation *gen,
+		 struct bl_err *err)
+{
+	const struct bl_kern_bpf *k = kern;
+	int r = bl_pin_check(k->pin_dir, err);
+
+	if (!r && gen->denies)
+		r = check_lsm(err);
+	return r ? r : check_plan(gen, err);
+}
+
+/* What a loader decides before the load. */
+static int prepare(struct bpf_object *object, const struct bl_generation *gen,
+		   struct bl_err *err)
+{
 	if (!gen->content)
 		return bl_err_set(
 			err, -EINVAL,
 			"load %s: it is a belay sensor and its bundle has no content",
 			gen->name);
-	bpf_object__for_each_program (p, object)
-		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
-			bpf_program__set_autoload(p, gen->denies);
+	choose_programs(object, gen);
 	return bl_sensor_prepare(object, gen->name, gen->number, gen->content,
 				 gen->content_len, err);
 }
@@ -147,6 +185,8 @@ static int load(struct bl_kern_bpf *k, enum bl_slot slot,
 		if (!r)
 			r = bl_state_share(k->pin_dir, slot, object, gen->carry,
 					   err);
+		if (!r)
+			r = bl_plan_make(object, gen, &k->held[slot].plan, err);
 		if (!r && (r = bpf_object__load(object)))
 			load_error(r, gen, "load", err);
 	}
@@ -164,33 +204,16 @@ static int load(struct bl_kern_bpf *k, enum bl_slot slot,
 }
 
 static int pin_programs(struct bl_kern_bpf *k, enum bl_slot slot,
-			struct bl_kern_staged *s, struct bl_err *err)
+			struct bl_err *err)
 {
-	struct bpf_program *p;
+	const struct bl_plan *plan = &k->held[slot].plan;
 	int r = 0;
 
-	bpf_object__for_each_program (p, k->held[slot].object) {
-		const char *name = bpf_program__name(p);
-		int fd = bpf_program__fd(p);
-
-		if (!bpf_program__autoload(p))
-			continue;
-		if (s->count == BL_KERN_PROGRAMS_MAX)
-			return bl_err_set(err, -E2BIG,
-					  "it has more than %d programs",
-					  BL_KERN_PROGRAMS_MAX);
-		r = bl_kern_program_of(name, fd, &s->program[s->count], NULL,
-				       err);
-		if (!r)
-			r = bl_pin_add(k->pin_dir, slot, BL_PIN_PROG, name, fd,
-				       err);
-		if (r)
-			return r;
-		s->count++;
-	}
-	if (!s->count)
-		return bl_err_set(err, -EINVAL, "it has no program to run");
-	return 0;
+	for (unsigned i = 0; !r && i < plan->count; i++)
+		r = bl_pin_add(k->pin_dir, slot, BL_PIN_PROG,
+			       bpf_program__name(plan->step[i].program),
+			       bpf_program__fd(plan->step[i].program), err);
+	return r;
 }
 
 static int pin_maps(struct bl_kern_bpf *k, enum bl_slot slot,
@@ -210,34 +233,71 @@ static int pin_maps(struct bl_kern_bpf *k, enum bl_slot slot,
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+/* Behind its dispatcher, which does not call it yet. */
+static int put_dispatched(struct bl_kern_bpf *k, enum bl_slot slot,
+			  struct bl_plan_step *s, struct bl_err *err)
 {
-	return strcmp(((const struct bl_kern_program *)a)->name,
-		      ((const struct bl_kern_program *)b)->name);
+	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
+	int r = bl_dispatch_open(k->pin_dir, true, &d, err);
+
+	if (!r)
+		r = bl_dispatch_put(&d, &s->hook, slot,
+				    s->choice.lease != BL_LEASE_WAIVED,
+				    bpf_program__fd(s->program), err);
+	return r;
+}
+
+/* Makes ready what can be made ready beside a live generation. */
+static int put_programs(struct bl_kern_bpf *k, enum bl_slot slot,
+			struct bl_err *err)
+{
+	struct bl_plan *plan = &k->held[slot].plan;
+	int r = 0;
+
+	bl_messages_into(NULL);
+	for (unsigned i = 0; !r && i < plan->count; i++) {
+		struct bl_plan_step *s = &plan->step[i];
+		struct bl_err why = { 0 };
+
+		if (s->choice.strategy == BL_STRATEGY_DISPATCH)
+			r = put_dispatched(k, slot, s, &why);
+		if (r == -EOPNOTSUPP)
+			r = bl_plan_refused(s, &why);
+		if (!r && s->choice.strategy == BL_STRATEGY_REPLACE)
+			r = bl_replace_stage(k->pin_dir, &s->hook, slot,
+					     bpf_program__fd(s->program), &why);
+		if (r && err)
+			*err = why;
+	}
+	bl_messages_end();
+	return r;
 }
 
 static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 		 struct bl_kern_staged *ret, struct bl_err *err)
 {
 	struct bl_kern_bpf *k = kern;
-	struct bl_kern_staged s = { 0 };
+	struct bl_kern_slot_state state = { 0 };
+	bool sensor = false;
 	int r = bl_pin_make(k->pin_dir, slot, err);
 
 	if (!r)
-		r = load(k, slot, gen, &s.sensor, err);
+		r = load(k, slot, gen, &sensor, err);
 	if (!r)
-		r = pin_programs(k, slot, &s, err);
+		r = pin_programs(k, slot, err);
 	if (!r)
 		r = pin_maps(k, slot, err);
 	if (!r)
 		r = bl_state_copies_make(gen->carry, &k->held[slot].copies,
 					 err);
-	if (r)
-		return r;
-	/* As inspect will find them. */
-	qsort(s.program, s.count, sizeof(*s.program), by_name);
-	*ret = s;
-	return 0;
+	if (!r)
+		r = put_programs(k, slot, err);
+	/* As everybody will find them. */
+	if (!r)
+		r = bl_kern_inspect(k, slot, &state, err);
+	if (!r)
+		*ret = state.programs;
+	return r;
 }
 
 /* What attach made must be a link that can be pinned. Before 5.15 kprobes and
@@ -257,31 +317,50 @@ static int check_link(const struct bpf_link *link, const char *name,
 		name);
 }
 
-static int attach_one(struct bl_kern_held *held, const struct bpf_program *p,
-		      struct bl_err *err)
+/* Beside whatever else is there. */
+static int attach_overlap(struct bl_plan_step *s, struct bl_err *err)
 {
-	const char *name = bpf_program__name(p);
-	struct bpf_link *link = bpf_program__attach(p);
+	const char *name = bpf_program__name(s->program);
 
-	if (!link && errno == EOPNOTSUPP)
+	if (s->hook.kind && s->hook.kind->place != BL_PLACE_TARGET) {
+		s->link_fd = bl_hook_link(&s->hook, bpf_program__fd(s->program),
+					  err);
+		return s->link_fd < 0 ? s->link_fd : 0;
+	}
+	s->link = bpf_program__attach(s->program);
+	if (!s->link && errno == EOPNOTSUPP)
 		return bl_err_set(
 			err, -EOPNOTSUPP,
 			"attach %s: its section '%s' does not say where; belay attaches only what names its hook",
-			name, bpf_program__section_name(p));
-	if (!link)
+			name, bpf_program__section_name(s->program));
+	if (!s->link)
 		return bl_err_errno(err, -errno, "attach %s (%s)", name,
-				    bpf_program__section_name(p));
-	held->names[held->link_count] = name;
-	held->links[held->link_count++] = link;
-	return check_link(link, name, err);
+				    bpf_program__section_name(s->program));
+	return check_link(s->link, name, err);
 }
 
+static int attach_one(struct bl_kern_bpf *k, enum bl_slot slot,
+		      struct bl_plan_step *s, struct bl_err *err)
+{
+	switch (s->choice.strategy) {
+	case BL_STRATEGY_REPLACE:
+		return bl_replace_attach(k->pin_dir, &s->hook, slot,
+					 bpf_program__fd(s->program),
+					 &s->link_fd, err);
+	case BL_STRATEGY_OVERLAP:
+		return attach_overlap(s, err);
+	default:
+		return 0; /* all at once, by the word */
+	}
+}
+
+/* The one write comes last: what can fail has not failed then. */
 static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 {
+	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
 	struct bl_kern_bpf *k = kern;
 	struct bl_kern_held *held = &k->held[slot];
-	struct bpf_program *p;
-	int r = 0;
+	int r;
 
 	if (!held->object)
 		return bl_err_set(err, -EINVAL, "attach: nothing was staged");
@@ -292,11 +371,27 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 		k->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	if (k->stats_fd < 0)
 		return bl_err_errno(err, -errno, "measure run time");
+	r = bl_dispatch_open(k->pin_dir, false, &d, err);
+	held->attached = true;
 	bl_messages_into(NULL);
-	bpf_object__for_each_program (p, held->object)
-		if (!r && bpf_program__autoload(p))
-			r = attach_one(held, p, err);
+	for (unsigned i = 0; !r && i < held->plan.count; i++)
+		r = attach_one(k, slot, &held->plan.step[i], err);
 	bl_messages_end();
+	if (!r)
+		bl_dispatch_trial(&d, slot, BL_KERN_TRIAL_LEASE_MS,
+				  BL_KERN_VERDICT_LEASE_MS);
+	return r;
+}
+
+static int renew(void *kern, enum bl_slot slot, uint64_t trial_ms,
+		 uint64_t verdict_ms, struct bl_err *err)
+{
+	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
+	struct bl_kern_bpf *k = kern;
+	int r = bl_dispatch_open(k->pin_dir, false, &d, err);
+
+	if (!r)
+		bl_dispatch_renew(&d, slot, trial_ms, verdict_ms);
 	return r;
 }
 
@@ -307,14 +402,25 @@ static void stop_stats(struct bl_kern_bpf *k)
 	k->stats_fd = -1;
 }
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* Lets go of what this process holds: what is not pinned detaches. */
 static void let_go(struct bl_kern_held *held)
 {
-	for (unsigned i = 0; i < held->link_count; i++)
-		bpf_link__destroy(held->links[i]);
+	for (unsigned i = 0; i < held->plan.count; i++) {
+		bpf_link__destroy(held->plan.step[i].link);
+		close_fd(&held->plan.step[i].link_fd);
+	}
 	bpf_object__close(held->object);
 	bl_state_copies_free(&held->copies);
-	*held = (struct bl_kern_held){ 0 };
+	held->object = NULL;
+	held->plan.count = 0;
+	held->attached = false;
 }
 
 /*
@@ -324,37 +430,76 @@ static void let_go(struct bl_kern_held *held)
  */
 static void hand_over(struct bl_kern_held *held)
 {
-	for (unsigned i = 0; i < held->link_count; i++) {
-		bpf_link__disconnect(held->links[i]);
-		close(bpf_link__fd(held->links[i]));
+	for (unsigned i = 0; i < held->plan.count; i++) {
+		struct bpf_link *link = held->plan.step[i].link;
+
+		if (!link)
+			continue;
+		bpf_link__disconnect(link);
+		close(bpf_link__fd(link));
 	}
 	let_go(held);
 }
 
+static int persist_one(struct bl_kern_bpf *k, enum bl_slot slot,
+		       const struct bl_plan_step *s, struct bl_err *err)
+{
+	int fd = s->link ? bpf_link__fd(s->link) : s->link_fd;
+
+	if (fd < 0) /* a dispatcher's, or a link that was there before */
+		return 0;
+	if (s->choice.strategy == BL_STRATEGY_REPLACE)
+		return bl_replace_persist(k->pin_dir, &s->hook, fd, err);
+	return bl_pin_add(k->pin_dir, slot, BL_PIN_LINK,
+			  bpf_program__name(s->program), fd, err);
+}
+
 static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 {
+	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
 	struct bl_kern_bpf *k = kern;
 	struct bl_kern_held *held = &k->held[slot];
-	int r = 0;
+	int r = bl_dispatch_open(k->pin_dir, false, &d, err);
 
-	for (unsigned i = 0; !r && i < held->link_count; i++)
-		r = bl_pin_add(k->pin_dir, slot, BL_PIN_LINK, held->names[i],
-			       bpf_link__fd(held->links[i]), err);
+	for (unsigned i = 0; !r && i < held->plan.count; i++)
+		r = persist_one(k, slot, &held->plan.step[i], err);
 	if (r)
 		return r;
+	/* Until the other slot is retired: the commit is yet to be written. */
+	bl_dispatch_renew(&d, slot, BL_KERN_TRIAL_LEASE_MS,
+			  BL_KERN_VERDICT_LEASE_MS);
 	hand_over(held);
 	stop_stats(k);
 	return 0;
 }
 
+/*
+ * The kernel goes back first, by one write; then the links that were given to
+ * this slot, then what only this process held. What is left is no more than
+ * pins. The ring stays open for whoever reads it in this process: what is in it
+ * came about before.
+ */
 static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 {
+	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
 	struct bl_kern_bpf *k = kern;
+	enum bl_slot other = slot == BL_SLOT_A ? BL_SLOT_B : BL_SLOT_A;
+	struct bl_kern_slot_state state = { 0 };
+	int r = bl_dispatch_open(k->pin_dir, false, &d, err);
 
-	bl_kern_reader_close(&k->readers[slot]);
+	if (!r)
+		r = bl_kern_inspect(k, other, &state, err);
+	if (!r)
+		bl_dispatch_off(&d, slot,
+				state.programs.count ? (int)other
+						     : BL_DISPATCH_NOBODY);
+	if (!r)
+		r = bl_replace_back(k->pin_dir, slot, err);
 	let_go(&k->held[slot]);
 	stop_stats(k);
-	return bl_pin_clear(k->pin_dir, slot, err);
+	if (!r)
+		r = bl_dispatch_clear(&d, slot, err);
+	return r ? r : bl_pin_clear(k->pin_dir, slot, err);
 }
 
 static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
@@ -389,6 +534,7 @@ const struct bl_kern_ops bl_kern_bpf_ops = {
 	.check = check,
 	.stage = stage,
 	.attach = attach,
+	.renew = renew,
 	.persist = persist,
 	.retire = retire,
 	.map = bl_kern_map,
@@ -423,8 +569,7 @@ void bl_kern_bpf_free(struct bl_kern_bpf *k)
 		let_go(&k->held[i]);
 	}
 	stop_stats(k);
-	if (k->kmsg_fd >= 0)
-		close(k->kmsg_fd);
+	close_fd(&k->kmsg_fd);
 	free(k->pin_dir);
 	free(k);
 }

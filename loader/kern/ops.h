@@ -12,11 +12,24 @@
  * kept (bl_generation.carry), so that programs of one generation never read
  * content of another.
  *
- *	         programs, maps   links      survives death of the process
- *	stage    pinned           none       yes, but nothing runs
- *	attach   pinned           held       no: it detaches
- *	persist  pinned           pinned     yes
- *	retire   gone             gone
+ *	         programs, maps   called by          survives the process
+ *	stage    pinned           nobody             yes, but nothing runs
+ *	attach   pinned           dispatchers, for   until the lease runs out;
+ *				  a lease; links     held links detach at once,
+ *				  held by the        replaced ones when the slot
+ *				  process            is retired
+ *	persist  pinned           the same; links,   links do; what is
+ *				  pinned             dispatched as above
+ *	retire   pinned           dispatchers, for   yes; what can refuse does
+ *	 other			  good; links        so while its lease is
+ *						     renewed
+ *	retire   gone             nobody
+ *
+ * Dispatchers belong to no slot: one for each hook, attached when the first
+ * generation that needs it is staged, gone with the last. One word that all of
+ * them read names the live slot and the one on trial, so that attach, persist
+ * and retire switch all hooks at once. strategy.h has which programs can be
+ * dispatched.
  *
  * Contract of every operation: 0 or -errno with err set, @kern is the
  * instance. The caller is single-threaded and holds the host's lock for all
@@ -40,8 +53,46 @@ enum bl_slot { BL_SLOT_A, BL_SLOT_B };
 
 #define BL_KERN_PROGRAMS_MAX 64
 #define BL_KERN_NAME_LEN     64
+#define BL_KERN_HOOK_LEN     160
 #define BL_KERN_TAG_LEN	     17 /* 16 hex digits and NUL */
 #define BL_KERN_BOOT_ID_LEN  37 /* a UUID as text and NUL */
+
+/* How the programs of one generation give way to those of the next. */
+enum bl_strategy {
+	BL_STRATEGY_OVERLAP,  /* beside the old one, which goes after it */
+	BL_STRATEGY_REPLACE,  /* its link is given the other program */
+	BL_STRATEGY_DISPATCH, /* one write switches all hooks */
+	BL_STRATEGIES,
+};
+const char *bl_strategy_name(enum bl_strategy strategy);
+
+/* Whether a program that can refuse does so only while somebody renews it. */
+enum bl_lease {
+	BL_LEASE_NONE,	 /* it only observes */
+	BL_LEASE_KEPT,	 /* not renewed: its hook allows */
+	BL_LEASE_WAIVED, /* the manifest says so: it refuses for ever */
+};
+
+/* Until the kernel by itself goes back to what was live before the trial. */
+#define BL_KERN_TRIAL_LEASE_MS 2000
+/* Until programs that refuse are not asked any more. */
+#define BL_KERN_VERDICT_LEASE_MS 15000
+
+/* What the manifest says about one program. */
+enum bl_wish {
+	BL_WISH_NONE,
+	BL_WISH_DISPATCH,
+	BL_WISH_REPLACE,
+	BL_WISH_OVERLAP,
+};
+
+struct bl_kern_wish {
+	const char *program;
+	enum bl_wish strategy;
+	bool no_lease;	       /* it may refuse without one */
+	const char *cgroup;    /* path below the root of cgroups; NULL */
+	const char *interface; /* NULL */
+};
 
 /* What is to be loaded. All borrowed for the time of the call. */
 struct bl_generation {
@@ -56,12 +107,17 @@ struct bl_generation {
 	 * none. Those that are shared are from stage on, those that are copied
 	 * are copied by attach, as late as can be. */
 	const struct bl_carry *carry;
+	const struct bl_kern_wish *wishes;
+	size_t wish_count;
 };
 
 struct bl_kern_program {
 	char name[BL_KERN_NAME_LEN];
 	char tag[BL_KERN_TAG_LEN]; /* the kernel's, as in an oops */
 	uint32_t id;
+	enum bl_strategy strategy;
+	enum bl_lease lease;
+	char hook[BL_KERN_HOOK_LEN]; /* "fentry/security_file_open" */
 };
 
 struct bl_kern_staged {
@@ -72,15 +128,18 @@ struct bl_kern_staged {
 
 enum bl_kern_slot_kind {
 	BL_KERN_SLOT_EMPTY,
-	BL_KERN_SLOT_STAGED,   /* programs, and not one link */
-	BL_KERN_SLOT_ATTACHED, /* at least one link, held or pinned */
+	BL_KERN_SLOT_STAGED,   /* programs, and not one that is called */
+	BL_KERN_SLOT_ATTACHED, /* at least one that is */
 };
 
 struct bl_kern_slot_state {
 	enum bl_kern_slot_kind kind;
-	unsigned attached;  /* links, held by this process or pinned */
-	unsigned persisted; /* of these, the pinned ones */
+	/* Programs that the kernel calls: linked, by this process or pinned, or
+	 * dispatched and named by the state word. */
+	unsigned attached;
+	unsigned persisted; /* of these, what outlives their loader */
 	struct bl_kern_staged programs;
+	uint64_t verdict_left_ms; /* of the lease; 0: it ran out */
 };
 
 /* Counters since stage. Those from seen on are 0 unless sensor. */
@@ -125,22 +184,36 @@ struct bl_kern_ops {
 		     struct bl_err *err);
 
 	/* Loads @gen, fills its content, pins programs and maps in the slot,
-	 * which must be empty. Nothing is attached. On failure the slot may be
-	 * half made: retire it. */
+	 * which must be empty, and puts programs behind dispatchers, which do
+	 * not call them yet. On failure the slot may be half made: retire it.
+	 */
 	int (*stage)(void *kern, enum bl_slot slot,
 		     const struct bl_generation *gen,
 		     struct bl_kern_staged *ret, struct bl_err *err);
 
-	/* Makes what this instance staged live, held by this process only. */
+	/* Puts what this instance staged on trial: for BL_KERN_TRIAL_LEASE_MS
+	 * from now, or for as long as this process holds it. What is in the
+	 * other slot stays and takes over when the trial ends. */
 	int (*attach)(void *kern, enum bl_slot slot, struct bl_err *err);
 
 	/* Pins the links of what this instance attached and lets go of them:
-	 * from then on whoever retires the slot detaches it, though this
-	 * process lives on. */
+	 * from then on whoever retires the slot ends it, though this process
+	 * lives on. What is dispatched stays on its lease, so that a death
+	 * before the commit is durable still leads to the old generation;
+	 * retire the other slot to end that. */
 	int (*persist)(void *kern, enum bl_slot slot, struct bl_err *err);
 
-	/* Detaches and unpins all of the slot. Idempotent; works on half-made
-	 * slots and on what another process left. */
+	/* Renews the trial's lease, if @slot is on trial, for @trial_ms from
+	 * now; and the lease of verdicts, if @slot is live or on trial, for
+	 * @verdict_ms. 0 leaves one as it is. Cheap. */
+	int (*renew)(void *kern, enum bl_slot slot, uint64_t trial_ms,
+		     uint64_t verdict_ms, struct bl_err *err);
+
+	/* Ends and unpins all of the slot. From then on the kernel calls the
+	 * other slot's programs for good, if it called this slot's or the other
+	 * one is on trial (nobody, if that is empty).
+	 * Idempotent; works on half-made slots and on what another process
+	 * left. */
 	int (*retire)(void *kern, enum bl_slot slot, struct bl_err *err);
 
 	/* The slot's map of that name; BL_MAP_GONE, if it has none. -errno when
@@ -155,7 +228,10 @@ struct bl_kern_ops {
 
 	/* Reads the slot's ring: what is there, or the first to come within
 	 * @timeout_ms (0: do not wait). Returns how many events were read.
-	 * -ENOENT if the slot has no ring, -EINTR on a signal. */
+	 * What is left in a ring that this instance read before may be read
+	 * even after the slot is retired. Without @fn nothing is read, and 1
+	 * returned if anything was ever written to the ring. -ENOENT if the slot has no ring,
+	 * -EINTR on a signal. */
 	int (*events)(void *kern, enum bl_slot slot, int timeout_ms,
 		      bl_event_fn fn, void *ctx, struct bl_err *err);
 

@@ -12,22 +12,20 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 
-static const char *const kind_dirs[BL_PIN_KINDS] = { "link", "prog", "map" };
+static const char *const kind_dirs[BL_PIN_KINDS] = { "link", "hook", "prog",
+						     "map" };
+static const char *const home_dirs[BL_PIN_HOMES] = { "a", "b", "dispatch",
+						     "replace" };
 
-static const char *slot_dir(enum bl_slot slot)
+char *bl_pin_dir(const char *dir, unsigned home, enum bl_pin_kind kind)
 {
-	return slot == BL_SLOT_A ? "a" : "b";
+	return bl_path("%s/%s/%s", dir, home_dirs[home], kind_dirs[kind]);
 }
 
-char *bl_pin_dir(const char *dir, enum bl_slot slot, enum bl_pin_kind kind)
-{
-	return bl_path("%s/%s/%s", dir, slot_dir(slot), kind_dirs[kind]);
-}
-
-char *bl_pin_path(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+char *bl_pin_path(const char *dir, unsigned home, enum bl_pin_kind kind,
 		  const char *name)
 {
-	char *path = bl_path("%s/%s/%s/%s", dir, slot_dir(slot),
+	char *path = bl_path("%s/%s/%s/%s", dir, home_dirs[home],
 			     kind_dirs[kind], name);
 
 	/* A BPF file system refuses names with a dot; maps of sections have
@@ -61,13 +59,13 @@ int bl_pin_check(const char *path, struct bl_err *err)
 	return -ENODEV;
 }
 
-int bl_pin_make(const char *dir, enum bl_slot slot, struct bl_err *err)
+int bl_pin_make(const char *dir, unsigned home, struct bl_err *err)
 {
 	int r = bl_pin_check(dir, err);
 
 	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
 		bl_autofree char *path =
-			bl_pin_dir(dir, slot, (enum bl_pin_kind)kind);
+			bl_pin_dir(dir, home, (enum bl_pin_kind)kind);
 
 		r = path ? bl_file_mkdirs(path, 0700, err)
 			 : bl_err_errno(err, -ENOMEM, "pin");
@@ -75,10 +73,10 @@ int bl_pin_make(const char *dir, enum bl_slot slot, struct bl_err *err)
 	return r;
 }
 
-int bl_pin_add(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+int bl_pin_add(const char *dir, unsigned home, enum bl_pin_kind kind,
 	       const char *name, int fd, struct bl_err *err)
 {
-	bl_autofree char *path = bl_pin_path(dir, slot, kind, name);
+	bl_autofree char *path = bl_pin_path(dir, home, kind, name);
 
 	if (!path)
 		return bl_err_errno(err, -ENOMEM, "pin %s", name);
@@ -87,16 +85,28 @@ int bl_pin_add(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
 	return 0;
 }
 
-int bl_pin_get(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+int bl_pin_get(const char *dir, unsigned home, enum bl_pin_kind kind,
 	       const char *name, struct bl_err *err)
 {
-	bl_autofree char *path = bl_pin_path(dir, slot, kind, name);
+	bl_autofree char *path = bl_pin_path(dir, home, kind, name);
 	int fd;
 
 	if (!path)
 		return bl_err_errno(err, -ENOMEM, "open pin %s", name);
 	fd = bpf_obj_get(path);
 	return fd < 0 ? bl_err_errno(err, -errno, "open pin %s", path) : fd;
+}
+
+int bl_pin_drop(const char *dir, unsigned home, enum bl_pin_kind kind,
+		const char *name, struct bl_err *err)
+{
+	bl_autofree char *path = bl_pin_path(dir, home, kind, name);
+
+	if (!path)
+		return bl_err_errno(err, -ENOMEM, "unpin %s", name);
+	if (unlink(path) && errno != ENOENT)
+		return bl_err_errno(err, -errno, "unpin %s", path);
+	return 0;
 }
 
 static int clear_dir(const char *path, struct bl_err *err)
@@ -120,14 +130,14 @@ static int clear_dir(const char *path, struct bl_err *err)
 	return 0;
 }
 
-int bl_pin_clear(const char *dir, enum bl_slot slot, struct bl_err *err)
+int bl_pin_clear(const char *dir, unsigned home, struct bl_err *err)
 {
-	bl_autofree char *top = bl_path("%s/%s", dir, slot_dir(slot));
+	bl_autofree char *top = bl_path("%s/%s", dir, home_dirs[home]);
 	int r = top ? 0 : bl_err_errno(err, -ENOMEM, "unpin");
 
 	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
 		bl_autofree char *path =
-			bl_pin_dir(dir, slot, (enum bl_pin_kind)kind);
+			bl_pin_dir(dir, home, (enum bl_pin_kind)kind);
 
 		r = path ? clear_dir(path, err)
 			 : bl_err_errno(err, -ENOMEM, "unpin");
@@ -147,10 +157,10 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name); /* in any locale */
 }
 
-int bl_pin_each(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
+int bl_pin_each(const char *dir, unsigned home, enum bl_pin_kind kind,
 		bl_pin_fn fn, void *ctx, struct bl_err *err)
 {
-	bl_autofree char *path = bl_pin_dir(dir, slot, kind);
+	bl_autofree char *path = bl_pin_dir(dir, home, kind);
 	struct dirent **names = NULL;
 	int count, r = 0;
 
@@ -163,7 +173,7 @@ int bl_pin_each(const char *dir, enum bl_slot slot, enum bl_pin_kind kind,
 			       : bl_err_errno(err, -errno, "read %s", path);
 	for (int i = 0; i < count; i++) {
 		if (!r) {
-			bl_autoclose int fd = bl_pin_get(dir, slot, kind,
+			bl_autoclose int fd = bl_pin_get(dir, home, kind,
 							 names[i]->d_name, err);
 
 			/* Gone since we looked: another belay retires it. */

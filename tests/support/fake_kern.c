@@ -21,6 +21,7 @@ struct fake_kern *fake_kern_new(void)
 	if (fake == MAP_FAILED)
 		return NULL;
 	fake->boots = 1;
+	fake->named = -1;
 	fake->events_per_probe = 8;
 	fake->ns_per_run = 1000;
 	fake->memory_bytes = 1 << 20;
@@ -42,7 +43,7 @@ void fake_kern_calm(struct fake_kern *fake)
 /* A slot without a pin or a link is freed by the kernel. */
 static void collect(struct fake_slot *s)
 {
-	if (!s->loaded && !s->pinned && !s->held && !s->links)
+	if (!s->loaded && !s->pinned && !s->held && !s->links && !s->entries)
 		*s = (struct fake_slot){ 0 };
 }
 
@@ -51,6 +52,7 @@ void fake_kern_process_died(struct fake_kern *fake)
 	for (int i = 0; i < BL_SLOT_COUNT; i++) {
 		fake->slot[i].loaded = 0;
 		fake->slot[i].held = 0;
+		fake->slot[i].trial = false;
 		collect(&fake->slot[i]);
 	}
 }
@@ -58,23 +60,43 @@ void fake_kern_process_died(struct fake_kern *fake)
 void fake_kern_reboot(struct fake_kern *fake)
 {
 	memset(fake->slot, 0, sizeof(fake->slot));
+	fake->named = -1;
 	fake->boots++;
+}
+
+static unsigned persisted(const struct fake_slot *s)
+{
+	return s->links + (s->live ? s->entries : 0);
+}
+
+static unsigned attached(const struct fake_slot *s)
+{
+	return s->held + s->links + (s->live || s->trial ? s->entries : 0);
+}
+
+static bool one_generation(const struct fake_slot *s)
+{
+	return s->programs_of && s->programs_of == s->content_of;
 }
 
 bool fake_slot_whole(const struct fake_slot *s)
 {
-	return s->links + s->held == FAKE_PROGRAMS && s->programs_of &&
-	       s->programs_of == s->content_of;
+	return attached(s) == FAKE_PROGRAMS && one_generation(s);
+}
+
+bool fake_slot_kept(const struct fake_slot *s)
+{
+	return persisted(s) == FAKE_PROGRAMS && one_generation(s);
 }
 
 bool fake_slot_live(const struct fake_slot *s)
 {
-	return s->links || s->held;
+	return attached(s) > 0;
 }
 
 bool fake_slot_empty(const struct fake_slot *s)
 {
-	return !s->loaded && !s->pinned && !fake_slot_live(s);
+	return !s->loaded && !s->pinned && !s->entries && !fake_slot_live(s);
 }
 
 /* Disks and kernels fail apart from each other. */
@@ -146,6 +168,9 @@ static void programs(const struct fake_slot *s, struct bl_kern_staged *ret)
 		snprintf(p->name, sizeof(p->name), "program_%u", i);
 		memcpy(p->tag, s->tag, sizeof(p->tag));
 		p->id = s->programs_of * 10 + i;
+		p->strategy = i < FAKE_PROGRAMS - s->overlapping
+				      ? BL_STRATEGY_DISPATCH
+				      : BL_STRATEGY_OVERLAP;
 	}
 	*ret = staged;
 }
@@ -243,6 +268,7 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 	STEP(fake, "load", err, {
 		s->loaded = FAKE_PROGRAMS;
 		s->programs_of = gen->number;
+		s->overlapping = fake->overlapping;
 		snprintf(s->tag, sizeof(s->tag), "%.16s", digest);
 	});
 	r = make_maps(fake, slot, gen, err);
@@ -251,8 +277,28 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 	STEP(fake, "fill content", err, s->content_of = gen->number);
 	for (int i = 0; i < FAKE_PROGRAMS; i++)
 		STEP(fake, "pin program", err, s->pinned++);
+	while (s->entries < FAKE_PROGRAMS - s->overlapping)
+		STEP(fake, "put behind a dispatcher", err, s->entries++);
 	programs(s, ret);
 	return 0;
+}
+
+/* One write: -1 is nobody. */
+static void set_word(struct fake_kern *fake, int live, int trial)
+{
+	fake->named = trial;
+	for (int i = 0; i < BL_SLOT_COUNT; i++) {
+		fake->slot[i].live = i == live;
+		fake->slot[i].trial = i == trial;
+	}
+}
+
+static int live_slot(const struct fake_kern *fake)
+{
+	for (int i = 0; i < BL_SLOT_COUNT; i++)
+		if (fake->slot[i].live)
+			return i;
+	return -1;
 }
 
 static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
@@ -266,8 +312,11 @@ static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 	r = copy_maps(fake, slot, err);
 	if (r)
 		return r;
-	for (int i = 0; i < FAKE_PROGRAMS; i++)
+	while (s->held < s->overlapping)
 		STEP(fake, "attach", err, s->held++);
+	if (s->entries)
+		STEP(fake, "switch to the trial", err,
+		     set_word(fake, live_slot(fake), (int)slot));
 	return 0;
 }
 
@@ -276,9 +325,9 @@ static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 	struct fake_kern *fake = kern;
 	struct fake_slot *s = &fake->slot[slot];
 
-	if (s->held != FAKE_PROGRAMS)
+	if (attached(s) != FAKE_PROGRAMS)
 		return bl_err_set(err, -EINVAL, "not all is attached");
-	for (int i = 0; i < FAKE_PROGRAMS; i++)
+	while (s->held)
 		STEP(fake, "pin link", err, {
 			s->held--;
 			s->links++;
@@ -286,13 +335,41 @@ static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 	return 0;
 }
 
+static int renew(void *kern, enum bl_slot slot, uint64_t trial_ms,
+		 uint64_t verdict_ms, struct bl_err *err)
+{
+	struct fake_kern *fake = kern;
+
+	(void)trial_ms;
+	STEP(fake, "renew", err, {
+		if (fake->slot[slot].live || fake->slot[slot].trial)
+			fake->verdict_ms = verdict_ms;
+	});
+	return 0;
+}
+
+/* As the kernel: a death lapses the trial, and the word goes on naming it. */
+static int next_live(const struct fake_kern *fake, enum bl_slot slot)
+{
+	int other = slot == BL_SLOT_A ? BL_SLOT_B : BL_SLOT_A;
+
+	if (!fake->slot[slot].live && fake->named != other)
+		return live_slot(fake);
+	return fake->slot[other].pinned ? other : -1;
+}
+
 static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct fake_kern *fake = kern;
 	struct fake_slot *s = &fake->slot[slot];
 
+	if (s->live || fake->named >= 0)
+		STEP(fake, "switch for good", err,
+		     set_word(fake, next_live(fake, slot), -1));
 	while (s->held)
 		STEP(fake, "close link", err, s->held--);
+	while (s->entries)
+		STEP(fake, "take from a dispatcher", err, s->entries--);
 	while (s->links)
 		STEP(fake, "unpin link", err, s->links--);
 	while (s->pinned)
@@ -311,8 +388,9 @@ static int inspect(void *kern, enum bl_slot slot,
 
 	STEP(fake, "inspect", err, (void)0);
 	programs(s, &state.programs);
-	state.attached = s->held + s->links;
-	state.persisted = s->links;
+	state.attached = attached(s);
+	state.persisted = persisted(s);
+	state.verdict_left_ms = fake->verdict_ms;
 	state.kind = state.attached ? BL_KERN_SLOT_ATTACHED
 		     : s->pinned    ? BL_KERN_SLOT_STAGED
 				    : BL_KERN_SLOT_EMPTY;
@@ -329,7 +407,7 @@ static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 	STEP(fake, "sample", err, (void)0);
 	*ret = (struct bl_kern_sample){
 		.programs = s->pinned,
-		.attached = s->held + s->links,
+		.attached = attached(s),
 		.run_count = s->seen,
 		.run_time_ns = s->seen * fake->ns_per_run,
 		.missed = s->missed,
@@ -354,6 +432,8 @@ static int events(void *kern, enum bl_slot slot, int timeout_ms, bl_event_fn fn,
 	STEP(fake, "events", err, (void)0);
 	if (!s->pinned)
 		return bl_err_set(err, -ENOENT, "no ring");
+	if (!fn)
+		return s->events > 0;
 	while (s->read < s->events) {
 		/* Both slots see the same activity at the same time. */
 		struct bl_event e = {
@@ -394,6 +474,25 @@ static void write_maps(struct fake_kern *fake, const struct fake_slot *s)
 					fake->slot[k].maps[n].entries++;
 }
 
+/* Whether it is called: of what is dispatched one generation is. */
+static bool called(const struct fake_kern *fake, const struct fake_slot *s)
+{
+	bool trial = false;
+
+	for (int i = 0; i < BL_SLOT_COUNT; i++)
+		trial |= fake->slot[i].trial;
+	return fake_slot_whole(s) && (!s->entries || s->trial || !trial);
+}
+
+/* Something that was attached is no more. */
+static void lose_one(struct fake_slot *s)
+{
+	if (s->held)
+		s->held--;
+	else
+		s->entries--;
+}
+
 /* Activity: whatever is attached sees it. The trouble is the newest's. */
 static int exercise(void *kern, struct bl_err *err)
 {
@@ -405,14 +504,15 @@ static int exercise(void *kern, struct bl_err *err)
 	for (int i = 0; i < BL_SLOT_COUNT; i++) {
 		struct fake_slot *s = &fake->slot[i];
 
-		if (!fake_slot_whole(s))
+		if (!called(fake, s))
 			continue;
 		if (!s->seen)
 			s->since = fake->activity;
 		s->seen += fake->events_per_probe;
 		write_maps(fake, s);
 		s->events += fake->events_per_probe;
-		if (!newest || s->held || s->programs_of > newest->programs_of)
+		if (!newest || s->held || s->trial ||
+		    s->programs_of > newest->programs_of)
 			newest = s;
 	}
 	fake->activity += fake->events_per_probe;
@@ -420,8 +520,9 @@ static int exercise(void *kern, struct bl_err *err)
 		newest->drops += fake->drops_per_probe;
 		newest->missed += fake->missed_per_probe;
 	}
-	if (newest && newest->held && fake->probes == fake->detach_after)
-		newest->held--;
+	if (newest && (newest->held || newest->trial) &&
+	    fake->probes == fake->detach_after)
+		lose_one(newest);
 	return 0;
 }
 
@@ -441,6 +542,7 @@ const struct bl_kern_ops fake_kern_ops = {
 	.stage = stage,
 	.attach = attach,
 	.persist = persist,
+	.renew = renew,
 	.retire = retire,
 	.map = map,
 	.inspect = inspect,

@@ -10,6 +10,8 @@
  *	fail	return -EIO from the operation, with the steps before it done;
  *	die	end the process at once (exit status FAKE_DIED).
  *
+ * A trial's lease runs out when its process dies: time passes then.
+ *
  * Usage: fake_kern_new; set what should go wrong; fork and let the child run
  * the host over &fake_kern_ops; then fake_kern_process_died (whatever the
  * child held is gone), or fake_kern_reboot (all is gone, new boot id).
@@ -35,12 +37,17 @@ struct fake_map {
 	bool copy;	  /* of the other slot's, when it is attached */
 };
 
-/* One slot of the model. Counts are of FAKE_PROGRAMS. */
+/* One slot of the model. Counts are of FAKE_PROGRAMS: each is dispatched, or
+ * has a link. */
 struct fake_slot {
-	unsigned loaded; /* by this process, not yet pinned */
-	unsigned pinned; /* programs */
-	unsigned held;	 /* links of this process that are not pinned */
-	unsigned links;	 /* pinned */
+	unsigned loaded;      /* by this process, not yet pinned */
+	unsigned pinned;      /* programs */
+	unsigned held;	      /* links of this process that are not pinned */
+	unsigned links;	      /* pinned */
+	unsigned overlapping; /* of it, those that have a link */
+	unsigned entries;     /* behind dispatchers */
+	/* What the word of the dispatchers says, for all slots at once. */
+	bool live, trial;
 	uint32_t programs_of, content_of; /* generation numbers */
 	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
 	uint64_t since; /* the world's activity when it was whole */
@@ -51,8 +58,10 @@ struct fake_slot {
 
 struct fake_kern {
 	struct fake_slot slot[BL_SLOT_COUNT];
+	int named; /* the slot on trial by the word, lapsed or not; -1 */
 	unsigned boots;
-	uint32_t map_id; /* of the newest map */
+	uint32_t map_id;      /* of the newest map */
+	unsigned overlapping; /* of what is staged; the rest is dispatched */
 
 	/* What goes wrong: at which step (1, 2, …; 0: never). */
 	unsigned fail_at, die_at;
@@ -70,7 +79,8 @@ struct fake_kern {
 	unsigned probes;
 	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;
-	bool no_maps; /* they cannot be read */
+	bool no_maps;	     /* they cannot be read */
+	uint64_t verdict_ms; /* of the lease, as last renewed */
 
 	void (*watch)(struct fake_kern *fake, const char *step);
 	void *ctx;
@@ -87,10 +97,12 @@ void fake_kern_calm(struct fake_kern *fake);
 void fake_kern_process_died(struct fake_kern *fake);
 void fake_kern_reboot(struct fake_kern *fake);
 
-/* All programs of one generation with its own content, every link attached. */
+/* All programs of one generation with its own content, all attached. */
 bool fake_slot_whole(const struct fake_slot *s);
 /* NULL: the slot has none of that name. */
 struct fake_map *fake_slot_map(struct fake_slot *s, const char *name);
+/* And so even if the process dies. */
+bool fake_slot_kept(const struct fake_slot *s);
 bool fake_slot_empty(const struct fake_slot *s);
 /* Also attached, in part or in whole. */
 bool fake_slot_live(const struct fake_slot *s);

@@ -105,7 +105,7 @@ int rig_live(struct bl_journal_txn *ret);
 int rig_open_phase(enum bl_txn_kind *ret_kind);
 bool rig_tombstoned(int version);
 
-/* I1: what the journal calls live is whole in the kernel. */
+/* I1: if anything is live by the journal, a good generation is in the kernel. */
 void rig_check_live_whole(void);
 
 /* I4: old or new, complete, and nothing else in the kernel, and the journal

@@ -255,7 +255,7 @@ START_TEST(a_repair_keeps_the_maps)
 
 	apply_first();
 	counts = live_map("counts")->id;
-	fake->slot[status().slot].links--;
+	fake->slot[status().slot].entries--;
 	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_RESTORED);
 	ck_assert_uint_eq(live_map("counts")->id, counts);
