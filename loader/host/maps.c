@@ -133,8 +133,11 @@ int bl_host_carry(struct bl_host *h, const struct bl_journal_txn *live,
 	if (!any_state(&now.list))
 		return 0;
 	r = h->ops->inspect(h->kern, live->row.slot, &state, err);
-	if (r || state.kind == BL_KERN_SLOT_EMPTY)
-		return r; /* empty: after a reboot there is nothing to keep */
+	if (r && !back)
+		return r;
+	/* After a reboot there is nothing to keep. */
+	if (!r && state.kind == BL_KERN_SLOT_EMPTY)
+		return 0;
 	return decide(h, live, b, &now, &ask, ret, err);
 }
 
