@@ -40,6 +40,22 @@ static const struct {
 	  "committed: sensor 2.0 (bbbbbbbbbbbb) is live\n"
 	  "what was live before is not gone yet: unpin x\n"
 	  "belay recover tries again\n" },
+	{ { .outcome = BL_APPLY_COMMITTED,
+	    .digest = "bbbbbbbbbbbbbbbbbbbb",
+	    .now = { .digest = "bbbbbbbbbbbbbbbbbbbb",
+		     .name = "sensor",
+		     .version = "2.0",
+		     .maps = "counts:kept cache:reset peers:migrated"
+			     " seen:kept" } },
+	  "committed: sensor 2.0 (bbbbbbbbbbbb) is live\n"
+	  "maps: kept counts, seen; migrated peers; begun empty cache\n" },
+	{ { .outcome = BL_APPLY_REFUSED,
+	    .refusal = BL_REFUSAL_STATE,
+	    .digest = "bbbbbbbbbbbbbbbbbbbb",
+	    .reason = "map counts: incompatible: x",
+	    .hint = "say \"reset\"" },
+	  "refused: sensor 2.0 (bbbbbbbbbbbb): map counts: incompatible: x\n"
+	  "say \"reset\"\n" },
 	{ { .outcome = BL_APPLY_ROLLED_BACK,
 	    .digest = "bbbbbbbbbbbbbbbbbbbb",
 	    .was = OLD,
@@ -82,6 +98,16 @@ static const struct {
 	  "rolled back to sensor 1.0 (aaaaaaaaaaaa), which is live now\n"
 	  "sensor 2.0 (bbbbbbbbbbbb) was left; it will not be tried here again"
 	  " (apply --override REASON forces it)\n" },
+	{ { .outcome = BL_APPLY_COMMITTED,
+	    .was = NEW,
+	    .now = { .digest = "aaaaaaaaaaaaaaaaaaaa",
+		     .name = "sensor",
+		     .version = "1.0",
+		     .maps = "counts:reset" } },
+	  "rolled back to sensor 1.0 (aaaaaaaaaaaa), which is live now\n"
+	  "sensor 2.0 (bbbbbbbbbbbb) was left; it will not be tried here again"
+	  " (apply --override REASON forces it)\n"
+	  "maps: begun empty counts\n" },
 	/* Was: "committed  nothing is l". */
 	{ { .outcome = BL_APPLY_COMMITTED, .was = OLD },
 	  "rolled back to nothing: no version was committed before, so no"

@@ -46,7 +46,7 @@ holds() { # holds NAME KEY WORDS…: an entry of a map of the live version
 	shift 2
 	expect 0 $map get "$(pin "$name")" "$key"
 	if [ "$out" != "$*" ]; then
-		echo "FAIL: $name[$key] is '$out', not '$*'"
+		echo "FAIL: ${name}[$key] is '$out', not '$*'"
 		status=1
 	fi
 }
