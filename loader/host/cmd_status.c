@@ -32,17 +32,6 @@ static const char usage_history[] =
 	"\n"
 	"example: belay history --limit 5\n";
 
-static const char usage_recover[] =
-	"usage: belay recover [--json]\n"
-	"\n"
-	"After a crash or a reboot: undoes what was open, loads again what was\n"
-	"live. Needs no network. Every verb does this first; at boot run it before\n"
-	"anything else of belay. Exit status: 0 all is well, 1 the host is bare,\n"
-	"2 it could not be done.\n"
-	"\n" //
-	BL_HOST_USAGE_COMMON "\n"
-	"example: belay recover\n";
-
 static json_t *programs_json(const struct bl_kern_slot_state *s)
 {
 	json_t *list = json_array();
@@ -358,7 +347,8 @@ static json_t *txn_json(const struct bl_host_txn *x)
 
 	return json_pack(
 		"{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
-		" s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s, s:o}",
+		" s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:s, s:o,"
+		" s:o}",
 		"txn", (json_int_t)x->id, "kind", x->kind, "phase", x->phase,
 		"digest", x->digest, "name", x->name, "version", x->version,
 		"content", x->content, "old_digest", x->old_digest, "strategy",
@@ -369,7 +359,8 @@ static json_t *txn_json(const struct bl_host_txn *x)
 		bl_clock_iso(x->changed_ms, changed), "times",
 		times_json(&x->times), "confirm", x->confirm, "confirmed",
 		time_json(x->confirmed_ms), "watchdog", x->watchdog, "maps",
-		bl_host_maps_json(x->maps));
+		bl_host_maps_json(x->maps), "attribution",
+		*x->attribution ? json_string(x->attribution) : json_null());
 }
 
 static int history_json(const struct bl_host_history *hist, struct bl_err *err)
@@ -422,52 +413,4 @@ int bl_cmd_history(int argc, char **argv, struct bl_err *err)
 		history_text(&hist);
 	bl_host_history_free(&hist);
 	return r;
-}
-
-static int print_recovered(const struct bl_recover_result *rec,
-			   struct bl_err *err)
-{
-	bl_autobuf struct bl_buf text = { 0 };
-	int r = bl_words_recover(&text, rec, bl_term_colour(stdout));
-
-	if (r) {
-		bl_err_errno(err, r, "recover");
-		return BL_EXIT_UNDECIDED;
-	}
-	fputs(bl_buf_str(&text), stdout);
-	return BL_EXIT_OK;
-}
-
-int bl_cmd_recover(int argc, char **argv, struct bl_err *err)
-{
-	BL_CLEANUP(bl_host_closep) struct bl_host *h = NULL;
-	struct bl_recover_result rec = { 0 };
-	struct bl_host_args a = { 0 };
-	int r;
-
-	r = bl_host_args("recover", 0, argc, argv, &a, err);
-	if (r)
-		return r;
-	if (a.help) {
-		fputs(usage_recover, stdout);
-		return BL_EXIT_OK;
-	}
-	r = bl_host_args_open(&a, &h, err);
-	if (!r)
-		r = bl_host_recover(h, &rec, err);
-	if (r)
-		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		r = bl_host_print_json(
-			json_pack("{s:s, s:s, s:s, s:b, s:I}", "outcome",
-				  bl_recover_name(rec.outcome), "digest",
-				  rec.digest, "reason", rec.reason,
-				  "tombstoned", rec.tombstoned, "txn",
-				  (json_int_t)rec.txn),
-			err);
-	else
-		r = print_recovered(&rec, err);
-	if (r || rec.outcome == BL_RECOVER_BUSY)
-		return BL_EXIT_UNDECIDED;
-	return rec.outcome == BL_RECOVER_BARE ? BL_EXIT_REJECTED : BL_EXIT_OK;
 }

@@ -197,6 +197,7 @@ static int write_step(struct bl_work *w, const struct bl_txn_step *step,
 		.boot_id = step->attempt ? boot_id : NULL,
 		.commit = step->commit,
 		.times = &w->txn.row.times,
+		.attribution = w->attribution,
 	};
 	int r = 0;
 
@@ -348,10 +349,10 @@ int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err)
 	struct bl_err why = { 0 };
 	int r;
 
-	snprintf(why.text, sizeof(why.text),
-		 rebooted ? "the host went down in phase %s"
-			  : "belay died in phase %s",
-		 bl_phase_name(w->txn.phase));
+	snprintf(why.text, sizeof(why.text), "%s in phase %s%s%s",
+		 rebooted ? "the host went down" : "belay died",
+		 bl_phase_name(w->txn.phase), w->why_down ? "; " : "",
+		 w->why_down ? w->why_down : "");
 	/* Found while it was already going back: the first reason counts. */
 	if (w->txn.phase == BL_PHASE_ROLLING_BACK)
 		snprintf(w->reason, sizeof(w->reason), "%s", w->txn.row.reason);

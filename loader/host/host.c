@@ -67,6 +67,10 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 	h->kern = config->kern;
 	state_dir = config->state_dir ? config->state_dir : BL_HOST_STATE_DIR;
 	pin_dir = config->pin_dir ? config->pin_dir : BL_HOST_PIN_DIR;
+	/* A kernel that is a model leaves nothing in the real one's pstore. */
+	if (config->pstore_dir || !config->ops)
+		h->pstore_dir = strdup(config->pstore_dir ? config->pstore_dir
+							  : BL_HOST_PSTORE_DIR);
 	r = open_paths(h, state_dir, err);
 	if (!r && !h->ops) {
 		r = bl_kern_bpf_new(pin_dir, &h->own_kern, err);
@@ -98,6 +102,7 @@ void bl_host_close(struct bl_host *h)
 	free(h->state_dir);
 	free(h->lock_path);
 	free(h->reader_path);
+	free(h->pstore_dir);
 	free(h);
 }
 

@@ -29,14 +29,15 @@
 #include "loader/bundle/bundle.h"
 #include "loader/kern/ops.h"
 
-#define BL_HOST_STATE_DIR "/var/lib/belay"
-#define BL_HOST_PIN_DIR	  "/sys/fs/bpf/belay"
-#define BL_HOST_PROBE_MS  250
-#define BL_HOST_KEEP_MS	  3000
-#define BL_REASON_LEN	  256
-#define BL_WATCHDOG_LEN	  160
-#define BL_HOST_MAPS_LEN  1024
-#define BL_STRATEGY_LEN	  32
+#define BL_HOST_STATE_DIR  "/var/lib/belay"
+#define BL_HOST_PIN_DIR	   "/sys/fs/bpf/belay"
+#define BL_HOST_PSTORE_DIR "/sys/fs/pstore"
+#define BL_HOST_PROBE_MS   250
+#define BL_HOST_KEEP_MS	   3000
+#define BL_REASON_LEN	   256
+#define BL_WATCHDOG_LEN	   160
+#define BL_HOST_MAPS_LEN   1024
+#define BL_STRATEGY_LEN	   32
 
 struct bl_host;
 
@@ -51,6 +52,7 @@ struct bl_host_clock {
 struct bl_host_config {
 	const char *state_dir;	       /* NULL: BL_HOST_STATE_DIR */
 	const char *pin_dir;	       /* NULL: BL_HOST_PIN_DIR */
+	const char *pstore_dir;	       /* NULL: BL_HOST_PSTORE_DIR if ops is */
 	const struct bl_kern_ops *ops; /* NULL: libbpf, pins in pin_dir */
 	void *kern;
 	const struct bl_host_clock *clock; /* NULL: the real one */
@@ -201,6 +203,7 @@ struct bl_recover_result {
 	char digest[BL_DIGEST_HEX];	/* live now, "" for nothing */
 	struct bl_host_generation live; /* the same */
 	char reason[BL_REASON_LEN];
+	char attribution[16]; /* of txn, as in bl_host_txn */
 };
 
 /* Brings kernel and journal together again after a crash or a reboot. Needs
@@ -290,6 +293,8 @@ struct bl_host_txn {
 	int64_t confirmed_ms;		/* 0: by nobody */
 	int64_t started_ms, changed_ms;
 	struct bl_host_times times;
+	/* Whether the host went down by it: "", or as in evidence.h. */
+	char attribution[16];
 };
 
 struct bl_host_tombstone {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/host/journal_db.h"
 #include "loader/host/journal_trial.h"
 
@@ -17,7 +18,7 @@
 	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
 	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
 	" t.changed_ms, t.content, t.staged_ms, t.live_ms,"       \
-	" t.committed_ms, t.ended_ms, t.maps"
+	" t.committed_ms, t.ended_ms, t.maps, t.attribution"
 
 int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
@@ -118,15 +119,17 @@ static int update(struct bl_journal *j, const struct bl_journal_step *s,
 		" reason = coalesce(?4, reason), tags = coalesce(?5, tags),"
 		" boot_id = coalesce(?6, boot_id),"
 		" strategy = coalesce(?8, strategy),"
+		" attribution = coalesce(?9, attribution),"
 		" attempt = CASE WHEN ?7 THEN 1 + (SELECT count(*) FROM txn o"
 		"  WHERE o.digest = txn.digest AND o.attempt > 0) ELSE attempt"
 		" END WHERE id = ?1";
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = bl_db_prepare(j, &stmt, err, sql, "isisssis", (int64_t)s->txn,
+	r = bl_db_prepare(j, &stmt, err, sql, "isisssiss", (int64_t)s->txn,
 			  bl_phase_name(s->phase), s->at_ms, s->reason, s->tags,
-			  s->boot_id, (int64_t)s->attempt, s->strategy);
+			  s->boot_id, (int64_t)s->attempt, s->strategy,
+			  s->attribution);
 	return r ? r : bl_db_finish(j, stmt, "write the phase", err);
 }
 
@@ -243,6 +246,7 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 		.ended_ms = sqlite3_column_int64(stmt, 20),
 	};
 	TEXT(stmt, 21, t.row.maps);
+	TEXT(stmt, 22, t.row.attribution);
 	kind = bl_txn_kind_by_name(t.row.kind);
 	phase = bl_phase_by_name(t.row.phase);
 	if (kind < 0 || phase < 0)
@@ -359,18 +363,41 @@ int bl_journal_tombstone(struct bl_journal *j, const char *digest,
 	return r;
 }
 
-int bl_journal_failures(struct bl_journal *j, unsigned *ret, struct bl_err *err)
+int bl_journal_failures(struct bl_journal *j, struct bl_journal_failures *ret,
+			struct bl_err *err)
 {
-	static const char sql[] =
-		"SELECT count(*) FROM txn WHERE phase = 'rolled-back'"
-		" AND kind <> 'apply' AND id > coalesce((SELECT max(id) FROM"
-		" txn WHERE kind = 'apply' OR phase = 'done'), 0)";
-	int64_t count = 0;
-	int r = bl_db_number(j, sql, &count, err);
+	/* In a row: since somebody applied something, or a boot went well. */
+	static const char row[] =
+		" FROM txn WHERE kind <> 'apply' AND id > coalesce((SELECT"
+		" max(id) FROM txn WHERE kind = 'apply' OR phase = 'done'"
+		" AND attribution <> 'convicted'), 0)";
+	bl_autofree char *count = bl_path(
+		"SELECT count(*)%s AND (phase = 'rolled-back' AND attribution"
+		" <> 'cut' OR phase = 'done')",
+		row);
+	bl_autofree char *cut =
+		bl_path("SELECT count(*)%s AND attribution = 'cut'", row);
+	int64_t n = 0, of_cuts = 0;
+	int r = count && cut ? bl_db_number(j, count, &n, err)
+			     : bl_err_errno(err, -ENOMEM, "journal");
 
 	if (!r)
-		*ret = (unsigned)count;
+		r = bl_db_number(j, cut, &of_cuts, err);
+	if (!r)
+		*ret = (struct bl_journal_failures){ (unsigned)n,
+						     (unsigned)of_cuts };
 	return r;
+}
+
+int bl_journal_attribute(struct bl_journal *j, uint64_t txn,
+			 const char *attribution, struct bl_err *err)
+{
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = bl_db_prepare(j, &stmt, err,
+			      "UPDATE txn SET attribution = ?2 WHERE id = ?1",
+			      "is", (int64_t)txn, attribution);
+
+	return r ? r : bl_db_finish(j, stmt, "write the attribution", err);
 }
 
 /* Makes room for one more element of @size bytes; doubles. */

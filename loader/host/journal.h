@@ -52,6 +52,7 @@ struct bl_journal_step {
 	bool commit; /* the transaction becomes the live one, or, if its
 		      * digest is "", nothing is live */
 	const struct bl_host_times *times;
+	const char *attribution;
 };
 int bl_journal_write(struct bl_journal *j, const struct bl_journal_step *step,
 		     struct bl_err *err);
@@ -72,9 +73,20 @@ int bl_journal_tombstone(struct bl_journal *j, const char *digest,
 int bl_journal_tags(struct bl_journal *j, uint64_t id, struct bl_buf *ret,
 		    struct bl_err *err);
 
-/* Rollbacks and restores in a row that came to nothing, up to now. */
-int bl_journal_failures(struct bl_journal *j, unsigned *ret,
+/*
+ * Rollbacks and restores in a row that came to nothing, up to now. Also those
+ * that were done and whose boot then crashed in what they had loaded. Apart from
+ * these, the ones that nobody is to blame for ("cut").
+ */
+struct bl_journal_failures {
+	unsigned count, cut;
+};
+int bl_journal_failures(struct bl_journal *j, struct bl_journal_failures *ret,
 			struct bl_err *err);
+
+/* Writes down that the host went down by what @txn had made live. */
+int bl_journal_attribute(struct bl_journal *j, uint64_t txn,
+			 const char *attribution, struct bl_err *err);
 
 int bl_journal_history(struct bl_journal *j, size_t limit,
 		       struct bl_host_history *ret, struct bl_err *err);

@@ -47,6 +47,8 @@ static const char *const steps[] = {
 	" closed_ms INTEGER NOT NULL DEFAULT 0, watchdog TEXT NOT NULL);",
 
 	"ALTER TABLE txn ADD COLUMN maps TEXT NOT NULL DEFAULT '';",
+
+	"ALTER TABLE txn ADD COLUMN attribution TEXT NOT NULL DEFAULT '';",
 };
 
 static int to_errno(int rc)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/host/crash.h"
 #include "loader/host/state.h"
 
 /* What was found open. */
@@ -18,11 +19,34 @@ struct found {
 	char reason[BL_REASON_LEN]; /* as it was before it was found */
 };
 
+/*
+ * Who is to blame that @t was left open: of a trial the version, whether or not
+ * the kernel said so; a restore or rollback may as well have been cut short by
+ * a hand. Found already going back, that was settled before.
+ */
+static void blame(struct bl_host *h, const struct bl_journal_txn *t,
+		  bool rebooted, struct bl_crash *ret)
+{
+	struct bl_crash c = { .blame = BL_BLAME_NONE };
+
+	if (t->phase >= BL_PHASE_COMMITTED)
+		;
+	else if (t->kind != BL_TXN_APPLY && !rebooted)
+		c.blame = BL_BLAME_CUT;
+	else if (rebooted &&
+		 (t->kind != BL_TXN_APPLY ||
+		  bl_txn_next(t->kind, t->phase, BL_TXN_FOUND_BOOT).tombstone))
+		bl_crash_of_open(h, t, &c);
+	*ret = c;
+}
+
 static int close_open(struct bl_host *h, struct found *ret,
 		      struct bl_recover_result *res, struct bl_err *err)
 {
 	char boot[BL_KERN_BOOT_ID_LEN];
 	struct bl_work w = { .host = h };
+	struct bl_crash crash;
+	bool rebooted;
 	int r = bl_journal_open_txn(h->journal, &w.txn, err);
 
 	if (r <= 0)
@@ -34,15 +58,42 @@ static int close_open(struct bl_host *h, struct found *ret,
 	ret->kind = w.txn.kind;
 	memcpy(ret->reason, w.txn.row.reason, sizeof(ret->reason));
 	w.committed = w.txn.phase == BL_PHASE_COMMITTED;
-	r = bl_work_resume(&w, strcmp(boot, w.txn.row.boot_id), err);
+	rebooted = strcmp(boot, w.txn.row.boot_id) != 0;
+	blame(h, &w.txn, rebooted, &crash);
+	if (crash.blame)
+		w.attribution = bl_blame_name(crash.blame);
+	if (*crash.words)
+		w.why_down = crash.words;
+	r = bl_work_resume(&w, rebooted, err);
 	if (r)
 		return r;
+	snprintf(res->attribution, sizeof(res->attribution), "%s",
+		 crash.blame ? w.attribution : w.txn.row.attribution);
 	ret->committed = w.committed;
 	res->outcome = w.committed ? BL_RECOVER_FINISHED
 				   : BL_RECOVER_ROLLED_BACK;
 	res->txn = w.txn.row.id;
 	res->tombstoned = w.tombstoned;
 	memcpy(res->reason, w.reason, sizeof(res->reason));
+	return 0;
+}
+
+/* 0; -ELOOP with what came of the tries so far when there were enough. */
+static int tries_left(struct bl_host *h, struct bl_err *err)
+{
+	struct bl_journal_failures f = { 0 };
+	int r = bl_journal_failures(h->journal, &f, err);
+
+	if (r)
+		return r;
+	if (f.count >= BL_RESTORE_TRIES)
+		return bl_err_set(
+			err, -ELOOP,
+			"%u tries in a row failed, or took the host down",
+			f.count);
+	if (f.cut >= BL_RESTORE_CUTS)
+		return bl_err_set(err, -ELOOP,
+				  "%u tries in a row were cut short", f.cut);
 	return 0;
 }
 
@@ -54,10 +105,9 @@ static void redo_rollback(struct bl_host *h, const struct found *found,
 {
 	struct bl_apply_result result = { 0 };
 	struct bl_err why = { 0 };
-	unsigned failures = 0;
-	int r = bl_journal_failures(h->journal, &failures, &why);
+	int r = tries_left(h, &why);
 
-	if (!r && failures >= BL_RESTORE_TRIES)
+	if (r == -ELOOP)
 		return;
 	if (!r)
 		r = bl_host_rollback_locked(h, found->reason, &result, &why);
@@ -106,13 +156,37 @@ static int restore(struct bl_host *h, const struct bl_journal_txn *live,
 	return 0;
 }
 
+/*
+ * The kernel lost @live with a reboot. If it went down by what @live had loaded,
+ * and not long after the boot, that counts, and is on record before it is loaded
+ * once more. @problem becomes why.
+ */
+static int judge_last_boot(struct bl_host *h, const struct bl_journal_txn *live,
+			   char problem[static BL_REASON_LEN],
+			   struct bl_err *err)
+{
+	char boot[BL_KERN_BOOT_ID_LEN];
+	struct bl_crash crash;
+	int r = h->ops->boot_id(h->kern, boot, err);
+
+	if (r || !strcmp(boot, live->row.boot_id) || *live->row.attribution)
+		return r;
+	bl_crash_of_live(h, live, &crash);
+	if (!crash.blame)
+		return 0;
+	memcpy(problem, crash.words, BL_REASON_LEN);
+	if (crash.evidence.uptime_ms > BL_CRASH_BOOT_MS)
+		return 0;
+	return bl_journal_attribute(h->journal, live->row.id,
+				    bl_blame_name(crash.blame), err);
+}
+
 static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,
 			   struct bl_err *err)
 {
 	char problem[BL_REASON_LEN];
 	struct bl_journal_txn live;
 	struct bl_err why = { 0 };
-	unsigned failures = 0;
 	int r = bl_journal_live(h->journal, &live, err);
 
 	if (r <= 0)
@@ -122,17 +196,17 @@ static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,
 	r = bl_host_intact(h, &live, problem, err);
 	if (r)
 		return r < 0 ? r : 0;
-	r = bl_journal_failures(h->journal, &failures, err);
+	r = judge_last_boot(h, &live, problem, err);
 	if (r)
 		return r;
 	memcpy(res->reason, problem, sizeof(res->reason));
-	if (failures < BL_RESTORE_TRIES) {
+	r = tries_left(h, &why);
+	if (r && r != -ELOOP)
+		return bl_err_set(err, r, "%s", why.text);
+	if (!r)
 		r = restore(h, &live, res, &why);
-		if (!r)
-			return 0;
-	} else {
-		bl_err_set(&why, -EIO, "%u tries came to nothing", failures);
-	}
+	if (!r)
+		return 0;
 	res->outcome = BL_RECOVER_BARE;
 	snprintf(res->reason, sizeof(res->reason),
 		 "%.100s; it could not be loaded again: %.120s", problem,

@@ -18,9 +18,17 @@
  * trying by itself: a host that comes up bare beats one that never does. */
 #define BL_RESTORE_TRIES 3
 
+/* The same of restores that were cut short with nobody to blame: a power cycle
+ * of a healthy host may come at any time, often, and must not leave it bare; a
+ * machine that hangs in each of them without a word must not do so for ever. */
+#define BL_RESTORE_CUTS 10
+
+#define BL_EVIDENCE_DIR "evidence" /* in the state folder */
+
 struct bl_host {
 	char *state_dir;
 	char *lock_path, *reader_path;
+	char *pstore_dir; /* NULL: none */
 	const struct bl_kern_ops *ops;
 	void *kern;
 	struct bl_kern_bpf *own_kern; /* made by us, or NULL */
@@ -69,7 +77,9 @@ struct bl_work {
 	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
-	bool tombstone_due; /* decided, not yet durable */
+	bool tombstone_due;	 /* decided, not yet durable */
+	const char *attribution; /* NULL: none; with why_down */
+	const char *why_down;	 /* what the kernel said of it */
 	uint64_t events_read;
 	/* Of the old and the new one, each operation is seen by one: the old one
 	 * is dispatched, or there is none. */

@@ -19,6 +19,7 @@ struct rig rig;
 static struct bl_host *host(void)
 {
 	struct bl_host_config config = { .state_dir = rig.state_dir,
+					 .pstore_dir = rig.pstore_dir,
 					 .ops = &fake_kern_ops,
 					 .kern = rig.fake,
 					 .clock = &fake_clock };

@@ -41,6 +41,7 @@ struct rig {
 	struct fake_kern *fake;
 	struct rig_report *report;
 	char dir[64], state_dir[96];
+	const char *pstore_dir; /* the test's own; NULL: there is none */
 	struct bl_bundle bundles[RIG_VERSIONS];
 	struct snapshot_host host;
 	struct snapshot begin; /* of the scenario */

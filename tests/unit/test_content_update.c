@@ -150,6 +150,7 @@ static void make_old(void)
 			     "ALTER TABLE txn DROP COLUMN ended_ms;"
 			     "DROP TABLE trial;"
 			     "ALTER TABLE txn DROP COLUMN maps;"
+			     "ALTER TABLE txn DROP COLUMN attribution;"
 			     "PRAGMA user_version=1;",
 			     NULL, NULL, NULL),
 		SQLITE_OK);
