@@ -93,37 +93,36 @@ static int digests_json(const struct bl_archive *a, struct bl_buf *ret,
 	return 0;
 }
 
-/* All members into @a, compiled and digested. */
-static int gather(const char *manifest_path, struct bl_archive *a,
-		  struct bl_err *err)
+/* What a bundle is made of. */
+struct parts {
+	struct bl_buf manifest, object, content;
+};
+
+static void parts_free(struct parts *p)
 {
-	bl_autobuf struct bl_buf manifest = { 0 };
-	bl_autobuf struct bl_buf object = { 0 };
-	bl_autobuf struct bl_buf content = { 0 };
+	bl_buf_free(&p->manifest);
+	bl_buf_free(&p->object);
+	bl_buf_free(&p->content);
+}
+
+/* All members into @a, compiled and digested. The content is called @name in
+ * messages. */
+static int gather(const struct parts *p, const struct bl_manifest *m,
+		  const char *name, struct bl_archive *a, struct bl_err *err)
+{
 	bl_autobuf struct bl_buf binary = { 0 };
 	bl_autobuf struct bl_buf digests = { 0 };
-	struct bl_manifest m = { 0 };
-	int r;
+	int r = 0;
 
-	r = bl_file_read(manifest_path, BL_MANIFEST_MAX, &manifest, err);
+	if (m->content[0])
+		r = compile(name, &p->content, &binary, err);
 	if (!r)
-		r = bl_manifest_parse(manifest_path, bl_buf_str(&manifest),
-				      manifest.len, &m, err);
+		r = add(a, BL_MEMBER_MANIFEST, &p->manifest, err);
 	if (!r)
-		r = read_beside(manifest_path, m.object, BL_OBJECT_MAX, &object,
-				err);
-	if (!r && m.content[0])
-		r = read_beside(manifest_path, m.content, BL_CONTENT_JSON_MAX,
-				&content, err);
-	if (!r && m.content[0])
-		r = compile(m.content, &content, &binary, err);
-	if (!r)
-		r = add(a, BL_MEMBER_MANIFEST, &manifest, err);
-	if (!r)
-		r = add(a, m.object, &object, err);
-	if (!r && m.content[0])
-		r = add(a, m.content, &content, err);
-	if (!r && m.content[0])
+		r = add(a, m->object, &p->object, err);
+	if (!r && m->content[0])
+		r = add(a, m->content, &p->content, err);
+	if (!r && m->content[0])
 		r = add(a, BL_MEMBER_CONTENT_BIN, &binary, err);
 	if (!r)
 		r = digests_json(a, &digests, err);
@@ -132,20 +131,81 @@ static int gather(const char *manifest_path, struct bl_archive *a,
 	return r;
 }
 
+/* What a host would refuse is refused here, before it is shipped. */
+static int pack(const struct bl_archive *a, const char *name,
+		struct bl_bundle *ret, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf raw = { 0 };
+	int r = bl_archive_pack(a, &raw, err);
+
+	return r ? r : bl_bundle_parse(name, raw.data, raw.len, ret, err);
+}
+
 int bl_bundle_build(const char *manifest_path, struct bl_bundle *ret,
 		    struct bl_err *err)
 {
+	BL_CLEANUP(parts_free) struct parts p = { 0 };
 	bl_autoarchive struct bl_archive a = { 0 };
-	bl_autobuf struct bl_buf raw = { 0 };
+	struct bl_manifest m = { 0 };
 	int r;
 
-	r = gather(manifest_path, &a, err);
+	r = bl_file_read(manifest_path, BL_MANIFEST_MAX, &p.manifest, err);
 	if (!r)
-		r = bl_archive_pack(&a, &raw, err);
-	/* What a host would refuse is refused here, before it is shipped. */
+		r = bl_manifest_parse(manifest_path, bl_buf_str(&p.manifest),
+				      p.manifest.len, &m, err);
 	if (!r)
-		r = bl_bundle_parse(manifest_path, raw.data, raw.len, ret, err);
+		r = read_beside(manifest_path, m.object, BL_OBJECT_MAX,
+				&p.object, err);
+	if (!r && m.content[0])
+		r = read_beside(manifest_path, m.content, BL_CONTENT_JSON_MAX,
+				&p.content, err);
+	if (!r)
+		r = gather(&p, &m, m.content, &a, err);
+	return r ? r : pack(&a, manifest_path, ret, err);
+}
+
+/* The manifest as it was written: only the archive still has it. */
+static int take_manifest(const struct bl_bundle *b, struct bl_buf *ret,
+			 struct bl_err *err)
+{
+	bl_autoarchive struct bl_archive a = { 0 };
+	int r = bl_archive_unpack(b->manifest.name, b->raw.data, b->raw.len, &a,
+				  err);
+
+	if (!r) {
+		*ret = a.members[0].data;
+		a.members[0].data = (struct bl_buf){ 0 };
+	}
 	return r;
+}
+
+int bl_bundle_with_content(const struct bl_bundle *b, const char *name,
+			   const void *json, size_t len, struct bl_bundle *ret,
+			   struct bl_err *err)
+{
+	BL_CLEANUP(parts_free) struct parts p = { 0 };
+	bl_autoarchive struct bl_archive a = { 0 };
+	int r;
+
+	if (!b->manifest.content[0])
+		return bl_err_set(
+			err, -EBADMSG,
+			"%s: %s %s takes no content: its manifest names none",
+			name, b->manifest.name, b->manifest.version);
+	if (len > BL_CONTENT_JSON_MAX)
+		return bl_err_set(
+			err, -EFBIG,
+			"%s: more than %u bytes, the limit of one content",
+			name, BL_CONTENT_JSON_MAX);
+	r = bl_buf_add(&p.content, json, len);
+	if (!r)
+		r = bl_buf_add(&p.object, b->object.data, b->object.len);
+	if (r)
+		return bl_err_errno(err, r, "%s", name);
+	r = take_manifest(b, &p.manifest, err);
+	if (!r)
+		r = gather(&p, &b->manifest, name, &a, err);
+	return r ? r : pack(&a, name, ret, err);
 }
 
 /* Parsing. */

@@ -14,7 +14,7 @@
  * (CONTENT and content.bin only if the manifest names content.)
  *
  * Usage: BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 }; then one of
- * build, open, parse. All three give the same struct for the same bundle.
+ * build, open, parse, with_content. All give the same struct for the same bundle.
  *
  * Invariants:
  *  B1 The same input gives the same bytes, wherever and whenever it is built
@@ -56,7 +56,7 @@ struct bl_bundle {
 };
 
 /*
- * All three: *ret is zero-initialised by the caller, whole on success and
+ * All of them: *ret is zero-initialised by the caller, whole on success and
  * untouched on failure; the caller frees it with bl_bundle_free.
  */
 
@@ -67,6 +67,15 @@ struct bl_bundle {
  */
 int bl_bundle_build(const char *manifest_path, struct bl_bundle *ret,
 		    struct bl_err *err);
+
+/*
+ * @b with other content: the same manifest, byte by byte, and the same object.
+ * @json is called @name in messages. -EBADMSG, -EFBIG: it is no content, or
+ * @b takes none.
+ */
+int bl_bundle_with_content(const struct bl_bundle *b, const char *name,
+			   const void *json, size_t len, struct bl_bundle *ret,
+			   struct bl_err *err);
 
 /* Reads the file and parses it. Errors as bl_file_read and bl_bundle_parse. */
 int bl_bundle_open(const char *path, struct bl_bundle *ret, struct bl_err *err);

@@ -24,6 +24,7 @@
 #ifndef BL_BUNDLE_CONTENT_H
 #define BL_BUNDLE_CONTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,10 @@ struct bl_content_info {
 	unsigned paths, prefixes, addresses;
 	unsigned buckets; /* entries that the map bl_content_slots needs */
 };
+
+/* Whether a file is meant as content in JSON, by its bytes: an object in JSON;
+ * by its name, @path, only if they tell nothing (no object, no bundle). */
+bool bl_content_is(const char *path, const void *data, size_t len);
 
 /*
  * Compiles @len bytes of @json (called @name in messages) and adds the binary

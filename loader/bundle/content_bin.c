@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The binary form of content: checked, taken apart, and applied. */
+/* Content as a file, and its binary form: checked, taken apart, applied. */
 #include <arpa/inet.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,6 +13,22 @@ struct bl_content_bucket;
 const struct bl_content_bucket *bl_content_buckets(const void *bin);
 #include "bpf/content_check.h"
 #include "loader/bundle/content.h"
+
+bool bl_content_is(const char *path, const void *data, size_t len)
+{
+	static const unsigned char magics[][4] = {
+		{ 0x7f, 'E', 'L', 'F' }, { 0x28, 0xb5, 0x2f, 0xfd } /* zstd */
+	};
+	const char *text = data, *dot = strrchr(path, '.');
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (len >= 4 && !memcmp(data, magics[i], 4))
+			return false;
+	for (i = 0; i < len && isspace((unsigned char)text[i]); i++)
+		;
+	return (i < len && text[i] == '{') || (dot && !strcmp(dot, ".json"));
+}
 
 const struct bl_content_hdr *bl_content_header(const void *bin)
 {

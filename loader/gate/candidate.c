@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/gate/candidate.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -28,28 +27,13 @@ const char *bl_candidate_kind_name(enum bl_candidate_kind kind)
 	return names[kind];
 }
 
-static bool ends_with(const char *s, const char *with)
-{
-	size_t len = strlen(s), tail = strlen(with);
-
-	return len >= tail && strcmp(s + len - tail, with) == 0;
-}
-
 /* By its bytes; the name only tells malformed JSON from a malformed object. */
 static enum bl_candidate_kind kind_of(const char *path, const struct bl_buf *b)
 {
-	size_t i = 0;
-
 	if (bl_bundle_is(b->data, b->len))
 		return BL_CANDIDATE_BUNDLE;
-	while (i < b->len && isspace((unsigned char)b->data[i]))
-		i++;
-	if (i < b->len && b->data[i] == '{')
-		return BL_CANDIDATE_CONTENT;
-	if (ends_with(path, ".json") &&
-	    (b->len < 4 || memcmp(b->data, "\177ELF", 4) != 0))
-		return BL_CANDIDATE_CONTENT;
-	return BL_CANDIDATE_OBJECT;
+	return bl_content_is(path, b->data, b->len) ? BL_CANDIDATE_CONTENT
+						    : BL_CANDIDATE_OBJECT;
 }
 
 int bl_candidate_read(const char *path, struct bl_candidate *ret,

@@ -33,6 +33,20 @@ static int refuse_busy(struct bl_apply_result *ret,
 	return refuse(ret, BL_REFUSAL_BUSY, "%s works on this host", who);
 }
 
+/* Between the making of @opts->onto's successor and the lock. */
+static int check_onto(const struct bl_journal_txn *live,
+		      const struct bl_apply_opts *opts,
+		      struct bl_apply_result *ret)
+{
+	if (!opts || !opts->onto ||
+	    (live && !strcmp(live->row.digest, opts->onto)))
+		return 0;
+	return refuse(
+		ret, BL_REFUSAL_CHANGED,
+		"what it was made of (%.12s) is not live any more: another belay changed it meanwhile",
+		opts->onto);
+}
+
 static int check_tombstone(struct bl_host *h, const struct bl_bundle *b,
 			   const struct bl_apply_opts *opts,
 			   struct bl_apply_result *ret, struct bl_err *err)
@@ -191,7 +205,9 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 		return r;
 	live = r ? &live_txn : NULL;
 	tell_live(live, ret);
-	r = check_tombstone(h, b, opts, ret, err);
+	r = check_onto(live, opts, ret);
+	if (!r)
+		r = check_tombstone(h, b, opts, ret, err);
 	if (!r)
 		r = check_live(h, b, live, ret, err);
 	if (!r)

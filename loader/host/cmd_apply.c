@@ -5,14 +5,16 @@
 #include <stdio.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/base/term.h"
+#include "loader/bundle/content.h"
 #include "loader/host/cmd_common.h"
 #include "loader/host/cmd_live.h"
 #include "loader/verbs.h"
 
 static const char usage_apply[] =
-	"usage: belay apply BUNDLE [--probation TIME]\n"
+	"usage: belay apply BUNDLE|CONTENT.json [--probation TIME]\n"
 	"                   [--confirm=manual [--within TIME]]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--override REASON] [--json]\n"
@@ -20,6 +22,9 @@ static const char usage_apply[] =
 	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
 	"commits it, or returns by itself to what was live. Ctrl-C, and a terminal\n"
 	"that is gone, return too.\n"
+	"\n"
+	"CONTENT.json: what is live, with these rules. It is a bundle like any\n"
+	"other then, of the live one's manifest and object, and is tried alike.\n"
 	"Exit status: 0 committed (or live already), 1 rolled back or refused,\n"
 	"2 it could not be tried.\n"
 	"\n"
@@ -37,7 +42,8 @@ static const char usage_apply[] =
 	"      --override REASON  try it even if it failed here before\n" //
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay apply sensor-1.0.bundle --probe 'curl -fs localhost/health'\n"
-	"         belay apply sensor-1.0.bundle --confirm=manual --within 10m\n";
+	"         belay apply sensor-1.0.bundle --confirm=manual --within 10m\n"
+	"         belay apply content.json\n";
 
 static const char usage_rollback[] =
 	"usage: belay rollback [--reason R] [--json]\n"
@@ -99,6 +105,25 @@ static int exit_code(const struct bl_apply_result *res)
 					       : BL_EXIT_REJECTED;
 }
 
+/* A bundle, or content that makes one of what is live: then *ret_host is open
+ * and @ret_onto what it was made of. */
+static int open_operand(const struct bl_host_args *a, struct bl_host **ret_host,
+			struct bl_bundle *ret,
+			char ret_onto[static BL_DIGEST_HEX], struct bl_err *err)
+{
+	bl_autobuf struct bl_buf file = { 0 };
+	int r = bl_file_read(a->operand, BL_CONTENT_JSON_MAX, &file, err);
+
+	if (!r && !bl_content_is(a->operand, file.data, file.len))
+		return bl_bundle_parse(a->operand, file.data, file.len, ret,
+				       err);
+	if (!r)
+		r = bl_host_args_open(a, ret_host, err);
+	return r ? r
+		 : bl_host_with_content(*ret_host, a->operand, file.data,
+					file.len, ret, ret_onto, err);
+}
+
 int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
@@ -107,6 +132,7 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	struct bl_apply_opts opts = { .tick = bl_live_tick, .ctx = &live };
 	struct bl_apply_result res = { 0 };
 	struct bl_host_args a = { 0 };
+	char onto[BL_DIGEST_HEX] = "";
 	int r;
 
 	r = bl_host_args("apply",
@@ -120,10 +146,11 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 		fputs(usage_apply, stdout);
 		return BL_EXIT_OK;
 	}
-	r = bl_bundle_open(a.operand, &b, err);
+	r = open_operand(&a, &h, &b, onto, err);
 	if (r)
 		return r == -EBADMSG || r == -EFBIG ? BL_EXIT_REJECTED
 						    : BL_EXIT_UNDECIDED;
+	opts.onto = *onto ? onto : NULL;
 	opts.probation_ms = a.probation_ms;
 	opts.override_reason = a.reason;
 	opts.confirm = a.confirm;
@@ -132,7 +159,8 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	opts.command_count = a.probe_count;
 	opts.command_timeout_ms = a.probe_timeout_ms;
 	bl_cli_catch_signals();
-	r = bl_host_args_open(&a, &h, err);
+	if (!h)
+		r = bl_host_args_open(&a, &h, err);
 	if (!r)
 		r = bl_host_apply(h, &b, &opts, &res, err);
 	bl_live_end(&live);

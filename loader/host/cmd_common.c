@@ -309,6 +309,7 @@ const char *bl_refusal_name(enum bl_refusal refusal)
 		[BL_REFUSAL_UNSUPPORTED] = "unsupported",
 		[BL_REFUSAL_EMPTY] = "empty",
 		[BL_REFUSAL_STATE] = "state",
+		[BL_REFUSAL_CHANGED] = "changed",
 	};
 
 	return names[refusal];

@@ -83,6 +83,7 @@ enum bl_refusal {
 	BL_REFUSAL_UNSUPPORTED, /* this kernel cannot do what it asks */
 	BL_REFUSAL_EMPTY,	/* rollback: nothing is live */
 	BL_REFUSAL_STATE,	/* what its maps hold would be lost; see hint */
+	BL_REFUSAL_CHANGED,	/* is made of what is not live any more */
 };
 
 /* Who has the last word about a trial whose probes are good. */
@@ -123,6 +124,9 @@ enum bl_tick {
 struct bl_apply_opts {
 	uint64_t probation_ms;	     /* 0: the manifest's */
 	const char *override_reason; /* not NULL: try even a tombstoned one */
+	/* The digest of what must be live (a content update is made of it);
+	 * NULL: whatever is. */
+	const char *onto;
 	enum bl_confirm confirm;
 	/* From the start of the trial; the probation if that is longer. 0:
 	 * BL_CONFIRM_WITHIN_MS. */
@@ -178,6 +182,17 @@ struct bl_apply_result {
 int bl_host_apply(struct bl_host *host, const struct bl_bundle *bundle,
 		  const struct bl_apply_opts *opts, struct bl_apply_result *ret,
 		  struct bl_err *err);
+
+/*
+ * The bundle for a content update: what is live, with the content @json, called
+ * @name in messages. *ret_onto is the digest of what is live, for
+ * bl_apply_opts. -ENOENT: nothing is; -EBADMSG, -EFBIG: the content is not in
+ * order, or what is live takes none. Changes nothing.
+ */
+int bl_host_with_content(struct bl_host *host, const char *name,
+			 const void *json, size_t len, struct bl_bundle *ret,
+			 char ret_onto[static BL_DIGEST_HEX],
+			 struct bl_err *err);
 
 /*
  * Returns to the generation that was committed before the live one, from the

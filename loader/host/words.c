@@ -148,6 +148,18 @@ const char *bl_words_maps(const char *maps, char ret[static BL_WORDS_MAPS_LEN])
 	return ret;
 }
 
+/* Versions say nothing of it: that of a content update is the same. */
+static void content(struct words *w, const struct bl_apply_result *res)
+{
+	if (!*res->now.content || !*res->was.digest ||
+	    !strcmp(res->now.content, res->was.content))
+		return;
+	say(w, "content %.*s", SHORT_DIGEST, res->now.content);
+	if (*res->was.content)
+		say(w, ", before %.*s", SHORT_DIGEST, res->was.content);
+	say(w, "\n");
+}
+
 /* What was carried over, if there was anything to carry. */
 static void carried(struct words *w, const struct bl_host_generation *now)
 {
@@ -177,6 +189,7 @@ static void committed(struct words *w, const char *tried,
 	if (*res->was.digest && strcmp(res->was.digest, res->now.digest) != 0)
 		say(w, ", in the place of %s", what(&res->was, text));
 	say(w, "\n");
+	content(w, res);
 	carried(w, &res->now);
 	leftover(w, res->reason);
 }

@@ -48,17 +48,30 @@ static void write_text(const char *name, const char *text)
 			 0);
 }
 
+#define CONTENT(id)                                      \
+	"{\"contract\":1,\"rules\":[{\"id\":\"" id "\"," \
+	"\"event\":\"open\",\"path\":\"/a\",\"action\":\"emit\"}]}"
+static const char other_content[] = CONTENT("b");
+
 static void make_bundle(int version)
 {
 	bl_autofree char *manifest = bl_path("%s/manifest.json", rig.dir);
 	struct bl_err err = { 0 };
 	char text[256];
 
+	if (version == RIG_CONTENT) {
+		if (bl_bundle_with_content(&rig.bundles[RIG_V1], "other.json",
+					   other_content, strlen(other_content),
+					   &rig.bundles[version], &err))
+			ck_abort_msg("%s", err.text);
+		return;
+	}
+	write_text("content.json", CONTENT("a"));
 	snprintf(text, sizeof(text), "object of version %d", version + 1);
 	write_text("fake.bpf.o", text);
 	snprintf(text, sizeof(text),
 		 "{\"name\":\"fake\",\"version\":\"%d\","
-		 "\"object\":\"fake.bpf.o\","
+		 "\"object\":\"fake.bpf.o\",\"content\":\"content.json\","
 		 "\"trial\":{\"probation_ms\":500,\"max_drop_ratio\":0.01,"
 		 "\"max_ns_per_event\":100000,\"min_events\":1}}",
 		 version + 1);
@@ -235,6 +248,18 @@ int rig_apply_v2_forced(struct bl_host *h, struct bl_apply_result *ret,
 	return bl_host_apply(h, &rig.bundles[RIG_V2], &opts, ret, err);
 }
 
+int rig_apply_content(struct bl_host *h, struct bl_apply_result *ret,
+		      struct bl_err *err)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	char onto[BL_DIGEST_HEX];
+	struct bl_apply_opts opts = { .onto = onto };
+	int r = bl_host_with_content(h, "other.json", other_content,
+				     strlen(other_content), &b, onto, err);
+
+	return r ? r : bl_host_apply(h, &b, &opts, ret, err);
+}
+
 int rig_rollback(struct bl_host *h, struct bl_apply_result *ret,
 		 struct bl_err *err)
 {
@@ -299,6 +324,12 @@ const struct rig_scenario rig_scenarios[] = {
 	  rig_apply_v2,
 	  RIG_V1,
 	  RIG_V2 },
+	{ "a content update",
+	  { rig_apply_v1 },
+	  false,
+	  rig_apply_content,
+	  RIG_V1,
+	  RIG_CONTENT },
 };
 
 const int rig_scenario_count = BL_ARRAY_SIZE(rig_scenarios);

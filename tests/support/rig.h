@@ -27,7 +27,15 @@
 #include "tests/support/fake_kern.h"
 #include "tests/support/snapshot.h"
 
-enum rig_version { RIG_V1, RIG_V2, RIG_V3, RIG_SPARE, RIG_VERSIONS };
+/* RIG_CONTENT is RIG_V1 with other content. */
+enum rig_version {
+	RIG_V1,
+	RIG_V2,
+	RIG_V3,
+	RIG_SPARE,
+	RIG_CONTENT,
+	RIG_VERSIONS
+};
 #define RIG_NOTHING (-1) /* a version: none is live */
 
 /* What a child did, for its parent. */
@@ -62,6 +70,9 @@ int rig_apply_v2_bad(struct bl_host *h, struct bl_apply_result *ret,
 		     struct bl_err *err);
 int rig_apply_v2_forced(struct bl_host *h, struct bl_apply_result *ret,
 			struct bl_err *err);
+/* The content alone: belay apply CONTENT. */
+int rig_apply_content(struct bl_host *h, struct bl_apply_result *ret,
+		      struct bl_err *err);
 int rig_rollback(struct bl_host *h, struct bl_apply_result *ret,
 		 struct bl_err *err);
 /* A host that comes up bare is an error. */

@@ -31,6 +31,17 @@ static const struct {
 	  " sensor 1.0 (aaaaaaaaaaaa)\n" },
 	{ { .outcome = BL_APPLY_COMMITTED,
 	    .digest = "bbbbbbbbbbbbbbbbbbbb",
+	    .was = { .digest = "aaaaaaaaaaaaaaaaaaaa",
+		     .name = "sensor",
+		     .version = "2.0",
+		     .content = "cccccccccccccccccccc" },
+	    .now = { .digest = "bbbbbbbbbbbbbbbbbbbb",
+		     .content = "dddddddddddddddddddd" } },
+	  "committed: sensor 2.0 (bbbbbbbbbbbb) is live, in the place of"
+	  " sensor 2.0 (aaaaaaaaaaaa)\n"
+	  "content dddddddddddd, before cccccccccccc\n" },
+	{ { .outcome = BL_APPLY_COMMITTED,
+	    .digest = "bbbbbbbbbbbbbbbbbbbb",
 	    .now = NEW },
 	  "committed: sensor 2.0 (bbbbbbbbbbbb) is live\n" },
 	{ { .outcome = BL_APPLY_COMMITTED,
