@@ -64,7 +64,8 @@ static void set_up(void)
 	rig_set_up(true);
 	make(RIG_V1, "state-v1", "{}");
 	make(RIG_V2, "state-v2",
-	     "{\"peers\":\"migrate\",\"peers_by_processor\":\"migrate\"}");
+	     "{\"peers\":\"migrate\",\"peers_by_processor\":\"migrate\","
+	     "\"nets\":\"migrate\",\"slots\":\"migrate\"}");
 }
 
 static struct fake_slot *live_slot(void)

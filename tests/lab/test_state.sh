@@ -44,7 +44,8 @@ fi
 
 rm -rf "$work"
 mkdir -p "$work" "$logs"
-migrate='{"peers": "migrate", "peers_by_processor": "migrate"}'
+migrate='{"peers": "migrate", "peers_by_processor": "migrate",
+	"nets": "migrate", "slots": "migrate"}'
 bundle v1 1 1 '{}'
 bundle v2-silent 2-silent 2 '{}'
 bundle v2 2 2 "$migrate"

@@ -28,7 +28,7 @@
 #define FAKE_PROGRAMS 3
 
 /* A map that holds state. Slots that share one have the same id. */
-#define FAKE_MAPS 8
+#define FAKE_MAPS 16
 struct fake_map {
 	char name[32];
 	uint32_t type, key_size, value_size;

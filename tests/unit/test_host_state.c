@@ -13,7 +13,9 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
 
-#define MIGRATE "{\"peers\":\"migrate\",\"peers_by_processor\":\"migrate\"}"
+#define MIGRATE                                                      \
+	"{\"peers\":\"migrate\",\"peers_by_processor\":\"migrate\"," \
+	"\"nets\":\"migrate\",\"slots\":\"migrate\"}"
 
 static char *dir, *state_dir;
 static struct fake_kern *fake;
@@ -127,7 +129,8 @@ START_TEST(unchanged_maps_are_kept_and_changed_ones_migrate)
 	s = status();
 	ck_assert_str_eq(s.live.maps,
 			 "counts:kept forks_by_processor:kept peers:migrated "
-			 "peers_by_processor:migrated");
+			 "peers_by_processor:migrated nets:migrated "
+			 "slots:migrated sockets:kept");
 	ck_assert_str_eq(res.now.maps, s.live.maps);
 }
 END_TEST
@@ -143,7 +146,7 @@ START_TEST(a_changed_map_without_a_word_is_refused_and_nothing_is_touched)
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_STATE);
 	ck_assert_str_eq(
 		res.reason,
-		"map peers: one kernel map cannot be both: value struct peer: member \"more\" is new at byte 4, and 1 more; value: 4 bytes, 12 now; 16 entries, 64 now (and 1 more)");
+		"map peers: one kernel map cannot be both: value struct peer: member \"more\" is new at byte 4, and 1 more; value: 4 bytes, 12 now; 16 entries, 64 now (and 3 more)");
 	ck_assert_str_eq(
 		res.hint,
 		"say in the manifest  \"state\": {\"peers\": \"migrate\"}  to have its entries copied, or \"reset\" to begin empty");
@@ -176,7 +179,8 @@ START_TEST(going_back_is_never_refused_and_says_what_begins_empty)
 	ck_assert_str_eq(res.now.version, "1");
 	ck_assert_str_eq(res.now.maps,
 			 "counts:kept forks_by_processor:kept peers:reset "
-			 "peers_by_processor:reset");
+			 "peers_by_processor:reset nets:reset slots:reset "
+			 "sockets:kept");
 	ck_assert_uint_gt(live_map("counts")->entries, BEFORE);
 	ck_assert_uint_lt(live_map("peers")->entries, BEFORE);
 }
@@ -226,7 +230,9 @@ START_TEST(a_live_bundle_that_is_gone_is_no_reason_to_lose_state)
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_STATE);
 	apply(1, "1.1",
 	      "{\"counts\":\"reset\",\"forks_by_processor\":\"reset\","
-	      "\"peers\":\"reset\",\"peers_by_processor\":\"reset\"}",
+	      "\"peers\":\"reset\",\"peers_by_processor\":\"reset\","
+	      "\"nets\":\"reset\",\"slots\":\"reset\","
+	      "\"sockets\":\"reset\"}",
 	      BL_APPLY_COMMITTED);
 	ck_assert_uint_lt(live_map("counts")->entries, BEFORE);
 }

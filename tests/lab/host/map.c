@@ -3,7 +3,8 @@
  * One entry of a pinned map, for the shell of a guest.
  *
  * usage: map put PIN KEY N	every 32-bit word of the value becomes N; of a
- *				per-CPU map, N + the number of the CPU
+ *				per-CPU map, N + the number of the CPU. A KEY
+ *				of more than one word has commas between
  *        map get PIN KEY	prints those words; a line for each CPU
  *        map id PIN		the kernel's number of the map
  */
@@ -26,7 +27,8 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info), key, each, cpus = 1, i, k;
+	__u32 len = sizeof(info), key[4], each, cpus = 1, i, k;
+	char *at;
 	int fd = argc > 2 ? bpf_obj_get(argv[2]) : -1;
 
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len)) {
@@ -35,9 +37,12 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "id"))
 		return printf("%u\n", info.id) < 0;
-	if (argc < 4 || info.key_size != sizeof(key))
+	if (argc < 4 || info.key_size > sizeof(key))
 		return usage();
-	key = (__u32)strtoul(argv[3], NULL, 0);
+	for (i = 0, at = argv[3]; i < info.key_size / 4; i++) {
+		key[i] = (__u32)strtoul(at, &at, 0);
+		at += *at == ',';
+	}
 	each = info.value_size / 4;
 	if (info.type == BPF_MAP_TYPE_PERCPU_HASH ||
 	    info.type == BPF_MAP_TYPE_PERCPU_ARRAY) {
@@ -49,10 +54,10 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "put") && argc == 5) {
 		for (i = 0; i < cpus * each; i++)
 			words[i] = (__u32)strtoul(argv[4], NULL, 0) + i / each;
-		if (!bpf_map_update_elem(fd, &key, words, BPF_ANY))
+		if (!bpf_map_update_elem(fd, key, words, BPF_ANY))
 			return 0;
 	} else if (!strcmp(argv[1], "get")) {
-		if (!bpf_map_lookup_elem(fd, &key, words)) {
+		if (!bpf_map_lookup_elem(fd, key, words)) {
 			for (i = 0; i < cpus; i++)
 				for (k = 0; k < info.value_size / 4; k++)
 					printf("%u%c", words[i * each + k],

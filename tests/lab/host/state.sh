@@ -70,6 +70,9 @@ fill() {
 	expect 0 $map put "$(pin peers)" 9 900
 	expect 0 $map put "$(pin peers_by_processor)" 9 950
 	expect 0 $map put "$(pin peers)" 10 1000
+	expect 0 $map put "$(pin nets)" 24,10 240
+	expect 0 $map put "$(pin nets)" 8,10 80
+	expect 0 $map put "$(pin slots)" 15 150
 }
 
 step() {
@@ -105,7 +108,7 @@ esac
 
 step "with a word for each it keeps what is the same, and migrates what grew"
 expect 0 belay apply /b/v2.bundle
-says "maps: kept counts, forks_by_processor; migrated peers, peers_by_processor"
+says "maps: kept counts, forks_by_processor, sockets; migrated peers, peers_by_processor, nets, slots"
 live 2
 says '"peers": "migrated"'
 expect 0 $map id "$(pin counts)"
@@ -118,6 +121,9 @@ holds forks_by_processor 3 "$(per_cpu 300 'n n')"
 holds peers 9 900 0 0
 holds peers 10 1000 0 0
 holds peers_by_processor 9 "$(per_cpu 950 n 'more most')"
+holds nets 24,10 240 0 0
+holds nets 8,10 80 0 0
+holds slots 15 "$(per_cpu 150 n 'more most')"
 expect 0 $map put "$(pin peers)" 63 630
 
 step "what counted before counts on"
@@ -137,7 +143,7 @@ says '{"counts": "reset"}'
 live 2
 holds counts 7 700 700
 expect 0 belay apply /b/v3.bundle
-says "maps: kept forks_by_processor, peers, peers_by_processor; begun empty counts"
+says "maps: kept forks_by_processor, peers, peers_by_processor, nets, slots, sockets; begun empty counts"
 live 3
 expect 1 $map get "$(pin counts)" 7
 holds peers 9 900 0 0
@@ -145,7 +151,7 @@ holds peers 63 630 630 630
 
 step "back to the second, which begins empty where it must"
 expect 0 belay rollback
-says "maps: kept forks_by_processor, peers, peers_by_processor; begun empty counts"
+says "maps: kept forks_by_processor, peers, peers_by_processor, nets, slots, sockets; begun empty counts"
 live 2
 expect 1 $map get "$(pin counts)" 7
 holds peers 63 630 630 630
@@ -153,7 +159,7 @@ holds peers 63 630 630 630
 step "and to the first"
 expect 0 $map put "$(pin counts)" 7 770
 expect 0 belay rollback
-says "maps: kept counts, forks_by_processor; begun empty peers, peers_by_processor"
+says "maps: kept counts, forks_by_processor, sockets; begun empty peers, peers_by_processor, nets, slots"
 live 1
 holds counts 7 770 770
 expect 1 $map get "$(pin peers)" 9

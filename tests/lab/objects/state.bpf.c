@@ -30,6 +30,11 @@ struct peer {
 	SINCE(2, __u32 most;)
 };
 
+struct net {
+	__u32 bits;
+	__u32 address;
+};
+
 /* The same in the first two versions; in the third its member moved. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -60,6 +65,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct peer);
 } peers_by_processor SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, ENTRIES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct net);
+	__type(value, struct peer);
+} nets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ENTRIES);
+	__type(key, __u32);
+	__type(value, struct peer);
+} slots SEC(".maps");
+
+/* State that nobody can list. The same in all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} sockets SEC(".maps");
 
 /* Each version's own. */
 struct {
