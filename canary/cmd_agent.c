@@ -10,12 +10,18 @@
 #include "canary/daemon.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/file.h"
+#include "loader/host/command.h"
 #include "loader/verbs.h"
+
+#define PROBE_MAX_MS (24 * 3600 * UINT64_C(1000))
 
 static const char usage[] =
 	"usage: belay agent --name NAME [--controller URL] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
+	"                   [--probe CMD]… [--probe-timeout TIME]\n"
+	"                   [--watchdog auto|require|off]\n"
 	"                   [--state-dir DIR] [--pin-dir DIR]\n"
 	"\n"
 	"Polls the controller for orders, tries versions and goes back from them on\n"
@@ -29,6 +35,9 @@ static const char usage[] =
 	"                    yours alone (a lab)\n"
 	"  --events FILE     add a line for each event; - is standard output\n"
 	"  --interval S      between two polls (default 2)\n"
+	"  --probe CMD       a probe of your own in every trial (belay apply --help)\n"
+	"  --probe-timeout TIME  for each run of one (default 10s)\n"
+	"  --watchdog MODE   for every trial: auto (default), require or off\n"
 	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
 	"\n"
@@ -38,6 +47,7 @@ struct options {
 	struct bl_daemon_opts daemon;
 	struct bl_host_config config;
 	const char *events;
+	const char *probes[BL_COMMANDS_MAX];
 	bool help;
 };
 
@@ -52,6 +62,44 @@ static int read_interval(const char *text, int64_t *ret_ms)
 	return 0;
 }
 
+static int read_probe(struct options *o, const char *text, struct bl_err *err)
+{
+	if (!*text || o->daemon.probe_count == BL_COMMANDS_MAX)
+		return bl_cli_usage(err, "agent",
+				    *text ? "at most %d --probe"
+					  : "--probe wants a command",
+				    BL_COMMANDS_MAX);
+	o->probes[o->daemon.probe_count++] = text;
+	o->daemon.probes = o->probes;
+	return 0;
+}
+
+/* How a trial here is probed and guarded. */
+static int read_trial(int opt, struct options *o, struct bl_err *err)
+{
+	int mode;
+
+	if (opt == 'P')
+		return read_probe(o, optarg, err);
+	if (opt == 'T') {
+		if (bl_duration_parse(optarg, PROBE_MAX_MS,
+				      &o->daemon.probe_timeout_ms) < 0)
+			return bl_cli_usage(
+				err, "agent",
+				"--probe-timeout wants " BL_DURATION_FORM
+				", not '%s'",
+				optarg);
+		return 0;
+	}
+	mode = bl_watchdog_mode_by_name(optarg);
+	if (mode < 0)
+		return bl_cli_usage(
+			err, "agent",
+			"--watchdog is auto, require or off, not '%s'", optarg);
+	o->daemon.watchdog = (enum bl_watchdog_mode)mode;
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 {
 	static const struct option options[] = {
@@ -62,10 +110,13 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "interval", required_argument, NULL, 'i' },
 		{ "state-dir", required_argument, NULL, 's' },
 		{ "pin-dir", required_argument, NULL, 'b' },
+		{ "probe", required_argument, NULL, 'P' },
+		{ "probe-timeout", required_argument, NULL, 'T' },
+		{ "watchdog", required_argument, NULL, 'W' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	int opt;
+	int opt, r;
 
 	optind = 0;
 	opterr = 0;
@@ -84,7 +135,11 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.pin_dir = optarg;
 		else if (opt == 'h')
 			o->help = true;
-		else if (opt != 'i')
+		else if (opt == 'P' || opt == 'T' || opt == 'W') {
+			r = read_trial(opt, o, err);
+			if (r)
+				return r;
+		} else if (opt != 'i')
 			return bl_cli_usage(
 				err, "agent", "%s %s", argv[optind - 1],
 				opt == ':' ? "needs a value" : "is unknown");

@@ -26,6 +26,11 @@ struct bl_daemon_opts {
 	const char *name; /* valid as by bl_name_valid */
 	int64_t interval_ms;
 	FILE *events; /* a line for each event; NULL: only counted */
+	/* Of every trial on this host, as in bl_apply_opts. */
+	const char *const *probes;
+	size_t probe_count;
+	uint64_t probe_timeout_ms;
+	enum bl_watchdog_mode watchdog;
 	/* Something worth a line in a log. Called by both threads. */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;

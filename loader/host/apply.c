@@ -186,6 +186,18 @@ static void tell_live(const struct bl_journal_txn *live,
 	ret->now = ret->was;
 }
 
+static int check_watchdog(struct bl_watchdog *w,
+			  const struct bl_apply_opts *opts,
+			  struct bl_apply_result *ret)
+{
+	enum bl_watchdog_mode mode = opts ? opts->watchdog : BL_WATCHDOG_AUTO;
+	struct bl_err why = { 0 };
+
+	if (!bl_watchdog_prepare(w, mode, &why))
+		return 0;
+	return refuse(ret, BL_REFUSAL_UNSUPPORTED, "%.200s", why.text);
+}
+
 /* As the apply it is part of; 1 when refused. */
 static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 			const struct bl_apply_opts *opts,
@@ -194,9 +206,15 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 	BL_CLEANUP(bl_carry_free) struct bl_carry carry = { 0 };
 	struct bl_journal_txn live_txn, *live = NULL;
 	struct bl_recover_result recovered = { 0 };
-	struct bl_work w = { .host = h, .opts = opts, .carry = &carry };
+	BL_CLEANUP(bl_watchdog_release)
+	struct bl_watchdog watchdog = { .ops = h->guard };
+	struct bl_work w = {
+		.host = h, .opts = opts, .carry = &carry, .watchdog = &watchdog
+	};
 	int r;
 
+	if (opts)
+		watchdog.timeout_ms = opts->watchdog_ms;
 	r = bl_host_recover_locked(h, &recovered, err);
 	if (r)
 		return r;
@@ -214,6 +232,8 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 		r = check_kernel(h, b, ret, err);
 	if (!r)
 		r = check_state(h, b, live, &carry, ret, err);
+	if (!r)
+		r = check_watchdog(&watchdog, opts, ret);
 	if (!r)
 		r = bl_store_keep(h, b, err);
 	if (!r)

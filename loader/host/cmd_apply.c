@@ -2,6 +2,7 @@
 /* belay apply, belay rollback: change what is live on this host. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "loader/base/cleanup.h"
@@ -17,6 +18,7 @@ static const char usage_apply[] =
 	"usage: belay apply BUNDLE|CONTENT.json [--probation TIME]\n"
 	"                   [--confirm=manual [--within TIME]]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
+	"                   [--watchdog auto|require|off]\n"
 	"                   [--override REASON] [--json]\n"
 	"\n"
 	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
@@ -39,6 +41,11 @@ static const char usage_apply[] =
 	"                         0 is good, any other goes back. It sees\n"
 	"                         BELAY_DIGEST, BELAY_TXN and BELAY_PHASE=trial\n"
 	"      --probe-timeout TIME  for each run of one (default: 10s)\n"
+	"      --watchdog auto    restart this host if it hangs in the trial: by a\n"
+	"                         device of it, else softdog (default)\n"
+	"      --watchdog require and do not try without one\n"
+	"      --watchdog off     not at all\n"
+	"      --watchdog-timeout TIME  without a probe until then (default: 60s)\n"
 	"      --override REASON  try it even if it failed here before\n" //
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay apply sensor-1.0.bundle --probe 'curl -fs localhost/health'\n"
@@ -138,7 +145,7 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	r = bl_host_args("apply",
 			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
 				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM |
-				 BL_TAKES_PROBES,
+				 BL_TAKES_PROBES | BL_TAKES_WATCHDOG,
 			 argc, argv, &a, err);
 	if (r)
 		return r;
@@ -158,7 +165,13 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	opts.commands = a.probes;
 	opts.command_count = a.probe_count;
 	opts.command_timeout_ms = a.probe_timeout_ms;
+	opts.watchdog = a.watchdog;
+	opts.watchdog_ms = a.watchdog_ms;
 	bl_cli_catch_signals();
+	/* A reader that is gone, or a key that stops us, must not leave a trial
+	 * alone: nobody would speak up for it any more. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTSTP, SIG_IGN);
 	if (!h)
 		r = bl_host_args_open(&a, &h, err);
 	if (!r)

@@ -30,6 +30,8 @@ enum {
 	OPT_TXN,
 	OPT_PROBE,
 	OPT_PROBE_TIMEOUT,
+	OPT_WATCHDOG,
+	OPT_WATCHDOG_TIMEOUT,
 };
 
 static const struct {
@@ -55,6 +57,10 @@ static const struct {
 	{ { "probe", required_argument, NULL, OPT_PROBE }, BL_TAKES_PROBES },
 	{ { "probe-timeout", required_argument, NULL, OPT_PROBE_TIMEOUT },
 	  BL_TAKES_PROBES },
+	{ { "watchdog", required_argument, NULL, OPT_WATCHDOG },
+	  BL_TAKES_WATCHDOG },
+	{ { "watchdog-timeout", required_argument, NULL, OPT_WATCHDOG_TIMEOUT },
+	  BL_TAKES_WATCHDOG },
 	{ { "txn", required_argument, NULL, OPT_TXN }, BL_TAKES_TXN },
 };
 
@@ -118,6 +124,19 @@ static int probe(const char *verb, const char *text, struct bl_host_args *a,
 	return 0;
 }
 
+static int watchdog(const char *verb, const char *text,
+		    enum bl_watchdog_mode *ret, struct bl_err *err)
+{
+	int mode = bl_watchdog_mode_by_name(text);
+
+	if (mode < 0)
+		return bl_cli_usage(
+			err, verb,
+			"--watchdog is auto, require or off, not '%s'", text);
+	*ret = (enum bl_watchdog_mode)mode;
+	return 0;
+}
+
 static int take(const char *verb, int c, struct bl_host_args *a,
 		struct bl_err *err)
 {
@@ -154,6 +173,11 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 	case OPT_PROBE_TIMEOUT:
 		return duration(verb, "probe-timeout", optarg,
 				&a->probe_timeout_ms, err);
+	case OPT_WATCHDOG:
+		return watchdog(verb, optarg, &a->watchdog, err);
+	case OPT_WATCHDOG_TIMEOUT:
+		return duration(verb, "watchdog-timeout", optarg,
+				&a->watchdog_ms, err);
 	case OPT_TXN:
 		return count(verb, "txn", optarg, &a->txn, err);
 	case 'h':

@@ -21,8 +21,10 @@ struct bl_host_args {
 	const char *probes[BL_COMMANDS_MAX];
 	size_t probe_count;
 	uint64_t probe_timeout_ms; /* 0: not given */
-	uint64_t count;		   /* --count, --limit; 0: not given */
-	uint64_t seconds_ms;	   /* --seconds; 0: not given */
+	enum bl_watchdog_mode watchdog;
+	uint64_t watchdog_ms; /* 0: not given */
+	uint64_t count;	      /* --count, --limit; 0: not given */
+	uint64_t seconds_ms;  /* --seconds; 0: not given */
 	bool json, help;
 };
 
@@ -37,7 +39,8 @@ enum {
 	BL_TAKES_LIMIT = 64,
 	BL_TAKES_CONFIRM = 128, /* --confirm, --within */
 	BL_TAKES_TXN = 256,
-	BL_TAKES_PROBES = 512, /* --probe, --probe-timeout */
+	BL_TAKES_PROBES = 512,	  /* --probe, --probe-timeout */
+	BL_TAKES_WATCHDOG = 1024, /* --watchdog, --watchdog-timeout */
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

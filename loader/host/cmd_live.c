@@ -21,6 +21,10 @@ static void start(struct bl_live *live, const struct bl_trial_view *view)
 {
 	uint64_t ms = view->within_ms ? view->within_ms : view->probation_ms;
 
+	if (!view->guarded && strcmp(view->watchdog, "off") != 0)
+		fprintf(stderr,
+			"no watchdog: a hang in this trial would not be noticed by this host (%s)\n",
+			view->watchdog);
 	bl_progress_start(&live->progress, "trial, seconds", seconds(ms));
 }
 

@@ -65,6 +65,9 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 	h->clock = config->clock ? *config->clock : real_clock;
 	h->ops = config->ops;
 	h->kern = config->kern;
+	h->guard = config->guard ? config->guard
+		   : config->ops ? NULL
+				 : &bl_guard_kernel;
 	state_dir = config->state_dir ? config->state_dir : BL_HOST_STATE_DIR;
 	pin_dir = config->pin_dir ? config->pin_dir : BL_HOST_PIN_DIR;
 	/* A kernel that is a model leaves nothing in the real one's pstore. */

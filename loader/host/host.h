@@ -40,6 +40,7 @@
 #define BL_STRATEGY_LEN	   32
 
 struct bl_host;
+struct bl_guard_ops; /* loader/kern/guard.h */
 
 /* Time, so that tests need none. */
 struct bl_host_clock {
@@ -56,6 +57,8 @@ struct bl_host_config {
 	const struct bl_kern_ops *ops; /* NULL: libbpf, pins in pin_dir */
 	void *kern;
 	const struct bl_host_clock *clock; /* NULL: the real one */
+	/* NULL: this machine's, or none if ops are given. */
+	const struct bl_guard_ops *guard;
 };
 
 /* Opens (makes, if new) the state of this host. Changes nothing in the
@@ -99,6 +102,19 @@ int bl_confirm_by_name(const char *name);
 
 #define BL_CONFIRM_WITHIN_MS 600000
 
+/* Long enough for a host that is only busy. */
+#define BL_WATCHDOG_MS 60000
+
+/* What restarts the host if it hangs in the trial (watchdog.h). */
+enum bl_watchdog_mode {
+	BL_WATCHDOG_AUTO,    /* what there is */
+	BL_WATCHDOG_REQUIRE, /* no trial without one */
+	BL_WATCHDOG_OFF,
+};
+
+/* "auto", "require", "off"; -1 for an unknown one. */
+int bl_watchdog_mode_by_name(const char *name);
+
 /* How a trial stands, for whoever watches it. */
 struct bl_trial_view {
 	const char *digest;
@@ -107,6 +123,8 @@ struct bl_trial_view {
 	enum bl_confirm confirm;
 	uint64_t within_ms; /* 0: confirms itself */
 	bool confirmed;
+	bool guarded;	      /* a hang restarts this host */
+	const char *watchdog; /* by what, or why not */
 	struct bl_kern_sample sample;
 	uint64_t events_read; /* by belay out of the new ring */
 	unsigned splats;
@@ -131,6 +149,8 @@ struct bl_apply_opts {
 	/* From the start of the trial; the probation if that is longer. 0:
 	 * BL_CONFIRM_WITHIN_MS. */
 	uint64_t within_ms;
+	enum bl_watchdog_mode watchdog;
+	uint64_t watchdog_ms; /* that nobody speaks up; 0: BL_WATCHDOG_MS */
 	/* A user's own probes (command.h), at most BL_COMMANDS_MAX: each must
 	 * have ended well at least once before it is committed. */
 	const char *const *commands;

@@ -150,6 +150,8 @@ struct trial {
 
 static void trial_free(struct trial *t)
 {
+	if (t->w->watchdog)
+		bl_watchdog_disarm(t->w->watchdog);
 	bl_commands_free(t->commands);
 }
 
@@ -174,6 +176,7 @@ static int set_terms(struct trial *t, struct bl_err *err)
 			h->clock.wall_ms(h->clock.ctx) + (int64_t)t->within_ms;
 	}
 	terms.confirm = t->confirm;
+	memcpy(terms.watchdog, t->w->watchdog->words, sizeof(terms.watchdog));
 	return bl_journal_trial_open(h->journal, &terms, err);
 }
 
@@ -206,6 +209,8 @@ static int tick(struct trial *t, uint64_t elapsed_ms, struct bl_err *err)
 		.confirm = t->confirm,
 		.within_ms = t->within_ms,
 		.confirmed = t->confirmed,
+		.guarded = w->watchdog->guarded,
+		.watchdog = w->watchdog->words,
 		.sample = w->sample,
 		.events_read = w->events_read,
 		.splats = w->splats.count,
@@ -286,6 +291,7 @@ static enum bl_verdict probe(struct trial *t, uint64_t *ret_pause_ms,
 	uint64_t elapsed, left = BL_HOST_PROBE_MS;
 	enum bl_verdict verdict;
 
+	bl_watchdog_ping(t->w->watchdog);
 	if (measure(t->w, err) || hear(t, err))
 		return BL_VERDICT_UNDECIDED;
 	bl_commands_step(t->commands, now_ms(t->w));
@@ -328,9 +334,8 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	enum bl_verdict verdict;
 	uint64_t pause = 0;
 
-	if (find_exclusive(w, err))
-		return BL_TXN_FAILED;
-	if (w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
+	if (find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
+	    w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
 	bl_work_mark(w, &w->txn.row.times.live_ms);
 	t.start_ms = now_ms(w);

@@ -12,6 +12,7 @@
 #include "loader/host/lock.h"
 #include "loader/host/slot.h"
 #include "loader/host/txn.h"
+#include "loader/host/watchdog.h"
 #include "loader/object/carry.h"
 
 /* Restores and rollbacks in a row that come to nothing before belay stops
@@ -33,6 +34,7 @@ struct bl_host {
 	void *kern;
 	struct bl_kern_bpf *own_kern; /* made by us, or NULL */
 	struct bl_host_clock clock;
+	const struct bl_guard_ops *guard; /* NULL: no watchdog is looked for */
 	struct bl_journal *journal;
 	int lock_fd, reader_fd; /* -1: not held */
 };
@@ -66,6 +68,7 @@ struct bl_work {
 	const struct bl_bundle *bundle; /* NULL: to nothing, or resumed */
 	const struct bl_carry *carry;	/* from the live slot; NULL: nothing */
 	const struct bl_apply_opts *opts;
+	struct bl_watchdog *watchdog; /* NULL: no trial is meant */
 
 	/* What came of it. */
 	char reason[BL_REASON_LEN];
