@@ -1,0 +1,52 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: Apache-2.0
+# What the guests' scripts of a host's life have in common (busybox sh). Says
+# what does not hold and goes on; $status is 1 if anything did not.
+status=0
+
+# expect CODE COMMAND…: runs it, keeps what it says in $out.
+expect() {
+	want=$1
+	shift
+	out=$("$@" 2>&1)
+	code=$?
+	if [ $code -ne "$want" ]; then
+		echo "FAIL: $* ended with $code, not $want: $out"
+		status=1
+	fi
+}
+
+says() { # says WHAT: $out must contain it
+	case $out in
+	*"$1"*) ;;
+	*)
+		echo "FAIL: '$1' is not in: $out"
+		status=1
+		;;
+	esac
+}
+
+live() { # live VERSION: in the journal, and in the kernel as committed
+	expect 0 belay status
+	says "live      sensor $1 "
+	says healthy
+}
+
+step() {
+	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
+}
+
+# The number of the trial that is under way, once there is one.
+on_trial() {
+	for _ in $(seq 1 300); do
+		out=$(belay status --json)
+		case $out in
+		*'"trial": {'*)
+			echo "$out" | sed -n '/"trial"/,/}/s/.*"txn": \([0-9]*\).*/\1/p'
+			return
+			;;
+		esac
+		sleep 0.1
+	done
+	echo "FAIL: no trial: $out" >&2
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The trial on a host, on real kernels: confirmed by a person or by nobody,
+# probes of the user's own, a terminal that is gone; and a host that stands
+# still in it, is restarted by its watchdog and goes back.
+#
+# usage: test_host_trial.sh BUILD_DIR   (6.1 with softdog, 6.12 with i6300esb)
+set -euo pipefail
+
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(cd "$here/../.." && pwd)
+belay=$build/belay
+work=$build/tests/lab/trial-bundles
+logs=$build/tests/lab/logs
+failed=0
+
+skip() {
+	echo "skipped: $1"
+	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
+	exit 77
+}
+
+fail() {
+	echo "FAIL: $*"
+	failed=1
+}
+
+modules_of() { # modules_of VERSION: their folder, "" without that kernel
+	"$belay" lab kernels --json |
+		sed -n 's/.*"modules_dir": "\(.*\)".*/\1/p' | grep "/$1\." |
+		head -n 1 || true
+}
+
+bundle() { # bundle FILE VERSION OBJECT
+	mkdir -p "$work/$1"
+	cp "$3" "$work/$1/object.bpf.o"
+	cp "$source/bpf/content.json" "$work/$1/content.json"
+	printf '{"name": "sensor", "version": "%s", "object": "object.bpf.o",
+		"content": "content.json"}\n' "$2" >"$work/$1/manifest.json"
+	"$belay" bundle build "$work/$1/manifest.json" \
+		-o "$work/$1.bundle" >/dev/null
+}
+
+# vm KERNEL NAME SCENARIO [OPTION…]: a guest; how it ended is in $out.
+vm() {
+	local kernel=$1 name=$2 scenario=$3
+	shift 3
+	echo "== $kernel: $scenario"
+	code=0
+	# shellcheck disable=SC2086 # two words of a scenario
+	out=$("$belay" lab run "$kernel" --name "$name-$kernel" \
+		--log-dir "$logs" --deadline 200 "$@" \
+		--file "$work/v1.bundle:/b/v1.bundle" \
+		--file "$work/v3.bundle:/b/v3.bundle" \
+		--file "$here/host/common.sh:/b/common.sh" \
+		--file "$here/host/trial.sh:/b/trial.sh" \
+		-- sh /b/trial.sh $scenario 2>&1) || code=$?
+	printf '%s\n' "$out"
+}
+
+ended() { # ended CODE WORDS
+	[[ $code -eq $1 && $out == *"$2"* ]] || fail "ended with $code"
+}
+
+# guarded KERNEL DEVICE [OPTION…]: a life that ends in a hang, and the next one.
+guarded() {
+	local kernel=$1 device=$2 disk=$work/$1.img words=softdog
+	shift 2
+	[[ $device == soft ]] || words=i6300ESB
+	vm "$kernel" test-trial "$device" --disk "$disk:/var/lib/belay" "$@"
+	ended 2 rebooted
+	vm "$kernel" test-trial-again "again $words" \
+		--disk "$disk:/var/lib/belay"
+	ended 0 "-- "
+}
+
+rm -rf "$work"
+mkdir -p "$work" "$logs"
+dir=$(modules_of 6.1)
+[[ -n $dir ]] || skip "no kernel 6.1 in the cache; run scripts/kernels"
+bundle v1 1.0 "$build/bpf/sensor.bpf.o"
+bundle v3 3.0 "$build/bpf/sensor-v3.bpf.o"
+
+# What modprobe needs to find softdog.
+release=$(basename "$(dirname "$dir")")
+drivers=kernel/drivers/watchdog
+printf '%s/softdog.ko: %s/watchdog.ko\n%s/watchdog.ko:\n' \
+	$drivers $drivers $drivers >"$work/modules.dep"
+
+vm 6.1 test-trial-bare none
+ended 0 "-- "
+guarded 6.1 soft --file "$work/modules.dep:/lib/modules/$release/modules.dep" \
+	--file "$dir/$drivers/softdog.ko:/lib/modules/$release/$drivers/softdog.ko" \
+	--file "$dir/$drivers/watchdog.ko:/lib/modules/$release/$drivers/watchdog.ko"
+if [[ -n $(modules_of 6.12) ]]; then
+	guarded 6.12 hard --watchdog hard
+fi
+exit $failed
