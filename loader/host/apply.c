@@ -267,7 +267,7 @@ int bl_host_apply(struct bl_host *h, const struct bl_bundle *bundle,
 	int r;
 
 	memcpy(result.digest, bundle->digest, sizeof(result.digest));
-	r = bl_host_lock(h, "apply", &owner, err);
+	r = bl_host_lock_soon(h, "apply", &owner, err);
 	if (r == -EBUSY) {
 		r = refuse_busy(&result, &owner);
 	} else if (!r) {
@@ -351,7 +351,7 @@ int bl_host_rollback(struct bl_host *h, const char *reason,
 	struct bl_lock_owner owner = { 0 };
 	int r;
 
-	r = bl_host_lock(h, "rollback", &owner, err);
+	r = bl_host_lock_soon(h, "rollback", &owner, err);
 	if (r == -EBUSY) {
 		r = refuse_busy(&result, &owner);
 	} else if (!r) {

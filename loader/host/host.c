@@ -14,6 +14,11 @@
 #include "loader/host/state.h"
 #include "loader/kern/kern_bpf.h"
 
+/* Another's recovery: every verb begins with one, and most find nothing to do.
+ * Who comes in between waits so long for it, looking so often. */
+#define RECOVER_MS    10000
+#define LOCK_AGAIN_MS 20
+
 static uint64_t real_mono(void *ctx)
 {
 	(void)ctx;
@@ -112,8 +117,29 @@ void bl_host_close(struct bl_host *h)
 int bl_host_lock(struct bl_host *h, const char *what,
 		 struct bl_lock_owner *ret_owner, struct bl_err *err)
 {
-	return bl_lock_take(h->lock_path, what, h->clock.wall_ms(h->clock.ctx),
-			    &h->lock_fd, ret_owner, err);
+	struct bl_err why = { 0 };
+	int r = bl_lock_take(h->lock_path, what, h->clock.wall_ms(h->clock.ctx),
+			     &h->lock_fd, ret_owner, &why);
+
+	if (r && r != -EBUSY && err)
+		*err = why;
+	return r;
+}
+
+int bl_host_lock_soon(struct bl_host *h, const char *what,
+		      struct bl_lock_owner *ret_owner, struct bl_err *err)
+{
+	uint64_t waited = 0;
+	int r;
+
+	for (;;) {
+		r = bl_host_lock(h, what, ret_owner, err);
+		if (r != -EBUSY || strcmp(ret_owner->what, "recover") != 0 ||
+		    waited >= RECOVER_MS)
+			return r;
+		h->clock.sleep_ms(h->clock.ctx, LOCK_AGAIN_MS);
+		waited += LOCK_AGAIN_MS;
+	}
 }
 
 void bl_host_unlock(struct bl_host **h)

@@ -39,9 +39,13 @@ struct bl_host {
 	int lock_fd, reader_fd; /* -1: not held */
 };
 
-/* -EBUSY with *ret_owner when another has it. Not recursive. */
+/* -EBUSY with *ret_owner when another has it, which is an answer: err stays as
+ * it was. Not recursive. */
 int bl_host_lock(struct bl_host *h, const char *what,
 		 struct bl_lock_owner *ret_owner, struct bl_err *err);
+/* As above for who is going to work here: waits for another's recovery. */
+int bl_host_lock_soon(struct bl_host *h, const char *what,
+		      struct bl_lock_owner *ret_owner, struct bl_err *err);
 void bl_host_unlock(struct bl_host **h);
 /* Becomes the reader of events, if it is not yet. -EBUSY. */
 int bl_host_reader(struct bl_host *h, struct bl_err *err);

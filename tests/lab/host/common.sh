@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the guests' scripts of a host's life have in common (busybox sh). Says
 # what does not hold and goes on; $status is 1 if anything did not.
-status=0
+status=0 # shellcheck disable=SC2034
 
 # expect CODE COMMAND…: runs it, keeps what it says in $out.
 expect() {

@@ -23,8 +23,8 @@ ended() { # ended CODE: the trial of start
 	fi
 }
 
-guard() { # guard WORDS: that guarded the last trial, and is armed no more
-	expect 0 belay history --limit 1 --json
+guard() { # guard WORDS: that guarded one of the last two, and is armed no more
+	expect 0 belay history --limit 2 --json
 	says "\"watchdog\": \"$1"
 	if grep -q '^active' /sys/class/watchdog/*/state 2>/dev/null; then
 		echo "FAIL: a watchdog is armed outside of a trial"
