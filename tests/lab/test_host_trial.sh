@@ -88,8 +88,6 @@ drivers=kernel/drivers/watchdog
 printf '%s/softdog.ko: %s/watchdog.ko\n%s/watchdog.ko:\n' \
 	$drivers $drivers $drivers >"$work/modules.dep"
 
-vm 6.1 test-trial-bare none
-ended 0 "-- "
 guarded 6.1 soft --file "$work/modules.dep:/lib/modules/$release/modules.dep" \
 	--file "$dir/$drivers/softdog.ko:/lib/modules/$release/$drivers/softdog.ko" \
 	--file "$dir/$drivers/watchdog.ko:/lib/modules/$release/$drivers/watchdog.ko"

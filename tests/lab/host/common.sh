@@ -1,8 +1,8 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: Apache-2.0
 # What the guests' scripts of a host's life have in common (busybox sh). Says
 # what does not hold and goes on; $status is 1 if anything did not.
-status=0 # shellcheck disable=SC2034
+status=0
 
 # expect CODE COMMAND…: runs it, keeps what it says in $out.
 expect() {
@@ -42,7 +42,8 @@ on_trial() {
 		out=$(belay status --json)
 		case $out in
 		*'"trial": {'*)
-			echo "$out" | sed -n '/"trial"/,/}/s/.*"txn": \([0-9]*\).*/\1/p'
+			echo "$out" | sed -n '/"trial"/,$s/.*"txn": \([0-9]*\).*/\1/p' |
+				head -n 1
 			return
 			;;
 		esac

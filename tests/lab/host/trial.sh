@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): who confirms a trial, what ends it, what
-# guards it. usage: trial.sh soft|hard|again
+# guards it. usage: trial.sh soft|hard, trial.sh again WATCHDOG
 # shellcheck disable=SC1091
 . /b/common.sh
 
@@ -34,7 +34,7 @@ guard() { # guard WORDS: that guarded one of the last two, and is armed no more
 
 confirmed() {
 	step "a person confirms, and everybody else can look meanwhile"
-	start --confirm=manual --within 10m --probation 1
+	start --confirm=manual --within 1m --probation 1
 	expect 1 belay confirm --txn 99
 	says "no transaction 99"
 	expect 0 belay history --limit 1
@@ -125,9 +125,23 @@ again() {
 	says "it failed here on"
 }
 
+bare() {
+	step "no watchdog, and none to be had"
+	mv /lib/modules /lib/away
+	expect 0 belay apply /b/v3.bundle --probation 1
+	says "no watchdog: a hang in this trial would not be noticed"
+	guard "none: this host has no watchdog"
+	expect 1 belay apply /b/v1.bundle --watchdog=require
+	says "a watchdog is required"
+	live 3.0
+	expect 0 belay rollback
+	mv /lib/away /lib/modules
+}
+
 case $1 in
 soft)
-	expect 0 belay apply /b/v3.bundle --probation 1
+	bare
+	expect 0 belay apply /b/v3.bundle --probation 1 --override 'a test'
 	guard softdog
 	if grep -q softdog /proc/modules; then
 		echo "FAIL: softdog is left"
@@ -143,18 +157,8 @@ soft)
 hard)
 	expect 0 belay apply /b/v3.bundle --probation 1
 	guard i6300ESB
-	killed i6300ESB
 	[ $status -eq 0 ] || exit 1
 	hang
-	;;
-none)
-	step "no watchdog, and none to be had"
-	expect 0 belay apply /b/v3.bundle --probation 1
-	says "no watchdog: a hang in this trial would not be noticed"
-	guard "none: this host has no watchdog"
-	expect 1 belay apply /b/v1.bundle --watchdog=require
-	says "a watchdog is required"
-	live 3.0
 	;;
 again) again "$2" ;;
 esac
