@@ -66,6 +66,19 @@ static int wanted(struct bl_host *h, char ret[KEEP_BUNDLES][BL_DIGEST_HEX])
 	return r < 0 ? r : count;
 }
 
+/* Whether @name is what a write of a bundle leaves that died: its digest and
+ * more. The host's lock is ours, so nobody writes now. */
+static bool left_over(const char *name)
+{
+	char digest[BL_DIGEST_HEX];
+
+	if (strlen(name) < sizeof(digest) || name[sizeof(digest) - 1] != '.')
+		return false;
+	memcpy(digest, name, sizeof(digest) - 1);
+	digest[sizeof(digest) - 1] = '\0';
+	return bl_digest_valid(digest);
+}
+
 void bl_store_prune(struct bl_host *h)
 {
 	bl_autofree char *dir_path = bl_path("%s/bundles", h->state_dir);
@@ -75,7 +88,8 @@ void bl_store_prune(struct bl_host *h)
 	struct dirent *e;
 
 	while (dir && count >= 0 && (e = readdir(dir))) {
-		bool needed = !bl_digest_valid(e->d_name);
+		bool needed = !bl_digest_valid(e->d_name) &&
+			      !left_over(e->d_name);
 
 		for (int i = 0; i < count; i++)
 			needed |= !strcmp(keep[i], e->d_name);

@@ -81,13 +81,7 @@ static void check_deaths(const struct rig_scenario *s, bool reboot)
 		version = rig_check_recovery(s);
 		/* I4, and when it is which: the durable commit decides. */
 		rig_check_decided(s, kind, phase, version);
-		/* I5: only a host that went down in a trial convicts. */
-		if (s->action == rig_apply_v1 || s->action == rig_apply_v2)
-			ck_assert_int_eq(rig_tombstoned(s->new) && !before,
-					 reboot && kind == BL_TXN_APPLY &&
-						 (phase == BL_PHASE_TRIAL ||
-						  phase ==
-							  BL_PHASE_COMMITTING));
+		rig_check_convicted(s, kind, phase, before, reboot);
 		rig_check_usable();
 	}
 	ck_assert_uint_gt(n, 8);

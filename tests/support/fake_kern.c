@@ -49,6 +49,7 @@ static void collect(struct fake_slot *s)
 
 void fake_kern_process_died(struct fake_kern *fake)
 {
+	fake->quiet = false; /* it may have died where somebody looked */
 	for (int i = 0; i < BL_SLOT_COUNT; i++) {
 		fake->slot[i].loaded = 0;
 		fake->slot[i].held = 0;

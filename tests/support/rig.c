@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/rig.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,35 @@ static struct bl_journal *journal(void)
 	struct bl_journal *j = NULL;
 
 	return bl_journal_open(path, &j, NULL) ? NULL : j;
+}
+
+static void copy_part(const char *name)
+{
+	bl_autofree char *from = bl_path("%s/%s", rig.state_dir, name);
+	bl_autofree char *to = bl_path("%s/peek/%s", rig.dir, name);
+	bl_autobuf struct bl_buf b = { 0 };
+	bl_autofclose FILE *f = fopen(to, "w");
+
+	/* A file that is not there is an empty one. */
+	bl_file_read(from, SIZE_MAX, &b, NULL);
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(bl_buf_str(&b), 1, b.len, f), b.len);
+}
+
+/* What the journal says to whoever opens it now, without opening it. */
+static struct bl_journal *peek(void)
+{
+	bl_autofree char *dir = bl_path("%s/peek", rig.dir);
+	bl_autofree char *path = bl_path("%s/journal.db", dir);
+	struct bl_journal *j = NULL;
+	struct bl_err err = { 0 };
+
+	ck_assert_int_eq(bl_file_rmtree(dir, NULL), 0);
+	ck_assert_int_eq(bl_file_mkdirs(dir, 0700, NULL), 0);
+	copy_part("journal.db");
+	copy_part("journal.db-wal");
+	ck_assert_msg(!bl_journal_open(path, &j, &err), "%s", err.text);
+	return j;
 }
 
 static void write_text(const char *name, const char *text)
@@ -172,8 +202,11 @@ pid_t rig_spawn(rig_action action)
 	pid = fork();
 	if (!pid) {
 		struct bl_err err = { 0 };
-		struct bl_host *h = host();
+		struct bl_host *h;
 
+		if (rig.in_child)
+			rig.in_child();
+		h = host();
 		rig.report->code = h ? action(h, &rig.report->result, &err)
 				     : -EIO;
 		if (*err.text)
@@ -364,10 +397,9 @@ void rig_restore_begin(void)
 
 int rig_live(struct bl_journal_txn *ret)
 {
-	struct bl_journal *j = journal();
+	struct bl_journal *j = peek();
 	int r, version = -1;
 
-	ck_assert_ptr_nonnull(j);
 	r = bl_journal_live(j, ret, NULL);
 	ck_assert_int_ge(r, 0);
 	for (int i = 0; r && i < RIG_VERSIONS; i++)
@@ -380,11 +412,10 @@ int rig_live(struct bl_journal_txn *ret)
 
 int rig_open_phase(enum bl_txn_kind *ret_kind)
 {
-	struct bl_journal *j = journal();
+	struct bl_journal *j = peek();
 	struct bl_journal_txn t;
 	int r;
 
-	ck_assert_ptr_nonnull(j);
 	r = bl_journal_open_txn(j, &t, NULL);
 	bl_journal_close(j);
 	ck_assert_int_ge(r, 0);
@@ -396,7 +427,7 @@ int rig_open_phase(enum bl_txn_kind *ret_kind)
 bool rig_tombstoned(int version)
 {
 	struct bl_host_tombstone t;
-	struct bl_journal *j = journal();
+	struct bl_journal *j = peek();
 	int r = bl_journal_tombstone(j, rig.bundles[version].digest, &t, NULL);
 
 	bl_journal_close(j);
@@ -406,10 +437,10 @@ bool rig_tombstoned(int version)
 void rig_check_live_whole(void)
 {
 	struct bl_journal_txn live = { 0 };
-	struct bl_journal *j = journal();
+	int version = rig_live(&live);
+	struct bl_journal *j = peek();
 
-	ck_assert_ptr_nonnull(j);
-	ck_assert_msg(rig_live(&live) < 0 || guarded(j),
+	ck_assert_msg(version < 0 || guarded(j),
 		      "I1: a known-good generation is not attached");
 	bl_journal_close(j);
 }
@@ -468,6 +499,32 @@ void rig_check_decided(const struct rig_scenario *s, enum bl_txn_kind kind,
 	/* A rollback that was ordered comes about all the same. */
 	else if (phase >= 0 && s->action == rig_rollback)
 		ck_assert_int_eq(version, s->new);
+}
+
+void rig_check_convicted(const struct rig_scenario *s, enum bl_txn_kind kind,
+			 int phase, bool before, bool reboot)
+{
+	bool down = reboot && kind == BL_TXN_APPLY &&
+		    (phase == BL_PHASE_TRIAL || phase == BL_PHASE_COMMITTING);
+
+	if (s->action == rig_apply_v1 || s->action == rig_apply_v2)
+		ck_assert_msg(
+			(rig_tombstoned(s->new) && !before) == down,
+			"I5: died in phase %s, and version %d has %s tombstone",
+			phase < 0 ? "none" : bl_phase_name(phase), s->new + 1,
+			down ? "no" : "a");
+}
+
+void rig_check_clean(void)
+{
+	bl_autofree char *path = bl_path("%s/bundles", rig.state_dir);
+	bl_autoclosedir DIR *dir = opendir(path);
+	struct dirent *e;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((e = readdir(dir)))
+		ck_assert_msg(e->d_name[0] == '.' || bl_digest_valid(e->d_name),
+			      "%s/%s is left over", path, e->d_name);
 }
 
 void rig_check_told(const struct rig_scenario *s)

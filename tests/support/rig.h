@@ -53,6 +53,8 @@ struct rig {
 	struct bl_bundle bundles[RIG_VERSIONS];
 	struct snapshot_host host;
 	struct snapshot begin; /* of the scenario */
+	/* Called in every child before it touches anything; may be NULL. */
+	void (*in_child)(void);
 };
 extern struct rig rig;
 
@@ -111,7 +113,10 @@ bool rig_run(rig_action action);
  * the scenario that was started keeps something live. */
 void rig_watch(struct fake_kern *fake, const char *step);
 
-/* The version that the journal calls live, with its transaction. */
+/*
+ * These read a copy of the journal, so that whoever comes next finds what the
+ * dead left. The version that is live, with its transaction.
+ */
 int rig_live(struct bl_journal_txn *ret);
 /* The phase in which a transaction was left open, or -1. */
 int rig_open_phase(enum bl_txn_kind *ret_kind);
@@ -119,6 +124,12 @@ bool rig_tombstoned(int version);
 
 /* I1: if anything is live by the journal, a good generation is in the kernel. */
 void rig_check_live_whole(void);
+/* I5: only a host that went down in a trial convicts. @before: @s->new had a
+ * tombstone then. */
+void rig_check_convicted(const struct rig_scenario *s, enum bl_txn_kind kind,
+			 int phase, bool before, bool reboot);
+/* Nothing lies about in the state folder that nobody will ever take away. */
+void rig_check_clean(void);
 
 /* I4: old or new, complete, and nothing else in the kernel, and the journal
  * says the same. Returns the version. */
