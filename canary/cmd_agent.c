@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* belay agent: this host's part in a fleet. */
+/* belay agent: the keeper of this host, and its part in a fleet. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -13,21 +13,32 @@
 #include "loader/base/duration.h"
 #include "loader/base/file.h"
 #include "loader/host/command.h"
+#include "loader/host/keeper.h"
 #include "loader/verbs.h"
 
 #define PROBE_MAX_MS (24 * 3600 * UINT64_C(1000))
 
 static const char usage[] =
-	"usage: belay agent --name NAME [--controller URL] [--events FILE|-]\n"
+	"usage: belay agent [--check CMD] [--state-dir DIR] [--pin-dir DIR]\n"
+	"       belay agent --name NAME [--controller URL] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
-	"                   [--watchdog auto|require|off]\n"
-	"                   [--state-dir DIR] [--pin-dir DIR]\n"
+	"                   [--watchdog auto|require|off] …\n"
 	"\n"
-	"Polls the controller for orders, tries versions and goes back from them on\n"
-	"this host, reads and counts events. Keeps what it committed when there is no\n"
-	"controller. Runs until SIGINT or SIGTERM; a trial under way is rolled back.\n"
+	"Keeps what is live on this host: brings it back after a crash or a reboot,\n"
+	"restores it when it is not attached any more, and renews the lease of what\n"
+	"can refuse as long as this host can be used (it opens a file, runs a program,\n"
+	"connects to itself). Without the agent what can refuse allows, 15 seconds\n"
+	"later. Tells systemd that it is ready and alive.\n"
 	"\n"
+	"With --name also this host's part in a fleet: polls the controller for\n"
+	"orders, tries versions and goes back from them, reads and counts events.\n"
+	"Keeps what it committed when there is no controller.\n"
+	"\n"
+	"Runs until SIGINT or SIGTERM; a trial under way is rolled back.\n"
+	"\n"
+	"  --check CMD       this host can be used only if CMD ends with 0, too (for\n"
+	"                    sh, within 5 s): a network that must be reached, a login\n"
 	"  --name NAME       this host's name in the fleet; no two may share one\n"
 	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
 	")\n"
@@ -41,13 +52,15 @@ static const char usage[] =
 	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
 	"\n"
-	"example: belay agent --name web-1\n";
+	"example: belay agent\n"
+	"         belay agent --name web-1 --controller https://fleet:7443\n";
 
 struct options {
 	struct bl_daemon_opts daemon;
 	struct bl_host_config config;
 	const char *events;
 	const char *probes[BL_COMMANDS_MAX];
+	const char *check;
 	bool help;
 };
 
@@ -107,6 +120,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "controller", required_argument, NULL, 'c' },
 		{ "plaintext", no_argument, NULL, 'p' },
 		{ "events", required_argument, NULL, 'e' },
+		{ "check", required_argument, NULL, 'k' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "state-dir", required_argument, NULL, 's' },
 		{ "pin-dir", required_argument, NULL, 'b' },
@@ -129,6 +143,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->daemon.plaintext = true;
 		else if (opt == 'e')
 			o->events = optarg;
+		else if (opt == 'k')
+			o->check = optarg;
 		else if (opt == 's')
 			o->config.state_dir = o->daemon.state_dir = optarg;
 		else if (opt == 'b')
@@ -154,9 +170,12 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 	if (optind < argc)
 		return bl_cli_usage(err, "agent", "'%s' is more than expected",
 				    argv[optind]);
-	if (!o->daemon.name)
-		return bl_cli_usage(err, "agent", "--name is missing");
-	if (!bl_name_valid(o->daemon.name))
+	if (o->check && !*o->check)
+		return bl_cli_usage(err, "agent", "--check wants a command");
+	if (!o->daemon.name && (o->daemon.url || o->events))
+		return bl_cli_usage(err, "agent",
+				    "--name is missing: a fleet wants one");
+	if (o->daemon.name && !bl_name_valid(o->daemon.name))
 		return bl_cli_usage(
 			err, "agent",
 			"'%s' is no host's name: 1 to %d of A-Z a-z 0-9 . _ + -, not beginning with . or -",
@@ -205,6 +224,23 @@ static void read_reason(struct bl_host *host, char *ret, size_t size)
 	bl_host_history_free(&h);
 }
 
+/* No fleet. */
+static int keep(const struct options *o, struct bl_err *err)
+{
+	const struct bl_keeper_opts keeper = {
+		.config = o->config,
+		.check = o->check,
+		.note = print_note,
+		.notify = true,
+	};
+	int r = bl_keeper_run(&keeper, err);
+
+	if (r == -EACCES || r == -EPERM)
+		bl_err_hint(err, "run it as root, or name another place with "
+				 "--state-dir");
+	return r;
+}
+
 static int run(struct options *o, struct bl_err *err)
 {
 	BL_CLEANUP(bl_host_closep) struct bl_host *host = NULL;
@@ -234,6 +270,8 @@ static int run(struct options *o, struct bl_err *err)
 	if (!*recovered.reason)
 		read_reason(host, recovered.reason, sizeof(recovered.reason));
 	o->daemon.host = host;
+	o->daemon.config = &o->config;
+	o->daemon.check = o->check;
 	o->daemon.recovered = recovered.reason;
 	return bl_daemon_run(&o->daemon, err);
 }
@@ -256,5 +294,6 @@ int bl_cmd_agent(int argc, char **argv, struct bl_err *err)
 	bl_cli_catch_signals();
 	/* A reader of events that goes away must not take the agent along. */
 	signal(SIGPIPE, SIG_IGN);
-	return run(&o, err) < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
+	r = o.daemon.name ? run(&o, err) : keep(&o, err);
+	return r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
 }

@@ -13,15 +13,17 @@
 #include <sys/utsname.h>
 
 #include "canary/agent.h"
+#include "canary/backoff.h"
+#include "canary/os.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/host/keeper.h"
 
 #define EVENTS_WAIT_MS 250
 #define IDLE_WAIT_MS   500
 #define STATUS_MS      2000
-#define BACKOFF_MAX_MS 5000
 #define FETCH_MS       60000
 
 struct daemon {
@@ -415,33 +417,13 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	return 0;
 }
 
-/* A tenth more or less, so that hosts that started together part. */
-static int64_t jitter(int64_t ms)
-{
-	uint32_t n = 0;
-
-	if (getrandom(&n, sizeof(n), 0) < 0 || ms < 10)
-		return ms;
-	return ms - ms / 10 + n % (ms / 5);
-}
-
-static int64_t backoff_ms(int64_t interval_ms, unsigned failures)
-{
-	int64_t ms = 250, max = interval_ms > BACKOFF_MAX_MS ? interval_ms
-							     : BACKOFF_MAX_MS;
-
-	while (failures-- > 1 && ms < max)
-		ms *= 2;
-	return ms < max ? ms : max;
-}
-
 /* Sleeps, less if the worker or a signal has something to say. */
 static void nap(struct daemon *d, int64_t ms)
 {
 	struct pollfd fd = { .fd = d->wake, .events = POLLIN };
 	uint64_t ignored;
 
-	if (poll(&fd, 1, (int)jitter(ms)) > 0 &&
+	if (poll(&fd, 1, (int)bl_jitter_ms(ms)) > 0 &&
 	    read(d->wake, &ignored, sizeof(ignored)) < 0)
 		return;
 }
@@ -463,7 +445,7 @@ static int poll_loop(struct daemon *d, struct bl_err *err)
 		if (bl_cli_interrupted())
 			break;
 		if (r < 0) {
-			ms = backoff_ms(ms, ++failures);
+			ms = bl_backoff_ms(ms, ++failures);
 			/* Said once; this host keeps what it runs (I9). */
 			if (strcmp(told, e.text) != 0)
 				note(d, "%s%s%s", e.text, *e.hint ? "; " : "",
@@ -481,26 +463,6 @@ static int poll_loop(struct daemon *d, struct bl_err *err)
 		nap(d, ms);
 	}
 	return 0;
-}
-
-static void read_os(char *ret, size_t size)
-{
-	bl_autobuf struct bl_buf b = { 0 };
-	const char *at;
-	size_t len;
-
-	*ret = '\0';
-	if (bl_file_read("/etc/os-release", 16 * 1024, &b, NULL) < 0)
-		return;
-	at = strstr(bl_buf_str(&b), "PRETTY_NAME=\"");
-	if (!at)
-		return;
-	at += strlen("PRETTY_NAME=\"");
-	len = strcspn(at, "\"\n");
-	if (len < size) {
-		memcpy(ret, at, len);
-		ret[len] = '\0';
-	}
 }
 
 /* The facts, what runs, and what the last life of this agent left. */
@@ -530,7 +492,7 @@ static int set_up(struct daemon *d, struct bl_err *err)
 		bl_text_copy(p->kernel, sizeof(p->kernel), u.release);
 		bl_text_copy(p->arch, sizeof(p->arch), u.machine);
 	}
-	read_os(p->os, sizeof(p->os));
+	bl_os_name(p->os, sizeof(p->os));
 	r = bl_file_read(d->record_path, BL_AGENT_RECORD_MAX, &record, &e);
 	if (r == -ENOENT)
 		return 0;
@@ -544,26 +506,68 @@ static int set_up(struct daemon *d, struct bl_err *err)
 	return 0;
 }
 
+static bool has_quit(void *ctx)
+{
+	struct daemon *d = ctx;
+	bool quit;
+
+	pthread_mutex_lock(&d->lock);
+	quit = d->quit;
+	pthread_mutex_unlock(&d->lock);
+	return quit;
+}
+
+static void *keeper(void *ctx)
+{
+	struct daemon *d = ctx;
+	const struct bl_keeper_opts opts = {
+		.config = *d->opts->config,
+		.check = d->opts->check,
+		.note = d->opts->note,
+		.note_ctx = d->opts->note_ctx,
+		.notify = true,
+		.stop = has_quit,
+		.stop_ctx = d,
+	};
+	struct bl_err e = { 0 };
+
+	if (bl_keeper_run(&opts, &e) < 0)
+		note(d, "this host has no keeper: %s", e.text);
+	return NULL;
+}
+
+static void quit(struct daemon *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->quit = true;
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+}
+
 static int run_threads(struct daemon *d, struct bl_err *err)
 {
 	sigset_t all, before;
-	pthread_t thread;
+	pthread_t works, keeps;
 	int r;
 
 	/* Signals are the poller's: they end its sleep. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = pthread_create(&thread, NULL, worker, d);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = pthread_create(&keeps, NULL, keeper, d);
 	if (r)
 		return bl_err_errno(err, -r, "cannot start a thread");
-	r = poll_loop(d, err);
-	pthread_mutex_lock(&d->lock);
-	d->quit = true;
-	pthread_cond_signal(&d->work);
-	pthread_mutex_unlock(&d->lock);
-	pthread_join(thread, NULL);
-	return r;
+	r = pthread_create(&works, NULL, worker, d);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r) {
+		bl_err_errno(err, -r, "cannot start a thread");
+	} else {
+		r = poll_loop(d, err);
+		quit(d);
+		pthread_join(works, NULL);
+	}
+	quit(d);
+	pthread_join(keeps, NULL);
+	return r > 0 ? -r : r;
 }
 
 int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent at work: one thread polls the controller, the other works on the
- * host (applies, rolls back, reads events). So a host that is busy loading is
- * still heard of, and one whose kernel hangs is not (I6).
+ * The agent at work: one thread polls the controller, one works on the host
+ * (applies, rolls back, reads events), one is the host's keeper (keeper.h). So a
+ * host that is busy loading is still heard of and kept, and one whose kernel
+ * hangs is not (I6).
  *
  * The agent's logic is agent.h; here are only threads, HTTP and the host.
  */
@@ -18,7 +19,9 @@
 #define BL_DAEMON_RECORD "agent.json"
 
 struct bl_daemon_opts {
-	struct bl_host *host;  /* recovered; used by the worker alone */
+	struct bl_host *host; /* recovered; used by the worker alone */
+	const struct bl_host_config *config; /* of it, for the keeper */
+	const char *check;		     /* the keeper's; NULL: none */
 	const char *recovered; /* why an open trial is no more; "" */
 	const char *state_dir;
 	const char *url; /* NULL: as bl_client_open */
@@ -31,7 +34,7 @@ struct bl_daemon_opts {
 	size_t probe_count;
 	uint64_t probe_timeout_ms;
 	enum bl_watchdog_mode watchdog;
-	/* Something worth a line in a log. Called by both threads. */
+	/* Something worth a line in a log. Called by all threads. */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
 };

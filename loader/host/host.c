@@ -352,6 +352,17 @@ int bl_host_bundle(struct bl_host *h, uint32_t number, struct bl_bundle *ret,
 	return bl_store_load(h, t.row.digest, ret, err);
 }
 
+int bl_host_live(struct bl_host *h, struct bl_host_generation *ret,
+		 struct bl_err *err)
+{
+	struct bl_journal_txn live;
+	int r = bl_journal_live(h->journal, &live, err);
+
+	if (r > 0)
+		bl_host_describe(&live, ret);
+	return r;
+}
+
 int bl_host_renew(struct bl_host *h, struct bl_err *err)
 {
 	struct bl_journal_txn live;

@@ -363,6 +363,10 @@ int bl_host_tombstoned(struct bl_host *host, const char *digest,
 int bl_host_bundle(struct bl_host *host, uint32_t number, struct bl_bundle *ret,
 		   struct bl_err *err);
 
+/* What is live by the journal: 1, or 0 if nothing is. Takes no lock. */
+int bl_host_live(struct bl_host *host, struct bl_host_generation *ret,
+		 struct bl_err *err);
+
 /*
  * Renews the lease of what may refuse, if what is live is in the kernel as it
  * was committed: for the keeper of the host (the agent), at least every

@@ -5,6 +5,7 @@
  *
  *	lock	who changes this host: apply, rollback, recover
  *	reader	who reads the events of the live generation
+ *	keeper	the agent, for as long as it runs
  */
 #ifndef BL_HOST_LOCK_H
 #define BL_HOST_LOCK_H

@@ -25,6 +25,7 @@
 #define BL_RESTORE_CUTS 10
 
 #define BL_EVIDENCE_DIR "evidence" /* in the state folder */
+#define BL_KEEPER_LOCK	"keeper"   /* the same */
 
 struct bl_host {
 	char *state_dir;
