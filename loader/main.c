@@ -29,6 +29,7 @@ static const struct bl_verb verbs[] = {
 	{ "history", "this host's transactions", bl_cmd_history },
 	{ "recover", "finish what a crash left open (run at boot)",
 	  bl_cmd_recover },
+	{ "remove", "take belay and its sensor off this host", bl_cmd_remove },
 	{ "events", "read events of the live sensor", bl_cmd_events },
 	{ "agent", "the host daemon of a fleet", bl_cmd_agent },
 	{ "controller", "the fleet's API, ledger and decisions",

@@ -13,6 +13,7 @@ int bl_cmd_confirm(int argc, char **argv, struct bl_err *err);
 int bl_cmd_status(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollback(int argc, char **argv, struct bl_err *err);
 int bl_cmd_history(int argc, char **argv, struct bl_err *err);
+int bl_cmd_remove(int argc, char **argv, struct bl_err *err);
 int bl_cmd_recover(int argc, char **argv, struct bl_err *err);
 int bl_cmd_events(int argc, char **argv, struct bl_err *err);
 int bl_cmd_agent(int argc, char **argv, struct bl_err *err);

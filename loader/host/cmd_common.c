@@ -32,6 +32,7 @@ enum {
 	OPT_PROBE_TIMEOUT,
 	OPT_WATCHDOG,
 	OPT_WATCHDOG_TIMEOUT,
+	OPT_YES,
 };
 
 static const struct {
@@ -62,6 +63,7 @@ static const struct {
 	{ { "watchdog-timeout", required_argument, NULL, OPT_WATCHDOG_TIMEOUT },
 	  BL_TAKES_WATCHDOG },
 	{ { "txn", required_argument, NULL, OPT_TXN }, BL_TAKES_TXN },
+	{ { "yes", no_argument, NULL, OPT_YES }, BL_TAKES_YES },
 };
 
 static int count(const char *verb, const char *option, const char *text,
@@ -180,6 +182,9 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 				&a->watchdog_ms, err);
 	case OPT_TXN:
 		return count(verb, "txn", optarg, &a->txn, err);
+	case OPT_YES:
+		a->yes = true;
+		return 0;
 	case 'h':
 		a->help = true;
 		return 0;

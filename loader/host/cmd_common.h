@@ -25,7 +25,7 @@ struct bl_host_args {
 	uint64_t watchdog_ms; /* 0: not given */
 	uint64_t count;	      /* --count, --limit; 0: not given */
 	uint64_t seconds_ms;  /* --seconds; 0: not given */
-	bool json, help;
+	bool json, help, yes;
 };
 
 /* Which options a verb takes beside --json, --state-dir, --pin-dir, --help. */
@@ -41,6 +41,7 @@ enum {
 	BL_TAKES_TXN = 256,
 	BL_TAKES_PROBES = 512,	  /* --probe, --probe-timeout */
 	BL_TAKES_WATCHDOG = 1024, /* --watchdog, --watchdog-timeout */
+	BL_TAKES_YES = 2048,
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

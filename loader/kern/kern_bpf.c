@@ -502,6 +502,15 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 	return r ? r : bl_pin_clear(k->pin_dir, slot, err);
 }
 
+int bl_kern_bpf_clear(struct bl_kern_bpf *k, struct bl_err *err)
+{
+	int r = 0;
+
+	for (unsigned home = 0; !r && home < BL_PIN_HOMES; home++)
+		r = bl_pin_clear(k->pin_dir, home, err);
+	return r;
+}
+
 static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
 {
 	struct bl_kern_bpf *k = kern;

@@ -24,6 +24,10 @@ extern const struct bl_kern_ops bl_kern_bpf_ops;
 /* Does not touch the kernel: a machine without BPF can ask for the history. */
 int bl_kern_bpf_new(const char *pin_dir, struct bl_kern_bpf **ret,
 		    struct bl_err *err);
+/* Unpins whatever is left of both slots and of what they share, in any state:
+ * for who leaves this host. The caller holds the host's lock, and has retired
+ * the slots as far as that went. */
+int bl_kern_bpf_clear(struct bl_kern_bpf *k, struct bl_err *err);
 /* Lets go of links that are held and not pinned: they detach. */
 void bl_kern_bpf_free(struct bl_kern_bpf *k);
 
