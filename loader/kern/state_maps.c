@@ -13,6 +13,10 @@
  * the start of a hash. So many times the map, and no more. */
 #define PASSES_MAX 8
 
+/* Entries that are copied at once: so many, or so many bytes of them. */
+#define BATCH_MAX   4096u
+#define BATCH_BYTES (4u << 20)
+
 static enum bl_slot other(enum bl_slot slot)
 {
 	return slot == BL_SLOT_A ? BL_SLOT_B : BL_SLOT_A;
@@ -110,10 +114,10 @@ static bool is_percpu(uint32_t type)
 	       type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
-/* Bytes from one CPU's value to the next one's. */
-static size_t stride(const struct copy *c, const struct bpf_map_info *info)
+/* Bytes from one value to the next one, of another CPU or entry. */
+static size_t stride(const struct bpf_map_info *info)
 {
-	return c->cpus > 1 || is_percpu(info->type)
+	return is_percpu(info->type)
 		       ? (info->value_size + (size_t)7) & ~(size_t)7
 		       : info->value_size;
 }
@@ -145,26 +149,32 @@ static int open_copy(const char *pin_dir, enum bl_slot slot, struct copy *c,
 	c->cpus = is_percpu(c->old.type) ? (unsigned)cpus : 1;
 	c->key = calloc(1, c->old.key_size);
 	c->next = calloc(1, c->old.key_size);
-	c->value = calloc(c->cpus, stride(c, &c->old));
-	c->grown = calloc(c->cpus, stride(c, &c->new));
+	c->value = calloc(c->cpus, stride(&c->old));
+	c->grown = calloc(c->cpus, stride(&c->new));
 	return c->key && c->next && c->value && c->grown
 		       ? 0
 		       : bl_err_errno(err, -ENOMEM, "entries");
 }
 
-/* The entry at c->next, if it is still there. What @grown has behind the old
- * size is zero and stays so. */
+/* @count values as the new map has them. What @to has behind the old size is
+ * zero and stays so. */
+static void grow(const struct copy *c, unsigned char *to,
+		 const unsigned char *from, size_t count)
+{
+	size_t was = stride(&c->old), is = stride(&c->new);
+
+	for (size_t i = 0; i < count * c->cpus; i++)
+		memcpy(to + i * is, from + i * was, c->old.value_size);
+}
+
+/* The entry at c->next, if it is still there. */
 static int copy_entry(struct copy *c, struct bl_err *err)
 {
-	size_t was = stride(c, &c->old), is = stride(c, &c->new);
-
 	if (bpf_map_lookup_elem(c->from, c->next, c->value))
 		return errno == ENOENT
 			       ? 0
 			       : bl_err_errno(err, -errno, "read an entry");
-	for (unsigned i = 0; i < c->cpus; i++)
-		memcpy(c->grown + i * is, c->value + i * was,
-		       c->old.value_size);
+	grow(c, c->grown, c->value, 1);
 	if (bpf_map_update_elem(c->to, c->next, c->grown, BPF_ANY))
 		return bl_err_errno(err, -errno, "write an entry");
 	return 0;
@@ -191,6 +201,75 @@ static int copy_entries(struct copy *c, struct bl_err *err)
 			       : bl_err_errno(err, -errno, "list its entries");
 }
 
+/* Room for many entries at once. */
+struct batch {
+	__u32 room; /* entries */
+	unsigned char *keys, *values, *grown, *at;
+};
+
+static void batch_free(struct batch *b)
+{
+	free(b->keys);
+	free(b->values);
+	free(b->grown);
+	free(b->at);
+}
+
+static int batch_make(const struct copy *c, struct batch *ret)
+{
+	size_t each = c->old.key_size + c->cpus * stride(&c->new);
+	struct batch b = { .room = BATCH_MAX };
+
+	if (each > BATCH_BYTES / BATCH_MAX)
+		b.room = (__u32)(BATCH_BYTES / each) + 1;
+	b.keys = calloc(b.room, c->old.key_size);
+	b.values = calloc(b.room, c->cpus * stride(&c->old));
+	b.grown = calloc(b.room, c->cpus * stride(&c->new));
+	/* Where the listing stands, as the kernel has it: a number or a key. */
+	b.at = calloc(1, c->old.key_size + sizeof(__u64));
+	if (!b.keys || !b.values || !b.grown || !b.at) {
+		batch_free(&b);
+		return -ENOMEM;
+	}
+	*ret = b;
+	return 0;
+}
+
+/* The entries from where *b stands on. 1: these were the last. */
+static int copy_batch(const struct copy *c, struct batch *b, bool first)
+{
+	__u32 count = b->room, done;
+	int r = 0;
+
+	if (bpf_map_lookup_batch(c->from, first ? NULL : b->at, b->at, b->keys,
+				 b->values, &count, NULL))
+		r = -errno;
+	if (r && r != -ENOENT)
+		return r;
+	grow(c, b->grown, b->values, count);
+	done = count;
+	if (count &&
+	    bpf_map_update_batch(c->to, b->keys, b->grown, &done, NULL))
+		return -errno;
+	return r ? 1 : 0;
+}
+
+/*
+ * Thousands of entries with two calls; and a hash is listed by its buckets, so
+ * that an entry which goes does not send the listing back. Negative where the
+ * kernel cannot (before 5.6; tries before 5.12, per-CPU arrays before 5.13), or
+ * a bucket does not fit: the slow way is still there.
+ */
+static int copy_batches(const struct copy *c)
+{
+	BL_CLEANUP(batch_free) struct batch b = { 0 };
+	int r = batch_make(c, &b);
+
+	for (bool first = true; !r; first = false)
+		r = copy_batch(c, &b, first);
+	return r < 0 ? r : 0;
+}
+
 static int copy_one(const char *pin_dir, enum bl_slot slot, const char *name,
 		    struct bl_err *err)
 {
@@ -198,7 +277,8 @@ static int copy_one(const char *pin_dir, enum bl_slot slot, const char *name,
 	struct copy c = { .name = name, .from = -1, .to = -1 };
 	int r = open_copy(pin_dir, slot, &c, err);
 
-	if (!r)
+	/* What was copied by then is copied again, to the same effect. */
+	if (!r && copy_batches(&c))
 		r = copy_entries(&c, err);
 	return r ? bl_err_wrap(err, r, "migrate map %s", name) : 0;
 }

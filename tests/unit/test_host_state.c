@@ -146,7 +146,7 @@ START_TEST(a_changed_map_without_a_word_is_refused_and_nothing_is_touched)
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_STATE);
 	ck_assert_str_eq(
 		res.reason,
-		"map peers: one kernel map cannot be both: value struct peer: member \"more\" is new at byte 4, and 1 more; value: 4 bytes, 12 now; 16 entries, 64 now (and 3 more)");
+		"map peers: one kernel map cannot be both: value struct peer: member \"more\" is new at byte 4, and 1 more; value: 4 bytes, 12 now; 10000 entries, 20000 now (and 3 more)");
 	ck_assert_str_eq(
 		res.hint,
 		"say in the manifest  \"state\": {\"peers\": \"migrate\"}  to have its entries copied, or \"reset\" to begin empty");

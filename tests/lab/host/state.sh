@@ -4,6 +4,7 @@
 # versions take its place. Exit status 1 if anything did not hold.
 status=0
 map=/b/map
+many=9000 # entries: more than are copied at once
 cpus=$(grep -c ^processor /proc/cpuinfo)
 
 expect() { # expect CODE COMMAND…: runs it, keeps what it says in $out
@@ -51,13 +52,10 @@ holds() { # holds NAME KEY WORDS…: an entry of a map of the live version
 	fi
 }
 
-per_cpu() { # per_cpu N WORDS [ZEROS]: lines of WORDS times N + CPU
+per_cpu() { # per_cpu N: for each CPU a line, of a value of two words
 	cpu=0
 	while [ $cpu -lt "$cpus" ]; do
-		line=
-		for _ in $2; do line="$line $(($1 + cpu))"; done
-		for _ in $3; do line="$line 0"; done
-		echo "${line# }"
+		echo "$(($1 + cpu)) $(($1 + cpu))"
 		cpu=$((cpu + 1))
 	done
 }
@@ -67,12 +65,11 @@ per_cpu() { # per_cpu N WORDS [ZEROS]: lines of WORDS times N + CPU
 fill() {
 	expect 0 $map put "$(pin counts)" 7 700
 	expect 0 $map put "$(pin forks_by_processor)" 3 300
-	expect 0 $map put "$(pin peers)" 9 900
-	expect 0 $map put "$(pin peers_by_processor)" 9 950
-	expect 0 $map put "$(pin peers)" 10 1000
+	expect 0 $map fill "$(pin peers)" "$many"
+	expect 0 $map fill "$(pin peers_by_processor)" "$many"
+	expect 0 $map fill "$(pin slots)" "$many"
 	expect 0 $map put "$(pin nets)" 24,10 240
 	expect 0 $map put "$(pin nets)" 8,10 80
-	expect 0 $map put "$(pin slots)" 15 150
 }
 
 step() {
@@ -117,14 +114,13 @@ if [ "$out" != "$id" ]; then
 	status=1
 fi
 holds counts 7 700 700
-holds forks_by_processor 3 "$(per_cpu 300 'n n')"
-holds peers 9 900 0 0
-holds peers 10 1000 0 0
-holds peers_by_processor 9 "$(per_cpu 950 n 'more most')"
+holds forks_by_processor 3 "$(per_cpu 300)"
+for m in peers peers_by_processor slots; do
+	expect 0 $map grown "$(pin $m)" "$many"
+done
 holds nets 24,10 240 0 0
 holds nets 8,10 80 0 0
-holds slots 15 "$(per_cpu 150 n 'more most')"
-expect 0 $map put "$(pin peers)" 63 630
+expect 0 $map put "$(pin peers)" 19999 630
 
 step "what counted before counts on"
 expect 0 $map get "$(pin counts)" 0
@@ -146,15 +142,15 @@ expect 0 belay apply /b/v3.bundle
 says "maps: kept forks_by_processor, peers, peers_by_processor, nets, slots, sockets; begun empty counts"
 live 3
 expect 1 $map get "$(pin counts)" 7
-holds peers 9 900 0 0
-holds peers 63 630 630 630
+holds peers 9 9 0 0
+holds peers 19999 630 630 630
 
 step "back to the second, which begins empty where it must"
 expect 0 belay rollback
 says "maps: kept forks_by_processor, peers, peers_by_processor, nets, slots, sockets; begun empty counts"
 live 2
 expect 1 $map get "$(pin counts)" 7
-holds peers 63 630 630 630
+holds peers 19999 630 630 630
 
 step "and to the first"
 expect 0 $map put "$(pin counts)" 7 770
@@ -163,7 +159,7 @@ says "maps: kept counts, forks_by_processor, sockets; begun empty peers, peers_b
 live 1
 holds counts 7 770 770
 expect 1 $map get "$(pin peers)" 9
-holds forks_by_processor 3 "$(per_cpu 300 'n n')"
+holds forks_by_processor 3 "$(per_cpu 300)"
 
 step "killed in a trial: the old one has its maps, the kept ones as they are"
 fill
@@ -181,7 +177,7 @@ wait $pid 2>/dev/null
 expect 0 belay recover
 live 1
 holds counts 7 777 777
-holds peers 9 900
+holds peers 9 9
 
 step "a program is lost: the repair keeps the maps"
 rm /sys/fs/bpf/belay/"$slot"/prog/count_exits
