@@ -345,6 +345,33 @@ static int check_content(const char *name, const struct bl_archive *a,
 	return 0;
 }
 
+/* Whether the object has the programs that the manifest speaks of. */
+static int check_programs(const char *name, const struct bl_archive *a,
+			  const struct bl_manifest *m, struct bl_err *err)
+{
+	const struct bl_member *object = bl_archive_find(a, m->object);
+	bl_autoobject struct bl_object o = { 0 };
+	int r;
+
+	if (!m->programs.count)
+		return 0;
+	r = bl_object_open(m->object, object->data.data, object->data.len, &o,
+			   err);
+	if (r < 0) {
+		bl_err_wrap(err, r, "%s: programs: those of %s", name,
+			    m->object);
+		return r == -ENOMEM ? r : -EBADMSG;
+	}
+	for (size_t i = 0; i < m->programs.count; i++)
+		if (!bl_object_program(&o, m->programs.list[i].name))
+			return bl_err_set(
+				err, -EBADMSG,
+				"%s: %s: programs.%s: %s has no program of this name",
+				name, BL_MEMBER_MANIFEST,
+				m->programs.list[i].name, m->object);
+	return 0;
+}
+
 /* Whether the object has the maps that the manifest speaks of. */
 static int check_state(const char *name, const struct bl_archive *a,
 		       const struct bl_manifest *m, struct bl_err *err)
@@ -393,6 +420,8 @@ static int check_archive(const char *name, const struct bl_archive *a,
 		r = check_digests(name, a, err);
 	if (!r && m.content[0])
 		r = check_content(name, a, &m, err);
+	if (!r)
+		r = check_programs(name, a, &m, err);
 	if (!r)
 		r = check_state(name, a, &m, err);
 	if (!r)

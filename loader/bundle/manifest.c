@@ -17,7 +17,7 @@
 
 struct top {
 	const char *name, *version, *object, *content;
-	json_t *trial, *exercise, *state;
+	json_t *trial, *exercise, *state, *programs;
 };
 
 static const struct bl_json_field top_fields[] = {
@@ -33,6 +33,8 @@ static const struct bl_json_field top_fields[] = {
 	{ "exercise", BL_JSON_OBJECT, false, offsetof(struct top, exercise), 0,
 	  0 },
 	{ "state", BL_JSON_OBJECT, false, offsetof(struct top, state), 0, 0 },
+	{ "programs", BL_JSON_OBJECT, false, offsetof(struct top, programs), 0,
+	  0 },
 };
 
 struct trial {
@@ -278,6 +280,8 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 		r = read_exercise(&doc, t.exercise, &m.exercise, err);
 	if (!r)
 		r = read_state(&doc, t.state, &m.state, err);
+	if (!r)
+		r = bl_programs_read(&doc, t.programs, &m.programs, err);
 	if (r < 0)
 		return r;
 	snprintf(m.name, sizeof(m.name), "%s", t.name);

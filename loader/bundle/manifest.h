@@ -23,7 +23,8 @@
  *	    "max_ns_per_event": 1000000,
  *	    "max_memory_bytes": 268435456
  *	  },
- *	  "state": { "counts": "keep", "peers": "migrate", "cache": "reset" }
+ *	  "state": { "counts": "keep", "peers": "migrate", "cache": "reset" },
+ *	  "programs": { "drop_all": { "interface": "eth0", "lease": false } }
  *	}
  *
  * name, version and object are required. object and content are file names,
@@ -38,6 +39,9 @@
  * entries while its form is what it was. At most BL_CARRY_RULES_MAX names, each
  * of at most BL_CARRY_NAME_MAX letters, digits, _ and dots. Whether the object
  * has such maps is checked where the object is at hand (bundle.h).
+ *
+ * programs says where single programs belong and how they are exchanged
+ * (programs.h); that the object has them is checked as for maps.
  */
 #ifndef BL_BUNDLE_MANIFEST_H
 #define BL_BUNDLE_MANIFEST_H
@@ -49,6 +53,7 @@
 #include "bpf/event.h"
 #include "loader/base/err.h"
 #include "loader/base/file.h"
+#include "loader/bundle/programs.h"
 #include "loader/object/carry.h"
 
 #define BL_MANIFEST_MAX (64u * 1024) /* bytes of a manifest */
@@ -97,6 +102,7 @@ struct bl_manifest {
 	struct bl_trial_limits trial;
 	struct bl_exercise_limits exercise;
 	struct bl_carry_rules state;
+	struct bl_manifest_programs programs;
 };
 
 /*

@@ -176,6 +176,8 @@ static void report(const struct bl_work *w, struct bl_apply_result *ret)
 	memcpy(ret->reason, w->reason, sizeof(ret->reason));
 	if (w->committed)
 		bl_host_describe(&w->txn, &ret->now);
+	ret->lapses = w->committed && bl_host_leased(&w->staged) &&
+		      !bl_host_keeper(w->host);
 }
 
 static void tell_live(const struct bl_journal_txn *live,

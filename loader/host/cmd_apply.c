@@ -69,12 +69,13 @@ static int print_json(const char *verb, const struct bl_apply_result *res,
 {
 	char reason[4 * BL_REASON_LEN], hint[4 * BL_REASON_LEN];
 	json_t *v = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o}", "verb", verb,
-		"outcome", bl_outcome_name(res->outcome), "refusal",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o}", "verb",
+		verb, "outcome", bl_outcome_name(res->outcome), "refusal",
 		bl_refusal_name(res->refusal), "digest", res->digest, "reason",
 		bl_host_safe(res->reason, reason, sizeof(reason)), "hint",
 		bl_host_safe(res->hint, hint, sizeof(hint)), "tombstoned",
-		res->tombstoned, "txn", (json_int_t)res->txn, "sample",
+		res->tombstoned, "lapses", res->lapses, "txn",
+		(json_int_t)res->txn, "sample",
 		bl_host_sample_json(&res->sample));
 
 	if (v && res->refusal != BL_REFUSAL_BUSY)

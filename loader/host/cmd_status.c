@@ -39,9 +39,13 @@ static json_t *programs_json(const struct bl_kern_slot_state *s)
 	for (unsigned i = 0; i < s->programs.count; i++) {
 		const struct bl_kern_program *p = &s->programs.program[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "name",
-						      p->name, "tag", p->tag,
-						      "id", (json_int_t)p->id));
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "name",
+				  p->name, "tag", p->tag, "id",
+				  (json_int_t)p->id, "hook", p->hook,
+				  "strategy", bl_strategy_name(p->strategy),
+				  "lease", bl_lease_name(p->lease)));
 	}
 	return list;
 }
@@ -84,6 +88,13 @@ static int status_json(const struct bl_host_status *s,
 		json_object_set_new(v, "event_probes",
 				    json_boolean(slot->programs.sensor));
 		json_object_set_new(v, "programs", programs_json(slot));
+		json_object_set_new(
+			v, "lease_left_ms",
+			bl_host_leased(&slot->programs)
+				? json_integer(
+					  (json_int_t)slot->verdict_left_ms)
+				: json_null());
+		json_object_set_new(v, "keeper", json_integer(s->keeper_pid));
 		json_object_set_new(v, "sample",
 				    bl_host_sample_json(&s->sample));
 	}
@@ -107,7 +118,7 @@ static void line(const struct bl_host_generation *g, const char *what)
 static void print_programs(const struct bl_host_status *s)
 {
 	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
-	bl_autotable struct bl_table *t = bl_table_new(3);
+	bl_autotable struct bl_table *t = bl_table_new(6);
 
 	if (!t || !slot->programs.count)
 		return;
@@ -115,6 +126,9 @@ static void print_programs(const struct bl_host_status *s)
 	bl_table_cell(t, BL_STYLE_PLAIN, "program");
 	bl_table_cell(t, BL_STYLE_PLAIN, "id");
 	bl_table_cell(t, BL_STYLE_PLAIN, "tag");
+	bl_table_cell(t, BL_STYLE_PLAIN, "hook");
+	bl_table_cell(t, BL_STYLE_PLAIN, "strategy");
+	bl_table_cell(t, BL_STYLE_PLAIN, "lease");
 	for (unsigned i = 0; i < slot->programs.count; i++) {
 		const struct bl_kern_program *p = &slot->programs.program[i];
 
@@ -122,8 +136,35 @@ static void print_programs(const struct bl_host_status *s)
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", p->name);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%" PRIu32, p->id);
 		bl_table_cell(t, BL_STYLE_DIM, "%s", p->tag);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s", p->hook);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
+			      bl_strategy_name(p->strategy));
+		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
+			      p->lease == BL_LEASE_NONE
+				      ? ""
+				      : bl_lease_name(p->lease));
 	}
 	bl_table_print(t, stdout, "  ");
+}
+
+/* I8: what refuses, and until when. */
+static void print_lease(const struct bl_host_status *s, bool colour)
+{
+	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
+	unsigned left = (unsigned)((slot->verdict_left_ms + 999) / 1000);
+
+	if (!bl_host_leased(&slot->programs))
+		return;
+	if (left)
+		printf("lease     %u s left in which its programs refuse",
+		       left);
+	else
+		printf("lease     %sexpired: allows%s",
+		       bl_style(colour, BL_STYLE_WARN), bl_style_end(colour));
+	if (s->keeper_pid)
+		printf("; process %d renews it\n", s->keeper_pid);
+	else
+		printf("; nobody renews it: start belay agent\n");
 }
 
 static void print_tombstones(const struct bl_host_status *s)
@@ -216,6 +257,7 @@ static void status_text(const struct bl_host_status *s,
 		print_events(&s->sample);
 	else
 		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
+	print_lease(s, colour);
 	print_programs(s);
 	print_tombstones(s);
 }

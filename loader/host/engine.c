@@ -53,6 +53,31 @@ static const char *strategies(const struct bl_kern_staged *staged,
 	return ret;
 }
 
+static void add_wishes(const struct bl_manifest_programs *programs,
+		       struct bl_generation *g)
+{
+	static const enum bl_wish wishes[] = {
+		[BL_PROGRAM_BEST] = BL_WISH_NONE,
+		[BL_PROGRAM_DISPATCH] = BL_WISH_DISPATCH,
+		[BL_PROGRAM_REPLACE] = BL_WISH_REPLACE,
+		[BL_PROGRAM_OVERLAP] = BL_WISH_OVERLAP,
+	};
+
+	_Static_assert(BL_KERN_WISHES_MAX >= BL_MANIFEST_PROGRAMS_MAX,
+		       "room for all that a manifest may say");
+	for (size_t i = 0; i < programs->count; i++) {
+		const struct bl_manifest_program *p = &programs->list[i];
+
+		g->wishes[g->wish_count++] = (struct bl_kern_wish){
+			.program = p->name,
+			.strategy = wishes[p->strategy],
+			.no_lease = p->no_lease,
+			.cgroup = *p->cgroup ? p->cgroup : NULL,
+			.interface = *p->interface ? p->interface : NULL,
+		};
+	}
+}
+
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		       struct bl_generation *ret, struct bl_err *err)
 {
@@ -63,6 +88,7 @@ int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		.object_len = b->object.len,
 	};
 
+	add_wishes(&b->manifest.programs, &g);
 	if (b->content_bin.len) {
 		struct bl_content_info info;
 		int r = bl_content_check_binary(b->manifest.name,
@@ -106,6 +132,10 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	r = bl_work_generation(w->bundle, (uint32_t)w->txn.row.id, &gen, err);
 	if (!r)
 		gen.carry = w->carry;
+	/* A load may take longer than what is live may refuse meanwhile. */
+	if (!r)
+		ops->renew(w->host->kern, bl_slot_other(w->txn.row.slot), 0,
+			   BL_KERN_VERDICT_LEASE_MS, NULL);
 	/* From before the load: loading may already upset a kernel. */
 	if (!r && w->txn.kind == BL_TXN_APPLY)
 		r = ops->splats(w->host->kern, &w->splats, err);

@@ -49,7 +49,9 @@ static int open_paths(struct bl_host *h, const char *state_dir,
 	h->state_dir = strdup(state_dir);
 	h->lock_path = bl_path("%s/lock", state_dir);
 	h->reader_path = bl_path("%s/reader", state_dir);
-	if (!journal || !h->state_dir || !h->lock_path || !h->reader_path)
+	h->keeper_path = bl_path("%s/" BL_KEEPER_LOCK, state_dir);
+	if (!journal || !h->state_dir || !h->lock_path || !h->reader_path ||
+	    !h->keeper_path)
 		return bl_err_errno(err, -ENOMEM, "host");
 	r = bl_file_mkdirs(state_dir, 0700, err);
 	if (!r)
@@ -111,6 +113,7 @@ void bl_host_close(struct bl_host *h)
 	free(h->lock_path);
 	free(h->reader_path);
 	free(h->pstore_dir);
+	free(h->keeper_path);
 	free(h);
 }
 
@@ -311,6 +314,7 @@ int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		return r;
 	s.tombstones = history.tombstone_count;
 	bl_host_history_free(&history);
+	s.keeper_pid = bl_host_keeper(h);
 	s.busy_pid = owner.pid;
 	s.busy_since_ms = owner.since_ms;
 	snprintf(s.busy_what, sizeof(s.busy_what), "%s", owner.what);
@@ -361,6 +365,22 @@ int bl_host_live(struct bl_host *h, struct bl_host_generation *ret,
 	if (r > 0)
 		bl_host_describe(&live, ret);
 	return r;
+}
+
+bool bl_host_leased(const struct bl_kern_staged *programs)
+{
+	for (unsigned i = 0; i < programs->count; i++)
+		if (programs->program[i].lease == BL_LEASE_KEPT)
+			return true;
+	return false;
+}
+
+int bl_host_keeper(struct bl_host *h)
+{
+	struct bl_lock_owner owner = { 0 };
+
+	bl_lock_query(h->keeper_path, &owner, NULL);
+	return owner.pid;
 }
 
 int bl_host_renew(struct bl_host *h, struct bl_err *err)

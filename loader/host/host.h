@@ -185,12 +185,13 @@ struct bl_host_generation {
 struct bl_apply_result {
 	enum bl_apply_outcome outcome;
 	enum bl_refusal refusal;
-	char digest[BL_DIGEST_HEX];   /* what was tried; after a rollback what
+	char digest[BL_DIGEST_HEX]; /* what was tried; after a rollback what
 				       * is live now, "" for nothing */
-	char reason[BL_REASON_LEN];   /* "" when all is well */
-	char hint[BL_REASON_LEN];     /* what to do about a refusal; "" */
-	bool tombstoned;	      /* by this call */
-	uint64_t txn;		      /* 0 when refused */
+	char reason[BL_REASON_LEN]; /* "" when all is well */
+	char hint[BL_REASON_LEN];   /* what to do about a refusal; "" */
+	bool tombstoned;	    /* by this call */
+	bool lapses;  /* what is live now can refuse, and nobody renews that */
+	uint64_t txn; /* 0 when refused */
 	struct bl_kern_sample sample; /* the last of the trial */
 	/* What was live before, and what is now. Not known (both "") when it
 	 * was refused since another works on the host. */
@@ -283,6 +284,7 @@ struct bl_host_status {
 	bool healthy;		     /* live is attached as committed */
 	char problem[BL_REASON_LEN]; /* why not */
 	struct bl_kern_slot_state slots[BL_SLOT_COUNT];
+	int keeper_pid;		      /* renews leases; 0: nobody does */
 	struct bl_kern_sample sample; /* of live */
 	int busy_pid;		      /* 0: nobody works on this host */
 	int64_t busy_since_ms;
@@ -366,6 +368,9 @@ int bl_host_bundle(struct bl_host *host, uint32_t number, struct bl_bundle *ret,
 /* What is live by the journal: 1, or 0 if nothing is. Takes no lock. */
 int bl_host_live(struct bl_host *host, struct bl_host_generation *ret,
 		 struct bl_err *err);
+
+/* Whether programs of it refuse only while their lease is renewed. */
+bool bl_host_leased(const struct bl_kern_staged *programs);
 
 /*
  * Renews the lease of what may refuse, if what is live is in the kernel as it

@@ -29,7 +29,7 @@
 
 struct bl_host {
 	char *state_dir;
-	char *lock_path, *reader_path;
+	char *lock_path, *reader_path, *keeper_path;
 	char *pstore_dir; /* NULL: none */
 	const struct bl_kern_ops *ops;
 	void *kern;
@@ -50,6 +50,8 @@ int bl_host_lock_soon(struct bl_host *h, const char *what,
 void bl_host_unlock(struct bl_host **h);
 /* Becomes the reader of events, if it is not yet. -EBUSY. */
 int bl_host_reader(struct bl_host *h, struct bl_err *err);
+/* Who renews the leases of this host; 0: nobody. */
+int bl_host_keeper(struct bl_host *h);
 /* For a moment: a descriptor to be closed soon, or -EBUSY. */
 int bl_host_reader_moment(struct bl_host *h);
 

@@ -169,6 +169,15 @@ static void carried(struct words *w, const struct bl_host_generation *now)
 		say(w, "maps: %s\n", bl_words_maps(now->maps, text));
 }
 
+/* I8, told to whoever made it matter. */
+static void lapses(struct words *w, const struct bl_apply_result *res)
+{
+	if (res->lapses)
+		say(w,
+		    "its deny rules stop in %u s: nothing renews their lease here; start belay agent\n",
+		    BL_KERN_VERDICT_LEASE_MS / 1000);
+}
+
 /* Committed, and the slot of the one before would not go. */
 static void leftover(struct words *w, const char *reason)
 {
@@ -191,6 +200,7 @@ static void committed(struct words *w, const char *tried,
 	say(w, "\n");
 	content(w, res);
 	carried(w, &res->now);
+	lapses(w, res);
 	leftover(w, res->reason);
 }
 
@@ -242,6 +252,7 @@ static void rolled_back(struct words *w, const struct bl_apply_result *res)
 	    "%s was left; it will not be tried here again (apply --override REASON forces it)\n",
 	    what(&res->was, text));
 	carried(w, &res->now);
+	lapses(w, res);
 	leftover(w, res->reason);
 }
 

@@ -72,6 +72,8 @@ enum bl_lease {
 	BL_LEASE_KEPT,	 /* not renewed: its hook allows */
 	BL_LEASE_WAIVED, /* the manifest says so: it refuses for ever */
 };
+/* "none", "kept", "no lease" */
+const char *bl_lease_name(enum bl_lease lease);
 
 /* Until the kernel by itself goes back to what was live before the trial. */
 #define BL_KERN_TRIAL_LEASE_MS 2000
@@ -86,6 +88,7 @@ enum bl_wish {
 	BL_WISH_OVERLAP,
 };
 
+#define BL_KERN_WISHES_MAX 32
 struct bl_kern_wish {
 	const char *program;
 	enum bl_wish strategy;
@@ -107,7 +110,7 @@ struct bl_generation {
 	 * none. Those that are shared are from stage on, those that are copied
 	 * are copied by attach, as late as can be. */
 	const struct bl_carry *carry;
-	const struct bl_kern_wish *wishes;
+	struct bl_kern_wish wishes[BL_KERN_WISHES_MAX];
 	size_t wish_count;
 };
 

@@ -111,6 +111,17 @@ const char *bl_strategy_name(enum bl_strategy strategy)
 	return names[strategy];
 }
 
+const char *bl_lease_name(enum bl_lease lease)
+{
+	static const char *const names[] = {
+		[BL_LEASE_NONE] = "none",
+		[BL_LEASE_KEPT] = "kept",
+		[BL_LEASE_WAIVED] = "no lease",
+	};
+
+	return names[lease];
+}
+
 /* NULL if the program can be dispatched. */
 static const char *why_not_dispatch(const struct bl_strategy_case *c)
 {

@@ -172,6 +172,7 @@ static void programs(const struct fake_slot *s, struct bl_kern_staged *ret)
 		p->strategy = i < FAKE_PROGRAMS - s->overlapping
 				      ? BL_STRATEGY_DISPATCH
 				      : BL_STRATEGY_OVERLAP;
+		p->lease = s->refuses ? BL_LEASE_KEPT : BL_LEASE_NONE;
 	}
 	*ret = staged;
 }
@@ -270,6 +271,7 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 		s->loaded = FAKE_PROGRAMS;
 		s->programs_of = gen->number;
 		s->overlapping = fake->overlapping;
+		s->refuses = fake->refuses;
 		snprintf(s->tag, sizeof(s->tag), "%.16s", digest);
 	});
 	r = make_maps(fake, slot, gen, err);

@@ -48,6 +48,7 @@ struct fake_slot {
 	unsigned entries;     /* behind dispatchers */
 	/* What the word of the dispatchers says, for all slots at once. */
 	bool live, trial;
+	bool refuses;
 	uint32_t programs_of, content_of; /* generation numbers */
 	char tag[BL_KERN_TAG_LEN];	  /* made of the object's bytes */
 	uint64_t since; /* the world's activity when it was whole */
@@ -79,6 +80,7 @@ struct fake_kern {
 	unsigned probes;
 	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;
+	bool refuses;	     /* what is staged has programs that can */
 	bool no_maps;	     /* they cannot be read */
 	uint64_t verdict_ms; /* of the lease, as last renewed */
 

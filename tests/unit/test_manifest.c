@@ -89,7 +89,7 @@ static const struct {
 	const char *text, *message;
 } mistakes[] = {
 	{ HEAD ",\n\"contnt\": \"c\"}",
-	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise, state)" },
+	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise, state, programs)" },
 	{ HEAD ",\n\"exercise\": {\n\"max_drops\": 1}}",
 	  "m.json:4: exercise.max_drops: unknown key (known: expect, max_drop_ratio, max_ns_per_event, max_memory_bytes)" },
 	{ HEAD ",\n\"exercise\": {\"max_drop_ratio\": 1.01}}",
