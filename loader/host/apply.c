@@ -110,7 +110,7 @@ static int check_state(struct bl_host *h, const struct bl_bundle *b,
 	if (r == -EBADMSG) {
 		snprintf(
 			ret->hint, sizeof(ret->hint),
-			"'belay check' says more; 'belay rollback' and then apply begins with empty maps");
+			"'belay check' says more; after 'belay remove' there is nothing to carry over, and it can be applied");
 		return refuse(ret, BL_REFUSAL_STATE, "%.200s", why.text);
 	}
 	if (r) {

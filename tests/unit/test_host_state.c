@@ -238,6 +238,28 @@ START_TEST(a_live_bundle_that_is_gone_is_no_reason_to_lose_state)
 }
 END_TEST
 
+/* Whether anything would be lost cannot be told. */
+START_TEST(an_object_whose_maps_cannot_be_read_is_refused)
+{
+	static const char object[] = "\177ELF, as it says";
+	bl_autofree char *path = bl_path("%s/manifest.json", dir);
+	static const char manifest[] = "{\"name\":\"n\",\"version\":\"2\","
+				       "\"object\":\"state.bpf.o\"}";
+
+	apply_first();
+	put("state.bpf.o", object, sizeof(object));
+	put("manifest.json", manifest, sizeof(manifest) - 1);
+	bl_bundle_free(&bundle);
+	ck_assert_int_eq(bl_bundle_build(path, &bundle, &err), 0);
+	ck_assert_int_eq(bl_host_apply(host, &bundle, NULL, &res, &err), 0);
+	ck_assert_int_eq(res.refusal, BL_REFUSAL_STATE);
+	ck_assert_msg(strstr(res.reason, "its maps cannot be read: "), "%s",
+		      res.reason);
+	ck_assert_str_ne(res.hint, "");
+	ck_assert_msg(status().healthy, "%s", status().problem);
+}
+END_TEST
+
 /* A word is for the object that it came with, not for every later content. */
 START_TEST(the_same_object_keeps_its_maps_whatever_the_manifest_says)
 {
@@ -301,6 +323,7 @@ Suite *bl_test_suite(void)
 		       maps_that_cannot_be_read_stop_an_update_but_no_way_back);
 	tcase_add_test(t,
 		       a_live_bundle_that_is_gone_is_no_reason_to_lose_state);
+	tcase_add_test(t, an_object_whose_maps_cannot_be_read_is_refused);
 	tcase_add_test(
 		t, the_same_object_keeps_its_maps_whatever_the_manifest_says);
 	tcase_add_test(t, a_repair_keeps_the_maps);
