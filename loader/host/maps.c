@@ -78,7 +78,7 @@ static int ask_kernel(struct bl_host *h, enum bl_slot slot,
 /* @now against @live, which is in the kernel. */
 static int decide(struct bl_host *h, const struct bl_journal_txn *live,
 		  const struct bl_bundle *b, const struct maps *now,
-		  struct bl_carry_ask *ask, struct bl_carry *ret,
+		  struct bl_carry_ask ask, struct bl_carry *ret,
 		  struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle old = { 0 };
@@ -90,26 +90,26 @@ static int decide(struct bl_host *h, const struct bl_journal_txn *live,
 		r = read_maps(&old, &was, NULL);
 	if (r == -ENOMEM)
 		return bl_err_errno(err, r, "the live version's maps");
-	ask->live = &was.list;
-	if (ask->back)
-		ask->rules = &old.manifest.state;
+	ask.live = &was.list;
+	if (ask.back)
+		ask.rules = &old.manifest.state;
 	if (r) {
 		/* Whatever it had: none of it can be read. */
-		ask->live = &now->list;
+		ask.live = &now->list;
 		facts = calloc(now->list.count, sizeof(*facts));
 		r = facts ? 0 : -ENOMEM;
 	} else {
-		ask->same_object = old.object.len == b->object.len &&
-				   memcmp(bl_buf_str(&old.object),
-					  bl_buf_str(&b->object),
-					  old.object.len) == 0;
+		ask.same_object = old.object.len == b->object.len &&
+				  memcmp(bl_buf_str(&old.object),
+					 bl_buf_str(&b->object),
+					 old.object.len) == 0;
 		r = ask_kernel(h, live->row.slot, &was.list, &now->list,
 			       &facts);
 	}
 	if (r)
 		return bl_err_errno(err, r, "the live version's maps");
-	ask->facts = facts;
-	return bl_carry_decide(ask, ret, err);
+	ask.facts = facts;
+	return bl_carry_decide(&ask, ret, err);
 }
 
 int bl_host_carry(struct bl_host *h, const struct bl_journal_txn *live,
@@ -138,7 +138,7 @@ int bl_host_carry(struct bl_host *h, const struct bl_journal_txn *live,
 	/* After a reboot there is nothing to keep. */
 	if (!r && state.kind == BL_KERN_SLOT_EMPTY)
 		return 0;
-	return decide(h, live, b, &now, &ask, ret, err);
+	return decide(h, live, b, &now, ask, ret, err);
 }
 
 void bl_host_carry_note(const struct bl_carry *carry, struct bl_host_txn *row)

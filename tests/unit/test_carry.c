@@ -232,35 +232,34 @@ END_TEST
 static const struct {
 	const char *name;
 	uint32_t type, flags;
-	bool implicit;
 	int unsaid; /* -1: not spoken of */
-	bool can_keep, can_migrate;
+	bool implicit, can_keep, can_migrate;
 } natures[] = {
-	{ "m", BPF_MAP_TYPE_HASH, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_LRU_HASH, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_PERCPU_HASH, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_LRU_PERCPU_HASH, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_ARRAY, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_PERCPU_ARRAY, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_LPM_TRIE, 0, false, SHARE, true, true },
-	{ "m", BPF_MAP_TYPE_TASK_STORAGE, 0, false, SHARE, true, false },
-	{ "m", BPF_MAP_TYPE_SK_STORAGE, 0, false, SHARE, true, false },
-	{ "m", BPF_MAP_TYPE_INODE_STORAGE, 0, false, SHARE, true, false },
-	{ "m", BL_MAP_TYPE_CGRP_STORAGE, 0, false, SHARE, true, false },
-	{ "m", BPF_MAP_TYPE_QUEUE, 0, false, SHARE, true, false },
-	{ "m", BPF_MAP_TYPE_SOCKHASH, 0, false, SHARE, true, false },
-	{ "m", BPF_MAP_TYPE_DEVMAP, 0, false, BL_CARRY_FRESH, true, false },
-	{ "m", BPF_MAP_TYPE_STACK_TRACE, 0, false, BL_CARRY_FRESH, true,
+	{ "m", BPF_MAP_TYPE_HASH, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_LRU_HASH, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_PERCPU_HASH, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_LRU_PERCPU_HASH, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_ARRAY, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_PERCPU_ARRAY, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_LPM_TRIE, 0, SHARE, false, true, true },
+	{ "m", BPF_MAP_TYPE_TASK_STORAGE, 0, SHARE, false, true, false },
+	{ "m", BPF_MAP_TYPE_SK_STORAGE, 0, SHARE, false, true, false },
+	{ "m", BPF_MAP_TYPE_INODE_STORAGE, 0, SHARE, false, true, false },
+	{ "m", BL_MAP_TYPE_CGRP_STORAGE, 0, SHARE, false, true, false },
+	{ "m", BPF_MAP_TYPE_QUEUE, 0, SHARE, false, true, false },
+	{ "m", BPF_MAP_TYPE_SOCKHASH, 0, SHARE, false, true, false },
+	{ "m", BPF_MAP_TYPE_DEVMAP, 0, BL_CARRY_FRESH, false, true, false },
+	{ "m", BPF_MAP_TYPE_STACK_TRACE, 0, BL_CARRY_FRESH, false, true,
 	  false },
-	{ "m", BPF_MAP_TYPE_RINGBUF, 0, false, -1, false, false },
-	{ "m", BPF_MAP_TYPE_PERF_EVENT_ARRAY, 0, false, -1, false, false },
-	{ "m", BPF_MAP_TYPE_PROG_ARRAY, 0, false, -1, false, false },
-	{ "m", BPF_MAP_TYPE_ARRAY_OF_MAPS, 0, false, -1, false, false },
-	{ "m", BPF_MAP_TYPE_STRUCT_OPS, 0, false, -1, false, false },
-	{ "m", BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG, false, -1, false, false },
-	{ "bl_stats", BPF_MAP_TYPE_PERCPU_ARRAY, 0, false, -1, false, false },
-	{ ".data", BPF_MAP_TYPE_ARRAY, 0, true, -1, false, false },
-	{ "m", 4711, 0, false, -1, false, false },
+	{ "m", BPF_MAP_TYPE_RINGBUF, 0, -1, false, false, false },
+	{ "m", BPF_MAP_TYPE_PERF_EVENT_ARRAY, 0, -1, false, false, false },
+	{ "m", BPF_MAP_TYPE_PROG_ARRAY, 0, -1, false, false, false },
+	{ "m", BPF_MAP_TYPE_ARRAY_OF_MAPS, 0, -1, false, false, false },
+	{ "m", BPF_MAP_TYPE_STRUCT_OPS, 0, -1, false, false, false },
+	{ "m", BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG, -1, false, false, false },
+	{ "bl_stats", BPF_MAP_TYPE_PERCPU_ARRAY, 0, -1, false, false, false },
+	{ ".data", BPF_MAP_TYPE_ARRAY, 0, -1, true, false, false },
+	{ "m", 4711, 0, -1, false, false, false },
 };
 
 static struct bl_map_def def;
