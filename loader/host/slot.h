@@ -44,7 +44,8 @@
  *     of one generation cannot read content of another.
  *  I5 An attempt is counted before the trial it pays for, and only then, with
  *     the boot it belongs to. Restoring the live generation after a power
- *     cycle is no attempt.
+ *     cycle is no attempt. Boots that it took down are counted apart, by what
+ *     the kernel left (crash.h): a power cycle of a healthy host changes nothing.
  *  I6 What a probe could not find out counts as bad.
  *  I7 (fleet) Nobody loads what the ledger did not expose. Not decided here.
  *  I8 A verdict path has a lease: what can refuse is asked only while somebody
