@@ -36,7 +36,8 @@
  *
  * state says what an update does with the entries of the object's maps, by
  * name; loader/object/carry.h has the words. A map that is not named keeps its
- * entries while its form is what it was. At most BL_CARRY_RULES_MAX names, each
+ * entries while its form is what it was. Versions of one sensor have one name:
+ * a bundle of another name takes over nothing. At most BL_CARRY_RULES_MAX names, each
  * of at most BL_CARRY_NAME_MAX letters, digits, _ and dots. Whether the object
  * has such maps is checked where the object is at hand (bundle.h).
  *

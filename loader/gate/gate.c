@@ -107,9 +107,14 @@ static int abi(struct gate *g, struct bl_err *err)
 /* Words are a manifest's; an object alone is no update yet. */
 static int state(struct gate *g, struct bl_err *err)
 {
+	const struct bl_candidate *now = &g->now, *previous = &g->previous;
+	bool other = words_of(previous) &&
+		     strcmp(now->bundle.manifest.name,
+			    previous->bundle.manifest.name) != 0;
+
 	(void)err;
-	return bl_state_check(&g->now.object, &g->previous.object,
-			      words_of(&g->now), &g->report);
+	return bl_state_check(&now->object, &previous->object, words_of(now),
+			      other, &g->report);
 }
 
 /* Every kernel's types, without booting one. */

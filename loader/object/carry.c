@@ -295,10 +295,12 @@ static bool could_migrate(const struct choice *c)
 	return could;
 }
 
-static int decide(struct choice *c, bool back)
+static int decide(struct choice *c, const struct bl_carry_ask *ask)
 {
 	int r;
 
+	if (ask->other_sensor)
+		return choose(c, BL_CARRY_FRESH, "it is another sensor's");
 	if (c->word == BL_CARRY_RESET)
 		return choose(c, BL_CARRY_FRESH, "as the manifest says");
 	if (c->word == BL_CARRY_UNSAID && nature_of(c->live) == GIVEN &&
@@ -311,7 +313,8 @@ static int decide(struct choice *c, bool back)
 		return r;
 	if (c->word != BL_CARRY_MIGRATE)
 		return keep(c);
-	if (back && c->diff->alike <= BL_ALIKE_EXTENDED && c->diff->one_form)
+	if (ask->back && c->diff->alike <= BL_ALIKE_EXTENDED &&
+	    c->diff->one_form)
 		return keep(c);
 	return migrate(c);
 }
@@ -383,7 +386,7 @@ static int decide_one(const struct bl_carry_ask *ask, size_t live,
 	a.pinned = b.pinned = false;
 	r = bl_map_compare(ask->live, &a, ask->now, &b, fields, &diff);
 	if (r == 0)
-		r = decide(&c, carry->back);
+		r = decide(&c, ask);
 	if (carry->back && c.way == BL_CARRY_REFUSE)
 		c.way = BL_CARRY_FRESH;
 	return r < 0 ? r : add(carry, &c);

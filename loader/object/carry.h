@@ -43,6 +43,10 @@
  * state, or has it read as something else, without having said so. Also when
  * the kernel's map is not what the live version defines, or was not readable.
  *
+ * Two sensors that happen to have a map of one name mean different things by
+ * it: between manifests with different names nothing is carried over, and
+ * nothing is refused.
+ *
  * A word counts wherever the object changes. Where it does not (new content, a
  * restore) nothing about the maps does, and they are kept as without a word.
  *
@@ -133,7 +137,8 @@ struct bl_carry_ask {
 	/* Of the version that is applied; on the way back, of the one that is
 	 * left. NULL: none. */
 	const struct bl_carry_rules *rules;
-	bool same_object; /* byte for byte: no word counts */
+	bool same_object;  /* byte for byte: no word counts */
+	bool other_sensor; /* by their manifests' names */
 	bool back;
 };
 

@@ -45,7 +45,8 @@ static void check(int from, int to)
 	load(from, &before);
 	load(to, &now);
 	ck_assert_int_eq(bl_report_init(&report, "x.bundle", "bundle"), 0);
-	ck_assert_int_eq(bl_state_check(&now, &before, &words, &report), 0);
+	ck_assert_int_eq(bl_state_check(&now, &before, &words, false, &report),
+			 0);
 }
 
 static const struct bl_finding *about(const char *text)
@@ -122,13 +123,26 @@ START_TEST(the_same_object_needs_no_word)
 }
 END_TEST
 
+START_TEST(another_sensor_takes_over_nothing)
+{
+	load(1, &before);
+	load(3, &now);
+	ck_assert_int_eq(bl_report_init(&report, "x.bundle", "bundle"), 0);
+	ck_assert_int_eq(bl_state_check(&now, &before, &words, true, &report),
+			 0);
+	ck_assert_int_eq(
+		about("map counts: reset: it is another sensor's")->verdict,
+		BL_VERDICT_WARN);
+}
+END_TEST
+
 START_TEST(a_version_without_state_gets_a_finding)
 {
 	struct bl_object_section none = { .name = "" };
 	struct bl_object o = { .sections = &none, .section_count = 1 };
 
 	ck_assert_int_eq(bl_report_init(&report, "x.bundle", "bundle"), 0);
-	ck_assert_int_eq(bl_state_check(&o, &o, &words, &report), 0);
+	ck_assert_int_eq(bl_state_check(&o, &o, &words, false, &report), 0);
 	ck_assert_uint_eq(report.count, 1);
 	ck_assert_int_eq(report.findings[0].verdict, BL_VERDICT_PASS);
 }
@@ -141,7 +155,8 @@ START_TEST(state_that_is_gone_is_a_warning)
 
 	load(1, &before);
 	ck_assert_int_eq(bl_report_init(&report, "x.bundle", "bundle"), 0);
-	ck_assert_int_eq(bl_state_check(&o, &before, &words, &report), 0);
+	ck_assert_int_eq(bl_state_check(&o, &before, &words, false, &report),
+			 0);
 	ck_assert_uint_eq(report.count, 7); /* its ring is not among them */
 	ck_assert_int_eq(about("map counts: gone")->verdict, BL_VERDICT_WARN);
 }
@@ -158,6 +173,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, words_of_the_manifest_count);
 	tcase_add_test(t, a_map_that_is_given_up_is_a_warning_for_its_readers);
 	tcase_add_test(t, the_same_object_needs_no_word);
+	tcase_add_test(t, another_sensor_takes_over_nothing);
 	tcase_add_test(t, a_version_without_state_gets_a_finding);
 	tcase_add_test(t, state_that_is_gone_is_a_warning);
 	suite_add_tcase(s, t);

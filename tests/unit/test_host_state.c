@@ -17,6 +17,7 @@
 	"{\"peers\":\"migrate\",\"peers_by_processor\":\"migrate\"," \
 	"\"nets\":\"migrate\",\"slots\":\"migrate\"}"
 
+static const char *sensor; /* its name */
 static char *dir, *state_dir;
 static struct fake_kern *fake;
 static struct bl_host *host;
@@ -29,6 +30,7 @@ static void set_up(void)
 	struct bl_host_config config = { .ops = &fake_kern_ops,
 					 .clock = &fake_clock };
 
+	sensor = "state";
 	dir = bl_test_tmpdir();
 	state_dir = bl_path("%s/state", dir);
 	config.state_dir = state_dir;
@@ -64,10 +66,10 @@ static void make(int version, const char *release, const char *words)
 	built_object(text, &object);
 	put("state.bpf.o", object.data, object.len);
 	snprintf(text, sizeof(text),
-		 "{\"name\":\"state\",\"version\":\"%s\","
+		 "{\"name\":\"%s\",\"version\":\"%s\","
 		 "\"object\":\"state.bpf.o\",\"state\":%s,"
 		 "\"trial\":{\"probation_ms\":1000}}",
-		 release, words);
+		 sensor, release, words);
 	put("manifest.json", text, strlen(text));
 	bl_bundle_free(&bundle);
 	ck_assert_msg(!bl_bundle_build(path, &bundle, &err), "%s", err.text);
@@ -238,12 +240,30 @@ START_TEST(a_live_bundle_that_is_gone_is_no_reason_to_lose_state)
 }
 END_TEST
 
+/* A map of that name is something else there, and nobody is asked about it. */
+START_TEST(another_sensor_takes_over_nothing)
+{
+	uint32_t counts;
+
+	apply_first();
+	counts = live_map("counts")->id;
+	sensor = "other";
+	apply(3, "3", "{}", BL_APPLY_COMMITTED);
+	ck_assert_uint_ne(live_map("counts")->id, counts);
+	ck_assert_ptr_nonnull(strstr(res.now.maps, "counts:reset"));
+	ck_assert_ptr_null(strstr(res.now.maps, "kept"));
+	ck_assert_int_eq(bl_host_rollback(host, NULL, &res, &err), 0);
+	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
+	ck_assert_ptr_null(strstr(res.now.maps, "kept"));
+}
+END_TEST
+
 /* Whether anything would be lost cannot be told. */
 START_TEST(an_object_whose_maps_cannot_be_read_is_refused)
 {
 	static const char object[] = "\177ELF, as it says";
 	bl_autofree char *path = bl_path("%s/manifest.json", dir);
-	static const char manifest[] = "{\"name\":\"n\",\"version\":\"2\","
+	static const char manifest[] = "{\"name\":\"state\",\"version\":\"2\","
 				       "\"object\":\"state.bpf.o\"}";
 
 	apply_first();
@@ -323,6 +343,7 @@ Suite *bl_test_suite(void)
 		       maps_that_cannot_be_read_stop_an_update_but_no_way_back);
 	tcase_add_test(t,
 		       a_live_bundle_that_is_gone_is_no_reason_to_lose_state);
+	tcase_add_test(t, another_sensor_takes_over_nothing);
 	tcase_add_test(t, an_object_whose_maps_cannot_be_read_is_refused);
 	tcase_add_test(
 		t, the_same_object_keeps_its_maps_whatever_the_manifest_says);

@@ -29,18 +29,20 @@ static const struct bl_carry_map *find(const struct bl_carry *c,
 	return NULL;
 }
 
-static int say_forth(const struct bl_carry_map *m, struct bl_report *report)
+static int say_forth(const struct bl_carry_map *m, bool other_sensor,
+		     struct bl_report *report)
 {
 	bl_autobuf struct bl_buf text = { 0 };
-	bool refused = m->way == BL_CARRY_REFUSE;
+	enum bl_verdict verdict = BL_VERDICT_PASS;
 	int r = bl_buf_printf(&text, "map %.64s: %s%s%s", m->name,
 			      bl_carry_way_name(m->way), *m->why ? ": " : "",
 			      m->why);
 
-	return r < 0 ? r
-		     : say(report,
-			   refused ? BL_VERDICT_REJECT : BL_VERDICT_PASS,
-			   m->hint, text.data);
+	if (m->way == BL_CARRY_REFUSE)
+		verdict = BL_VERDICT_REJECT;
+	else if (other_sensor)
+		verdict = BL_VERDICT_WARN;
+	return r < 0 ? r : say(report, verdict, m->hint, text.data);
 }
 
 /* What is carried over now, and would not be on the way back. */
@@ -81,7 +83,7 @@ static int say_gone(const struct bl_map_list *before,
 static int check_lists(const struct bl_map_list *maps,
 		       const struct bl_map_list *before,
 		       const struct bl_carry_rules *words, bool same,
-		       struct bl_report *report)
+		       bool other_sensor, struct bl_report *report)
 {
 	BL_CLEANUP(bl_carry_free) struct bl_carry forth = { 0 };
 	BL_CLEANUP(bl_carry_free) struct bl_carry back = { 0 };
@@ -89,11 +91,13 @@ static int check_lists(const struct bl_map_list *maps,
 		{ .live = before,
 		  .now = maps,
 		  .rules = words,
-		  .same_object = same },
+		  .same_object = same,
+		  .other_sensor = other_sensor },
 		{ .live = maps,
 		  .now = before,
 		  .rules = words,
 		  .same_object = same,
+		  .other_sensor = other_sensor,
 		  .back = true },
 	};
 	size_t had = report->count;
@@ -102,7 +106,7 @@ static int check_lists(const struct bl_map_list *maps,
 	if (r == 0)
 		r = bl_carry_decide(&asks[1], &back, NULL);
 	for (size_t i = 0; r == 0 && i < forth.count; i++) {
-		r = say_forth(&forth.maps[i], report);
+		r = say_forth(&forth.maps[i], other_sensor, report);
 		if (r == 0)
 			r = say_back(&forth.maps[i], &back, report);
 	}
@@ -137,7 +141,8 @@ static bool are_same(const struct bl_object *a, const struct bl_object *b)
 
 int bl_state_check(const struct bl_object *now,
 		   const struct bl_object *previous,
-		   const struct bl_carry_rules *words, struct bl_report *report)
+		   const struct bl_carry_rules *words, bool other_sensor,
+		   struct bl_report *report)
 {
 	bl_automaps struct bl_map_list before = { 0 };
 	bl_automaps struct bl_map_list maps = { 0 };
@@ -150,5 +155,5 @@ int bl_state_check(const struct bl_object *now,
 	if (r < 0 || !read_before || !read_now)
 		return r;
 	return check_lists(&maps, &before, words, are_same(now, previous),
-			   report);
+			   other_sensor, report);
 }
