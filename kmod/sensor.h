@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the module know of each other.
+ *
+ *	hooks.c    where the kernel calls us; what becomes an event
+ *	path.c     the path of a file, as the eBPF sensor says it
+ *	content.c  what to report and refuse; swapped as a whole
+ *	ring.c     from here to user space, per CPU
+ *	main.c     device, sysfs, load and unload
+ *
+ * Hooks run with preemption off, in process context; they may not sleep, and
+ * take no lock. All that they work with belongs to their CPU (struct bl_cpu),
+ * or is read under RCU (content).
+ */
+#ifndef BL_KMOD_SENSOR_H
+#define BL_KMOD_SENSOR_H
+
+#include <linux/irq_work.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+#include "bpf/content.h"
+#include "bpf/event.h"
+#include "kmod/abi.h"
+
+struct file;
+struct vm_area_struct;
+struct poll_table_struct;
+
+#define BL_SENSOR_VERSION 1
+
+/* Room for d_path(): what PATH_MAX allows user space to name. */
+#define BL_WALK_BYTES 4096
+
+/* What one CPU works with. */
+struct bl_cpu {
+	unsigned int users;	   /* 1: a hook is at work here */
+	struct bl_kmod_ring *ring; /* header and data, seen by user space */
+	char *data;
+	u64 head, tail; /* the true ones; head is written by this CPU only */
+	struct irq_work wake;
+	struct bl_content_marks marks;
+	struct bl_event event;
+	char walk[BL_WALK_BYTES];
+};
+
+DECLARE_PER_CPU(struct bl_cpu *, bl_cpu);
+
+/* By this_cpu_inc() only, which no interrupt can come into. */
+DECLARE_PER_CPU(struct bl_stats, bl_stats);
+
+/* --- hooks.c --- */
+
+/* All hooks in, or none and -errno. Not twice. @deny: also those that refuse. */
+int bl_hooks_add(bool deny);
+
+/* All hooks out. When it returns, no CPU is in any code of this module on
+ * behalf of a hook, nor will be. Sleeps for some grace periods. */
+void bl_hooks_remove(void);
+
+/* The number in each event; set before the hooks are in. */
+extern unsigned int bl_generation;
+
+/* --- path.c --- */
+
+/* Fills in c->event.path. */
+void bl_path_take(struct bl_cpu *c, struct file *file);
+
+/* --- content.c --- */
+
+struct bl_content;
+
+/* The content that is in force, or NULL. Under rcu_read_lock(). */
+const struct bl_content *bl_content_get(void);
+const struct bl_content_hdr *bl_content_hdr(const struct bl_content *content);
+
+struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
+				   const struct bl_event_path *path,
+				   struct bl_content_marks *marks);
+struct bl_match bl_content_of_addr(const struct bl_content *content, bool v6,
+				   u64 high, u64 low);
+
+/* Puts the @len bytes at @from in force. May sleep. -errno: as before. */
+int bl_content_load(const char __user *from, size_t len, bool deny);
+void bl_content_drop(void); /* at unload, without hooks */
+u32 bl_content_rules(void);
+u32 bl_content_loads(void);
+
+/* --- ring.c --- */
+
+int bl_rings_make(unsigned int ring_bytes);
+void bl_rings_free(void); /* without hooks and readers */
+
+/* Puts the event of this CPU into its ring; false: there was no room. */
+bool bl_ring_put(struct bl_cpu *c);
+
+int bl_rings_mmap(struct vm_area_struct *vma);
+__poll_t bl_rings_poll(struct file *file, struct poll_table_struct *wait);
+void bl_rings_info(struct bl_kmod_info *ret);
+int bl_rings_consumed(const struct bl_kmod_consumed *to);
+
+/* The sum over all CPUs. */
+void bl_stats_sum(struct bl_stats *ret);
+
+#endif
