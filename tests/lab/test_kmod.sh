@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The kernel module on real kernels: built for each, the same events as the
+# eBPF sensor, content and readers that lie, swapped and unloaded under load;
+# and what a kernel says that does not take it.
+#
+# usage: test_kmod.sh BUILD_DIR [KERNEL…]   (default: 6.1, 5.10, 6.12)
+# ROUNDS: how often each of load, swap and unload is done (default: 1)
+set -euo pipefail
+
+build=$(cd "$1" && pwd)
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+belay=$build/belay
+logs=$build/tests/lab/logs
+twins=$build/tests/lab/kmod/kmod_twins
+kernels=("$@")
+failed=0
+
+skip() {
+	echo "skipped: $1"
+	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
+	exit 77
+}
+
+# Every kernel of the catalogue that there are headers of, of those wanted.
+headers() {
+	"$belay" lab kernels --json | awk -F'"' '
+		$2 == "headers_dir" { there = NF > 3 }
+		$2 == "release" && there { print $4 }'
+}
+
+module() { # module KERNEL: built, and where it is
+	BELAY=$belay "$here/../../kmod/build" "$build/kmod" "$1"
+}
+
+mkdir -p "$logs"
+if [[ ${#kernels[@]} -eq 0 ]]; then
+	there=$(headers)
+	for k in 6.1 5.10 6.12; do
+		grep -q "^$k\." <<<"$there" && kernels+=("$k")
+	done
+fi
+[[ ${#kernels[@]} -gt 0 ]] || skip "no headers of kernels in the cache; run scripts/kernels"
+
+first=${kernels[0]}
+last=${kernels[-1]}
+how=full
+for kernel in "${kernels[@]}"; do
+	echo "== $kernel"
+	foreign=$first
+	[[ $kernel != "$first" ]] || foreign=$last # of one, its own: not tried
+	if ! ko=$(module "$kernel") || ! other=$(module "$foreign"); then
+		echo "FAIL: $kernel: the module does not build"
+		failed=1
+		continue
+	fi
+	"$belay" lab run "$kernel" --name "test-kmod-$kernel" --log-dir "$logs" \
+		--deadline 150 --append slub_debug=FZPU \
+		--file "$ko:/k/belay_sensor.ko" \
+		--file "$twins:/usr/bin/kmod_twins" \
+		--file "$other:/k/foreign.ko" \
+		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
+		--file "$here/kmod/guest.sh:/k/guest.sh" \
+		-- sh /k/guest.sh "${ROUNDS:-1}" "$how" || {
+		echo "FAIL: $kernel"
+		failed=1
+	}
+	how=short # what differs from kernel to kernel
+done
+
+exit $failed
