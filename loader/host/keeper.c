@@ -24,25 +24,26 @@ struct keeper {
 	struct bl_host *host;
 	struct bl_keep keep;
 	uint64_t recover_after_ms;
-	char status[STATUS_LEN]; /* as it was said last */
+	uint64_t watchdog_ms, alive_ms; /* how often, and when next */
+	char status[STATUS_LEN];	/* as it was said last */
 };
 
 /* Said once, in the log and to the service manager, until it is another. */
 __attribute__((format(printf, 2, 3))) static void
 say_status(struct keeper *k, const char *fmt, ...)
 {
-	char line[STATUS_LEN + 8], *text = line + strlen("STATUS=");
+	char text[STATUS_LEN], line[STATUS_LEN + 8];
 	va_list ap;
 
-	memcpy(line, "STATUS=", strlen("STATUS="));
 	va_start(ap, fmt);
-	vsnprintf(text, STATUS_LEN, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	text[strcspn(text, "\n")] = '\0';
 	if (strcmp(k->status, text) == 0)
 		return;
-	memcpy(k->status, text, STATUS_LEN);
+	memcpy(k->status, text, sizeof(text));
 	k->opts->note(k->opts->note_ctx, text);
+	snprintf(line, sizeof(line), "STATUS=%s", text);
 	if (k->opts->notify)
 		bl_notify(line, NULL);
 }
@@ -150,10 +151,15 @@ static void turn(struct keeper *k)
 	}
 }
 
-static void alive(const struct keeper *k)
+/* Twice in the time that the service manager waits for it. */
+static void alive(struct keeper *k)
 {
-	if (k->opts->notify)
-		bl_notify("WATCHDOG=1", NULL);
+	uint64_t now = bl_clock_mono_ms();
+
+	if (!k->watchdog_ms || now < k->alive_ms)
+		return;
+	bl_notify("WATCHDOG=1", NULL);
+	k->alive_ms = now + k->watchdog_ms / 2;
 }
 
 /* The host as the last life left it; waits for another belay that works. */
@@ -205,6 +211,8 @@ int bl_keeper_run(const struct bl_keeper_opts *opts, struct bl_err *err)
 	int r = bl_host_open(&opts->config, &host, err);
 
 	k.host = host;
+	if (opts->notify)
+		k.watchdog_ms = bl_notify_watchdog_ms();
 	if (!r)
 		r = lock(host, &fd, err);
 	if (!r)
@@ -216,9 +224,9 @@ int bl_keeper_run(const struct bl_keeper_opts *opts, struct bl_err *err)
 	while (!told_to_end(&k)) {
 		if (bl_clock_mono_ms() >= next) {
 			turn(&k);
-			alive(&k);
 			next = bl_clock_mono_ms() + BL_HOST_KEEP_MS;
 		}
+		alive(&k);
 		bl_clock_sleep_ms(SLICE_MS);
 	}
 	if (opts->notify)

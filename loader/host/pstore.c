@@ -2,6 +2,7 @@
 #include "loader/host/pstore.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,7 +71,7 @@ static void add(struct records *r, const char *dir, const char *name,
 		bl_buf_free(&rec->text);
 		return;
 	}
-	strcpy(rec->name, name);
+	snprintf(rec->name, sizeof(rec->name), "%.*s", BL_NAME_MAX, name);
 	bl_evidence_header(bl_buf_str(&rec->text), rec->text.len, &rec->count,
 			   &rec->part);
 	r->n++;

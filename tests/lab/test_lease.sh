@@ -50,6 +50,11 @@ bundle no_guard '{"guard": {"lease": false}}'
 bundle lsm_all '{}'
 bundle cgroup_all '{"no_connect4": {"cgroup": "/"}, "no_packet": {"cgroup": "/"}}'
 bundle xdp_all '{"no_frame": {"interface": "lo"}}'
+cp -r "$work/guard" "$work/guard_leased"
+printf '{"name": "guard", "version": "2", "object": "object.bpf.o",
+	"trial": {"probation_ms": 500}}\n' >"$work/guard_leased/manifest.json"
+"$belay" bundle build "$work/guard_leased/manifest.json" \
+	-o "$work/guard_leased.bundle" >/dev/null
 cp -r "$work/xdp_all" "$work/xdp_replace"
 printf '{"name": "xdp_all", "version": "2", "object": "object.bpf.o",
 	"programs": {"no_frame": {"interface": "lo", "strategy": "replace"}},
