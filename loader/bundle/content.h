@@ -19,7 +19,7 @@
  *
  * The binary form is described by bpf/content.h. Compiling is deterministic:
  * the same JSON gives the same bytes, on every machine. It takes time in
- * proportion to the text, and beside text and result 56 bytes for a rule.
+ * proportion to the text, and beside the text twice the memory of its result.
  */
 #ifndef BL_BUNDLE_CONTENT_H
 #define BL_BUNDLE_CONTENT_H

@@ -23,11 +23,11 @@ static void write_rules(uint32_t count)
 {
 	char rule[160];
 	uint32_t i;
+	int r;
 
 	bl_buf_free(&json);
-	ck_assert_int_eq(bl_buf_printf(&json, "{\"contract\":1,\"rules\":[\n"),
-			 0);
-	for (i = 0; i < count; i++) {
+	r = bl_buf_printf(&json, "{\"contract\":1,\"rules\":[\n");
+	for (i = 0; !r && i < count; i++) {
 		const char *comma = i + 1 < count ? "," : "";
 
 		if (i % 1000 == 7)
@@ -45,9 +45,11 @@ static void write_rules(uint32_t count)
 				 "{\"event\":\"open\",\"path\":\"/%u\","
 				 "\"action\":\"emit\"}%s\n",
 				 i, comma);
-		ck_assert_int_eq(bl_buf_add(&json, rule, strlen(rule)), 0);
+		r = bl_buf_add(&json, rule, strlen(rule));
 	}
-	ck_assert_int_eq(bl_buf_add(&json, "]}\n", 3), 0);
+	if (!r)
+		r = bl_buf_add(&json, "]}\n", 3);
+	ck_assert_int_eq(r, 0);
 }
 
 static int compile(void)
@@ -84,13 +86,15 @@ static uint32_t find(uint32_t i)
 START_TEST(each_of_a_hundred_thousand_rules_is_found_and_nothing_else)
 {
 	const uint32_t count = 100000;
-	uint32_t i;
+	uint32_t i = 0;
 
 	compiled(count);
-	for (i = 0; i < count; i++)
-		ck_assert_uint_eq(find(i), i);
-	for (; i < count + 1000; i++)
-		ck_assert_uint_eq(find(i), BL_RULE_NONE);
+	while (i < count && find(i) == i)
+		i++;
+	ck_assert_uint_eq(i, count);
+	while (i < count + 1000 && find(i) == BL_RULE_NONE)
+		i++;
+	ck_assert_uint_eq(i, count + 1000);
 }
 END_TEST
 
