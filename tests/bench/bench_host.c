@@ -178,6 +178,7 @@ static void run(const struct bl_kernel *kernel)
 	}
 	snprintf(turns, sizeof(turns), "%u", bench_runs(TURNS));
 	fprintf(stderr, "one VM of %s, minutes\n", kernel->release);
+	setenv("BELAY_GUEST_BINARY", BENCH_BELAY, 0);
 	bench_need(bl_vm_run(&spec, &res, &err), &err);
 	if (res.outcome != BL_VM_EXITED || res.exit_status ||
 	    !strstr(bl_buf_str(&res.output), "@@end")) {
