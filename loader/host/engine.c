@@ -121,6 +121,23 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
+/*
+ * A load may take longer than what is live may refuse meanwhile. A lease that
+ * ran out stays so: what is live may be what locked this host out, and this the
+ * repair.
+ */
+static void keep_lease(const struct bl_work *w)
+{
+	const struct bl_kern_ops *ops = w->host->ops;
+	enum bl_slot live = bl_slot_other(w->txn.row.slot);
+	struct bl_kern_slot_state state = { 0 };
+
+	if (!ops->inspect(w->host->kern, live, &state, NULL) &&
+	    state.verdict_left_ms)
+		ops->renew(w->host->kern, live, 0, BL_KERN_VERDICT_LEASE_MS,
+			   NULL);
+}
+
 static int stage(struct bl_work *w, struct bl_err *err)
 {
 	const struct bl_kern_ops *ops = w->host->ops;
@@ -132,10 +149,8 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	r = bl_work_generation(w->bundle, (uint32_t)w->txn.row.id, &gen, err);
 	if (!r)
 		gen.carry = w->carry;
-	/* A load may take longer than what is live may refuse meanwhile. */
 	if (!r)
-		ops->renew(w->host->kern, bl_slot_other(w->txn.row.slot), 0,
-			   BL_KERN_VERDICT_LEASE_MS, NULL);
+		keep_lease(w);
 	/* From before the load: loading may already upset a kernel. */
 	if (!r && w->txn.kind == BL_TXN_APPLY)
 		r = ops->splats(w->host->kern, &w->splats, err);
