@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a transaction along the table of txn.c: act, write down, go on. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -340,6 +341,7 @@ static int cannot_write(struct bl_work *w, const struct bl_txn_step *step,
 {
 	if (step->phase == BL_PHASE_DONE)
 		return 0; /* committed; recover closes it */
+	assert(w->txn.phase != BL_PHASE_COMMITTED);
 	if (step->phase == BL_PHASE_ROLLED_BACK && !w->tombstone_due)
 		return 0; /* undone; recover closes it */
 	return step->commit ? settle(w, code, err) : abandon(w, code, err);
@@ -362,6 +364,10 @@ static int turn(struct bl_work *w, enum bl_txn_event event,
 			return 1;
 		return bl_err_set(err, why->code, "%s", why->text);
 	}
+	/* Found committed: that is on the disk, and a write that fails would
+	 * prove nothing against what is live. */
+	if (step.phase == w->txn.phase && step.phase == BL_PHASE_COMMITTED)
+		return 0;
 	w->tombstone_due |= step.tombstone;
 	r = write_step(w, &step, event, err);
 	if (!r)

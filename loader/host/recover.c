@@ -40,6 +40,30 @@ static void blame(struct bl_host *h, const struct bl_journal_txn *t,
 	*ret = c;
 }
 
+/*
+ * A commit whose old slot would not go is found open once more, after others
+ * may have come: then neither slot is its own any more, and all that is left to
+ * do is to say that it is over. 1 if so.
+ */
+static int close_stale(struct bl_host *h, const struct bl_journal_txn *t,
+		       struct bl_err *err)
+{
+	struct bl_journal_step over = { .txn = t->row.id,
+					.phase = BL_PHASE_DONE,
+					.at_ms = h->clock.wall_ms(h->clock.ctx),
+					.times = &t->row.times };
+	struct bl_journal_txn live;
+	int r;
+
+	if (t->phase != BL_PHASE_COMMITTED)
+		return 0;
+	r = bl_journal_live(h->journal, &live, err);
+	if (r < 0 || (r && live.row.id == t->row.id))
+		return r < 0 ? r : 0;
+	r = bl_journal_write(h->journal, &over, err);
+	return r ? r : 1;
+}
+
 static int close_open(struct bl_host *h, struct found *ret,
 		      struct bl_recover_result *res, struct bl_err *err)
 {
@@ -51,6 +75,9 @@ static int close_open(struct bl_host *h, struct found *ret,
 
 	if (r <= 0)
 		return r;
+	r = close_stale(h, &w.txn, err);
+	if (r)
+		return r < 0 ? r : 0;
 	r = h->ops->boot_id(h->kern, boot, err);
 	if (r)
 		return r;
