@@ -363,30 +363,34 @@ int bl_journal_tombstone(struct bl_journal *j, const char *digest,
 	return r;
 }
 
-int bl_journal_failures(struct bl_journal *j, struct bl_journal_failures *ret,
+int bl_journal_failures(struct bl_journal *j, const char *boot_id,
+			int64_t since_ms, struct bl_journal_failures *ret,
 			struct bl_err *err)
 {
+	bl_autostmt sqlite3_stmt *stmt = NULL;
 	/* In a row: since somebody applied something, or a boot went well. */
-	static const char row[] =
-		" FROM txn WHERE kind <> 'apply' AND id > coalesce((SELECT"
-		" max(id) FROM txn WHERE kind = 'apply' OR phase = 'done'"
-		" AND attribution <> 'convicted'), 0)";
-	bl_autofree char *count = bl_path(
-		"SELECT count(*)%s AND (phase = 'rolled-back' AND attribution"
-		" <> 'cut' OR phase = 'done')",
-		row);
-	bl_autofree char *cut =
-		bl_path("SELECT count(*)%s AND attribution = 'cut'", row);
-	int64_t n = 0, of_cuts = 0;
-	int r = count && cut ? bl_db_number(j, count, &n, err)
-			     : bl_err_errno(err, -ENOMEM, "journal");
+	int r = bl_db_prepare(
+		j, &stmt, err,
+		"WITH bad AS (SELECT boot_id, started_ms, attribution FROM txn"
+		" WHERE kind <> 'apply' AND phase IN ('rolled-back', 'done')"
+		" AND id > coalesce((SELECT max(id) FROM txn WHERE"
+		" kind = 'apply' OR phase = 'done'"
+		" AND attribution <> 'convicted'), 0))"
+		" SELECT (SELECT count(DISTINCT boot_id) FROM bad WHERE"
+		" attribution <> 'cut'), (SELECT count(*) FROM bad WHERE"
+		" attribution <> 'cut' AND boot_id = ?1 AND started_ms > ?2),"
+		" (SELECT count(*) FROM bad WHERE attribution = 'cut')",
+		"si", boot_id, since_ms);
 
 	if (!r)
-		r = bl_db_number(j, cut, &of_cuts, err);
-	if (!r)
-		*ret = (struct bl_journal_failures){ (unsigned)n,
-						     (unsigned)of_cuts };
-	return r;
+		r = bl_db_next(j, stmt, "read", err);
+	if (r > 0)
+		*ret = (struct bl_journal_failures){
+			.boots = (unsigned)sqlite3_column_int(stmt, 0),
+			.recent = (unsigned)sqlite3_column_int(stmt, 1),
+			.cut = (unsigned)sqlite3_column_int(stmt, 2)
+		};
+	return r < 0 ? r : 0;
 }
 
 int bl_journal_attribute(struct bl_journal *j, uint64_t txn,

@@ -74,14 +74,16 @@ int bl_journal_tags(struct bl_journal *j, uint64_t id, struct bl_buf *ret,
 		    struct bl_err *err);
 
 /*
- * Rollbacks and restores in a row that came to nothing, up to now. Also those
- * that were done and whose boot then crashed in what they had loaded. Apart from
- * these, the ones that nobody is to blame for ("cut").
+ * Rollbacks and restores in a row that came to nothing, up to now: in how many
+ * boots, and how many in the boot @boot_id since @since_ms (wall clock). Also
+ * those that were done and whose boot then crashed in what they had loaded.
+ * Apart from these, the ones that nobody is to blame for ("cut").
  */
 struct bl_journal_failures {
-	unsigned count, cut;
+	unsigned boots, recent, cut;
 };
-int bl_journal_failures(struct bl_journal *j, struct bl_journal_failures *ret,
+int bl_journal_failures(struct bl_journal *j, const char *boot_id,
+			int64_t since_ms, struct bl_journal_failures *ret,
 			struct bl_err *err);
 
 /* Writes down that the host went down by what @txn had made live. */

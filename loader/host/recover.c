@@ -105,19 +105,34 @@ static int close_open(struct bl_host *h, struct found *ret,
 	return 0;
 }
 
-/* 0; -ELOOP with what came of the tries so far when there were enough. */
+/*
+ * 0; -ELOOP with what came of the tries so far when there were enough. What
+ * keeps a boot from loading it may pass (a network card that is not there yet),
+ * so a boot has its tries again after a while, and only boots count for good.
+ */
 static int tries_left(struct bl_host *h, struct bl_err *err)
 {
 	struct bl_journal_failures f = { 0 };
-	int r = bl_journal_failures(h->journal, &f, err);
+	char boot[BL_KERN_BOOT_ID_LEN];
+	int r = h->ops->boot_id(h->kern, boot, err);
 
+	if (!r)
+		r = bl_journal_failures(h->journal, boot,
+					h->clock.wall_ms(h->clock.ctx) -
+						BL_RESTORE_PAUSE_MS,
+					&f, err);
 	if (r)
 		return r;
-	if (f.count >= BL_RESTORE_TRIES)
+	if (f.boots >= BL_RESTORE_TRIES)
 		return bl_err_set(
 			err, -ELOOP,
-			"%u tries in a row failed, or took the host down",
-			f.count);
+			"%u boots in a row failed, or were taken down by it",
+			f.boots);
+	if (f.recent >= BL_RESTORE_TRIES)
+		return bl_err_set(
+			err, -ELOOP,
+			"%u tries in a row failed; the next one is in %u minutes at the latest",
+			f.recent, BL_RESTORE_PAUSE_MS / 60000);
 	if (f.cut >= BL_RESTORE_CUTS)
 		return bl_err_set(err, -ELOOP,
 				  "%u tries in a row were cut short", f.cut);

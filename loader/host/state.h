@@ -15,9 +15,11 @@
 #include "loader/host/watchdog.h"
 #include "loader/object/carry.h"
 
-/* Restores and rollbacks in a row that come to nothing before belay stops
- * trying by itself: a host that comes up bare beats one that never does. */
-#define BL_RESTORE_TRIES 3
+/* Boots in a row whose restores and rollbacks come to nothing before belay
+ * stops trying by itself: a host that comes up bare beats one that never does.
+ * Within one boot as many tries, and then none for BL_RESTORE_PAUSE_MS. */
+#define BL_RESTORE_TRIES    3
+#define BL_RESTORE_PAUSE_MS 600000
 
 /* The same of restores that were cut short with nobody to blame: a power cycle
  * of a healthy host may come at any time, often, and must not leave it bare; a

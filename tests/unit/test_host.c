@@ -500,7 +500,7 @@ START_TEST(a_host_that_cannot_restore_comes_up_bare_and_says_so)
 		bl_file_write(bundle, v1.raw.data, v1.raw.len, 0600, NULL), 0);
 	for (int i = 0; i < 6; i++) {
 		fake_kern_calm(fake);
-		fake->fail_at = 6; /* the load */
+		fake->fail_at = 7; /* the load */
 		ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
 		ck_assert_int_eq(rec.outcome, BL_RECOVER_BARE);
 	}

@@ -330,9 +330,9 @@ START_TEST(three_boots_that_went_down_in_the_restore_leave_it_bare)
 	ck_assert_int_eq(rmdir(pstore), 0);
 	fake_kern_reboot(rig.fake);
 	for (int i = 0; i < BL_RESTORE_TRIES; i++)
-		goes_down_in_a_restore(5);
+		goes_down_in_a_restore(6);
 	recover(BL_RECOVER_BARE);
-	ck_assert_ptr_nonnull(strstr(res.reason, "3 tries in a row"));
+	ck_assert_ptr_nonnull(strstr(res.reason, "3 boots in a row"));
 	ck_assert(fake_slot_empty(&rig.fake->slot[0]));
 	ck_assert(fake_slot_empty(&rig.fake->slot[1]));
 	/* It stays so, and says so, boot after boot. */
@@ -350,7 +350,7 @@ START_TEST(a_record_of_a_crash_counts_where_a_cut_does_not)
 	with_v1();
 	fake_kern_reboot(rig.fake);
 	for (int i = 0; i < BL_RESTORE_TRIES; i++) {
-		goes_down_in_a_restore(5);
+		goes_down_in_a_restore(6);
 		crash("dmesg-erst-1", "0123456789abcdef", "   3.5");
 	}
 	recover(BL_RECOVER_BARE);
@@ -362,7 +362,7 @@ START_TEST(a_machine_that_hangs_in_each_restore_ends_bare_too)
 	with_v1();
 	fake_kern_reboot(rig.fake);
 	for (int i = 0; i < BL_RESTORE_CUTS; i++)
-		goes_down_in_a_restore(5);
+		goes_down_in_a_restore(6);
 	recover(BL_RECOVER_BARE);
 	ck_assert_ptr_nonnull(strstr(res.reason, "were cut short"));
 }
@@ -416,8 +416,8 @@ START_TEST(a_boot_that_goes_well_begins_the_count_again)
 	ck_assert_int_eq(rmdir(pstore), 0);
 	fake_kern_reboot(rig.fake);
 	for (int i = 0; i < 2 * BL_RESTORE_TRIES; i++) {
-		goes_down_in_a_restore(5);
 		goes_down_in_a_restore(6);
+		goes_down_in_a_restore(7);
 		recover(BL_RECOVER_RESTORED);
 		fake_kern_reboot(rig.fake);
 	}
