@@ -58,8 +58,11 @@ static int close_stale(struct bl_host *h, const struct bl_journal_txn *t,
 	if (t->phase != BL_PHASE_COMMITTED)
 		return 0;
 	r = bl_journal_live(h->journal, &live, err);
-	if (r < 0 || (r && live.row.id == t->row.id))
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	/* A rollback to nothing leaves nothing live. */
+	if (r ? live.row.id == t->row.id : !*t->row.digest)
+		return 0;
 	r = bl_journal_write(h->journal, &over, err);
 	return r ? r : 1;
 }

@@ -143,6 +143,43 @@ START_TEST(death_of_recovery_before_every_step)
 }
 END_TEST
 
+/* The same, but nothing dies: from a step of recovery on everything fails, as
+ * on a disk that is full. What is live must still be there when it is not. */
+static void recovery_fails(const struct rig_scenario *s)
+{
+	struct snapshot found = { 0 };
+
+	snapshot_take(&rig.host, &found);
+	for (unsigned n = 1;; n += STRIDE) {
+		snapshot_restore(&rig.host, &found);
+		fake_kern_calm(rig.fake);
+		rig.fake->fail_at = n;
+		rig.fake->sticky = true;
+		rig.fake->watch = rig_watch;
+		ck_assert_msg(rig_run(rig_recover), "%s, step %u", s->name, n);
+		if (!*rig.fake->failed_step)
+			break;
+		fake_kern_calm(rig.fake);
+		rig_check_recovery(s);
+	}
+	snapshot_free(&found);
+}
+
+START_TEST(failure_of_recovery_from_every_step_on)
+{
+	const struct rig_scenario *s = &rig_scenarios[_i ? 3 : 1];
+
+	rig_start(s);
+	for (unsigned n = 1;; n += 7 * STRIDE) {
+		rig_restore_begin();
+		rig.fake->die_at = n;
+		if (rig_run(s->action))
+			break;
+		recovery_fails(s);
+	}
+}
+END_TEST
+
 static void set_up(void)
 {
 	rig_set_up(true);
@@ -162,6 +199,7 @@ Suite *bl_test_suite(void)
 			    count);
 	tcase_add_loop_test(tc, the_host_goes_down_before_every_step, 0, count);
 	tcase_add_loop_test(tc, death_of_recovery_before_every_step, 0, 4);
+	tcase_add_loop_test(tc, failure_of_recovery_from_every_step_on, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
