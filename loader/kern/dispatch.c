@@ -196,17 +196,20 @@ static void set_word(struct bl_dispatch *d, struct bl_dispatch_word w)
 	store(&d->state->word, bl_dispatch_pack(w));
 }
 
-void bl_dispatch_renew(struct bl_dispatch *d, enum bl_slot slot,
-		       uint64_t trial_ms, uint64_t verdict_ms)
+int bl_dispatch_renew(struct bl_dispatch *d, enum bl_slot slot,
+		      uint64_t trial_ms, uint64_t verdict_ms)
 {
 	struct bl_dispatch_word w = bl_dispatch_now(d);
 
 	if (!d->state)
-		return;
+		return 0;
+	if (trial_ms && w.trial == (int)slot && !bl_dispatch_on_trial(d, slot))
+		return -ETIME;
 	if (trial_ms && w.trial == (int)slot)
 		store(&d->state->trial_until_ns, in_ms(trial_ms));
 	if (verdict_ms && (w.trial == (int)slot || w.live == (int)slot))
 		store(&d->state->verdict_until_ns, in_ms(verdict_ms));
+	return 0;
 }
 
 void bl_dispatch_trial(struct bl_dispatch *d, enum bl_slot slot,
@@ -317,12 +320,16 @@ static int load(struct bl_dispatch *d, const struct bl_hook *hook, int prog_fd,
 	return fd;
 }
 
-static bool has_link(const struct bl_dispatch *d, const char *name)
+/* 1 or 0; -errno where that could not be found out. */
+static int has_link(const struct bl_dispatch *d, const char *name,
+		    struct bl_err *err)
 {
-	bl_autoclose int fd = bl_pin_get(d->pin_dir, BL_PIN_DISPATCH,
-					 BL_PIN_LINK, name, NULL);
+	bl_autoclose int fd =
+		bl_pin_get(d->pin_dir, BL_PIN_DISPATCH, BL_PIN_LINK, name, err);
 
-	return fd >= 0 && bl_dispatch_link_works(fd);
+	if (fd == -ENOENT)
+		return 0;
+	return fd < 0 ? fd : bl_dispatch_link_works(fd);
 }
 
 static int drop(const struct bl_dispatch *d, const char *name,
@@ -359,10 +366,10 @@ static int dispatcher(struct bl_dispatch *d, const struct bl_hook *hook,
 		      int prog_fd, int map_fd, struct bl_err *err)
 {
 	bl_autoclose int fd = -1, link = -1;
-	int r;
+	int r = has_link(d, hook->name, err);
 
-	if (has_link(d, hook->name))
-		return 0;
+	if (r)
+		return r < 0 ? r : 0;
 	r = drop_program(d, hook->name, err);
 	if (r)
 		return r;
@@ -455,7 +462,7 @@ static int view(void *ctx, const char *name, int fd, struct bl_err *err)
 		return 0;
 	for (__u32 i = 0; i < BL_DISPATCH_ENTRIES; i++)
 		v.ids[i] = entry_id(fd, i);
-	v.linked = has_link(e->d, name);
+	v.linked = has_link(e->d, name, NULL) > 0;
 	prog = bl_pin_get(e->d->pin_dir, BL_PIN_DISPATCH, BL_PIN_PROG, name,
 			  NULL);
 	if (prog >= 0)

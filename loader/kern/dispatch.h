@@ -65,8 +65,10 @@ uint64_t bl_dispatch_verdict_left_ms(const struct bl_dispatch *d);
  * state they do nothing. */
 void bl_dispatch_trial(struct bl_dispatch *d, enum bl_slot slot,
 		       uint64_t trial_ms, uint64_t verdict_ms);
-void bl_dispatch_renew(struct bl_dispatch *d, enum bl_slot slot,
-		       uint64_t trial_ms, uint64_t verdict_ms);
+/* -ETIME, and nothing is renewed, if the trial of @slot has lapsed: the kernel
+ * went back by itself. */
+int bl_dispatch_renew(struct bl_dispatch *d, enum bl_slot slot,
+		      uint64_t trial_ms, uint64_t verdict_ms);
 /* @slot is named no more: a trial of it ends; if it was live, or its successor
  * is on trial, @to is live. */
 void bl_dispatch_off(struct bl_dispatch *d, enum bl_slot slot, int to);

@@ -390,8 +390,11 @@ static int renew(void *kern, enum bl_slot slot, uint64_t trial_ms,
 	struct bl_kern_bpf *k = kern;
 	int r = bl_dispatch_open(k->pin_dir, false, &d, err);
 
-	if (!r)
-		bl_dispatch_renew(&d, slot, trial_ms, verdict_ms);
+	if (!r && bl_dispatch_renew(&d, slot, trial_ms, verdict_ms))
+		r = bl_err_set(
+			err, -ETIME,
+			"the lease of the trial ran out: belay did not run for %d s, and the host went back by itself",
+			BL_KERN_TRIAL_LEASE_MS / 1000);
 	return r;
 }
 
@@ -466,8 +469,10 @@ static int persist(void *kern, enum bl_slot slot, struct bl_err *err)
 	if (r)
 		return r;
 	/* Until the other slot is retired: the commit is yet to be written. */
-	bl_dispatch_renew(&d, slot, BL_KERN_TRIAL_LEASE_MS,
-			  BL_KERN_VERDICT_LEASE_MS);
+	if (bl_dispatch_renew(&d, slot, BL_KERN_TRIAL_LEASE_MS,
+			      BL_KERN_VERDICT_LEASE_MS))
+		return bl_err_set(err, -ETIME,
+				  "the lease of the trial ran out");
 	hand_over(held);
 	stop_stats(k);
 	return 0;

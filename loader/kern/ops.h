@@ -76,7 +76,7 @@ enum bl_lease {
 const char *bl_lease_name(enum bl_lease lease);
 
 /* Until the kernel by itself goes back to what was live before the trial. */
-#define BL_KERN_TRIAL_LEASE_MS 2000
+#define BL_KERN_TRIAL_LEASE_MS 5000
 /* Until programs that refuse are not asked any more. */
 #define BL_KERN_VERDICT_LEASE_MS 15000
 
@@ -207,7 +207,7 @@ struct bl_kern_ops {
 	int (*persist)(void *kern, enum bl_slot slot, struct bl_err *err);
 
 	/* Renews the trial's lease, if @slot is on trial, for @trial_ms from
-	 * now; and the lease of verdicts, if @slot is live or on trial, for
+	 * now (-ETIME if it has run out: the kernel went back by itself); and the lease of verdicts, if @slot is live or on trial, for
 	 * @verdict_ms. 0 leaves one as it is. Cheap. */
 	int (*renew)(void *kern, enum bl_slot slot, uint64_t trial_ms,
 		     uint64_t verdict_ms, struct bl_err *err);
