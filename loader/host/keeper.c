@@ -112,6 +112,19 @@ static void renew(struct keeper *k, const struct bl_host_generation *live,
 		say_status(k, "cannot keep what is live: %s", e.text);
 }
 
+/* A trial whose belay died: the kernel has gone back, and what is open would
+ * make the next reboot look like its doing. */
+static bool left_open(const struct keeper *k)
+{
+	struct bl_lock_owner owner = { 0 };
+	struct bl_journal_txn t;
+
+	if (bl_journal_open_txn(k->host->journal, &t, NULL) <= 0)
+		return false;
+	bl_lock_query(k->host->lock_path, &owner, NULL);
+	return !owner.pid;
+}
+
 static void turn(struct keeper *k)
 {
 	struct bl_host_generation live = { 0 };
@@ -126,6 +139,10 @@ static void turn(struct keeper *k)
 	}
 	if (!r) {
 		say_status(k, "nothing is live on this host");
+		return;
+	}
+	if (left_open(k) && bring_back(k, "", now, &e)) {
+		say_status(k, "cannot close what was left open: %s", e.text);
 		return;
 	}
 	r = bl_selftest(k->opts->check, &e);
