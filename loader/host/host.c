@@ -5,12 +5,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/host/journal_trial.h"
+#include "loader/host/selftest.h"
 #include "loader/host/state.h"
 #include "loader/kern/kern_bpf.h"
 
@@ -19,10 +21,19 @@
 #define RECOVER_MS    10000
 #define LOCK_AGAIN_MS 20
 
+/* As the kernel's leases count: while the machine sleeps, nothing is tried. */
 static uint64_t real_mono(void *ctx)
 {
+	struct timespec t;
+
 	(void)ctx;
-	return bl_clock_mono_ms();
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int self_test(struct bl_err *err)
+{
+	return bl_selftest(NULL, err);
 }
 
 static int64_t real_wall(void *ctx)
@@ -70,6 +81,7 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 		return bl_err_errno(err, -ENOMEM, "host");
 	h->lock_fd = h->reader_fd = -1;
 	h->clock = config->clock ? *config->clock : real_clock;
+	h->usable = config->usable || config->ops ? config->usable : self_test;
 	h->ops = config->ops;
 	h->kern = config->kern;
 	h->guard = config->guard ? config->guard

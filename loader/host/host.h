@@ -57,6 +57,9 @@ struct bl_host_config {
 	const struct bl_kern_ops *ops; /* NULL: libbpf, pins in pin_dir */
 	void *kern;
 	const struct bl_host_clock *clock; /* NULL: the real one */
+	/* Whether this host can be used: 0, or -errno with why not. NULL: what
+	 * selftest.h asks; nothing is asked if ops are given. */
+	int (*usable)(struct bl_err *err);
 	/* NULL: this machine's, or none if ops are given. */
 	const struct bl_guard_ops *guard;
 };

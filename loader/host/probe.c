@@ -111,6 +111,23 @@ static int read_new(struct bl_work *w, struct bl_err *err)
 	return 0;
 }
 
+/* What can refuse may refuse this host's own people. */
+static int find_lock_out(struct bl_work *w, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int r;
+
+	if (!w->host->usable || !bl_host_leased(&w->staged))
+		return 0;
+	r = w->host->usable(&why);
+	if (r == -EINTR || r == -ECANCELED)
+		return bl_err_set(err, r, "interrupted");
+	if (r)
+		snprintf(w->locked_out, sizeof(w->locked_out), "%.*s",
+			 BL_REASON_LEN - 1, why.text);
+	return 0;
+}
+
 /* The lease first: all that follows takes its time. */
 static int measure(struct bl_work *w, struct bl_err *err)
 {
@@ -122,6 +139,9 @@ static int measure(struct bl_work *w, struct bl_err *err)
 		       BL_KERN_VERDICT_LEASE_MS, err);
 	if (r)
 		return bl_err_wrap(err, r, "renew the lease of the trial");
+	r = find_lock_out(w, err);
+	if (r)
+		return r;
 	r = ops->exercise(kern, err);
 	if (r)
 		return bl_err_wrap(err, r, "make activity");
@@ -260,6 +280,7 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 		.sample = w->sample,
 		.events_read = w->events_read,
 		.splats = &w->splats,
+		.locked_out = w->locked_out,
 		.pace = &t->pace,
 		.confirm = t->confirm,
 		.confirmed = t->confirmed,

@@ -37,7 +37,8 @@ struct bl_host {
 	void *kern;
 	struct bl_kern_bpf *own_kern; /* made by us, or NULL */
 	struct bl_host_clock clock;
-	const struct bl_guard_ops *guard; /* NULL: no watchdog is looked for */
+	int (*usable)(struct bl_err *err); /* as in bl_host_config; or NULL */
+	const struct bl_guard_ops *guard;  /* NULL: no watchdog is looked for */
 	struct bl_journal *journal;
 	int lock_fd, reader_fd; /* -1: not held */
 };
@@ -89,6 +90,7 @@ struct bl_work {
 	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
+	char locked_out[BL_REASON_LEN];
 	bool tombstone_due;	 /* decided, not yet durable */
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */

@@ -43,6 +43,16 @@ static enum bl_verdict splats(struct judge *j)
 	return bad(j, "the kernel's log: %s", s->first);
 }
 
+/* Asked only of what can refuse. */
+static enum bl_verdict locks_out(struct judge *j)
+{
+	const char *how = j->facts->locked_out;
+
+	if (!how || !*how)
+		return BL_VERDICT_GO_ON;
+	return bad(j, "this host cannot be used while it is live: %s", how);
+}
+
 static enum bl_verdict detached(struct judge *j)
 {
 	unsigned attached = j->facts->sample.attached;
@@ -225,8 +235,8 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 {
 	/* The gravest first: only one reason is told. */
 	static enum bl_verdict (*const probes[])(struct judge *) = {
-		splats, detached, drops,    overlooks, slow,
-		busy,	large,	  commands, silent,
+		splats, locks_out, detached, drops,    overlooks,
+		slow,	busy,	   large,    commands, silent,
 	};
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,

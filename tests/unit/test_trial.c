@@ -80,6 +80,11 @@ static void detached(void)
 	facts.sample.attached = 2;
 }
 
+static void locks_out(void)
+{
+	facts.locked_out = "/bin/true: Operation not permitted";
+}
+
 static void loses(void)
 {
 	facts.sample.drops = 2;
@@ -157,6 +162,7 @@ static const struct {
 	const char *says;
 } at_once[] = {
 	{ detached, "2 of 3" },
+	{ locks_out, "cannot be used while it is live: /bin/true" },
 	{ loses, "lost 2 of 102 events (2.0 %, the limit is 1.0 %)" },
 	{ torn, "did not look at 11 of 1000 operations" },
 	{ skipped, "did not look at 2000 of 3000 operations (66.7 %, the limit "
