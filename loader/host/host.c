@@ -369,14 +369,20 @@ int bl_host_bundle(struct bl_host *h, uint32_t number, struct bl_bundle *ret,
 }
 
 int bl_host_live(struct bl_host *h, struct bl_host_generation *ret,
-		 struct bl_err *err)
+		 bool *ret_leased, struct bl_err *err)
 {
+	struct bl_kern_slot_state state = { 0 };
 	struct bl_journal_txn live;
 	int r = bl_journal_live(h->journal, &live, err);
 
-	if (r > 0)
-		bl_host_describe(&live, ret);
-	return r;
+	if (r <= 0)
+		return r;
+	r = h->ops->inspect(h->kern, live.row.slot, &state, err);
+	if (r)
+		return r;
+	bl_host_describe(&live, ret);
+	*ret_leased = bl_host_leased(&state.programs);
+	return 1;
 }
 
 bool bl_host_leased(const struct bl_kern_staged *programs)

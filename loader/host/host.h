@@ -368,9 +368,10 @@ int bl_host_tombstoned(struct bl_host *host, const char *digest,
 int bl_host_bundle(struct bl_host *host, uint32_t number, struct bl_bundle *ret,
 		   struct bl_err *err);
 
-/* What is live by the journal: 1, or 0 if nothing is. Takes no lock. */
+/* What is live by the journal, and whether anything of it refuses on a lease: 1,
+ * or 0 if nothing is live. Takes no lock. */
 int bl_host_live(struct bl_host *host, struct bl_host_generation *ret,
-		 struct bl_err *err);
+		 bool *ret_leased, struct bl_err *err);
 
 /* Whether programs of it refuse only while their lease is renewed. */
 bool bl_host_leased(const struct bl_kern_staged *programs);

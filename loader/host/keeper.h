@@ -3,8 +3,8 @@
  * The keeper of a host: what runs as long as the host does, with a fleet or
  * without. Every BL_HOST_KEEP_MS it
  *
- *  - tests whether the host can be used (selftest.h), and by that renews the
- *    lease of what can refuse, or lets it run out (keep.h, I8);
+ *  - tests whether the host can be used (selftest.h), if anything live can
+ *    refuse, and by that renews its lease or lets it run out (keep.h, I8);
  *  - looks whether what is live is attached as it was committed, and has it
  *    restored if not (bl_host_recover: nothing that recover would not do);
  *  - tells the service manager that it is alive, and what is live.
