@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Swaps under load, counted by number: dispatch loses and doubles nothing,
+# overlap loses nothing and marks what it doubles; what detach-then-attach
+# loses stands beside it.
+#
+# usage: test_swap.sh BUILD_DIR [KERNEL…]   (default: 6.1 and the oldest, 5.10)
+# BELAY_SWAPS=N: N flips, and N/10 whole updates of each kind (default: 100)
+set -euo pipefail
+
+build=$(cd "$1" && pwd)
+shift
+belay=$build/belay
+swaps=${BELAY_SWAPS:-100}
+kernels=("$@")
+failed=0
+
+skip() {
+	echo "skipped: $1"
+	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
+	exit 77
+}
+
+known() {
+	"$belay" lab kernels --json | grep -q "\"release\": \"$1\."
+}
+
+if [[ ${#kernels[@]} -eq 0 ]]; then
+	for k in 6.1 5.10; do
+		known "$k" && kernels+=("$k")
+	done
+fi
+[[ ${#kernels[@]} -gt 0 ]] || skip "no kernels in the cache; run scripts/kernels"
+
+for kernel in "${kernels[@]}"; do
+	echo "== $kernel"
+	# The deadline is only against a hang.
+	"$belay" lab run "$kernel" --name "test-swap-$kernel" \
+		--log-dir "$build/tests/lab/logs" --cpus 2 \
+		--deadline $((300 + swaps)) \
+		--file "$build/bpf/sensor.bpf.o:/b/sensor.bpf.o" \
+		--file "$build/tests/lab/host/host_loadswap:/b/loadswap" \
+		-- /b/loadswap /b/sensor.bpf.o "$swaps" $((swaps / 10)) 2 || {
+		echo "FAIL: $kernel"
+		failed=1
+	}
+done
+exit $failed
