@@ -266,7 +266,7 @@ static void boot(struct host *h)
 	forget(h);
 	ck_assert_msg(!bl_file_write(shadow, "root:!::\n", 9, 0600, &err), "%s",
 		      err.text);
-	ck_assert_msg(!bl_catalog_pick(&catalog, wish ? wish : "5.10",
+	ck_assert_msg(!bl_catalog_pick(&catalog, wish && *wish ? wish : "5.10",
 				       &s.kernel, &err),
 		      "%s", err.text);
 	ck_assert_msg(!bl_vm_start(&s, &h->vm, &err), "%s", err.text);
@@ -288,7 +288,7 @@ static void updates(struct host *h, enum word w)
 			h->update_ms = now - h->began_ms;
 	}
 	if (h->update_ms && !h->cut_ms)
-		h->cut_ms = now + draw(2 * h->update_ms);
+		h->cut_ms = now + draw(3 * h->update_ms);
 }
 
 /* One line of the guest's. */
@@ -462,6 +462,7 @@ Suite *bl_test_suite(void)
 		fprintf(stderr, "skipped: %s\n", err.text);
 		exit(77);
 	}
+	setenv("BELAY_GUEST_BINARY", BL_TEST_BUILD_DIR "/belay", 1);
 	tcase_set_timeout(tc, 0);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_host_whose_power_is_cut_has_the_old_or_the_new);

@@ -18,7 +18,7 @@
  * if one is all the same (or the sensor could not look), its counters say so,
  * and that is not the swap's doing.
  *
- * usage: loadswap OBJECT FLIPS UPDATES THREADS
+ * usage: loadswap OBJECT FLIPS UPDATES THREADS dispatch|links
  * Exit status 1: dispatch lost or doubled, or overlap lost or did not mark.
  */
 #include <arpa/inet.h>
@@ -380,11 +380,11 @@ int main(int argc, char **argv)
 		{ "overlap", BL_WISH_OVERLAP, false, false },
 		{ "detach, then attach", BL_WISH_OVERLAP, false, true },
 	};
-	int flips = argc == 5 ? atoi(argv[2]) : 0;
-	int updates = argc == 5 ? atoi(argv[3]) : 0;
+	int flips = argc == 6 ? atoi(argv[2]) : 0;
+	int updates = argc == 6 ? atoi(argv[3]) : 0;
 	bool good = true;
 
-	lane_count = argc == 5 ? (unsigned)atoi(argv[4]) : 0;
+	lane_count = argc == 6 ? (unsigned)atoi(argv[4]) : 0;
 	if (flips < 2 || updates < 2 || !lane_count || lane_count > THREADS_MAX)
 		return 64;
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -397,8 +397,11 @@ int main(int argc, char **argv)
 	    bl_kern_bpf_new(PIN_DIR, &reading, &err))
 		give_up("begin");
 	for (size_t i = 0; i < BL_ARRAY_SIZE(ways); i++)
-		good &= run(&ways[i],
-			    (unsigned)(ways[i].flips ? flips : updates));
+		if ((ways[i].wish == BL_WISH_DISPATCH) ==
+		    !strcmp(argv[5], "dispatch"))
+			good &= run(&ways[i],
+				    (unsigned)(ways[i].flips ? flips
+							     : updates));
 	bl_kern_bpf_free(reading);
 	bl_kern_bpf_free(kern);
 	return !good;

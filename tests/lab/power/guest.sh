@@ -23,10 +23,10 @@ manifest() { # manifest VERSION
 	END
 }
 
-content() { # content RULE: one that reports /etc/shadow as this rule
+content() { # content RULE: one in which /etc/shadow has this rule
 	cat >content.json <<-END
 		{ "contract": 1,
-		  "default": { "exec": "ignore", "open": "ignore",
+		  "default": { "exec": "emit", "open": "ignore",
 		               "connect": "ignore" },
 		  "rules": [ { "id": "$1", "event": "open",
 		               "path": "/etc/shadow", "action": "emit" } ] }
