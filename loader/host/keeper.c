@@ -138,12 +138,12 @@ static void turn(struct keeper *k)
 		say_status(k, "cannot tell what is live: %s", e.text);
 		return;
 	}
-	if (!r) {
-		say_status(k, "nothing is live on this host");
-		return;
-	}
 	if (left_open(k) && bring_back(k, "", now, &e)) {
 		say_status(k, "cannot close what was left open: %s", e.text);
+		return;
+	}
+	if (!r) {
+		say_status(k, "nothing is live on this host");
 		return;
 	}
 	/* What only observes cannot make a host useless, and need not see an
