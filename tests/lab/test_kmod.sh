@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The kernel module on real kernels: built for each, the same events as the
 # eBPF sensor, content and readers that lie, swapped and unloaded under load;
-# and what a kernel says that does not take it.
+# and what a kernel says that does not take it. One processor: kmod/README.md.
 #
 # usage: test_kmod.sh BUILD_DIR [KERNEL…]   (default: 6.1, 5.10, 6.12)
 # ROUNDS: how often each of load, swap and unload is done (default: 1)
