@@ -224,6 +224,19 @@ void bl_dispatch_trial(struct bl_dispatch *d, enum bl_slot slot,
 					       (int)slot });
 }
 
+/* What was counted while another one was on trial is not @slot's. */
+static void shift_base(struct bl_dispatch *d, enum bl_slot trial,
+		       enum bl_slot slot)
+{
+	struct bl_kern_runs runs = { 0 };
+
+	if (bl_dispatch_runs(d, trial, &runs, NULL))
+		return;
+	d->state->base[slot].runs += runs.count;
+	d->state->base[slot].time_ns += runs.time_ns;
+	d->state->base[slot].missed += runs.missed;
+}
+
 /* A trial that is not of @slot is of its successor, and was committed, or
  * nobody would take @slot away. */
 void bl_dispatch_off(struct bl_dispatch *d, enum bl_slot slot, int to)
@@ -235,6 +248,8 @@ void bl_dispatch_off(struct bl_dispatch *d, enum bl_slot slot, int to)
 		return;
 	if (w.live == (int)slot || (w.trial >= 0 && !ended))
 		w.live = to;
+	if (ended && w.live >= 0 && w.live != (int)slot)
+		shift_base(d, slot, (enum bl_slot)w.live);
 	w.trial = BL_DISPATCH_NOBODY;
 	set_word(d, w);
 }

@@ -27,6 +27,14 @@ union prog_info {
 	char bytes[sizeof(struct bpf_prog_info) + sizeof(__u64)];
 };
 
+/* All that is known of a program's hook without a dispatcher. */
+static const char *type_name(__u32 type)
+{
+	const char *name = libbpf_bpf_prog_type_str((enum bpf_prog_type)type);
+
+	return name ? name : "";
+}
+
 int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
 		       struct bl_kern_runs *ret_runs, struct bl_err *err)
 {
@@ -39,6 +47,7 @@ int bl_kern_program_of(const char *name, int fd, struct bl_kern_program *ret,
 	if (bpf_obj_get_info_by_fd(fd, &u, &len))
 		return bl_err_errno(err, -errno, "program %s", name);
 	snprintf(p.name, sizeof(p.name), "%s", name);
+	snprintf(p.hook, sizeof(p.hook), "%s", type_name(info->type));
 	for (unsigned i = 0; i < sizeof(info->tag); i++)
 		snprintf(p.tag + 2 * i, 3, "%02x", info->tag[i]);
 	p.id = info->id;

@@ -3,6 +3,7 @@
 # Runs inside a lab VM (busybox sh), for tests/lab/test_lease.sh. What it waits
 # for has a generous deadline; what it asserts is what becomes of the host when
 # nobody is left to look after it.
+# usage: lease.sh full|short
 status=0
 
 fail() {
@@ -62,8 +63,19 @@ can_connect() { # refused by the port is refused by nobody
 can_ping() {
 	/bin/busybox ping -c 1 -W 1 127.0.0.1 >/dev/null 2>&1
 }
+cannot_ping() {
+	! can_ping
+}
 guarded() {
 	! /tmp/busybox_x cat /dev/null 2>/dev/null
+}
+
+not_guarded() {
+	! guarded
+}
+nothing_left() {
+	[ -z "$(ls /sys/fs/bpf/belay)" ] ||
+		fail "pins are left: $(ls -R /sys/fs/bpf/belay)"
 }
 
 cp /bin/busybox /tmp/busybox_x
@@ -97,84 +109,75 @@ says rolled-back
 guarded || fail "the guard is gone after recover"
 expect 0 belay rollback
 guarded && fail "the guard refuses after it left"
-[ -z "$(ls /sys/fs/bpf/belay)" ] || fail "pins are left: $(ls -R /sys/fs/bpf/belay)"
+nothing_left
 
-step "LSM: nothing may be opened, run or connected, and nobody is there"
-expect 0 belay apply /b/lsm_all.bundle
+step "nothing may be opened, run, connected or received, and nobody is there"
+can_connect || fail "no way to connect even before"
+can_ping || fail "no answer even before"
+expect 0 belay apply /b/deny.bundle
 says "its deny rules stop in 15 s"
 says "start belay agent"
-can_open || fail "it refuses before it was told to"
+can_open && can_connect && can_ping || fail "it refuses before it was told to"
 /tmp/busybox_arm cat /dev/null 2>/dev/null
-can_open && fail "it does not refuse"
+can_open 2>/dev/null && fail "the LSM programs do not refuse"
 until_usable 30 can_open || fail "still locked out after $took s"
+can_connect || fail "no way to connect"
+can_ping || fail "no answer"
 echo "   usable again after $took s"
 expect 0 belay status
 says "expired: allows"
 says "nobody renews it"
-expect 0 belay rollback
-
-step "cgroup: no connection, no packet, and nobody is there"
-can_connect || fail "no way to connect even before"
-expect 0 belay apply /b/cgroup_all.bundle
-can_connect && fail "it does not refuse"
-until_usable 30 can_connect || fail "still locked out after $took s"
-echo "   usable again after $took s"
-expect 0 belay status
 says "cgroup_connect4//"
+says "xdp/lo"
 expect 0 belay rollback
+nothing_left
 
-step "XDP: no frame on the loopback device, and nobody is there"
-can_ping || fail "no answer even before"
-expect 0 belay apply /b/xdp_all.bundle
-can_ping && fail "it does not refuse"
-until_usable 30 can_ping || fail "still locked out after $took s"
-echo "   usable again after $took s"
+step "a trial in which the host cannot be used"
+expect 1 belay apply /b/drop-kept.bundle
+says "rolled-back"
+says "with it this host cannot be used"
+can_ping || fail "frames are dropped though it was rolled back"
+nothing_left
 
-step "what cannot have a lease must say so"
-expect 1 belay apply /b/xdp_replace.bundle
+step "replaced, without a lease: back when somebody looks"
+expect 1 belay apply /b/drop-leased.bundle
 says refused
 says "without a dispatcher it has no lease"
+expect 0 belay apply /b/pass.bundle
+expect 0 belay status
+says replace
+belay apply /b/drop.bundle --probation 100 >/dev/null 2>&1 &
+pid=$!
+until_usable 60 cannot_ping || fail "the trial did not begin"
+kill -9 $pid
+wait $pid 2>/dev/null
+can_ping && fail "a replaced program is gone by itself: is there a lease?"
+expect 0 belay recover
+says rolled-back
+can_ping || fail "the old program is not back"
+expect 0 belay apply /b/drop.bundle
+can_ping && fail "the new program is not there"
+expect 0 belay rollback
+can_ping || fail "the old program is not back"
+expect 0 belay rollback
+nothing_left
 
-# The keeper itself cannot connect to itself then: it stops renewing, gives the
-# generation a second chance, and withholds the lease from it after that.
-useless() {
-	step "an agent does not keep what makes the host useless"
+if [ "$1" = full ]; then
+	step "kept by an agent"
+	expect 0 belay apply /b/leased.bundle
 	belay agent >/tmp/agent 2>&1 &
 	agent=$!
-	until_usable 30 sh -c '! /bin/busybox ping -c 1 -W 1 127.0.0.1 >/dev/null 2>&1' ||
-		fail "the agent does not renew the lease: $(cat /tmp/agent)"
-	until_usable 30 can_ping || fail "still locked out after $took s"
-	echo "   usable again after $took s, with the agent alive"
-	until_usable 90 grep -q 'refuses nothing any more' /tmp/agent ||
-		fail "the agent goes on: $(cat /tmp/agent)"
-	grep -q 'cannot be used: cannot connect to itself' /tmp/agent ||
-		fail "it does not say why: $(cat /tmp/agent)"
-	can_ping || fail "locked out again"
-	kill $agent
+	# Longer than a lease lasts that is not renewed.
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do second; done
+	guarded || fail "the agent does not renew the lease: $(cat /tmp/agent)"
+	expect 0 belay status
+	says "renews it"
+	kill -9 $agent
 	wait $agent 2>/dev/null
-}
-case $(uname -r) in
-5.10*) ;; # two leases long; once is enough
-*) useless ;;
-esac
-expect 0 belay rollback
-
-step "kept by an agent"
-expect 0 belay apply /b/guard_leased.bundle
-belay agent --name here >/tmp/agent 2>&1 &
-agent=$!
-until_usable 30 guarded ||
-	fail "the agent does not renew the lease: $(cat /tmp/agent)"
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do second; done
-guarded || fail "the lease ran out though the agent renews it"
-expect 0 belay status
-says "renews it"
-kill -9 $agent
-wait $agent 2>/dev/null
-until_usable 30 sh -c '/tmp/busybox_x cat /dev/null 2>/dev/null' ||
-	fail "it still refuses after $took s without the agent"
-echo "   allows again after $took s"
-expect 0 belay rollback
-[ -z "$(ls /sys/fs/bpf/belay)" ] || fail "pins are left: $(ls -R /sys/fs/bpf/belay)"
+	until_usable 30 not_guarded || fail "refuses after $took s without the agent"
+	echo "   allowed after $took s without it"
+	expect 0 belay rollback
+	nothing_left
+fi
 step "done"
 exit $status
