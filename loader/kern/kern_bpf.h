@@ -6,7 +6,9 @@
  *
  *	a/prog/NAME	programs of slot a
  *	a/map/NAME	its maps ('.' in a name becomes '_')
- *	a/link/NAME	its links, once they are persisted
+ *	a/link/NAME	its links, once they are persisted (of those that overlap)
+ *	dispatch/…	of both slots: dispatch.h
+ *	replace/…	of both slots: replace.h
  *
  * One instance per process and pin folder. Attaching and persisting works on
  * what the same instance staged; everything else on the pins, whoever made
