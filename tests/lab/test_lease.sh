@@ -47,6 +47,7 @@ rm -rf "$work"
 mkdir -p "$work" "$logs"
 # What the kernel must go back to refuses whatever happens to us.
 bundle guard guard '{"guard": {"lease": false}}'
+bundle beside guard '{"guard": {"lease": false, "strategy": "overlap"}}'
 bundle no-guard no_guard '{"guard": {"lease": false}}'
 bundle leased guard '{}'
 bundle deny deny_all '{"no_connect4": {"cgroup": "/"},

@@ -82,14 +82,20 @@ cp /bin/busybox /tmp/busybox_x
 cp /bin/busybox /tmp/busybox_arm
 /bin/busybox ip link set lo up 2>/dev/null || /bin/busybox ifconfig lo up
 
-step "killed in the trial: the kernel goes back by itself"
+step "what a belay without dispatchers left gives way to one with"
+expect 0 belay apply /b/beside.bundle
+expect 0 belay status
+says "overlap"
+guarded || fail "the guard does not refuse"
 expect 0 belay apply /b/guard.bundle
+
+step "killed in the trial: the kernel goes back by itself"
 expect 0 belay status
 says "lsm/file_open"
 says "dispatch"
 says "no lease"
 guarded || fail "the guard does not refuse"
-belay apply /b/no_guard.bundle --probation 100 >/dev/null 2>&1 &
+belay apply /b/no-guard.bundle --probation 100 >/dev/null 2>&1 &
 pid=$!
 took=0
 while guarded && [ $took -lt 60 ]; do
@@ -107,6 +113,8 @@ echo "   the old one runs again, $took s after the kill"
 expect 0 belay recover
 says rolled-back
 guarded || fail "the guard is gone after recover"
+expect 0 belay rollback
+guarded || fail "the guard before it is not back"
 expect 0 belay rollback
 guarded && fail "the guard refuses after it left"
 nothing_left
