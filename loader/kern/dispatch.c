@@ -248,10 +248,10 @@ void bl_dispatch_off(struct bl_dispatch *d, enum bl_slot slot, int to)
 		return;
 	if (w.live == (int)slot || (w.trial >= 0 && !ended))
 		w.live = to;
-	if (ended && w.live >= 0 && w.live != (int)slot)
-		shift_base(d, slot, (enum bl_slot)w.live);
 	w.trial = BL_DISPATCH_NOBODY;
 	set_word(d, w);
+	if (ended && w.live >= 0 && w.live != (int)slot)
+		shift_base(d, slot, (enum bl_slot)w.live);
 }
 
 /* One hook */

@@ -54,6 +54,12 @@ until_usable() {
 can_open() { # not with ":", whose failure ends a shell
 	read -r _ </etc/passwd
 }
+cannot_open() {
+	! can_open
+}
+withheld() {
+	grep -q 'refuses nothing any more' /tmp/agent
+}
 can_connect() { # refused by the port is refused by nobody
 	case $(/bin/busybox nc 127.0.0.1 9 2>&1 </dev/null) in
 	*refused*) return 0 ;;
@@ -104,7 +110,7 @@ while guarded && [ $took -lt 60 ]; do
 done
 guarded && fail "the trial did not begin"
 # Long enough for a lease that nobody renews to run out.
-for _ in 1 2 3 4; do second; done
+for _ in 1 2 3 4 5 6 7; do second; done
 guarded && fail "the lease of a trial under way ran out"
 kill -9 $pid
 wait $pid 2>/dev/null
@@ -137,13 +143,29 @@ says "expired: allows"
 says "nobody renews it"
 says "cgroup_connect4//"
 says "xdp/lo"
+# The keeper itself can do nothing then: it stops renewing, gives the generation
+# a second chance, and withholds the lease from it after that.
+if [ "$1" = full ]; then
+	step "an agent does not keep what makes the host useless"
+	belay agent >/tmp/agent 2>&1 &
+	agent=$!
+	until_usable 30 cannot_open || fail "the agent does not renew the lease"
+	until_usable 30 can_open || fail "still locked out after $took s"
+	echo "   usable again after $took s, with the agent alive"
+	until_usable 90 withheld || fail "the agent goes on: $(cat /tmp/agent)"
+	kill -9 $agent
+	wait $agent 2>/dev/null
+	out=$(cat /tmp/agent)
+	says "cannot be used"
+	can_open || fail "locked out again"
+fi
 expect 0 belay rollback
 nothing_left
 
 step "a trial in which the host cannot be used"
 expect 1 belay apply /b/drop-kept.bundle
 says "rolled-back"
-says "with it this host cannot be used"
+says "this host cannot be used while it is live"
 can_ping || fail "frames are dropped though it was rolled back"
 nothing_left
 
