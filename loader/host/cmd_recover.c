@@ -20,8 +20,8 @@ static const char usage[] =
 	"A version in whose trial the host went down gets a tombstone. What the\n"
 	"kernel left in /sys/fs/pstore is kept beside the journal, in evidence/, and\n"
 	"says whether the version is convicted (a program of it is in the trace) or\n"
-	"suspect. A committed version that three boots in a row went down by, or that\n"
-	"could not be loaded three times, is not tried again: the host stays bare.\n"
+	"suspect. A committed version that three boots in a row went down by, or could\n"
+	"not load, is not tried again: the host stays bare.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the host is bare, 2 it could not be done.\n"
 	"\n" //

@@ -240,7 +240,7 @@ bare)
 	step "it took three boots down"
 	recover 1
 	says "not recovered"
-	says "3 tries in a row failed, or took the host down"
+	says "3 boots in a row failed, or were taken down by it"
 	says "convicted: "
 	expect 1 belay status
 	says "sensor 2.0"
