@@ -390,6 +390,26 @@ void bl_evidence_read(const char *text, size_t len, const char *tags,
 	*ret = e;
 }
 
+void bl_evidence_splats(const char *text, size_t len, const char *tags,
+			const char *before, struct bl_evidence *ret)
+{
+	struct bl_evidence e = { .blame = BL_BLAME_SUSPECT };
+	struct span all = { text,
+			    len < BL_EVIDENCE_BYTES ? len : BL_EVIDENCE_BYTES };
+	struct reader r = { .tags = tags, .before = before, .e = &e };
+	struct span line;
+
+	while (next_line(&all, &line)) {
+		if (headline(line))
+			r.in_trace = r.interrupted = false;
+		if (!e.crashed)
+			copy(line, e.what);
+		e.crashed = true;
+		read_line(&r, line);
+	}
+	*ret = e;
+}
+
 void bl_evidence_words(const struct bl_evidence *e, char *ret, size_t size)
 {
 	const char *blame = blames[e->blame];

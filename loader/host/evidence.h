@@ -60,6 +60,13 @@ struct bl_evidence {
 void bl_evidence_read(const char *text, size_t len, const char *tags,
 		      const char *before, struct bl_evidence *ret);
 
+/*
+ * The same of a kernel that goes on, and said this (ops.h: splats): each report
+ * counts, and the first program of the version that is named in one.
+ */
+void bl_evidence_splats(const char *text, size_t len, const char *tags,
+			const char *before, struct bl_evidence *ret);
+
 /* The whole as one sentence: "convicted: BUG: … in bpf_prog_…". */
 void bl_evidence_words(const struct bl_evidence *e, char *ret, size_t size);
 

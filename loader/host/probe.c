@@ -7,6 +7,7 @@
 #include "bpf/event.h"
 #include "loader/base/cleanup.h"
 #include "loader/host/command.h"
+#include "loader/host/evidence.h"
 #include "loader/host/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/host/trial.h"
@@ -128,6 +129,23 @@ static int find_lock_out(struct bl_work *w, struct bl_err *err)
 	return 0;
 }
 
+/* A trial with a report in the log is over, but who is to blame stands further
+ * down in it, and a slow console takes its time. */
+#define SPLAT_TRIES    8
+#define SPLAT_PAUSE_MS 125
+
+static int read_splats(struct bl_work *w, struct bl_err *err)
+{
+	const struct bl_kern_ops *ops = w->host->ops;
+	int r = ops->splats(w->host->kern, &w->splats, err);
+
+	for (int i = 0; !r && w->splats.open && i < SPLAT_TRIES; i++) {
+		w->host->clock.sleep_ms(w->host->clock.ctx, SPLAT_PAUSE_MS);
+		r = ops->splats(w->host->kern, &w->splats, err);
+	}
+	return r;
+}
+
 /* The lease first: all that follows takes its time. */
 static int measure(struct bl_work *w, struct bl_err *err)
 {
@@ -151,9 +169,7 @@ static int measure(struct bl_work *w, struct bl_err *err)
 	if (r)
 		return r;
 	r = ops->sample(kern, w->txn.row.slot, &w->sample, err);
-	if (!r)
-		r = ops->splats(kern, &w->splats, err);
-	return r;
+	return r ? r : read_splats(w, err);
 }
 
 /* One trial under way. */
@@ -264,14 +280,32 @@ static int hear(struct trial *t, struct bl_err *err)
 	return r < 0 ? r : 0;
 }
 
+/* A program that the version before has as well is no news. */
+static void find_accused(const struct bl_work *w, struct bl_evidence *ret)
+{
+	bl_autobuf struct bl_buf tags = { 0 }, before = { 0 };
+
+	*ret = (struct bl_evidence){ 0 };
+	if (!w->splats.count || bl_tags_text(&w->staged, &tags, NULL))
+		return;
+	if (w->txn.parent)
+		bl_journal_tags(w->host->journal, w->txn.parent, &before, NULL);
+	bl_evidence_splats(w->splats.text, w->splats.text_len,
+			   bl_buf_str(&tags), bl_buf_str(&before), ret);
+	if (ret->blame != BL_BLAME_CONVICTED)
+		*ret->named = 0;
+}
+
 static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 			     struct bl_err *err)
 {
 	struct bl_work *w = t->w;
 	char reason[BL_REASON_LEN] = "";
+	struct bl_evidence evidence;
 	struct bl_trial_facts facts;
 	enum bl_verdict verdict;
 
+	find_accused(w, &evidence);
 	bl_pace_add(&t->pace, &w->sample, elapsed_ms);
 	facts = (struct bl_trial_facts){
 		.elapsed_ms = elapsed_ms,
@@ -280,6 +314,7 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 		.sample = w->sample,
 		.events_read = w->events_read,
 		.splats = &w->splats,
+		.accused = evidence.named,
 		.locked_out = w->locked_out,
 		.pace = &t->pace,
 		.confirm = t->confirm,

@@ -34,13 +34,20 @@ static bool over_limit(const struct judge *j, uint64_t part, uint64_t all)
 	return part && (double)part > j->limits->max_drop_ratio * (double)all;
 }
 
+/* What any driver did wrong meanwhile convicts nobody else. */
 static enum bl_verdict splats(struct judge *j)
 {
 	const struct bl_kern_splats *s = j->facts->splats;
+	const char *accused = j->facts->accused;
 
 	if (!s || !s->count)
 		return BL_VERDICT_GO_ON;
-	return bad(j, "the kernel's log: %s", s->first);
+	if (accused && *accused)
+		return bad(j, "the kernel's log: %.150s; in its %.70s",
+			   s->first, accused);
+	return say(j, BL_VERDICT_UNDECIDED,
+		   "the kernel's log: %.150s; none of its programs is named",
+		   s->first);
 }
 
 /* Asked only of what can refuse. */

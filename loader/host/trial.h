@@ -27,6 +27,7 @@ struct bl_trial_facts {
 	struct bl_kern_sample sample;
 	uint64_t events_read; /* that came out of the ring */
 	const struct bl_kern_splats *splats;
+	const char *accused;	/* its program that is named in one; "": none */
 	const char *locked_out; /* how the host cannot be used; "": it can */
 	const struct bl_pace *pace;
 	enum bl_confirm confirm;

@@ -11,7 +11,8 @@
 #include "loader/base/cleanup.h"
 
 #define KMSG		"/dev/kmsg"
-#define RECORD_MAX	8192  /* CONSOLE_EXT_LOG_MAX */
+#define RECORD_MAX	8192 /* CONSOLE_EXT_LOG_MAX */
+#define END		"---[ end"
 #define RECORDS_AT_ONCE 65536 /* a log that floods must not hold us up */
 
 /* A splat's first line. "WARNING: CPU: 0 PID: …" until 6.x, "WARNING: FILE at
@@ -35,7 +36,8 @@ static const char *const prefixes[] = {
 	"UBSAN: ",
 };
 
-bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
+/* What the kernel said in @record; NULL if it was not the kernel. */
+static const char *kernels_text(const char *record)
 {
 	const char *text = strchr(record, ';');
 	char *end;
@@ -44,9 +46,15 @@ bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
 	/* The facility is above the three bits of the level; 0 is the kernel,
 	 * and nobody else can claim that. */
 	if (!text || end == record || *end != ',' || priority >> 3)
-		return false;
-	text++;
-	for (size_t i = 0; i < BL_ARRAY_SIZE(prefixes); i++) {
+		return NULL;
+	return text + 1;
+}
+
+bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
+{
+	const char *text = kernels_text(record);
+
+	for (size_t i = 0; text && i < BL_ARRAY_SIZE(prefixes); i++) {
 		if (strncmp(text, prefixes[i], strlen(prefixes[i])) != 0)
 			continue;
 		if (ret)
@@ -55,6 +63,38 @@ bool bl_kmsg_splat(const char *record, char *ret, unsigned size)
 		return true;
 	}
 	return false;
+}
+
+static void keep_line(struct bl_kern_splats *s, const char *text)
+{
+	size_t len = strcspn(text, "\n");
+
+	if (len + 1 > sizeof(s->text) - s->text_len)
+		return;
+	memcpy(s->text + s->text_len, text, len);
+	s->text[s->text_len + len] = '\n';
+	s->text_len += len + 1;
+}
+
+void bl_kmsg_note(const char *record, struct bl_kern_splats *s)
+{
+	const char *text = kernels_text(record);
+	char line[BL_KERN_SPLAT_LEN];
+
+	if (!text)
+		return;
+	if (bl_kmsg_splat(record, line, sizeof(line))) {
+		if (!s->count++)
+			memcpy(s->first, line, sizeof(line));
+		s->open = true;
+		s->lines = 0;
+	}
+	if (!s->open)
+		return;
+	keep_line(s, text);
+	if (strncmp(text, END, strlen(END)) == 0 ||
+	    ++s->lines == BL_KMSG_SPLAT_LINES)
+		s->open = false;
 }
 
 static int open_at_end(int *fd, struct bl_err *err)
@@ -68,7 +108,7 @@ static int open_at_end(int *fd, struct bl_err *err)
 
 int bl_kmsg_scan(int *fd, struct bl_kern_splats *state, struct bl_err *err)
 {
-	char record[RECORD_MAX + 1], line[BL_KERN_SPLAT_LEN];
+	char record[RECORD_MAX + 1];
 	int r;
 
 	if (!state->started || *fd < 0) {
@@ -89,9 +129,7 @@ int bl_kmsg_scan(int *fd, struct bl_kern_splats *state, struct bl_err *err)
 			return bl_err_errno(err, n ? -errno : -EIO,
 					    "read " KMSG);
 		record[n] = 0;
-		if (bl_kmsg_splat(record, line, sizeof(line)) &&
-		    !state->count++)
-			memcpy(state->first, line, sizeof(line));
+		bl_kmsg_note(record, state);
 	}
 	return 0;
 }

@@ -10,12 +10,18 @@
 
 #include "loader/kern/ops.h"
 
+#define BL_KMSG_SPLAT_LINES 160 /* many end without saying so */
+
 /*
  * Whether @record, as read from /dev/kmsg ("6,339,5140900,-;text\n…"), is one.
  * If so and @ret is not NULL, its first line goes there. Records that user
  * space wrote are none, whatever they say.
  */
 bool bl_kmsg_splat(const char *record, char *ret, unsigned size);
+
+/* Takes one record in: counts it if it is a splat, and keeps the lines of one,
+ * up to its end or BL_KMSG_SPLAT_LINES of them. */
+void bl_kmsg_note(const char *record, struct bl_kern_splats *state);
 
 /*
  * Counts the splats behind *fd's position. *fd is -1 at first, or when state

@@ -165,12 +165,18 @@ static inline uint64_t bl_kern_lost(const struct bl_kern_sample *s)
 	return s->drops + s->torn + s->missed;
 }
 
-#define BL_KERN_SPLAT_LEN 256
+#define BL_KERN_SPLAT_LEN   256
+#define BL_KERN_SPLATS_TEXT 16384
 /* Zero-initialise; the first call only marks the end of the log. */
 struct bl_kern_splats {
 	bool started;
 	unsigned count;		       /* since the first call */
 	char first[BL_KERN_SPLAT_LEN]; /* the first line of the first one */
+	/* All lines of all of them, as far as there is room. */
+	char text[BL_KERN_SPLATS_TEXT];
+	size_t text_len;
+	bool open;	/* the end of the last one has not come yet */
+	unsigned lines; /* of that one */
 };
 
 /*

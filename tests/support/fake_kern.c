@@ -452,17 +452,30 @@ static int events(void *kern, enum bl_slot slot, int timeout_ms, bl_event_fn fn,
 	return count;
 }
 
+/* The first report, as the kernel's log has it. */
+static void tell_splat(const struct fake_kern *fake, struct bl_kern_splats *s)
+{
+	const char *tag = "0000000000000000";
+
+	for (int i = 0; !fake->splat_elsewhere && i < BL_SLOT_COUNT; i++)
+		if (fake->slot[i].trial || fake->slot[i].held)
+			tag = fake->slot[i].tag;
+	s->count++;
+	snprintf(s->first, sizeof(s->first), "BUG: a bug that was injected");
+	s->text_len = (size_t)snprintf(
+		s->text, sizeof(s->text),
+		"%s\nCall Trace:\n <TASK>\n bpf_prog_%s_it+0x1/0x2\n", s->first,
+		tag);
+}
+
 static int splats(void *kern, struct bl_kern_splats *state, struct bl_err *err)
 {
 	struct fake_kern *fake = kern;
 
 	STEP(fake, "splats", err, (void)0);
 	if (state->started && fake->splat_after &&
-	    fake->probes == fake->splat_after) {
-		state->count++;
-		snprintf(state->first, sizeof(state->first),
-			 "BUG: a bug that was injected");
-	}
+	    fake->probes == fake->splat_after)
+		tell_splat(fake, state);
 	state->started = true;
 	return 0;
 }

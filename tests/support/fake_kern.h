@@ -77,6 +77,7 @@ struct fake_kern {
 	uint64_t memory_bytes;
 	unsigned detach_after; /* probes; 0: never */
 	unsigned splat_after;  /* probes; 0: never */
+	bool splat_elsewhere;  /* in no program of it */
 	unsigned probes;
 	uint64_t activity; /* of the world: its clock for events */
 	bool no_lsm;

@@ -258,6 +258,35 @@ START_TEST(blames_have_names_that_lead_back)
 }
 END_TEST
 
+/* A kernel that went on: a stall of somebody's, then a WARN in ours. */
+static const struct {
+	const char *trace; /* of the WARN */
+	enum bl_blame blame;
+} warns[] = {
+	{ " bpf_prog_" TAG "_bl_hang+0x1/0x2", BL_BLAME_CONVICTED },
+	{ " ? bpf_prog_" TAG "_bl_hang+0x1/0x2", BL_BLAME_SUSPECT },
+	{ " </IRQ>\n bpf_prog_" TAG "_bl_hang+0x1/0x2", BL_BLAME_SUSPECT },
+	{ " bpf_prog_" OTHER "_bl_hang+0x1/0x2", BL_BLAME_SUSPECT },
+	{ " nvme_timeout+0x1/0x2 [nvme]", BL_BLAME_SUSPECT },
+	{ "---[ end trace ]---\n bpf_prog_" TAG "+0x1/0x2", BL_BLAME_SUSPECT },
+};
+
+START_TEST(each_report_of_a_kernel_that_goes_on_is_read)
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text),
+			   "rcu: INFO: rcu_preempt self-detected stall\n"
+			   "Call Trace:\n <IRQ>\n irq+0x1/0x2\n </IRQ>\n"
+			   "WARNING: CPU: 0 PID: 1 at kernel/x.c:1\n"
+			   "Call Trace:\n%s\n",
+			   warns[_i].trace);
+
+	bl_evidence_splats(text, (size_t)len, "bl_hang:" TAG, "", &e);
+	ck_assert_int_eq(e.blame, warns[_i].blame);
+	ck_assert_str_eq(e.what, "rcu: INFO: rcu_preempt self-detected stall");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("evidence");
@@ -267,6 +296,8 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(records));
 	tcase_add_loop_test(t, only_the_trace_of_what_ended_it_convicts, 0,
 			    (int)BL_ARRAY_SIZE(cases));
+	tcase_add_loop_test(t, each_report_of_a_kernel_that_goes_on_is_read, 0,
+			    (int)BL_ARRAY_SIZE(warns));
 	tcase_add_test(t, no_report_convicts_nobody);
 	tcase_add_test(t, no_tags_accuse_nobody);
 	tcase_add_test(t, a_sentence_says_it_all_and_fits_a_reason);

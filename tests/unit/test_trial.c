@@ -155,6 +155,7 @@ static void splat(void)
 {
 	splats.count = 1;
 	strcpy(splats.first, "BUG: oh");
+	facts.accused = "bpf_prog_0011223344556677_open+0x5f/0x81";
 }
 
 static const struct {
@@ -170,7 +171,7 @@ static const struct {
 	{ slow, "1001 ns" },
 	{ busy, "takes 5.2 % of the time of all processors, the limit is 5.0" },
 	{ large, "takes 1048577 bytes of the kernel's memory" },
-	{ splat, "BUG: oh" },
+	{ splat, "BUG: oh; in its bpf_prog_0011223344556677_open+0x5f" },
 	{ failing, "probe 'curl x' ended with status 22" },
 	{ late, "probe 'curl x' did not end within 5 s" },
 };
@@ -328,6 +329,17 @@ START_TEST(what_is_not_known_is_no_pass_and_no_conviction)
 }
 END_TEST
 
+START_TEST(what_the_kernel_says_of_others_convicts_nobody)
+{
+	healthy();
+	splat();
+	facts.accused = "";
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "BUG: oh; none of its programs is named"),
+		      "%s", reason);
+}
+END_TEST
+
 START_TEST(a_few_runs_say_nothing_about_time)
 {
 	uint64_t ns = 7;
@@ -414,6 +426,44 @@ START_TEST(a_splat_is_told_by_its_first_line)
 }
 END_TEST
 
+START_TEST(a_splat_is_kept_to_its_end_and_nothing_else_is)
+{
+	struct bl_kern_splats s = { 0 };
+
+	bl_kmsg_note("6,1,2,-;before", &s);
+	ck_assert(!s.open);
+	bl_kmsg_note("4,2,2,-;WARNING: CPU: 0 PID: 1 at fs/inode.c:1", &s);
+	bl_kmsg_note("12,3,2,-; bpf_prog_0123456789abcdef_lie+0x1/0x2", &s);
+	bl_kmsg_note("4,4,2,-; iput+0x1/0x2\n DEVICE=b\n", &s);
+	ck_assert(s.open);
+	bl_kmsg_note("4,5,2,-;---[ end trace 0000000000000000 ]---", &s);
+	ck_assert(!s.open);
+	bl_kmsg_note("6,6,2,-;behind", &s);
+	ck_assert_uint_eq(s.count, 1);
+	ck_assert_msg(s.text_len < sizeof(s.text), "%zu", s.text_len);
+	ck_assert_str_eq(s.text, "WARNING: CPU: 0 PID: 1 at fs/inode.c:1\n"
+				 " iput+0x1/0x2\n"
+				 "---[ end trace 0000000000000000 ]---\n");
+}
+END_TEST
+
+START_TEST(a_flood_of_splats_ends_somewhere)
+{
+	struct bl_kern_splats s = { 0 };
+
+	bl_kmsg_note("4,2,2,-;INFO: task x:1 blocked", &s);
+	for (int i = 1; i < BL_KMSG_SPLAT_LINES; i++) {
+		ck_assert(s.open);
+		bl_kmsg_note("4,4,2,-; iput+0x1/0x2", &s);
+	}
+	ck_assert(!s.open);
+	for (int i = 0; i < 10000; i++)
+		bl_kmsg_note("4,2,2,-;INFO: task x:1 blocked", &s);
+	ck_assert_uint_eq(s.count, 10001);
+	ck_assert_uint_le(s.text_len, sizeof(s.text));
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("trial");
@@ -432,12 +482,15 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(tc, who_confirms_has_the_last_word, 0,
 			    BL_ARRAY_SIZE(confirms));
 	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
+	tcase_add_test(tc, what_the_kernel_says_of_others_convicts_nobody);
 	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
 	tcase_add_test(tc, only_the_newest_intervals_count);
 	tcase_add_test(tc, a_foreign_object_has_no_event_probes);
 	tcase_add_loop_test(tc, splats_are_told_from_other_lines, 0,
 			    BL_ARRAY_SIZE(records));
 	tcase_add_test(tc, a_splat_is_told_by_its_first_line);
+	tcase_add_test(tc, a_splat_is_kept_to_its_end_and_nothing_else_is);
+	tcase_add_test(tc, a_flood_of_splats_ends_somewhere);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is not to blame: for a trial that others spoiled, for a lock that somebody
+ * only asks about, for a commit while somebody looks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/host/host.h"
+#include "tests/main.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_kern.h"
+
+static char *dir, *state_dir;
+static struct fake_kern *fake;
+static struct bl_host *host;
+static struct bl_bundle v1, v2;
+static struct bl_apply_result res;
+static struct bl_err err;
+
+static struct bl_host *open_host(void)
+{
+	struct bl_host_config config = { .state_dir = state_dir,
+					 .ops = &fake_kern_ops,
+					 .kern = fake,
+					 .clock = &fake_clock };
+	struct bl_host *h = NULL;
+
+	ck_assert_msg(!bl_host_open(&config, &h, &err), "%s", err.text);
+	return h;
+}
+
+static void write_text(const char *name, const char *text)
+{
+	bl_autofree char *path = bl_path("%s/%s", dir, name);
+
+	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0600, NULL),
+			 0);
+}
+
+static void make_bundle(const char *version, const char *content,
+			struct bl_bundle *ret)
+{
+	bl_autofree char *manifest = bl_path("%s/manifest.json", dir);
+	char text[256];
+
+	write_text("fake.bpf.o", version);
+	if (content)
+		write_text("content.json", content);
+	snprintf(text, sizeof(text),
+		 "{\"name\":\"fake\",\"version\":\"%s\","
+		 "\"object\":\"fake.bpf.o\",%s"
+		 "\"trial\":{\"probation_ms\":1000}}",
+		 version, content ? "\"content\":\"content.json\"," : "");
+	write_text("manifest.json", text);
+	ck_assert_msg(!bl_bundle_build(manifest, ret, &err), "%s", err.text);
+}
+
+static void set_up(void)
+{
+	dir = bl_test_tmpdir();
+	state_dir = bl_path("%s/state", dir);
+	fake = fake_kern_new();
+	ck_assert_ptr_nonnull(fake);
+	make_bundle("1", NULL, &v1);
+	make_bundle("2", NULL, &v2);
+	host = open_host();
+}
+
+static void tear_down(void)
+{
+	bl_host_close(host);
+	bl_bundle_free(&v1);
+	bl_bundle_free(&v2);
+	bl_file_rmtree(dir, NULL);
+	fake_kern_free(fake);
+	free(dir);
+	free(state_dir);
+}
+
+static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
+		  enum bl_apply_outcome outcome)
+{
+	ck_assert_msg(!bl_host_apply(host, b, opts, &res, &err), "%s",
+		      err.text);
+	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
+		      res.reason);
+}
+
+START_TEST(a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody)
+{
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	fake->probes = 0;
+	fake->splat_after = 2;
+	fake->splat_elsewhere = true;
+	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(!res.tombstoned);
+	ck_assert_msg(strstr(res.reason, "BUG: a bug that was injected"), "%s",
+		      res.reason);
+	fake->splat_after = 0;
+	apply(&v2, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("blame");
+	TCase *tc = tcase_create("blame");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(
+		tc,
+		a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
