@@ -33,6 +33,7 @@
 #define BL_HOST_PIN_DIR	   "/sys/fs/bpf/belay"
 #define BL_HOST_PSTORE_DIR "/sys/fs/pstore"
 #define BL_HOST_PROBE_MS   250
+#define BL_HOST_DRAIN_MS   50 /* a ring on trial, between probes */
 #define BL_HOST_KEEP_MS	   3000
 #define BL_REASON_LEN	   256
 #define BL_WATCHDOG_LEN	   160

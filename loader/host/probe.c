@@ -85,6 +85,15 @@ bool bl_work_exclusive(const struct bl_host_txn *old)
 	       NULL;
 }
 
+static void note_drain(struct bl_work *w)
+{
+	uint64_t now = now_ms(w), unread = now - w->drained_ms;
+
+	if (unread > w->unread_ms)
+		w->unread_ms = unread;
+	w->drained_ms = now;
+}
+
 /*
  * Here reading does decide: that events come through the ring is a probe. When
  * nobody else has them they are this trial's to pass on, or another reader's.
@@ -104,7 +113,11 @@ static int read_new(struct bl_work *w, struct bl_err *err)
 	else if (w->exclusive && w->host->reader_fd < 0 &&
 		 (moment = bl_host_reader_moment(w->host)) < 0)
 		fn = NULL;
+	w->read_elsewhere |= !fn;
+	/* Whoever takes the events may hold us up as well. */
+	note_drain(w);
 	r = ops->events(w->host->kern, w->txn.row.slot, 0, fn, w, err);
+	note_drain(w);
 	if (r < 0 && r != -EINTR)
 		return bl_err_wrap(err, r, "read events");
 	if (!fn && r > 0)
@@ -179,6 +192,7 @@ struct trial {
 	enum bl_confirm confirm;
 	uint64_t within_ms; /* 0: confirms itself */
 	bool confirmed;
+	uint64_t drops, excused_drops; /* until the last sample */
 	struct bl_pace pace;
 	struct bl_commands *commands;
 	uint64_t command_timeout_ms;
@@ -280,6 +294,19 @@ static int hear(struct trial *t, struct bl_err *err)
 	return r < 0 ? r : 0;
 }
 
+/* A full ring is the generation's doing if somebody empties it in time. */
+static void excuse_drops(struct trial *t)
+{
+	struct bl_work *w = t->w;
+	uint64_t more = w->sample.drops - t->drops;
+
+	if (w->read_elsewhere || w->unread_ms > 2 * BL_HOST_PROBE_MS)
+		t->excused_drops += more;
+	t->drops = w->sample.drops;
+	w->read_elsewhere = false;
+	w->unread_ms = 0;
+}
+
 /* A program that the version before has as well is no news. */
 static void find_accused(const struct bl_work *w, struct bl_evidence *ret)
 {
@@ -306,12 +333,14 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 	enum bl_verdict verdict;
 
 	find_accused(w, &evidence);
+	excuse_drops(t);
 	bl_pace_add(&t->pace, &w->sample, elapsed_ms);
 	facts = (struct bl_trial_facts){
 		.elapsed_ms = elapsed_ms,
 		.probation_ms = t->probation_ms,
 		.expected = w->staged.count,
 		.sample = w->sample,
+		.excused_drops = t->excused_drops,
 		.events_read = w->events_read,
 		.splats = &w->splats,
 		.accused = evidence.named,
@@ -378,6 +407,23 @@ static int find_exclusive(struct bl_work *w, struct bl_err *err)
 	return r < 0 ? r : 0;
 }
 
+/* Until the next probe. A busy sensor fills its ring in less time than that; an
+ * error here is for the probe to meet. */
+static void rest(struct bl_work *w, uint64_t pause_ms)
+{
+	uint64_t until = now_ms(w) + pause_ms;
+
+	for (uint64_t left = pause_ms, slice; left; left -= slice) {
+		slice = left < BL_HOST_DRAIN_MS ? left : BL_HOST_DRAIN_MS;
+		w->host->clock.sleep_ms(w->host->clock.ctx, slice);
+		if (left == slice || now_ms(w) >= until)
+			return;
+		bl_work_drain_old(w);
+		if (w->staged.sensor)
+			read_new(w, NULL);
+	}
+}
+
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
 	static const enum bl_txn_event events[] = {
@@ -394,7 +440,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	    w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
 		return BL_TXN_FAILED;
 	bl_work_mark(w, &w->txn.row.times.live_ms);
-	t.start_ms = now_ms(w);
+	t.start_ms = w->drained_ms = now_ms(w);
 	if (set_terms(&t, err) || set_commands(&t, err))
 		return BL_TXN_FAILED;
 	if (tick(&t, 0, err))
@@ -403,6 +449,6 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 		verdict = probe(&t, &pause, err);
 		if (verdict != BL_VERDICT_GO_ON)
 			return events[verdict];
-		w->host->clock.sleep_ms(w->host->clock.ctx, pause);
+		rest(w, pause);
 	}
 }

@@ -95,6 +95,10 @@ struct bl_work {
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */
 	uint64_t events_read;
+	/* Since the last sample: whether another process read the ring, and the
+	 * longest time that we did not. */
+	bool read_elsewhere;
+	uint64_t drained_ms, unread_ms;
 	/* Of the old and the new one, each operation is seen by one: the old one
 	 * is dispatched, or there is none. */
 	bool exclusive;

@@ -75,14 +75,20 @@ static enum bl_verdict drops(struct judge *j)
 {
 	const struct bl_kern_sample *s = &j->facts->sample;
 	uint64_t due = s->events + s->drops;
+	uint64_t its = s->drops - j->facts->excused_drops;
 
 	if (!s->sensor || !over_limit(j, s->drops, due))
 		return BL_VERDICT_GO_ON;
-	return bad(j,
+	return say(j,
+		   over_limit(j, its, due) ? BL_VERDICT_BAD
+					   : BL_VERDICT_UNDECIDED,
 		   "lost %" PRIu64 " of %" PRIu64
-		   " events (%.1f %%, the limit is %.1f %%)",
+		   " events (%.1f %%, the limit is %.1f %%)%s",
 		   s->drops, due, 100.0 * (double)s->drops / (double)due,
-		   100 * j->limits->max_drop_ratio);
+		   100 * j->limits->max_drop_ratio,
+		   over_limit(j, its, due)
+			   ? ""
+			   : ", but its ring was not read in time");
 }
 
 /*

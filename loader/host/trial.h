@@ -25,7 +25,9 @@ struct bl_trial_facts {
 	uint64_t elapsed_ms, probation_ms;
 	unsigned expected; /* programs that were loaded to run */
 	struct bl_kern_sample sample;
-	uint64_t events_read; /* that came out of the ring */
+	uint64_t excused_drops; /* of its drops: another process read the ring,
+				 * or belay itself did not come to it */
+	uint64_t events_read;	/* that came out of the ring */
 	const struct bl_kern_splats *splats;
 	const char *accused;	/* its program that is named in one; "": none */
 	const char *locked_out; /* how the host cannot be used; "": it can */

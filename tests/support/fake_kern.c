@@ -432,7 +432,9 @@ static int events(void *kern, enum bl_slot slot, int timeout_ms, bl_event_fn fn,
 	int count = 0;
 
 	(void)timeout_ms;
-	STEP(fake, "events", err, (void)0);
+	/* An empty ring is looked into often, and takes no step. */
+	if (!s->pinned || !fn || s->read < s->events)
+		STEP(fake, "events", err, (void)0);
 	if (!s->pinned)
 		return bl_err_set(err, -ENOENT, "no ring");
 	if (!fn)

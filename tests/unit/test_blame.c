@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/event.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/host/host.h"
+#include "loader/host/lock.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
@@ -105,6 +107,67 @@ START_TEST(a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody)
 }
 END_TEST
 
+/* belay events | less */
+START_TEST(a_reader_that_stalls_ends_the_trial_and_convicts_nobody)
+{
+	bl_autofree char *path = bl_path("%s/reader", state_dir);
+	bl_autoclose int fd = -1;
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	fake->drops_per_probe = 100;
+	ck_assert_int_eq(bl_lock_take(path, "events", 0, &fd, NULL, &err), 0);
+	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(!res.tombstoned);
+	ck_assert_msg(strstr(res.reason, "was not read in time"), "%s",
+		      res.reason);
+	/* Without it, there is nobody else to blame. */
+	close(BL_TAKE_FD(fd));
+	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(res.tombstoned);
+}
+END_TEST
+
+static int take_long(void *ctx, const struct bl_event *e, size_t len)
+{
+	(void)e;
+	(void)len;
+	fake_clock.sleep_ms(ctx, 100);
+	return 0;
+}
+
+START_TEST(who_takes_events_slowly_convicts_nobody)
+{
+	struct bl_apply_opts opts = { .on_event = take_long };
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	fake->drops_per_probe = 100;
+	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	ck_assert(!res.tombstoned);
+}
+END_TEST
+
+/* As events come while belay waits. */
+static void busy_sleep(void *ctx, uint64_t ms)
+{
+	ck_assert_uint_le(ms, BL_HOST_DRAIN_MS);
+	fake_clock.sleep_ms(ctx, ms);
+}
+
+START_TEST(a_ring_on_trial_is_emptied_between_probes)
+{
+	struct bl_host_clock clock = fake_clock;
+	struct bl_host_config config = { .state_dir = state_dir,
+					 .ops = &fake_kern_ops,
+					 .kern = fake,
+					 .clock = &clock };
+
+	clock.sleep_ms = busy_sleep;
+	bl_host_close(host);
+	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("blame");
@@ -114,6 +177,10 @@ Suite *bl_test_suite(void)
 	tcase_add_test(
 		tc,
 		a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody);
+	tcase_add_test(tc,
+		       a_reader_that_stalls_ends_the_trial_and_convicts_nobody);
+	tcase_add_test(tc, who_takes_events_slowly_convicts_nobody);
+	tcase_add_test(tc, a_ring_on_trial_is_emptied_between_probes);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

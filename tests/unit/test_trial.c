@@ -340,6 +340,21 @@ START_TEST(what_the_kernel_says_of_others_convicts_nobody)
 }
 END_TEST
 
+START_TEST(a_ring_that_nobody_emptied_in_time_convicts_nobody)
+{
+	healthy();
+	loses();
+	facts.sample.drops = 20;
+	facts.excused_drops = 19;
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "lost 20 of 120 events") &&
+			      strstr(reason, "was not read in time"),
+		      "%s", reason);
+	facts.excused_drops = 10;
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+}
+END_TEST
+
 START_TEST(a_few_runs_say_nothing_about_time)
 {
 	uint64_t ns = 7;
@@ -483,6 +498,7 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(confirms));
 	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
 	tcase_add_test(tc, what_the_kernel_says_of_others_convicts_nobody);
+	tcase_add_test(tc, a_ring_that_nobody_emptied_in_time_convicts_nobody);
 	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
 	tcase_add_test(tc, only_the_newest_intervals_count);
 	tcase_add_test(tc, a_foreign_object_has_no_event_probes);
