@@ -63,9 +63,16 @@ static enum bl_verdict locks_out(struct judge *j)
 static enum bl_verdict detached(struct judge *j)
 {
 	unsigned attached = j->facts->sample.attached;
+	unsigned lost = j->facts->sample.lost;
 
 	if (attached >= j->facts->expected)
 		return BL_VERDICT_GO_ON;
+	/* Whoever removed the place did that. */
+	if (attached + lost >= j->facts->expected)
+		return say(
+			j, BL_VERDICT_UNDECIDED,
+			"%u of %u programs lost their place: its interface or cgroup is gone",
+			lost, j->facts->expected);
 	return bad(j, "only %u of %u programs are still attached", attached,
 		   j->facts->expected);
 }

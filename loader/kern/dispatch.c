@@ -453,6 +453,15 @@ bool bl_dispatch_link_works(int fd)
 	return true;
 }
 
+bool bl_dispatch_link_lost(int fd)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+	       !bl_dispatch_link_works(fd);
+}
+
 uint32_t bl_dispatch_id(const struct bl_dispatch_view *v, enum bl_slot slot)
 {
 	uint32_t leased = v->ids[bl_dispatch_entry(slot, true)];
@@ -471,13 +480,16 @@ static int view(void *ctx, const char *name, int fd, struct bl_err *err)
 	const struct each *e = ctx;
 	struct bl_dispatch_view v = { .name = name };
 	struct bl_kern_runs runs = { 0 };
-	bl_autoclose int prog = -1;
+	bl_autoclose int prog = -1, link = -1;
 
 	if (!strcmp(name, STATE))
 		return 0;
 	for (__u32 i = 0; i < BL_DISPATCH_ENTRIES; i++)
 		v.ids[i] = entry_id(fd, i);
-	v.linked = has_link(e->d, name, NULL) > 0;
+	link = bl_pin_get(e->d->pin_dir, BL_PIN_DISPATCH, BL_PIN_LINK, name,
+			  NULL);
+	v.linked = link >= 0 && bl_dispatch_link_works(link);
+	v.lost = link >= 0 && bl_dispatch_link_lost(link);
 	prog = bl_pin_get(e->d->pin_dir, BL_PIN_DISPATCH, BL_PIN_PROG, name,
 			  NULL);
 	if (prog >= 0)

@@ -82,6 +82,7 @@ struct bl_dispatch_view {
 	const char *name;		   /* among the pins */
 	uint32_t ids[BL_DISPATCH_ENTRIES]; /* programs; 0: none */
 	bool linked;
+	bool lost;			/* it is not, since its place is gone */
 	uint64_t runs, time_ns, missed; /* of the dispatcher */
 };
 
@@ -101,5 +102,7 @@ int bl_dispatch_runs(const struct bl_dispatch *d, enum bl_slot slot,
 
 /* Whether the link at @fd still has a program, and a place. */
 bool bl_dispatch_link_works(int fd);
+/* Whether it lost its place: an interface or a cgroup that was removed. */
+bool bl_dispatch_link_lost(int fd);
 
 #endif

@@ -101,6 +101,8 @@ static int count_link(void *ctx, const char *name, int fd, struct bl_err *err)
 	/* A link that lost its program has none to name. */
 	if (bl_dispatch_link_works(fd))
 		l->state.persisted++;
+	else
+		l->state.lost += bl_dispatch_link_lost(fd);
 	return 0;
 }
 
@@ -128,11 +130,12 @@ static int count_dispatched(void *ctx, const struct bl_dispatch_view *v,
 	bl_hook_words(v->name, p->hook);
 	l->state.persisted += l->live && v->linked;
 	l->state.attached += !l->live && l->trial && v->linked;
+	l->state.lost += v->lost;
 	return 0;
 }
 
 static int count_replaced(void *ctx, const char *hook, uint32_t id, bool linked,
-			  struct bl_err *err)
+			  bool lost, struct bl_err *err)
 {
 	struct look *l = ctx;
 	struct bl_kern_program *p = program_with(&l->state.programs, id);
@@ -144,6 +147,7 @@ static int count_replaced(void *ctx, const char *hook, uint32_t id, bool linked,
 	p->lease = lease_of(hook, false);
 	bl_hook_words(hook, p->hook);
 	l->state.persisted += linked;
+	l->state.lost += lost;
 	return 0;
 }
 
@@ -157,6 +161,7 @@ static void count_held(struct look *l)
 		int fd = s->link ? bpf_link__fd(s->link) : s->link_fd;
 
 		l->state.attached += fd >= 0 && bl_dispatch_link_works(fd);
+		l->state.lost += fd >= 0 && bl_dispatch_link_lost(fd);
 	}
 }
 
@@ -292,6 +297,7 @@ int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 	s.run_time_ns += runs.time_ns;
 	s.missed += runs.missed;
 	s.attached = state.attached;
+	s.lost = state.lost;
 	s.cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	*ret = s;
 	return 0;

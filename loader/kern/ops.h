@@ -141,6 +141,7 @@ struct bl_kern_slot_state {
 	 * dispatched and named by the state word. */
 	unsigned attached;
 	unsigned persisted; /* of these, what outlives their loader */
+	unsigned lost; /* not of these: their interface or cgroup is gone */
 	struct bl_kern_staged programs;
 	uint64_t verdict_left_ms; /* of the lease; 0: it ran out */
 };
@@ -148,6 +149,7 @@ struct bl_kern_slot_state {
 /* Counters since stage. Those from seen on are 0 unless sensor. */
 struct bl_kern_sample {
 	unsigned programs, attached;
+	unsigned lost;			 /* as in bl_kern_slot_state */
 	uint64_t run_count, run_time_ns; /* while statistics were on */
 	/* Runs that the kernel skipped, since another task was preempted inside
 	 * the program on that CPU (7.x, preempt=full). No counter of the sensor

@@ -147,7 +147,8 @@ static int see(void *ctx, const char *hook, int prog, struct bl_err *err)
 	bl_autoclose int link = get_link(e->pin_dir, hook);
 	uint32_t id = program_id(prog);
 
-	return e->fn(e->ctx, hook, id, link >= 0 && linked_id(link) == id, err);
+	return e->fn(e->ctx, hook, id, link >= 0 && linked_id(link) == id,
+		     link >= 0 && bl_dispatch_link_lost(link), err);
 }
 
 int bl_replace_each(const char *pin_dir, enum bl_slot slot, bl_replace_fn fn,

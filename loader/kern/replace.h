@@ -32,9 +32,10 @@ int bl_replace_persist(const char *pin_dir, const struct bl_hook *hook,
  * that has none there, detaches it. */
 int bl_replace_back(const char *pin_dir, enum bl_slot slot, struct bl_err *err);
 
-/* One program of @slot, and whether the link is with it. */
+/* One program of @slot, and whether the link is with it, or has no place any
+ * more. */
 typedef int (*bl_replace_fn)(void *ctx, const char *hook, uint32_t prog_id,
-			     bool linked, struct bl_err *err);
+			     bool linked, bool lost, struct bl_err *err);
 int bl_replace_each(const char *pin_dir, enum bl_slot slot, bl_replace_fn fn,
 		    void *ctx, struct bl_err *err);
 

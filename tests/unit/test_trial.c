@@ -355,6 +355,20 @@ START_TEST(a_ring_that_nobody_emptied_in_time_convicts_nobody)
 }
 END_TEST
 
+START_TEST(a_place_that_was_removed_convicts_nobody)
+{
+	healthy();
+	facts.sample.attached = 2;
+	facts.sample.lost = 1;
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "1 of 3 programs lost their place"), "%s",
+		      reason);
+	/* And one more is gone, nobody knows where. */
+	facts.sample.attached = 1;
+	ck_assert_int_eq(judge(), BL_VERDICT_BAD);
+}
+END_TEST
+
 START_TEST(a_few_runs_say_nothing_about_time)
 {
 	uint64_t ns = 7;
@@ -499,6 +513,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
 	tcase_add_test(tc, what_the_kernel_says_of_others_convicts_nobody);
 	tcase_add_test(tc, a_ring_that_nobody_emptied_in_time_convicts_nobody);
+	tcase_add_test(tc, a_place_that_was_removed_convicts_nobody);
 	tcase_add_test(tc, a_few_runs_say_nothing_about_time);
 	tcase_add_test(tc, only_the_newest_intervals_count);
 	tcase_add_test(tc, a_foreign_object_has_no_event_probes);
