@@ -9,6 +9,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/file.h"
 #include "loader/base/notify.h"
 #include "loader/host/keep.h"
@@ -130,7 +131,7 @@ static void turn(struct keeper *k)
 	struct bl_host_generation live = { 0 };
 	uint64_t now = bl_clock_mono_ms();
 	struct bl_err e = { 0 };
-	char text[BL_WORDS_WHAT_LEN];
+	char text[BL_WORDS_WHAT_LEN], pause[BL_DURATION_LEN];
 	bool leased = false;
 	int r = bl_host_live(k->host, &live, &leased, &e);
 
@@ -165,8 +166,9 @@ static void turn(struct keeper *k)
 	case BL_KEEP_WITHHOLD:
 		say_status(
 			k,
-			"%s is live and refuses nothing any more: when it did, this host could not be used",
-			what(&live, text));
+			"%s is live and refuses nothing for %s: when it did, this host could not be used",
+			what(&live, text),
+			bl_duration_text(k->keep.pause_ms, pause));
 		break;
 	}
 }

@@ -50,6 +50,41 @@ START_TEST(what_makes_the_host_useless_is_not_renewed_for_long_I8)
 }
 END_TEST
 
+/* Loses the host right after each renewal; returns how long it is withheld. */
+static uint64_t lose_again(struct bl_keep *k, uint64_t *now)
+{
+	uint64_t from;
+
+	*now += TURN;
+	ck_assert_int_eq(bl_keep_next(k, *now, LEASE, 7, false), BL_KEEP_WAIT);
+	*now += LEASE;
+	from = *now;
+	while (bl_keep_next(k, *now, LEASE, 7, true) == BL_KEEP_WITHHOLD)
+		*now += TURN;
+	return *now - from;
+}
+
+START_TEST(what_is_withheld_gets_another_chance_less_and_less_often)
+{
+	uint64_t now = 1000, pause = BL_KEEP_PAUSE_MS;
+	struct bl_keep k = { 0 };
+
+	ck_assert_int_eq(bl_keep_next(&k, now, LEASE, 7, true), BL_KEEP_RENEW);
+	ck_assert_uint_eq(lose_again(&k, &now), 0);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq(lose_again(&k, &now), pause);
+		pause = 2 * pause < BL_KEEP_PAUSE_MAX_MS ? 2 * pause
+							 : BL_KEEP_PAUSE_MAX_MS;
+	}
+	/* A good while: what comes then is the first time. */
+	for (uint64_t end = now + 2 * BL_KEEP_SOON_MS; now < end; now += TURN)
+		ck_assert_int_eq(bl_keep_next(&k, now, LEASE, 7, true),
+				 BL_KEEP_RENEW);
+	ck_assert_uint_eq(lose_again(&k, &now), 0);
+	ck_assert_uint_eq(lose_again(&k, &now), BL_KEEP_PAUSE_MS);
+}
+END_TEST
+
 START_TEST(another_generation_begins_anew)
 {
 	struct bl_keep k = { 0 };
@@ -89,6 +124,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		t, what_makes_the_host_useless_is_not_renewed_for_long_I8, 0,
 		(int)BL_ARRAY_SIZE(days));
+	tcase_add_test(
+		t, what_is_withheld_gets_another_chance_less_and_less_often);
 	tcase_add_test(t, another_generation_begins_anew);
 	tcase_add_test(t, this_host_can_be_used);
 	tcase_add_test(t, the_owners_check_decides_too);
