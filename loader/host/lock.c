@@ -23,14 +23,28 @@ static void read_owner(int fd, struct bl_lock_owner *ret)
 		*ret = o;
 }
 
-/* 0, or -EWOULDBLOCK with *ret_owner. */
+/* Somebody who only asks who has it shares it for a moment (bl_lock_query). */
+#define ASKED_TRIES    12
+#define ASKED_PAUSE_MS 5
+
+/* 0, or -EWOULDBLOCK with *ret_owner, if one is known. */
 static int try_lock(int fd, struct bl_lock_owner *ret_owner)
 {
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return 0;
-	if (errno == EWOULDBLOCK && ret_owner)
-		read_owner(fd, ret_owner);
-	return -errno;
+	for (int i = 0; i < ASKED_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (flock(fd, LOCK_SH | LOCK_NB)) {
+			if (errno != EWOULDBLOCK)
+				return -errno;
+			read_owner(fd, ret_owner);
+			return -EWOULDBLOCK;
+		}
+		flock(fd, LOCK_UN);
+		bl_clock_sleep_ms(ASKED_PAUSE_MS);
+	}
+	return -EWOULDBLOCK;
 }
 
 int bl_lock_take(const char *path, const char *what, int64_t now_ms,
@@ -76,7 +90,8 @@ int bl_lock_query(const char *path, struct bl_lock_owner *ret,
 
 	if (fd < 0 && errno != ENOENT)
 		return bl_err_errno(err, -errno, "open %s", path);
-	/* Shared, so that two who ask do not see each other. */
+	/* Shared, so that two who ask do not see each other, and who wants to
+	 * take it knows that nobody has it. */
 	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB))
 		read_owner(fd, &owner);
 	*ret = owner;

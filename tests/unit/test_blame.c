@@ -3,8 +3,11 @@
  * only asks about, for a commit while somebody looks. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "bpf/event.h"
@@ -168,6 +171,35 @@ START_TEST(a_ring_on_trial_is_emptied_between_probes)
 }
 END_TEST
 
+static int asking_fd;
+static void answered(int signal)
+{
+	(void)signal;
+	close(asking_fd);
+}
+
+/* belay status, at the moment of an apply. */
+START_TEST(who_only_asks_for_the_owner_is_none)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 10000 };
+	bl_autofree char *path = bl_path("%s/lock", state_dir);
+	struct bl_lock_owner owner = { .pid = -1 };
+	bl_autoclose int fd = -1;
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED); /* leaves its note */
+	asking_fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(flock(asking_fd, LOCK_SH), 0);
+	/* As long as it asks, nobody is named who is long done. */
+	ck_assert_int_eq(bl_lock_take(path, "apply", 0, &fd, &owner, &err),
+			 -EBUSY);
+	ck_assert_int_eq(owner.pid, 0);
+	signal(SIGALRM, answered);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	ck_assert_msg(!bl_lock_take(path, "apply", 0, &fd, &owner, &err), "%s",
+		      err.text);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("blame");
@@ -181,6 +213,7 @@ Suite *bl_test_suite(void)
 		       a_reader_that_stalls_ends_the_trial_and_convicts_nobody);
 	tcase_add_test(tc, who_takes_events_slowly_convicts_nobody);
 	tcase_add_test(tc, a_ring_on_trial_is_emptied_between_probes);
+	tcase_add_test(tc, who_only_asks_for_the_owner_is_none);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
