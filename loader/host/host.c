@@ -256,28 +256,70 @@ int bl_host_intact(struct bl_host *h, const struct bl_journal_txn *live,
 	return r ? r : check(h, live, &state, ret_problem, err);
 }
 
-static int live_status(struct bl_host *h, struct bl_host_status *s,
-		       struct bl_err *err)
+static int live_status(struct bl_host *h, const struct bl_journal_txn *live,
+		       struct bl_host_status *s, struct bl_err *err)
 {
-	struct bl_journal_txn live, previous;
-	int r = bl_journal_live(h->journal, &live, err);
+	struct bl_journal_txn previous;
+	int r;
 
-	if (r <= 0)
-		return r;
-	bl_host_describe(&live, &s->live);
-	s->slot = live.row.slot;
-	r = bl_journal_get(h->journal, live.parent, &previous, err);
+	bl_host_describe(live, &s->live);
+	s->slot = live->row.slot;
+	r = bl_journal_get(h->journal, live->parent, &previous, err);
 	if (r < 0)
 		return r;
 	if (r)
 		bl_host_describe(&previous, &s->previous);
-	r = check(h, &live, &s->slots[s->slot], s->problem, err);
+	r = check(h, live, &s->slots[s->slot], s->problem, err);
 	if (r < 0)
 		return r;
 	s->healthy = r;
 	if (s->slots[s->slot].kind == BL_KERN_SLOT_EMPTY)
 		return 0;
 	return h->ops->sample(h->kern, s->slot, &s->sample, err);
+}
+
+/* The journal's word, and what is in the kernel. */
+static int look_once(struct bl_host *h, uint64_t *ret_live,
+		     struct bl_host_status *s, struct bl_err *err)
+{
+	struct bl_journal_txn live;
+	int any = bl_journal_live(h->journal, &live, err);
+	int r = any < 0 ? any : 0;
+
+	if (r)
+		return r;
+	*ret_live = any ? live.row.id : 0;
+	for (int i = 0; !r && i < BL_SLOT_COUNT; i++)
+		r = h->ops->inspect(h->kern, (enum bl_slot)i, &s->slots[i],
+				    err);
+	return !r && any ? live_status(h, &live, s, err) : r;
+}
+
+/* An update that commits meanwhile would look like a host that is broken. */
+#define LOOKS 5
+
+static int look(struct bl_host *h, struct bl_host_status *ret,
+		struct bl_err *err)
+{
+	struct bl_journal_txn now;
+	uint64_t live = 0;
+	int r = 0;
+
+	for (int i = 0; i < LOOKS; i++) {
+		struct bl_host_status s = { 0 };
+		struct bl_err why = { 0 };
+		int any;
+
+		r = look_once(h, &live, &s, &why);
+		any = bl_journal_live(h->journal, &now, NULL);
+		if (r && err)
+			*err = why;
+		if (!r)
+			*ret = s;
+		if (any < 0 || live == (any ? now.row.id : 0))
+			break;
+	}
+	return r;
 }
 
 static int open_trial(struct bl_host *h, struct bl_host_trial *ret,
@@ -312,11 +354,9 @@ int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 
 	r = bl_lock_query(h->lock_path, &owner, err);
 	if (!r)
-		r = h->ops->boot_id(h->kern, s.boot_id, err);
-	for (int i = 0; !r && i < BL_SLOT_COUNT; i++)
-		r = h->ops->inspect(h->kern, (enum bl_slot)i, &s.slots[i], err);
+		r = look(h, &s, err);
 	if (!r)
-		r = live_status(h, &s, err);
+		r = h->ops->boot_id(h->kern, s.boot_id, err);
 	if (!r)
 		r = bl_journal_history(h->journal, 1, &history, err);
 	/* Open without anybody at work is what recover will end. */

@@ -95,6 +95,14 @@ static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
 		      res.reason);
 }
 
+static struct bl_host_status status(void)
+{
+	struct bl_host_status s;
+
+	ck_assert_msg(!bl_host_status(host, &s, &err), "%s", err.text);
+	return s;
+}
+
 START_TEST(a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody)
 {
 	apply(&v1, NULL, BL_APPLY_COMMITTED);
@@ -200,6 +208,43 @@ START_TEST(who_only_asks_for_the_owner_is_none)
 }
 END_TEST
 
+/* Both slots were looked at, and then another belay commits. */
+static unsigned looks;
+static int inspect_late(void *kern, enum bl_slot slot,
+			struct bl_kern_slot_state *ret, struct bl_err *why)
+{
+	BL_CLEANUP(bl_host_closep) struct bl_host *other = NULL;
+	int r = fake_kern_ops.inspect(kern, slot, ret, why);
+
+	if (++looks == BL_SLOT_COUNT) {
+		other = open_host();
+		ck_assert_int_eq(bl_host_apply(other, &v2, NULL, &res, &err),
+				 0);
+		ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
+	}
+	return r;
+}
+
+START_TEST(a_commit_while_status_looks_is_no_damage)
+{
+	struct bl_kern_ops ops = fake_kern_ops;
+	const struct bl_host_config config = { .state_dir = state_dir,
+					       .ops = &ops,
+					       .kern = fake,
+					       .clock = &fake_clock };
+	struct bl_host_status s;
+
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(host);
+	ops.inspect = inspect_late;
+	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	looks = 0;
+	s = status();
+	ck_assert_str_eq(s.live.version, "2");
+	ck_assert_msg(s.healthy, "%s", s.problem);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("blame");
@@ -214,6 +259,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, who_takes_events_slowly_convicts_nobody);
 	tcase_add_test(tc, a_ring_on_trial_is_emptied_between_probes);
 	tcase_add_test(tc, who_only_asks_for_the_owner_is_none);
+	tcase_add_test(tc, a_commit_while_status_looks_is_no_damage);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
