@@ -24,6 +24,7 @@ struct keeper {
 	const struct bl_keeper_opts *opts;
 	struct bl_host *host;
 	struct bl_keep keep;
+	bool ready; /* said so */
 	uint64_t recover_after_ms;
 	uint64_t watchdog_ms, alive_ms; /* how often, and when next */
 	char status[STATUS_LEN];	/* as it was said last */
@@ -184,25 +185,49 @@ static void alive(struct keeper *k)
 	k->alive_ms = now + k->watchdog_ms / 2;
 }
 
-/* The host as the last life left it; waits for another belay that works. */
-static int begin(struct keeper *k, struct bl_err *err)
+/* Once: before what may take longer than a service manager waits. */
+static void ready(struct keeper *k)
+{
+	if (k->opts->notify && !k->ready)
+		bl_notify("READY=1", NULL);
+	k->ready = true;
+}
+
+static void rest(struct keeper *k, uint64_t ms)
+{
+	for (uint64_t end = bl_clock_mono_ms() + ms;
+	     bl_clock_mono_ms() < end && !told_to_end(k);) {
+		alive(k);
+		bl_clock_sleep_ms(SLICE_MS);
+	}
+}
+
+/*
+ * The host as the last life left it. Waits for another belay that works, a
+ * trial for a person's word above all; and what cannot be done now (a journal
+ * that is busy, a disk that is full) may be later.
+ */
+static void begin(struct keeper *k)
 {
 	struct bl_recover_result rec = { 0 };
+	struct bl_err e = { 0 };
 	int r;
 
-	do {
-		r = bl_host_recover(k->host, &rec, err);
+	for (;;) {
+		r = bl_host_recover(k->host, &rec, &e);
+		if (!r && rec.outcome != BL_RECOVER_BUSY)
+			break;
+		ready(k);
 		if (r)
-			return r;
-		alive(k);
-		if (rec.outcome == BL_RECOVER_BUSY)
-			bl_clock_sleep_ms(SLICE_MS);
-	} while (rec.outcome == BL_RECOVER_BUSY && !told_to_end(k));
+			say_status(k, "cannot recover this host: %s", e.text);
+		rest(k, r ? BL_HOST_KEEP_MS : SLICE_MS);
+		if (told_to_end(k))
+			return;
+	}
 	if (rec.outcome == BL_RECOVER_BARE)
 		say_status(k, "this host is bare: %s", rec.reason);
 	else if (rec.outcome != BL_RECOVER_NOTHING && *rec.reason)
 		say_status(k, "recovered: %s", rec.reason);
-	return 0;
 }
 
 /* One keeper for each host, and it says who it is. */
@@ -237,12 +262,10 @@ int bl_keeper_run(const struct bl_keeper_opts *opts, struct bl_err *err)
 		k.watchdog_ms = bl_notify_watchdog_ms();
 	if (!r)
 		r = lock(host, &fd, err);
-	if (!r)
-		r = begin(&k, err);
 	if (r)
 		return r;
-	if (opts->notify)
-		bl_notify("READY=1", NULL);
+	begin(&k);
+	ready(&k);
 	while (!told_to_end(&k)) {
 		if (bl_clock_mono_ms() >= next) {
 			turn(&k);

@@ -35,7 +35,8 @@ struct bl_keeper_opts {
 };
 
 /* Recovers the host, then keeps it until it is told to end: 0. A host that
- * cannot be opened, or recovered, is an error. */
+ * cannot be opened, or is kept already, is an error; one that cannot be
+ * recovered is tried again. */
 int bl_keeper_run(const struct bl_keeper_opts *opts, struct bl_err *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
+#include "loader/host/lock.h"
 #include "tests/main.h"
 
 #define BELAY	BL_TEST_BUILD_DIR "/belay"
@@ -117,6 +118,41 @@ START_TEST(a_second_one_is_told_who_the_first_is)
 }
 END_TEST
 
+/* A trial for a person's word takes longer than systemd waits for a start. */
+START_TEST(it_is_ready_while_another_belay_works)
+{
+	bl_autofree char *path = bl_path("%s/lock", state);
+	bl_autoclose int fd = -1;
+	pid_t pid;
+
+	ck_assert_int_eq(bl_file_mkdirs(state, 0700, &err), 0);
+	ck_assert_int_eq(bl_lock_take(path, "apply", 0, &fd, NULL, &err), 0);
+	pid = start();
+	told("READY=1");
+	told("WATCHDOG=1");
+	close(BL_TAKE_FD(fd));
+	told("STATUS=nothing is live on this host");
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+/* The lock's place is taken by something that is none, for a while. */
+START_TEST(what_fails_at_its_start_is_tried_again)
+{
+	bl_autofree char *path = bl_path("%s/lock", state);
+	pid_t pid;
+
+	ck_assert_int_eq(bl_file_mkdirs(path, 0700, &err), 0);
+	pid = start();
+	told("STATUS=cannot recover this host");
+	ck_assert_int_eq(rmdir(path), 0);
+	told("STATUS=nothing is live on this host");
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 static const struct {
 	const char *words[3], *says;
 } wrong[] = {
@@ -148,6 +184,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t,
 		       it_says_that_it_is_ready_and_alive_and_ends_when_told);
 	tcase_add_test(t, a_second_one_is_told_who_the_first_is);
+	tcase_add_test(t, it_is_ready_while_another_belay_works);
+	tcase_add_test(t, what_fails_at_its_start_is_tried_again);
 	tcase_add_loop_test(t, what_it_does_not_understand_is_wrong_usage, 0,
 			    (int)BL_ARRAY_SIZE(wrong));
 	suite_add_tcase(s, t);
