@@ -9,6 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/host/crash.h"
+#include "loader/host/journal_trial.h"
 #include "loader/host/state.h"
 
 /* What was found open. */
@@ -67,6 +68,16 @@ static int close_stale(struct bl_host *h, const struct bl_journal_txn *t,
 	return r ? r : 1;
 }
 
+/* Belay and whoever held the device for it were killed at the same moment: it
+ * goes on, and would restart a host that has gone back. */
+static void stop_watchdog(struct bl_host *h, const struct bl_journal_txn *t)
+{
+	struct bl_journal_trial terms;
+
+	if (bl_journal_trial_get(h->journal, t->row.id, &terms, NULL) > 0)
+		bl_watchdog_stop_left(h->guard, terms.watchdog);
+}
+
 static int close_open(struct bl_host *h, struct found *ret,
 		      struct bl_recover_result *res, struct bl_err *err)
 {
@@ -89,6 +100,8 @@ static int close_open(struct bl_host *h, struct found *ret,
 	memcpy(ret->reason, w.txn.row.reason, sizeof(ret->reason));
 	w.committed = w.txn.phase == BL_PHASE_COMMITTED;
 	rebooted = strcmp(boot, w.txn.row.boot_id) != 0;
+	if (!rebooted)
+		stop_watchdog(h, &w.txn);
 	blame(h, &w.txn, rebooted, &crash);
 	if (crash.blame)
 		w.attribution = bl_blame_name(crash.blame);

@@ -20,6 +20,12 @@ int bl_watchdog_mode_by_name(const char *name)
 	return -1;
 }
 
+/* It runs, and restarts the host soon: whoever had it is dead. */
+static bool left(const struct bl_guard_device *d)
+{
+	return d->active && !*d->holder && !d->unstoppable;
+}
+
 /* How good a device is, the best first. */
 static int rank(const struct bl_guard_device *d)
 {
@@ -27,6 +33,8 @@ static int rank(const struct bl_guard_device *d)
 					 : d->unstoppable ? BL_WATCHDOG_UNFIT
 							  : BL_WATCHDOG_ARM;
 
+	if (left(d))
+		return -1;
 	return 2 * (int)choice + d->soft;
 }
 
@@ -42,7 +50,7 @@ bl_watchdog_choose(const struct bl_guard_device *devices, size_t count,
 		best = rank(&devices[i]);
 		*ret_index = i;
 	}
-	return (enum bl_watchdog_choice)(best / 2);
+	return best < 0 ? BL_WATCHDOG_ARM : (enum bl_watchdog_choice)(best / 2);
 }
 
 static void __attribute__((format(printf, 2, 3)))
@@ -78,6 +86,7 @@ static enum bl_watchdog_choice look(struct bl_watchdog *w)
 		say(w, "none: this host has no watchdog");
 		return choice;
 	}
+	w->taken = left(&list[i]);
 	snprintf(w->name, sizeof(w->name), "%s", list[i].name);
 	snprintf(w->device, sizeof(w->device), "%s", known_as(&list[i]));
 	if (choice == BL_WATCHDOG_ARM)
@@ -96,6 +105,7 @@ static int find(struct bl_watchdog *w)
 {
 	enum bl_watchdog_choice choice;
 	struct bl_err why = { 0 };
+	int r;
 
 	if (!w->ops) {
 		say(w, "none: not looked for");
@@ -106,8 +116,9 @@ static int find(struct bl_watchdog *w)
 		char before[BL_WATCHDOG_LEN];
 
 		memcpy(before, w->words, sizeof(before));
-		w->loaded = !w->ops->load_soft(w->ops->ctx, &why);
-		if (w->loaded)
+		r = w->ops->load_soft(w->ops->ctx, &why);
+		w->loaded = r == 0;
+		if (r >= 0)
 			choice = look(w);
 		else
 			say(w, "%.80s; softdog: %.60s", before, why.text);
@@ -144,9 +155,15 @@ static int arm(struct bl_watchdog *w, struct bl_err *err)
 int bl_watchdog_arm(struct bl_watchdog *w, struct bl_err *err)
 {
 	struct bl_err why = { 0 };
+	int r = w->chosen ? arm(w, &why) : 0;
 
-	if (!w->chosen || !arm(w, &why))
+	if (!r)
 		return 0;
+	/* By one that cannot be seen from here. */
+	if (r == -EBUSY && w->taken) {
+		say(w, "kept by another process: %s", w->device);
+		return 0;
+	}
 	w->guarded = false;
 	say(w, "none: %.140s", why.text);
 	if (w->mode != BL_WATCHDOG_REQUIRE)
@@ -169,6 +186,21 @@ void bl_watchdog_disarm(struct bl_watchdog *w)
 	if (w->armed)
 		w->ops->disarm(w->ops->ctx, NULL);
 	w->armed = false;
+}
+
+void bl_watchdog_stop_left(const struct bl_guard_ops *ops, const char *words)
+{
+	struct bl_guard_device list[BL_GUARD_DEVICES_MAX];
+	int n = ops ? ops->list(ops->ctx, list, NULL) : 0;
+
+	for (int i = 0; i < n; i++) {
+		if (!left(&list[i]) || strcmp(known_as(&list[i]), words) != 0)
+			continue;
+		/* Whoever opens it can stop it. */
+		if (!ops->arm(ops->ctx, list[i].name, BL_WATCHDOG_MS / 1000,
+			      NULL))
+			ops->disarm(ops->ctx, NULL);
+	}
 }
 
 void bl_watchdog_release(struct bl_watchdog *w)

@@ -20,14 +20,15 @@
 #include "loader/kern/guard.h"
 
 enum bl_watchdog_choice {
-	BL_WATCHDOG_ARM,    /* start this one */
+	BL_WATCHDOG_ARM,    /* start this one, or take it over */
 	BL_WATCHDOG_KEPT,   /* somebody else speaks up for this one */
 	BL_WATCHDOG_UNFIT,  /* this one cannot be stopped again */
 	BL_WATCHDOG_ABSENT, /* there is none */
 };
 
 /*
- * Which of @count devices to use, *ret_index of them unless ABSENT. Hardware
+ * Which of @count devices to use, *ret_index of them unless ABSENT. One that
+ * runs and that nobody holds comes first: it would end the trial. Hardware
  * before the kernel's own timer, one that can be armed before one that is kept.
  * Pure.
  */
@@ -40,6 +41,7 @@ struct bl_watchdog {
 	enum bl_watchdog_mode mode;
 	uint64_t timeout_ms; /* 0: BL_WATCHDOG_MS */
 	bool chosen, armed, guarded, loaded;
+	bool taken; /* it ran, and nobody seemed to hold it */
 	char name[BL_GUARD_NAME_LEN];
 	char device[BL_GUARD_WORDS_LEN]; /* what it calls itself */
 	/* For the journal and for people: "softdog", "kept by systemd (process
@@ -55,5 +57,9 @@ int bl_watchdog_arm(struct bl_watchdog *w, struct bl_err *err);
 void bl_watchdog_ping(struct bl_watchdog *w);
 void bl_watchdog_disarm(struct bl_watchdog *w);
 void bl_watchdog_release(struct bl_watchdog *w);
+
+/* The device that guarded the trial of a belay that died, by its words in the
+ * journal: stops it, if it runs and nobody holds it. Best effort. */
+void bl_watchdog_stop_left(const struct bl_guard_ops *ops, const char *words);
 
 #endif

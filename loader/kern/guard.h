@@ -28,20 +28,22 @@ struct bl_guard_device {
 	char name[BL_GUARD_NAME_LEN];	   /* "watchdog0" */
 	char identity[BL_GUARD_WORDS_LEN]; /* the driver's words for itself */
 	bool soft;	  /* the kernel's own timer: no help if that stands */
-	bool active;	  /* somebody has it */
+	bool active;	  /* it runs */
 	bool unstoppable; /* nowayout: once started it never stops */
-	char holder[BL_GUARD_WORDS_LEN]; /* "systemd (process 1)"; "" */
+	/* "systemd (process 1)"; "": nobody, as far as can be seen from here */
+	char holder[BL_GUARD_WORDS_LEN];
 };
 
 struct bl_guard_ops {
 	/* At most BL_GUARD_DEVICES_MAX of them; how many, or -errno. */
 	int (*list)(void *ctx, struct bl_guard_device *ret, struct bl_err *err);
-	/* Makes the kernel have its own timer as a device, and takes it away
-	 * again. */
+	/* Makes the kernel have its own timer as a device (1: somebody had
+	 * loaded it before, and may need it), and takes it away again. */
 	int (*load_soft)(void *ctx, struct bl_err *err);
 	void (*unload_soft)(void *ctx);
-	/* Starts @name with a time of about @seconds, as near as it can. -ERANGE
-	 * if that is too short to be kept. */
+	/* Starts @name with a time of about @seconds, as near as it can, or
+	 * takes over what nobody holds. -ERANGE if that is too short to be kept,
+	 * -EBUSY: somebody has it. */
 	int (*arm)(void *ctx, const char *name, unsigned seconds,
 		   struct bl_err *err);
 	/* -errno: nobody holds it any more; arm it again. */

@@ -20,6 +20,14 @@
 	{                                                           \
 		"watchdog0", "iTCO_wdt", false, true, false, KEEPER \
 	}
+#define HARD_LEFT                                               \
+	{                                                       \
+		"watchdog0", "iTCO_wdt", false, true, false, "" \
+	}
+#define SOFT_NOWAY                                                      \
+	{                                                               \
+		"watchdog1", "Software Watchdog", true, false, true, "" \
+	}
 #define HARD_NOWAY                                              \
 	{                                                       \
 		"watchdog0", "iTCO_wdt", false, false, true, "" \
@@ -33,7 +41,7 @@
 static struct {
 	struct bl_guard_device devices[2];
 	size_t count;
-	bool has_soft, loaded, cannot_arm, holder_dies;
+	bool has_soft, loaded, cannot_arm, holder_dies, others_soft;
 	unsigned armed, arms, pings, disarms, seconds;
 	char name[BL_GUARD_NAME_LEN];
 } model;
@@ -54,6 +62,8 @@ static int on_list(void *ctx, struct bl_guard_device *ret, struct bl_err *err)
 static int on_load(void *ctx, struct bl_err *err)
 {
 	(void)ctx;
+	if (model.others_soft)
+		return 1;
 	if (!model.has_soft)
 		return bl_err_set(err, -ENOENT, "no such module");
 	model.loaded = true;
@@ -64,6 +74,7 @@ static void on_unload(void *ctx)
 {
 	(void)ctx;
 	ck_assert_uint_eq(model.armed, 0);
+	ck_assert(!model.others_soft);
 	model.loaded = false;
 }
 
@@ -121,6 +132,9 @@ static const struct {
 	{ { SOFT }, 1, false, true, "watchdog1", "softdog" },
 	{ { HARD_KEPT }, 1, true, true, "", "kept by " KEEPER ": iTCO_wdt" },
 	{ { HARD_KEPT, SOFT }, 2, true, true, "watchdog1", "softdog" },
+	/* Whoever had it is dead: it would end the trial. */
+	{ { HARD_LEFT }, 1, true, true, "watchdog0", "iTCO_wdt" },
+	{ { SOFT, HARD_LEFT }, 2, true, true, "watchdog0", "iTCO_wdt" },
 	{ { HARD_NOWAY, HARD_KEPT }, 2, true, true, "", "kept by " KEEPER },
 	{ { HARD_NOWAY }, 1, true, true, "watchdog1", "softdog" },
 	{ { HARD_NOWAY },
@@ -170,6 +184,66 @@ START_TEST(the_best_there_is_guards_the_trial)
 	r = bl_watchdog_prepare(&w, BL_WATCHDOG_REQUIRE, &err);
 	ck_assert_int_eq(r, hosts[_i].guarded ? 0 : -EOPNOTSUPP);
 	bl_watchdog_release(&w);
+}
+END_TEST
+
+START_TEST(what_another_holds_unseen_guards_as_well)
+{
+	const struct bl_guard_device d = HARD_LEFT;
+	struct bl_watchdog w = { .ops = &fake_guard };
+	struct bl_err err = { 0 };
+
+	make(0);
+	model.devices[0] = d;
+	model.count = 1;
+	model.cannot_arm = true;
+	ck_assert_int_eq(bl_watchdog_prepare(&w, BL_WATCHDOG_REQUIRE, &err), 0);
+	ck_assert_int_eq(bl_watchdog_arm(&w, &err), 0);
+	ck_assert(w.guarded);
+	ck_assert_str_eq(w.words, "kept by another process: iTCO_wdt");
+	bl_watchdog_release(&w);
+	ck_assert_uint_eq(model.disarms, 0);
+}
+END_TEST
+
+START_TEST(a_softdog_that_somebody_else_loaded_stays)
+{
+	const struct bl_guard_device d = SOFT_NOWAY;
+	struct bl_watchdog w = { .ops = &fake_guard };
+
+	make(0);
+	model.devices[0] = d;
+	model.count = 1;
+	model.others_soft = true;
+	ck_assert_int_eq(bl_watchdog_prepare(&w, BL_WATCHDOG_AUTO, NULL), 0);
+	ck_assert(!w.guarded);
+	bl_watchdog_release(&w); /* on_unload fails it */
+	ck_assert(!w.loaded);
+}
+END_TEST
+
+static const struct {
+	struct bl_guard_device device;
+	const char *words; /* of the trial */
+	unsigned stopped;
+} lefts[] = {
+	{ HARD_LEFT, "iTCO_wdt", 1 },
+	/* Not the one of the trial; its owner may have meant it. */
+	{ HARD_LEFT, "softdog", 0 },
+	{ HARD_LEFT, "kept by systemd (process 1): iTCO_wdt", 0 },
+	{ HARD_KEPT, "iTCO_wdt", 0 },
+	{ HARD, "iTCO_wdt", 0 },
+};
+
+START_TEST(what_a_dead_trial_left_running_is_stopped)
+{
+	make(0);
+	model.devices[0] = lefts[_i].device;
+	model.count = 1;
+	bl_watchdog_stop_left(&fake_guard, lefts[_i].words);
+	ck_assert_uint_eq(model.arms, lefts[_i].stopped);
+	ck_assert_uint_eq(model.disarms, lefts[_i].stopped);
+	ck_assert_uint_eq(model.armed, 0);
 }
 END_TEST
 
@@ -311,6 +385,10 @@ Suite *bl_test_suite(void)
 
 	tcase_add_loop_test(tc, the_best_there_is_guards_the_trial, 0,
 			    BL_ARRAY_SIZE(hosts));
+	tcase_add_test(tc, what_another_holds_unseen_guards_as_well);
+	tcase_add_test(tc, a_softdog_that_somebody_else_loaded_stays);
+	tcase_add_loop_test(tc, what_a_dead_trial_left_running_is_stopped, 0,
+			    BL_ARRAY_SIZE(lefts));
 	tcase_add_test(tc, off_is_off);
 	tcase_add_test(tc, one_that_cannot_be_armed_matters_if_it_is_required);
 	tcase_add_test(tc, a_holder_that_was_killed_is_replaced);
