@@ -168,10 +168,19 @@ static int leave_kernel(const struct bl_host_config *c, const struct places *p,
 	struct bl_err why = { 0 };
 	int r = 0;
 
-	if (!c->ops && !is_there(p->pin_dir))
+	if (!c->ops && !count(p->pin_dir, DEPTH_MAX))
 		return 0;
 	if (!c->ops)
 		r = bl_kern_bpf_new(p->pin_dir, &own, err);
+	if (!r && own)
+		r = bl_kern_bpf_check_pins(own, &why);
+	if (r == -ENODEV)
+		bl_err_set(
+			&why, r,
+			"%s is on no BPF file system: what is in there is not belay's",
+			p->pin_dir);
+	if (r && *why.text && err)
+		*err = why;
 	for (int slot = 0; !r && slot < BL_SLOT_COUNT; slot++) {
 		int failed = ops->retire(c->ops ? c->kern : own,
 					 (enum bl_slot)slot, &why);
@@ -186,7 +195,62 @@ static int leave_kernel(const struct bl_host_config *c, const struct places *p,
 	return r;
 }
 
-static int leave_files(const struct places *p, struct bl_err *err)
+/* "17": of the transaction that the evidence is about. */
+static bool is_number(const char *name)
+{
+	return *name && !name[strspn(name, "0123456789")];
+}
+
+/* Folders of which belay names all that it puts in there. */
+static const struct {
+	const char *name;
+	bool (*ours)(const char *name);
+} folders[] = {
+	{ "bundles", bl_store_ours },
+	{ BL_EVIDENCE_DIR, is_number },
+};
+
+/* What is belay's in the folder @path; and the folder, if that was all. */
+static int leave_folder(const char *path, bool (*ours)(const char *name),
+			char ret_kept[static BL_REASON_LEN], struct bl_err *err)
+{
+	bl_autoclosedir DIR *d = opendir(path);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT
+			       ? 0
+			       : bl_err_errno(err, -errno, "open %s", path);
+	while (!r && (e = readdir(d))) {
+		bl_autofree char *inner = NULL;
+
+		if (!ours(e->d_name))
+			continue;
+		inner = bl_path("%s/%s", path, e->d_name);
+		r = inner ? bl_file_rmtree(inner, err)
+			  : bl_err_errno(err, -ENOMEM, "remove");
+	}
+	if (!r && rmdir(path))
+		find_kept(path, ret_kept);
+	return r;
+}
+
+/* One of @files: a file, or a folder with others in it. */
+static int leave_file(const char *path, const char *name,
+		      char ret_kept[static BL_REASON_LEN], struct bl_err *err)
+{
+	for (size_t i = 0; i < BL_ARRAY_SIZE(folders); i++)
+		if (!strcmp(folders[i].name, name))
+			return leave_folder(path, folders[i].ours, ret_kept,
+					    err);
+	if (!unlink(path) || errno == ENOENT)
+		return 0;
+	return bl_err_errno(err, -errno, "cannot remove %s", path);
+}
+
+static int leave_files(const struct places *p, struct bl_removed *res,
+		       struct bl_err *err)
 {
 	int r = 0;
 
@@ -194,7 +258,7 @@ static int leave_files(const struct places *p, struct bl_err *err)
 		bl_autofree char *path =
 			bl_path("%s/%s", p->state_dir, files[i]);
 
-		r = path ? bl_file_rmtree(path, err)
+		r = path ? leave_file(path, files[i], res->kept, err)
 			 : bl_err_errno(err, -ENOMEM, "remove");
 		/* What comes behind may go only if this is gone for good. */
 		if (!r)
@@ -209,7 +273,7 @@ static int leave(const struct bl_host_config *config, const struct places *p,
 	int r = leave_kernel(config, p, err);
 
 	if (!r && is_there(p->state_dir))
-		r = leave_files(p, err);
+		r = leave_files(p, res, err);
 	if (r)
 		return r;
 	if (rmdir(p->pin_dir) && errno != ENOENT)

@@ -67,6 +67,9 @@ int bl_store_load(struct bl_host *h, const char *digest, struct bl_bundle *ret,
  * go back to need. Best effort. */
 void bl_store_prune(struct bl_host *h);
 
+/* Whether a file of that name in the folder of bundles is belay's. */
+bool bl_store_ours(const char *name);
+
 /*
  * One transaction on its way (engine.c). Fill txn.kind, txn.row.{digest, name,
  * version, old_digest, slot, reason}, txn.parent and bundle; then begin, run.

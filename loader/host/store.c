@@ -79,6 +79,11 @@ static bool left_over(const char *name)
 	return bl_digest_valid(digest);
 }
 
+bool bl_store_ours(const char *name)
+{
+	return bl_digest_valid(name) || left_over(name);
+}
+
 void bl_store_prune(struct bl_host *h)
 {
 	bl_autofree char *dir_path = bl_path("%s/bundles", h->state_dir);
@@ -88,8 +93,7 @@ void bl_store_prune(struct bl_host *h)
 	struct dirent *e;
 
 	while (dir && count >= 0 && (e = readdir(dir))) {
-		bool needed = !bl_digest_valid(e->d_name) &&
-			      !left_over(e->d_name);
+		bool needed = !bl_store_ours(e->d_name);
 
 		for (int i = 0; i < count; i++)
 			needed |= !strcmp(keep[i], e->d_name);

@@ -507,9 +507,14 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 	return r ? r : bl_pin_clear(k->pin_dir, slot, err);
 }
 
+int bl_kern_bpf_check_pins(const struct bl_kern_bpf *k, struct bl_err *err)
+{
+	return bl_pin_check(k->pin_dir, err);
+}
+
 int bl_kern_bpf_clear(struct bl_kern_bpf *k, struct bl_err *err)
 {
-	int r = 0;
+	int r = bl_kern_bpf_check_pins(k, err);
 
 	for (unsigned home = 0; !r && home < BL_PIN_HOMES; home++)
 		r = bl_pin_clear(k->pin_dir, home, err);

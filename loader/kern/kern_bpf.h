@@ -26,6 +26,9 @@ extern const struct bl_kern_ops bl_kern_bpf_ops;
 /* Does not touch the kernel: a machine without BPF can ask for the history. */
 int bl_kern_bpf_new(const char *pin_dir, struct bl_kern_bpf **ret,
 		    struct bl_err *err);
+/* Whether what is in the folder of pins can be belay's at all: -ENODEV, if it
+ * is on no BPF file system. */
+int bl_kern_bpf_check_pins(const struct bl_kern_bpf *k, struct bl_err *err);
 /* Unpins whatever is left of both slots and of what they share, in any state:
  * for who leaves this host. The caller holds the host's lock, and has retired
  * the slots as far as that went. */

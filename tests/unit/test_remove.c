@@ -123,6 +123,51 @@ START_TEST(what_is_not_belays_stays_and_is_named)
 }
 END_TEST
 
+/* The folder was somebody else's before. */
+static const char *const strangers[] = {
+	"bundles/notes.txt", "evidence/photos",
+	"evidence/2/dmesg-efi-1 of mine", /* in one of ours it goes */
+};
+
+START_TEST(what_is_not_belays_in_its_folders_stays_too)
+{
+	bl_autofree char *dirs = bl_path("%s/evidence/2", rig.state_dir);
+	bl_autofree char *mine = bl_path("%s/%s", rig.state_dir, strangers[_i]);
+	bool stays = _i < 2;
+
+	ck_assert_int_eq(bl_file_mkdirs(dirs, 0700, NULL), 0);
+	ck_assert_int_eq(bl_file_write(mine, "mine", 4, 0600, NULL), 0);
+	ck_assert_msg(!bl_host_remove(&config, &res, &err), "%s", err.text);
+	ck_assert_str_eq(res.kept, stays ? mine : "");
+	ck_assert_int_eq(there(mine), stays);
+	ck_assert(stays || !there(rig.state_dir));
+	if (stays) {
+		*strrchr(mine, '/') = 0;
+		ck_assert_int_eq(bl_file_rmtree(mine, NULL), 0);
+		ck_assert_int_eq(rmdir(rig.state_dir), 0);
+	}
+}
+END_TEST
+
+/* belay remove --pin-dir /home/me */
+START_TEST(a_pin_folder_on_another_file_system_is_not_belays)
+{
+	bl_autofree char *slot = bl_path("%s/a", pins);
+	bl_autofree char *mine = bl_path("%s/a/thesis.txt", pins);
+
+	config.ops = NULL;
+	ck_assert_int_eq(bl_file_mkdirs(slot, 0700, NULL), 0);
+	ck_assert_int_eq(bl_file_write(mine, "mine", 4, 0600, NULL), 0);
+	ck_assert_int_eq(bl_host_remove(&config, &res, &err), -ENODEV);
+	ck_assert_msg(strstr(err.text, "no BPF file system"), "%s", err.text);
+	ck_assert(there(mine));
+	/* An empty one holds nobody's. */
+	ck_assert_int_eq(bl_file_rmtree(slot, NULL), 0);
+	ck_assert_msg(!bl_host_remove(&config, &res, &err), "%s", err.text);
+	ck_assert(!there(pins));
+}
+END_TEST
+
 /* Each step of the kernel fails once: then it is all there, or a second try
  * removes the rest. */
 START_TEST(a_kernel_that_fails_keeps_the_journal_for_the_next_try)
@@ -192,6 +237,9 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(locks));
 	tcase_add_loop_test(t, it_works_on_whatever_is_left, 0, 5);
 	tcase_add_test(t, what_is_not_belays_stays_and_is_named);
+	tcase_add_loop_test(t, what_is_not_belays_in_its_folders_stays_too, 0,
+			    (int)BL_ARRAY_SIZE(strangers));
+	tcase_add_test(t, a_pin_folder_on_another_file_system_is_not_belays);
 	tcase_add_test(t,
 		       a_kernel_that_fails_keeps_the_journal_for_the_next_try);
 	tcase_add_test(t, without_a_terminal_it_wants_yes);
