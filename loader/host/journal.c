@@ -24,15 +24,13 @@ int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
 {
 	struct bl_journal *j = calloc(1, sizeof(*j));
-	int rc, r;
+	int r;
 
 	if (!j || !(j->path = strdup(path))) {
 		free(j);
 		return bl_err_errno(err, -ENOMEM, "journal %s", path);
 	}
-	rc = sqlite3_open_v2(path, &j->db,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-	r = rc ? bl_db_fail(j, rc, "open", err) : bl_db_set_up(j, err);
+	r = bl_db_open(j, err);
 	if (r) {
 		bl_journal_close(j);
 		return r;
@@ -460,7 +458,7 @@ static int read_tombstones(struct bl_journal *j, struct bl_host_history *ret,
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r = bl_db_prepare(j, &stmt, err,
 			      "SELECT digest, reason, txn, at_ms FROM tombstone"
-			      " ORDER BY at_ms DESC, digest",
+			      " ORDER BY txn DESC, digest",
 			      "");
 
 	while (!r && (r = bl_db_next(j, stmt, "read", err)) > 0) {

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/host/journal_db.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
+#include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 
 #define APPLICATION_ID 0x424c4159 /* "BLAY" */
 #define BUSY_MS	       5000
+#define ROOM_BYTES     (128 * 1024) /* its log and the index of that */
 
 /*
  * What makes version N + 1 of the schema of version N; 0 is an empty file.
@@ -78,16 +88,23 @@ static int to_errno(int rc)
 int bl_db_fail(struct bl_journal *j, int rc, const char *what,
 	       struct bl_err *err)
 {
+	if (j->frozen && (rc & 0xff) == SQLITE_READONLY)
+		return bl_err_errno(err, j->frozen, "journal %s: %s", j->path,
+				    what);
 	return bl_err_set(err, to_errno(rc), "journal %s: %s: %s", j->path,
 			  what, j->db ? sqlite3_errmsg(j->db) : "no memory");
 }
 
+static void thaw(struct bl_journal *j);
+
 int bl_db_prepare(struct bl_journal *j, sqlite3_stmt **ret, struct bl_err *err,
 		  const char *sql, const char *types, ...)
 {
-	int rc = sqlite3_prepare_v2(j->db, sql, -1, ret, NULL);
 	va_list ap;
+	int rc;
 
+	thaw(j);
+	rc = sqlite3_prepare_v2(j->db, sql, -1, ret, NULL);
 	va_start(ap, types);
 	for (int i = 0; !rc && types[i]; i++) {
 		if (types[i] == 'i')
@@ -122,8 +139,10 @@ int bl_db_next(struct bl_journal *j, sqlite3_stmt *stmt, const char *what,
 
 int bl_db_run(struct bl_journal *j, const char *sql, struct bl_err *err)
 {
-	int rc = sqlite3_exec(j->db, sql, NULL, NULL, NULL);
+	int rc;
 
+	thaw(j);
+	rc = sqlite3_exec(j->db, sql, NULL, NULL, NULL);
 	return rc ? bl_db_fail(j, rc, "write", err) : 0;
 }
 
@@ -184,7 +203,7 @@ static int bring_up(struct bl_journal *j, struct bl_err *err)
 	return r ? r : bl_db_run(j, sql, err);
 }
 
-int bl_db_set_up(struct bl_journal *j, struct bl_err *err)
+static int set_up(struct bl_journal *j, struct bl_err *err)
 {
 	int64_t v = 0;
 	int r;
@@ -199,4 +218,116 @@ int bl_db_set_up(struct bl_journal *j, struct bl_err *err)
 		return r;
 	r = bl_db_run(j, "BEGIN IMMEDIATE", err);
 	return r ? r : bl_db_end(j, bring_up(j, err), err);
+}
+
+/* The path as SQLite takes it in a URI: all but plain characters by number. */
+static char *frozen_uri(const char *path)
+{
+	bl_autobuf struct bl_buf uri = { 0 };
+	int r = bl_buf_printf(&uri, "file:");
+
+	for (const char *p = path; *p && !r; p++) {
+		bool plain = isalnum((unsigned char)*p) || strchr("/._-", *p);
+
+		r = bl_buf_printf(&uri, plain ? "%c" : "%%%02x",
+				  (unsigned char)*p);
+	}
+	if (!r)
+		r = bl_buf_printf(&uri, "?immutable=1");
+	return r ? NULL : BL_TAKE(uri.data);
+}
+
+/* An unclean end leaves a part of it in a log beside. */
+static bool all_in_one(const char *path)
+{
+	bl_autofree char *log = bl_path("%s-wal", path);
+	struct stat st;
+
+	return log && !stat(path, &st) && st.st_size &&
+	       (stat(log, &st) || !st.st_size);
+}
+
+/*
+ * Whether it can be written. A WAL has its index in a mapped file, and who
+ * touches a page of that for which the disk has no block (an ext4 of 1 KiB
+ * blocks) ends with SIGBUS: so room is asked for before.
+ */
+static int check_room(const char *path, struct bl_err *err)
+{
+	bl_autofree char *room = bl_path("%s-room", path);
+	struct statvfs fs;
+	int fd, r;
+
+	if (!room)
+		return bl_err_errno(err, -ENOMEM, "journal %s", path);
+	if (!statvfs(path, &fs) && fs.f_flag & ST_RDONLY)
+		return bl_err_errno(err, -EROFS, "journal %s", path);
+	fd = open(room, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	r = fd < 0 ? -errno : -posix_fallocate(fd, 0, ROOM_BYTES);
+	if (fd >= 0) {
+		close(fd);
+		unlink(room);
+	}
+	return r ? bl_err_errno(err, r, "journal %s: make room", path) : 0;
+}
+
+static int open_frozen(struct bl_journal *j, struct bl_err *err)
+{
+	bl_autofree char *uri = frozen_uri(j->path);
+	int rc;
+
+	if (!uri)
+		return bl_err_errno(err, -ENOMEM, "journal %s", j->path);
+	rc = sqlite3_open_v2(uri, &j->db,
+			     SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	return rc ? bl_db_fail(j, rc, "open", err) : 0;
+}
+
+static int read_frozen(struct bl_journal *j, struct bl_err *err)
+{
+	int64_t v = 0;
+	int r = open_frozen(j, err);
+
+	if (!r)
+		r = version(j, &v, err);
+	if (!r && v < (int64_t)BL_ARRAY_SIZE(steps))
+		r = bl_err_set(
+			err, j->frozen,
+			"journal %s: of an older belay, and it cannot be written to bring it up",
+			j->path);
+	return r;
+}
+
+int bl_db_open(struct bl_journal *j, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int rc, r = check_room(j->path, &why);
+
+	if ((r == -EROFS || r == -ENOSPC) && all_in_one(j->path)) {
+		j->frozen = r;
+		return read_frozen(j, err);
+	}
+	if (r)
+		return bl_err_set(err, r, "%s", why.text);
+	rc = sqlite3_open_v2(j->path, &j->db,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	return rc ? bl_db_fail(j, rc, "open", err) : set_up(j, err);
+}
+
+/* Whoever lives long (an agent, a reader of events) goes on as soon as there is
+ * room again, and sees what others have written since. */
+static void thaw(struct bl_journal *j)
+{
+	struct bl_journal again = { .path = j->path };
+
+	if (!j->frozen || sqlite3_next_stmt(j->db, NULL) ||
+	    check_room(j->path, NULL))
+		return;
+	if (bl_db_open(&again, NULL)) {
+		sqlite3_close(again.db);
+		return;
+	}
+	sqlite3_close(j->db);
+	j->db = again.db;
+	j->frozen = again.frozen;
 }

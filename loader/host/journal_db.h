@@ -17,6 +17,7 @@
 struct bl_journal {
 	sqlite3 *db;
 	char *path;
+	int frozen; /* why it can only be read: -EROFS, -ENOSPC; 0 */
 };
 
 static inline void bl_db_finalize(sqlite3_stmt **stmt)
@@ -51,8 +52,11 @@ int bl_db_end(struct bl_journal *j, int r, struct bl_err *err);
 int bl_db_number(struct bl_journal *j, const char *sql, int64_t *ret,
 		 struct bl_err *err);
 
-/* Makes an empty file a journal, or brings an older one up. -EBADMSG: it is
- * none, or one of a newer belay. */
-int bl_db_set_up(struct bl_journal *j, struct bl_err *err);
+/*
+ * Opens the file at j->path, makes an empty one a journal, brings an older one
+ * up. -EBADMSG: it is none, or one of a newer belay. Where nothing can be
+ * written it can be read all the same, if its last writer ended in order.
+ */
+int bl_db_open(struct bl_journal *j, struct bl_err *err);
 
 #endif
