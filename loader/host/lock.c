@@ -57,6 +57,9 @@ int bl_lock_take(const char *path, const char *what, int64_t now_ms,
 	char text[128];
 	int r, len;
 
+	/* It can be held all the same; only who holds it is not told. */
+	if (fd < 0 && errno == EROFS)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return bl_err_errno(err, -errno, "open %s", path);
 	r = try_lock(fd, &owner);
