@@ -16,6 +16,7 @@
 #include "loader/kern/instance.h"
 #include "loader/kern/kmsg.h"
 #include "loader/kern/messages.h"
+#include "loader/kern/privilege.h"
 #include "loader/kern/replace.h"
 
 #define LSM_LIST "/sys/kernel/security/lsm"
@@ -132,8 +133,10 @@ static int check(void *kern, const struct bl_generation *gen,
 		 struct bl_err *err)
 {
 	const struct bl_kern_bpf *k = kern;
-	int r = bl_pin_check(k->pin_dir, err);
+	int r = bl_privilege_check(err);
 
+	if (!r)
+		r = bl_pin_check(k->pin_dir, err);
 	if (!r && gen->denies)
 		r = check_lsm(err);
 	return r ? r : check_plan(gen, err);
