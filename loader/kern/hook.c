@@ -2,6 +2,7 @@
 #include "loader/kern/hook.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+
+#define OCCUPANT_LEN 64
 
 /* Whether the part of the section before its target ends in ".s". */
 static bool sleeps(const struct bpf_program *prog)
@@ -217,9 +220,27 @@ static int link_to(const struct bl_hook *h, int prog_fd, struct bl_err *err)
 	return bpf_link_create(prog_fd, 0, h->kind->attach, NULL);
 }
 
+/* Who has an interface; of other places the kernel does not say. */
+static void occupant(const struct bl_hook *h, char ret[static OCCUPANT_LEN])
+{
+	struct bpf_prog_info info = { 0 };
+	bl_autoclose int fd = -1;
+	__u32 id = 0, len = sizeof(info);
+
+	snprintf(ret, OCCUPANT_LEN, "another program");
+	if (h->kind->place != BL_PLACE_INTERFACE ||
+	    bpf_xdp_query_id((int)if_nametoindex(h->target), 0, &id) || !id)
+		return;
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd >= 0)
+		(void)bpf_obj_get_info_by_fd(fd, &info, &len);
+	snprintf(ret, OCCUPANT_LEN, "program %u '%s'", id, info.name);
+}
+
 int bl_hook_link(const struct bl_hook *hook, int prog_fd, struct bl_err *err)
 {
 	struct bl_err why = { 0 };
+	char who[OCCUPANT_LEN];
 	int fd = link_to(hook, prog_fd, &why);
 
 	if (fd >= 0)
@@ -228,11 +249,13 @@ int bl_hook_link(const struct bl_hook *hook, int prog_fd, struct bl_err *err)
 		*err = why;
 		return fd;
 	}
-	bl_err_errno(err, fd, "attach to %s/%s", hook->kind->name,
-		     hook->target);
-	if (fd == -EBUSY || fd == -EEXIST)
-		bl_err_hint(
-			err,
-			"another program holds this hook and shares it not: 'bpftool link' and 'bpftool net' show whose it is");
+	if (fd != -EBUSY && fd != -EEXIST)
+		return bl_err_errno(err, fd, "attach to %s/%s",
+				    hook->kind->name, hook->target);
+	occupant(hook, who);
+	bl_err_set(err, fd,
+		   "attach to %s/%s: %s holds this hook and shares it not",
+		   hook->kind->name, hook->target, who);
+	bl_err_hint(err, "'bpftool link' and 'bpftool net' show whose it is");
 	return fd;
 }
