@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "canary/agent.h"
 #include "canary/backoff.h"
@@ -94,9 +95,8 @@ static int on_event(void *ctx, const struct bl_event *event, size_t len)
 	return 0;
 }
 
-/* The controller's decision comes after the commit: it judges by what hosts
- * report of it, and orders a rollback. So a trial confirms itself, and all that
- * can come meanwhile is an end. */
+/* A trial confirms itself: the controller decides after the commit, by what
+ * hosts report, and orders a rollback. All that can come is an end. */
 static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 			    struct bl_err *why)
 {
@@ -312,13 +312,17 @@ static void work_on(struct daemon *d, enum bl_agent_do task,
 static void wait_for_work(struct daemon *d, int64_t ms)
 {
 	struct timespec until;
-	int64_t at = bl_clock_wall_ms() + ms;
+	int64_t ns;
 
-	until.tv_sec = at / 1000;
-	until.tv_nsec = at % 1000 * 1000000;
+	/* The wall clock may be set back by hours meanwhile. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns = until.tv_nsec + ms * 1000000;
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
 	pthread_mutex_lock(&d->lock);
 	if (d->task == BL_AGENT_NOTHING && !d->quit)
-		pthread_cond_timedwait(&d->work, &d->lock, &until);
+		pthread_cond_clockwait(&d->work, &d->lock, CLOCK_MONOTONIC,
+				       &until);
 	pthread_mutex_unlock(&d->lock);
 }
 
