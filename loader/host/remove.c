@@ -19,9 +19,12 @@
 /* All that belay makes in its state folder. The journal goes first: without it
  * nobody brings anything back. The locks go last, they are held. */
 static const char *const files[] = {
-	"journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal",
-	"bundles",    BL_EVIDENCE_DIR,	"agent.json",	  "agent.json.tmp",
-	"reader",     BL_KEEPER_LOCK,	"lock",
+	"journal.db",	   "journal.db-wal",
+	"journal.db-shm",  "journal.db-journal",
+	"journal.db-room", "bundles",
+	BL_EVIDENCE_DIR,   "agent.json",
+	"agent.json.tmp",  "reader",
+	BL_KEEPER_LOCK,	   "lock",
 };
 
 struct places {

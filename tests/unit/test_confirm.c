@@ -11,6 +11,7 @@
 #include "loader/base/file.h"
 #include "loader/host/host.h"
 #include "loader/host/journal_trial.h"
+#include "loader/host/lock.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
@@ -341,6 +342,37 @@ START_TEST(a_confirmation_and_its_end_exclude_each_other)
 }
 END_TEST
 
+static int held_fd = -1;
+static unsigned naps;
+
+/* Whoever recovers is done while we wait. */
+static void nap(void *ctx, uint64_t ms)
+{
+	fake_clock.sleep_ms(ctx, ms);
+	if (++naps == 3)
+		close(BL_TAKE_FD(held_fd));
+}
+
+START_TEST(who_only_looks_is_waited_for)
+{
+	bl_autofree char *path = bl_path("%s/lock", state_dir);
+	struct bl_host_clock clock = fake_clock;
+	struct bl_host_config config = { .state_dir = state_dir,
+					 .ops = &fake_kern_ops,
+					 .kern = fake,
+					 .clock = &clock };
+
+	clock.sleep_ms = nap;
+	bl_host_close(host);
+	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	ck_assert_int_eq(bl_lock_take(path, "recover", 1721361540000, &held_fd,
+				      NULL, &err),
+			 0);
+	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	ck_assert_uint_ge(naps, 3);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("confirm");
@@ -362,6 +394,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_tick_confirms_nothing_that_is_a_persons);
 	tcase_add_test(tc, a_trial_whose_belay_died_cannot_be_confirmed);
 	tcase_add_test(tc, a_confirmation_and_its_end_exclude_each_other);
+	tcase_add_test(tc, who_only_looks_is_waited_for);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

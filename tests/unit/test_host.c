@@ -384,37 +384,6 @@ START_TEST(two_at_once_one_works_the_other_is_told)
 }
 END_TEST
 
-static int held_fd = -1;
-static unsigned naps;
-
-/* Whoever recovers is done while we wait. */
-static void nap(void *ctx, uint64_t ms)
-{
-	fake_clock.sleep_ms(ctx, ms);
-	if (++naps == 3)
-		close(BL_TAKE_FD(held_fd));
-}
-
-START_TEST(who_only_looks_is_waited_for)
-{
-	bl_autofree char *path = bl_path("%s/lock", state_dir);
-	struct bl_host_clock clock = fake_clock;
-	struct bl_host_config config = { .state_dir = state_dir,
-					 .ops = &fake_kern_ops,
-					 .kern = fake,
-					 .clock = &clock };
-
-	clock.sleep_ms = nap;
-	bl_host_close(host);
-	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
-	ck_assert_int_eq(bl_lock_take(path, "recover", 1721361540000, &held_fd,
-				      NULL, &err),
-			 0);
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	ck_assert_uint_ge(naps, 3);
-}
-END_TEST
-
 /* Every moment of the world's activity is told once, by whoever was in charge
  * of it: an update loses no event and doubles none. */
 static uint64_t last_ts, told, generations;
@@ -565,7 +534,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_reader_goes_on_over_an_update_by_another);
 	tcase_add_test(tc, a_generation_has_the_names_of_its_rules);
 	tcase_add_test(tc, two_at_once_one_works_the_other_is_told);
-	tcase_add_test(tc, who_only_looks_is_waited_for);
 	tcase_add_loop_test(tc, no_event_is_lost_or_doubled_by_an_update, 0,
 			    BL_ARRAY_SIZE(swaps));
 	tcase_add_test(tc, a_reboot_restores_and_is_no_attempt);
