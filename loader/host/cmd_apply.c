@@ -169,10 +169,11 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	opts.watchdog = a.watchdog;
 	opts.watchdog_ms = a.watchdog_ms;
 	bl_cli_catch_signals();
-	/* A reader that is gone, or a key that stops us, must not leave a trial
-	 * alone: nobody would speak up for it any more. */
+	/* A reader that is gone, or a terminal that stops us, must not leave a
+	 * trial alone: nobody would speak up for it any more. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 	if (!h)
 		r = bl_host_args_open(&a, &h, err);
 	if (!r)
