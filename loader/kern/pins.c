@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -55,13 +56,37 @@ int bl_pin_check(const char *path, struct bl_err *err)
 	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
 		return 0;
 	bl_err_set(err, -ENODEV, "pin in %s: not a BPF file system", path);
-	bl_err_hint(err, "mount -t bpf bpf /sys/fs/bpf");
+	bl_err_hint(err, "mount -t bpf -o mode=0700 bpf /sys/fs/bpf");
 	return -ENODEV;
+}
+
+/* A BPF file system that was mounted without a mode lets everybody make
+ * folders in it: one that another made is his to change. */
+static int check_ours(const char *dir, struct bl_err *err)
+{
+	struct stat st;
+
+	if (lstat(dir, &st))
+		return bl_err_errno(err, -errno, "pin in %s", dir);
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	bl_err_set(
+		err, -EPERM,
+		"pin in %s: it is not a folder that only this user may write",
+		dir);
+	bl_err_hint(err, "see who made it (ls -ld), and remove it");
+	return -EPERM;
 }
 
 int bl_pin_make(const char *dir, unsigned home, struct bl_err *err)
 {
 	int r = bl_pin_check(dir, err);
+
+	if (!r)
+		r = bl_file_mkdirs(dir, 0700, err);
+	if (!r)
+		r = check_ours(dir, err);
 
 	for (int kind = 0; !r && kind < BL_PIN_KINDS; kind++) {
 		bl_autofree char *path =

@@ -12,21 +12,21 @@
 #              2 it could not be told (no belay, nowhere to pin, journal broken)
 belay=${BELAY:-belay}
 
-# mount_at TYPE FOLDER: unless something of that type is there.
+# mount_at TYPE FOLDER OPTIONS: unless something of that type is there.
 mount_at() {
 	while read -r _ folder type _; do
 		[ "$folder $type" = "$2 $1" ] && return 0
 	done </proc/mounts
-	[ -d "$2" ] && mount -t "$1" "$1" "$2"
+	[ -d "$2" ] && mount -t "$1" -o "$3" "$1" "$2"
 }
 
 [ -e /var/lib/belay/journal.db ] || exit 0 # nothing was ever applied here
-mount_at bpf /sys/fs/bpf || {
+mount_at bpf /sys/fs/bpf mode=0700 || {
 	echo "belay-recover: cannot mount a BPF file system on /sys/fs/bpf" >&2
 	exit 2
 }
 # Without it nobody can say whose fault a crash was; that is no reason to stop.
-mount_at pstore /sys/fs/pstore 2>/dev/null || :
+mount_at pstore /sys/fs/pstore rw 2>/dev/null || :
 command -v "$belay" >/dev/null 2>&1 || {
 	echo "belay-recover: there is no $belay in $PATH" >&2
 	exit 2

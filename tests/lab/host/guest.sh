@@ -53,7 +53,7 @@ no_lsm() {
 	step "nowhere to pin: could not be done is not rolled back"
 	expect 2 belay apply /b/v1.bundle --pin-dir /tmp/pins
 	says "not a BPF file system"
-	says "mount -t bpf"
+	says "mount -t bpf -o mode=0700"
 	expect 0 belay history
 	says "nothing was ever applied"
 }
