@@ -37,10 +37,12 @@ struct daemon {
 	struct bl_agent agent;
 	enum bl_agent_do task;
 	bool quit;
+	uint64_t heard_ms; /* when the last poll that was answered began */
 
 	/* the worker's own */
 	struct bl_client *client;
 	uint64_t status_ms;
+	uint64_t trial_ms; /* when the trial went live */
 	bool reader_told;
 };
 
@@ -95,14 +97,24 @@ static int on_event(void *ctx, const struct bl_event *event, size_t len)
 	return 0;
 }
 
-/* A trial confirms itself: the controller decides after the commit, by what
- * hosts report, and orders a rollback. All that can come is an end. */
+/*
+ * A version is committed only on a host that still reaches its controller: one
+ * that it cut off could not be told to go back. What the controller decides of
+ * the version comes after that, from what hosts report, as a rollback.
+ */
 static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 			    struct bl_err *why)
 {
-	(void)view;
-	if (!must_stop(ctx))
-		return BL_TICK_GO_ON;
+	struct daemon *d = ctx;
+	bool heard;
+
+	if (!view->elapsed_ms)
+		d->trial_ms = bl_clock_mono_ms();
+	pthread_mutex_lock(&d->lock);
+	heard = d->heard_ms > d->trial_ms;
+	pthread_mutex_unlock(&d->lock);
+	if (!must_stop(d))
+		return heard ? BL_TICK_CONFIRM : BL_TICK_GO_ON;
 	bl_err_set(why, -ECANCELED,
 		   bl_cli_interrupted()
 			   ? "the agent was told to end during the trial"
@@ -220,6 +232,7 @@ static void apply(struct daemon *d, const struct bl_order *order,
 		.command_count = d->opts->probe_count,
 		.command_timeout_ms = d->opts->probe_timeout_ms,
 		.watchdog = d->opts->watchdog,
+		.confirm = BL_CONFIRM_REMOTE,
 		.tick = on_tick,
 		.on_event = on_event,
 		.ctx = d,
@@ -394,6 +407,7 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	struct bl_order order;
 	struct bl_poll poll;
 	enum bl_agent_do task;
+	uint64_t begun_ms = bl_clock_mono_ms();
 	int r;
 
 	pthread_mutex_lock(&d->lock);
@@ -411,6 +425,7 @@ static int poll_once(struct daemon *d, struct bl_client *client,
 	if (r)
 		return r;
 	pthread_mutex_lock(&d->lock);
+	d->heard_ms = begun_ms;
 	task = bl_agent_take(&d->agent, &order);
 	if (task != BL_AGENT_NOTHING) {
 		d->task = task;
