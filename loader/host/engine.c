@@ -185,19 +185,22 @@ static int persist(struct bl_work *w, struct bl_err *err)
 	return w->host->ops->persist(w->host->kern, w->txn.row.slot, err);
 }
 
+/*
+ * The switch first: whoever takes the events may hold us up for longer than the
+ * lease lasts that what was committed is still on. What is in the old ring can
+ * be read afterwards, by whoever has it open.
+ */
 static int retire_old(struct bl_work *w, struct bl_err *err)
 {
 	int r;
 
-	bl_work_drain_old(w);
+	if (!w->old_read)
+		bl_work_drain_old(w);
 	r = w->host->ops->retire(w->host->kern, bl_slot_other(w->txn.row.slot),
 				 err);
-	if (!r) {
-		/* What was under way when it was switched off. */
-		if (w->exclusive)
-			bl_work_drain_old(w);
+	bl_work_drain_old(w);
+	if (!r)
 		bl_work_drain_new(w);
-	}
 	return r;
 }
 

@@ -68,8 +68,10 @@ void bl_work_drain_old(struct bl_work *w)
 {
 	enum bl_slot old = bl_slot_other(w->txn.row.slot);
 
-	if (passes_events(w))
-		w->host->ops->events(w->host->kern, old, 0, pass_old, w, NULL);
+	if (!passes_events(w))
+		return;
+	w->old_read = true;
+	w->host->ops->events(w->host->kern, old, 0, pass_old, w, NULL);
 }
 
 void bl_work_drain_new(struct bl_work *w)

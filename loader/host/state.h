@@ -105,6 +105,7 @@ struct bl_work {
 	/* Of the old and the new one, each operation is seen by one: the old one
 	 * is dispatched, or there is none. */
 	bool exclusive;
+	bool old_read;	 /* we have its ring open, and can read what is left */
 	uint64_t cut_ns; /* newest event of the old ring that was passed on */
 };
 

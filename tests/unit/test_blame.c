@@ -245,6 +245,69 @@ START_TEST(a_commit_while_status_looks_is_no_damage)
 }
 END_TEST
 
+/* An event that comes to the old one while the new one is committed. */
+static bool persisted, retired, late, late_told;
+static int persist_with_event(void *kern, enum bl_slot slot, struct bl_err *why)
+{
+	late = persisted = slot == BL_SLOT_B;
+	return fake_kern_ops.persist(kern, slot, why);
+}
+
+static int note_retired(void *kern, enum bl_slot slot, struct bl_err *why)
+{
+	int r = fake_kern_ops.retire(kern, slot, why);
+
+	retired |= persisted && slot == BL_SLOT_A;
+	return r;
+}
+
+/* As a ring that is open: what is left in it can be read when its slot is gone.
+ */
+static int late_events(void *kern, enum bl_slot slot, int timeout_ms,
+		       bl_event_fn fn, void *ctx, struct bl_err *why)
+{
+	const struct bl_event e = { .size = sizeof(e), .generation = 1 };
+
+	if (slot != BL_SLOT_A || !late || !fn)
+		return fake_kern_ops.events(kern, slot, timeout_ms, fn, ctx,
+					    why);
+	late = false;
+	fn(ctx, &e, sizeof(e));
+	return 1;
+}
+
+static int take_late(void *ctx, const struct bl_event *e, size_t len)
+{
+	(void)ctx;
+	(void)e;
+	(void)len;
+	late_told |= persisted;
+	/* It may take a minute for it, and the lease has five seconds. */
+	ck_assert(!persisted || retired);
+	return 0;
+}
+
+START_TEST(who_takes_events_slowly_does_not_hold_up_a_commit)
+{
+	struct bl_kern_ops ops = fake_kern_ops;
+	const struct bl_host_config config = { .state_dir = state_dir,
+					       .ops = &ops,
+					       .kern = fake,
+					       .clock = &fake_clock };
+	struct bl_apply_opts opts = { .on_event = take_late };
+
+	fake->overlapping = _i ? FAKE_PROGRAMS : 0;
+	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(host);
+	ops.persist = persist_with_event;
+	ops.retire = note_retired;
+	ops.events = late_events;
+	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	apply(&v2, &opts, BL_APPLY_COMMITTED);
+	ck_assert(late_told);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("blame");
@@ -260,6 +323,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_ring_on_trial_is_emptied_between_probes);
 	tcase_add_test(tc, who_only_asks_for_the_owner_is_none);
 	tcase_add_test(tc, a_commit_while_status_looks_is_no_damage);
+	tcase_add_loop_test(
+		tc, who_takes_events_slowly_does_not_hold_up_a_commit, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
