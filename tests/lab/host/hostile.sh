@@ -80,8 +80,8 @@ read_only() {
 no_bpffs() {
 	step "no BPF file system"
 	mount -t tmpfs none /sys/fs/bpf
-	# Asked more often than recovery tries: it does not give up.
-	for _ in 1 2 3 4; do
+	# As often as recovery tries; then it waits before the next one.
+	for _ in 1 2 3; do
 		row 1 "not a BPF file system" belay recover
 	done
 	row 2 "mount -t bpf" belay apply /b/v1.bundle --override test
