@@ -5,7 +5,7 @@
 # loses stands beside it.
 #
 # usage: test_swap.sh BUILD_DIR [KERNEL…]   (default: 6.1 and the oldest, 5.10)
-# BELAY_SWAPS=N: N flips, and N/10 whole updates of each kind (default: 100)
+# BELAY_SWAPS=N: N flips, and N/20 whole updates of each kind (default: 100)
 set -euo pipefail
 
 build=$(cd "$1" && pwd)
@@ -38,7 +38,7 @@ vm() { # vm KERNEL CPUS WAYS; the deadline is only against a hang
 		--deadline $((300 + swaps)) \
 		--file "$build/bpf/sensor.bpf.o:/b/sensor.bpf.o" \
 		--file "$build/tests/lab/host/host_loadswap:/b/loadswap" \
-		-- /b/loadswap /b/sensor.bpf.o "$swaps" $((swaps / 10)) 2 "$3" || {
+		-- /b/loadswap /b/sensor.bpf.o "$swaps" $((swaps / 20)) 2 "$3" || {
 		echo "FAIL: $1: $3"
 		failed=1
 	}

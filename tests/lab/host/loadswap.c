@@ -46,6 +46,8 @@
 #define THREADS_MAX 8
 #define AHEAD	    1500 /* operations that nobody has read, of all threads */
 #define STEADY	    64	 /* operations between two swaps */
+#define FLIPS_MAX   4000 /* in one go, by the numbers that there are */
+#define UPDATES_MAX 4
 #define TRIAL_MS    (600 * 1000)
 
 static const struct bl_kern_ops *const ops = &bl_kern_bpf_ops;
@@ -306,67 +308,92 @@ static uint64_t count_lost(void)
 	return lost;
 }
 
+/* Of all goes of one way. */
+struct total {
+	uint64_t sent, lost, doubled, unmarked, drops, ms;
+	bool both; /* old and new generations were heard in each */
+};
+
 /* Whether it did what it promises. */
-static bool judge(const struct way *w, unsigned swaps, uint64_t ms)
+static bool judge(const struct way *w, unsigned swaps, const struct total *t)
 {
-	uint64_t lost = count_lost(), sent = sent_by_all();
-	bool good = !unmarked && (w->gap || lost <= drops) &&
-		    (w->wish != BL_WISH_DISPATCH || !doubled) && first_by[0] &&
-		    first_by[1];
+	bool good = !t->unmarked && (w->gap || t->lost <= t->drops) &&
+		    (w->wish != BL_WISH_DISPATCH || !t->doubled) && t->both;
 
 	printf("%s%s: %u swaps in %" PRIu64 " connects (%" PRIu64
 	       " a second): %" PRIu64 " lost, %" PRIu64 " doubled",
-	       good ? "" : "FAIL: ", w->name, swaps, sent,
-	       sent * 1000 / (ms ? ms : 1), lost, doubled + unmarked);
-	if (doubled + unmarked)
+	       good ? "" : "FAIL: ", w->name, swaps, t->sent,
+	       t->sent * 1000 / (t->ms ? t->ms : 1), t->lost,
+	       t->doubled + t->unmarked);
+	if (t->doubled + t->unmarked)
 		printf(" (%" PRIu64 " of them not told apart by generation)",
-		       unmarked);
-	printf("; no room in a ring: %" PRIu64 "\n", drops);
+		       t->unmarked);
+	printf("; no room in a ring: %" PRIu64 "\n", t->drops);
 	return good;
 }
 
-static bool run(const struct way *w, unsigned swaps)
+static void begin(const struct way *w, pthread_t *reader)
 {
-	uint64_t began, left = 0;
-	pthread_t reader;
-
 	nothing_yet();
 	stage(BL_SLOT_A, w->wish);
 	attach(BL_SLOT_A);
 	persist(BL_SLOT_A);
 	if (ops->retire(kern, BL_SLOT_B, &err)) /* a is live for good */
 		give_up("retire");
-	if (pthread_create(&reader, NULL, read_on, NULL))
+	if (pthread_create(reader, NULL, read_on, NULL))
 		give_up("thread");
-	began = bl_clock_mono_ms();
 	for (unsigned i = 0; i < lane_count; i++)
 		if (pthread_create(&lanes[i].thread, NULL, connect_on,
 				   &lanes[i]))
 			give_up("thread");
 	go_on();
-	if (w->flips)
-		flip(swaps);
-	else if (w->gap)
-		detach(swaps);
-	else
-		update(swaps, w->wish);
+}
+
+/* What is left is read, and added up. */
+static void end(pthread_t reader, struct total *t)
+{
 	stop = true;
 	for (unsigned i = 0; i < lane_count; i++)
 		pthread_join(lanes[i].thread, NULL);
-	began = bl_clock_mono_ms() - began;
 	pthread_join(reader, NULL);
 	read_once();
 	for (int slot = 0; slot < BL_SLOT_COUNT; slot++) {
 		struct bl_kern_sample s = { 0 };
 
 		if (!ops->sample(kern, (enum bl_slot)slot, &s, NULL))
-			left += bl_kern_lost(&s);
-	}
-	drops += left;
-	for (int slot = 0; slot < BL_SLOT_COUNT; slot++)
+			drops += bl_kern_lost(&s);
 		if (ops->retire(kern, (enum bl_slot)slot, &err))
 			give_up("retire");
-	return judge(w, swaps, began);
+	}
+	t->sent += sent_by_all();
+	t->lost += count_lost();
+	t->doubled += doubled;
+	t->unmarked += unmarked;
+	t->drops += drops;
+	t->both &= first_by[0] && first_by[1];
+}
+
+static bool run(const struct way *w, unsigned swaps)
+{
+	unsigned most = w->flips ? FLIPS_MAX : UPDATES_MAX;
+	struct total t = { .both = true };
+
+	for (unsigned done = 0, n; done < swaps; done += n) {
+		uint64_t began = bl_clock_mono_ms();
+		pthread_t reader;
+
+		n = swaps - done < most ? swaps - done : most;
+		begin(w, &reader);
+		if (w->flips)
+			flip(n);
+		else if (w->gap)
+			detach(n);
+		else
+			update(n, w->wish);
+		t.ms += bl_clock_mono_ms() - began;
+		end(reader, &t);
+	}
+	return judge(w, swaps, &t);
 }
 
 int main(int argc, char **argv)
