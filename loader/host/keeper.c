@@ -136,8 +136,14 @@ static void turn(struct keeper *k)
 	bool leased = false;
 	int r = bl_host_live(k->host, &live, &leased, &e);
 
+	/* Not even that: what is live may refuse us the look. */
 	if (r < 0) {
-		say_status(k, "cannot tell what is live: %s", e.text);
+		bl_keep_next(&k->keep, now, BL_KERN_VERDICT_LEASE_MS,
+			     k->keep.generation, false);
+		say_status(
+			k,
+			"this host cannot be used: cannot tell what is live: %s; what can refuse is not renewed",
+			e.text);
 		return;
 	}
 	if (left_open(k) && bring_back(k, "", now, &e)) {
