@@ -12,6 +12,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/kern/dispatch.h"
+#include "loader/kern/event_link.h"
 #include "loader/kern/exercise.h"
 #include "loader/kern/instance.h"
 #include "loader/kern/kmsg.h"
@@ -330,6 +331,8 @@ static int attach_overlap(struct bl_plan_step *s, struct bl_err *err)
 					  err);
 		return s->link_fd < 0 ? s->link_fd : 0;
 	}
+	if (!bl_event_link(s->program, &s->link_fd))
+		return 0;
 	s->link = bpf_program__attach(s->program);
 	if (!s->link && errno == EOPNOTSUPP)
 		return bl_err_set(

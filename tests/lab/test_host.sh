@@ -79,6 +79,8 @@ bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
 bundle flood sensor 2.0 "$build/tests/faults/v2-flood.bpf.o" "$content"
 bundle oob sensor 2.1 "$build/tests/faults/v2-oob.bpf.o" "$content"
 bundle deny sensor 4.0 "$build/bpf/sensor.bpf.o" "$work/deny.json"
+bundle prober1 prober 1 "$build/tests/lab/host/prober.bpf.o"
+bundle prober2 prober 2 "$build/tests/lab/host/prober.bpf.o"
 bundle tracer tracer 1.0 "$build/tests/lab/host/tracer.bpf.o"
 
 scenario=full

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): a host's life with real kernels. Says what
 # does not hold and goes on; exit status 1 if anything did not.
-# usage: guest.sh full|short|held|no-lsm
+# usage: guest.sh full|short|held|probed|no-lsm
 status=0
 
 # expect CODE COMMAND…: runs it, keeps what it says in $out.
@@ -162,6 +162,19 @@ held() {
 	wait $pid 2>/dev/null
 }
 
+# Events of perf: an agent keeps nothing of what it committed, or it would run
+# out of descriptors one day.
+probed() {
+	step "probes, committed again and again by one process"
+	expect 0 /b/holder /b/prober1.bundle /b/prober2.bundle
+	says "committed 6, kept 0 descriptors"
+	expect 0 belay status
+	says "live      prober 2 "
+	says healthy
+	expect 0 belay rollback
+	expect 0 belay rollback
+}
+
 back() {
 	step "the pins are gone, as after a reboot"
 	rm -r /sys/fs/bpf/belay
@@ -222,12 +235,14 @@ full)
 	says "rolled-back"
 	back
 	held
+	probed
 	;;
 short)
 	forward
 	back
 	;;
 held) held ;;
+probed) probed ;;
 no-lsm) no_lsm ;;
 esac
 step "done"
