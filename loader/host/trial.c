@@ -86,6 +86,9 @@ static enum bl_verdict drops(struct judge *j)
 
 	if (!s->sensor || !over_limit(j, s->drops, due))
 		return BL_VERDICT_GO_ON;
+	/* What comes yet may settle it either way. */
+	if (!over_limit(j, its, due) && !j->over)
+		return BL_VERDICT_GO_ON;
 	return say(j,
 		   over_limit(j, its, due) ? BL_VERDICT_BAD
 					   : BL_VERDICT_UNDECIDED,
