@@ -12,8 +12,8 @@
 #include "loader/base/clock.h"
 #include "loader/base/duration.h"
 #include "loader/base/file.h"
-#include "loader/host/command.h"
-#include "loader/host/keeper.h"
+#include "loader/host/boot/keeper.h"
+#include "loader/host/trial/command.h"
 #include "loader/verbs.h"
 
 #define PROBE_MAX_MS (24 * 3600 * UINT64_C(1000))

@@ -18,7 +18,7 @@
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/host/keeper.h"
+#include "loader/host/boot/keeper.h"
 
 static int poll_once(struct daemon *d, struct bl_client *client,
 		     int64_t *ret_poll_ms, struct bl_err *err)

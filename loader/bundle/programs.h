@@ -12,7 +12,7 @@
  * one. interface: a network interface, for XDP. strategy: how it gives way to
  * the next version, when the best that the kernel can do is not wanted:
  * "dispatch", "replace" or "overlap". lease: false lets a program that can
- * refuse do so even when nobody keeps the host (loader/kern/strategy.h).
+ * refuse do so even when nobody keeps the host (loader/kern/slots/strategy.h).
  */
 #ifndef BL_BUNDLE_PROGRAMS_H
 #define BL_BUNDLE_PROGRAMS_H

@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "loader/host/command.h"
 #include "loader/host/host.h"
+#include "loader/host/trial/command.h"
 #include "loader/host/words.h"
 
 struct bl_host_args {

@@ -11,10 +11,10 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/host/journal_trial.h"
-#include "loader/host/selftest.h"
+#include "loader/host/boot/selftest.h"
+#include "loader/host/journal/journal_trial.h"
 #include "loader/host/state.h"
-#include "loader/kern/kern_bpf.h"
+#include "loader/kern/slots/kern_bpf.h"
 
 /* Another's recovery: every verb begins with one, and most find nothing to do.
  * Who comes in between waits so long for it, looking so often. */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/host/crash.h"
-#include "loader/host/journal_trial.h"
+#include "loader/host/boot/crash.h"
+#include "loader/host/journal/journal_trial.h"
 #include "loader/host/state.h"
 
 /* What was found open. */

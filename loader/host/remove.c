@@ -12,7 +12,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/host/state.h"
-#include "loader/kern/kern_bpf.h"
+#include "loader/kern/slots/kern_bpf.h"
 
 #define DEPTH_MAX 8
 

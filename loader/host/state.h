@@ -8,11 +8,11 @@
 #define BL_HOST_STATE_H
 
 #include "loader/host/host.h"
-#include "loader/host/journal.h"
+#include "loader/host/journal/journal.h"
 #include "loader/host/lock.h"
 #include "loader/host/slot.h"
+#include "loader/host/trial/watchdog.h"
 #include "loader/host/txn.h"
-#include "loader/host/watchdog.h"
 #include "loader/object/carry.h"
 
 /* Boots in a row whose restores and rollbacks come to nothing before belay

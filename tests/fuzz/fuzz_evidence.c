@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/host/evidence.h"
+#include "loader/host/boot/evidence.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TAG "a6e8a738e6c669ba"

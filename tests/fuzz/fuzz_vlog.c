@@ -5,9 +5,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/gate/report/hints.h"
+#include "loader/kern/ask/vlog.h"
+#include "loader/kern/ask/vlog_lines.h"
 #include "loader/kern/kmsg.h"
-#include "loader/kern/vlog.h"
-#include "loader/kern/vlog_lines.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;

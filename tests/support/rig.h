@@ -23,7 +23,7 @@
 #include <sys/types.h>
 
 #include "loader/host/host.h"
-#include "loader/host/journal.h"
+#include "loader/host/journal/journal.h"
 #include "tests/support/fake_kern.h"
 #include "tests/support/snapshot.h"
 

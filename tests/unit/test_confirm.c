@@ -10,7 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/host/host.h"
-#include "loader/host/journal_trial.h"
+#include "loader/host/journal/journal_trial.h"
 #include "loader/host/lock.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"

@@ -5,7 +5,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/host/evidence.h"
+#include "loader/host/boot/evidence.h"
 #include "tests/main.h"
 
 #define TAG   "a6e8a738e6c669ba"

@@ -8,7 +8,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/report/hints.h"
-#include "loader/kern/vlog.h"
+#include "loader/kern/ask/vlog.h"
 #include "tests/main.h"
 
 static const char *const kernels[] = { "5.10", "6.1", "6.12", "7.3" };

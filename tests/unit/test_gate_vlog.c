@@ -6,8 +6,8 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/kern/vlog.h"
-#include "loader/kern/vlog_lines.h"
+#include "loader/kern/ask/vlog.h"
+#include "loader/kern/ask/vlog_lines.h"
 #include "tests/main.h"
 
 static struct bl_buf log_buf;

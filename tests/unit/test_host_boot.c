@@ -11,9 +11,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/host/boot/pstore.h"
 #include "loader/host/host.h"
-#include "loader/host/journal.h"
-#include "loader/host/pstore.h"
+#include "loader/host/journal/journal.h"
 #include "loader/host/state.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"

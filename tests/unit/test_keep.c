@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/host/keep.h"
-#include "loader/host/selftest.h"
+#include "loader/host/boot/keep.h"
+#include "loader/host/boot/selftest.h"
 #include "tests/main.h"
 
 #define LEASE 15000

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/kern/kmod_refusal.h"
+#include "loader/kern/kmod/kmod_refusal.h"
 #include "tests/main.h"
 
 #define HERE .release = "6.1.0-56-cloud-amd64", .privileged = true

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/kern/dispatch_code.h"
-#include "loader/kern/strategy.h"
+#include "loader/kern/slots/dispatch_code.h"
+#include "loader/kern/slots/strategy.h"
 #include "tests/main.h"
 
 #define D BL_STRATEGY_DISPATCH

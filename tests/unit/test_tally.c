@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/kern/tally.h"
+#include "loader/kern/ask/tally.h"
 #include "tests/main.h"
 
 static struct bl_tally tally;

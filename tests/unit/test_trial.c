@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/host/trial.h"
+#include "loader/host/trial/trial.h"
 #include "loader/kern/kmsg.h"
 #include "tests/main.h"
 

@@ -7,7 +7,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
-#include "loader/host/watchdog.h"
+#include "loader/host/trial/watchdog.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"

@@ -8,7 +8,7 @@
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
-#include "loader/kern/workload.h"
+#include "loader/kern/ask/workload.h"
 #include "tests/main.h"
 
 #define BIT(kind) (1u << (kind))

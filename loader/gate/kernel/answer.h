@@ -22,8 +22,8 @@
 #include <stddef.h>
 
 #include "loader/base/err.h"
+#include "loader/kern/ask/probe.h"
 #include "loader/kern/facts.h"
-#include "loader/kern/probe.h"
 
 #define BL_ANSWER_MAX	       (64u << 20) /* bytes of an answer */
 #define BL_ANSWER_PROGRAMS_MAX 4096

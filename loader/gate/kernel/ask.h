@@ -8,7 +8,7 @@
 
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
-#include "loader/kern/probe.h"
+#include "loader/kern/ask/probe.h"
 
 /*
  * Takes the steps of @p and tells @fd after each; told and ctx of @p are filled

@@ -16,7 +16,7 @@
 #include "loader/gate/kernel/verify_lab.h"
 #include "loader/gate/object/source.h"
 #include "loader/gate/report/hints.h"
-#include "loader/kern/vlog.h"
+#include "loader/kern/ask/vlog.h"
 
 enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host)
 {

@@ -25,7 +25,7 @@
 #include "loader/gate/finding.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/kernel/answer.h"
-#include "loader/kern/probe.h"
+#include "loader/kern/ask/probe.h"
 #include "loader/lab/catalog.h"
 #include "loader/object/object.h"
 

@@ -10,7 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/kernel/answer.h"
-#include "loader/kern/vlog.h"
+#include "loader/kern/ask/vlog.h"
 
 #define POLL_MS	   200
 #define OUTPUT_MAX BL_ANSWER_MAX

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/kern/vlog_lines.h"
+#include "loader/kern/ask/vlog_lines.h"
 
 /*
  * The first row whose words stand in the reason, in their order with anything

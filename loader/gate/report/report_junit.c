@@ -14,7 +14,7 @@
 #include "loader/gate/report/hints.h"
 #include "loader/gate/report/report.h"
 #include "loader/gate/report/report_checks.h"
-#include "loader/kern/vlog.h"
+#include "loader/kern/ask/vlog.h"
 
 #define STATIC	  "static"
 #define LOG_LINES 30

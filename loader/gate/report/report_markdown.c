@@ -18,8 +18,8 @@
 #include "loader/gate/report/markdown.h"
 #include "loader/gate/report/report.h"
 #include "loader/gate/report/report_fold.h"
-#include "loader/kern/vlog.h"
-#include "loader/kern/vlog_lines.h"
+#include "loader/kern/ask/vlog.h"
+#include "loader/kern/ask/vlog_lines.h"
 
 #define COMMENT_BYTES 60000
 #define TABLE_BYTES   16000 /* of which the table of programs may take */

@@ -20,7 +20,7 @@
 #include "loader/gate/report/report.h"
 #include "loader/gate/report/report_checks.h"
 #include "loader/gate/report/report_fold.h"
-#include "loader/kern/vlog_lines.h"
+#include "loader/kern/ask/vlog_lines.h"
 
 #define SCHEMA \
 	"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

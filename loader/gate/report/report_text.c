@@ -12,7 +12,7 @@
 #include "loader/gate/report/report_checks.h"
 #include "loader/gate/report/report_fold.h"
 #include "loader/gate/report/report_table.h"
-#include "loader/kern/vlog_lines.h"
+#include "loader/kern/ask/vlog_lines.h"
 
 #define KERNELS_TOLD  8	  /* by name; of more the number */
 #define WORDINGS_TOLD 6	  /* of one finding on several kernels */

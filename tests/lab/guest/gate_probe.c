@@ -20,8 +20,8 @@
 #include "loader/gate/kernel/attach.h"
 #include "loader/gate/kernel/exercise.h"
 #include "loader/gate/kernel/swap.h"
-#include "loader/kern/exercise_run.h"
-#include "loader/kern/swap.h"
+#include "loader/kern/ask/exercise_run.h"
+#include "loader/kern/ask/swap.h"
 
 #define FILE_MAX (64u << 20)
 

@@ -38,9 +38,9 @@
 #include "loader/base/file.h"
 #include "loader/bundle/content.h"
 #include "loader/host/slot.h"
-#include "loader/kern/dispatch.h"
-#include "loader/kern/kern_bpf.h"
-#include "loader/kern/tally.h"
+#include "loader/kern/ask/tally.h"
+#include "loader/kern/slots/dispatch.h"
+#include "loader/kern/slots/kern_bpf.h"
 
 #define PIN_DIR	    "/sys/fs/bpf/loadswap"
 #define THREADS_MAX 8

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "loader/base/file.h"
-#include "loader/kern/kern_bpf.h"
+#include "loader/kern/slots/kern_bpf.h"
 #include "tests/lab/kmod/twins.h"
 
 #define GENERATION 7

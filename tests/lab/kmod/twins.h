@@ -9,8 +9,8 @@
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
-#include "loader/kern/kmod.h"
-#include "loader/kern/kmod_ring.h"
+#include "loader/kern/kmod/kmod.h"
+#include "loader/kern/kmod/kmod_ring.h"
 
 /* Whoever does what is watched; nobody else in the guest has it. */
 #define DOER 1234

@@ -27,7 +27,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/content.h"
-#include "loader/kern/kern_bpf.h"
+#include "loader/kern/slots/kern_bpf.h"
 
 #define SLOTS	 (1u << 16) /* a power of two; more than a boot's objects */
 #define ROUND_NS 20000000   /* between looks into the ring */

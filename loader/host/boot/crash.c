@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/host/boot/crash.h"
+
+#include <inttypes.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/host/boot/pstore.h"
+
+/* Where the evidence about @txn is kept. Caller frees; NULL without memory. */
+static char *kept_path(const struct bl_host *h, const struct bl_journal_txn *t)
+{
+	return bl_path("%s/" BL_EVIDENCE_DIR "/%" PRIu64, h->state_dir,
+		       t->row.id);
+}
+
+/* The tags of the generation that was live when @txn began, or "". */
+static void tags_before(struct bl_host *h, const struct bl_journal_txn *t,
+			struct bl_buf *ret)
+{
+	if (t->parent && t->kind == BL_TXN_APPLY)
+		bl_journal_tags(h->journal, t->parent, ret, NULL);
+}
+
+static void judge(struct bl_host *h, const struct bl_journal_txn *t,
+		  const char *kept, struct bl_crash *ret)
+{
+	bl_autobuf struct bl_buf text = { 0 }, tags = { 0 }, before = { 0 };
+	struct bl_crash c = { 0 };
+
+	bl_journal_tags(h->journal, t->row.id, &tags, NULL);
+	tags_before(h, t, &before);
+	bl_pstore_read(h->pstore_dir, t->row.started_ms, kept, &text);
+	bl_evidence_read(bl_buf_str(&text), text.len, bl_buf_str(&tags),
+			 bl_buf_str(&before), &c.evidence);
+	c.blame = c.evidence.blame;
+	*ret = c;
+}
+
+static void keep(struct bl_host *h, const struct bl_journal_txn *t,
+		 const char *kept)
+{
+	bl_autofree char *root = bl_path("%s/" BL_EVIDENCE_DIR, h->state_dir);
+
+	bl_pstore_take(h->pstore_dir, t->row.started_ms, kept);
+	if (root)
+		bl_pstore_prune(root);
+}
+
+void bl_crash_of_open(struct bl_host *h, const struct bl_journal_txn *t,
+		      struct bl_crash *ret)
+{
+	bl_autofree char *kept = kept_path(h, t);
+	struct bl_crash c = { .blame = BL_BLAME_SUSPECT };
+
+	if (!kept) {
+		*ret = c;
+		return;
+	}
+	judge(h, t, kept, &c);
+	keep(h, t, kept);
+	if (t->kind != BL_TXN_APPLY && !c.evidence.crashed &&
+	    bl_pstore_works(h->pstore_dir))
+		c.evidence.blame = c.blame = BL_BLAME_CUT;
+	bl_evidence_words(&c.evidence, c.words, sizeof(c.words));
+	*ret = c;
+}
+
+void bl_crash_of_live(struct bl_host *h, const struct bl_journal_txn *live,
+		      struct bl_crash *ret)
+{
+	bl_autofree char *kept = kept_path(h, live);
+	struct bl_crash c = { 0 };
+
+	*ret = c;
+	if (!kept)
+		return;
+	judge(h, live, kept, &c);
+	if (c.blame != BL_BLAME_CONVICTED)
+		return;
+	keep(h, live, kept);
+	bl_evidence_words(&c.evidence, c.words, sizeof(c.words));
+	*ret = c;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A workload while a session's programs are attached, and what they made of
+ * it: events, counters, runs, time, memory, the kernel's log. For loader/kern
+ * only.
+ *
+ *	driver (a process of its own)      this process
+ *	furnish, aim
+ *	"ready"  ────────────────────────► drain, read the counters
+ *	         ◄──────────────────────── "go"
+ *	a round, "round", a round, …  ───► drain as events come, time each round
+ *	end      ────────────────────────► drain, read the counters again
+ */
+#ifndef BL_KERN_EXERCISE_RUN_H
+#define BL_KERN_EXERCISE_RUN_H
+
+#include "loader/kern/ask/session.h"
+
+#define BL_EXERCISE_SCALE_MAX 64
+
+struct bl_exercise_opts {
+	unsigned scale; /* times the usual number of rounds; 0 counts as 1 */
+	/* More files to open, such as those that the content names. */
+	const char *const *paths;
+	unsigned path_count;
+};
+
+/*
+ * Fills facts->exercise and runs, run_ns, missed of its programs. 0 also when
+ * the workload could not run (ran is false and why_not says why); -ENOMEM.
+ * @s is loaded and attached. A sensor without content in its part is told to
+ * report everything.
+ */
+int bl_exercise_run(struct bl_session *s, const struct bl_exercise_opts *opts,
+		    struct bl_facts *facts, struct bl_err *err);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/kern/kmod/kmod.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "kmod/abi.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/kern/kmod/kmod_refusal.h"
+
+#define MODULE_MAX (16U << 20) /* bytes of a module's file */
+
+/* The first @size - 1 bytes of a small file without the newline; "": none. */
+static void word_of(const char *path, char *ret, size_t size)
+{
+	bl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret, size - 1);
+
+	if (n < 0)
+		n = 0;
+	while (n > 0 && isspace((unsigned char)ret[n - 1]))
+		n--;
+	ret[n] = 0;
+}
+
+static bool is_set(const char *path)
+{
+	char word[8];
+
+	word_of(path, word, sizeof(word));
+	return word[0] == 'Y' || word[0] == '1';
+}
+
+/* The one in brackets: "none [integrity] confidentiality". */
+static void lockdown_of(char ret[static BL_KMOD_WORDS])
+{
+	char line[BL_KMOD_WORDS], *from, *to;
+
+	word_of("/sys/kernel/security/lockdown", line, sizeof(line));
+	from = strchr(line, '[');
+	to = from ? strchr(from, ']') : NULL;
+	if (!to)
+		return;
+	*to = 0;
+	if (strcmp(from + 1, "none") != 0)
+		snprintf(ret, BL_KMOD_WORDS, "%s", from + 1);
+}
+
+static void vermagic_of(const char *path, char ret[static BL_KMOD_WORDS])
+{
+	static const char key[] = "vermagic=";
+	bl_autobuf struct bl_buf file = { 0 };
+	const char *at;
+
+	if (bl_file_read(path, MODULE_MAX, &file, NULL))
+		return;
+	at = memmem(file.data, file.len, key, sizeof(key) - 1);
+	if (!at)
+		return;
+	at += sizeof(key) - 1;
+	snprintf(ret, BL_KMOD_WORDS, "%.*s", (int)(file.data + file.len - at),
+		 at);
+}
+
+static void facts_of(const char *path, struct bl_kmod_facts *ret)
+{
+	struct utsname u = { 0 };
+
+	*ret = (struct bl_kmod_facts){
+		.sig_enforced =
+			is_set("/sys/module/module/parameters/sig_enforce"),
+		.modules_disabled = is_set("/proc/sys/kernel/modules_disabled"),
+		.privileged = geteuid() == 0,
+	};
+	uname(&u);
+	snprintf(ret->release, sizeof(ret->release), "%s", u.release);
+	vermagic_of(path, ret->vermagic);
+	lockdown_of(ret->lockdown);
+}
+
+int bl_kmod_load(const char *path, const char *params, struct bl_err *err)
+{
+	bl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct bl_kmod_facts facts;
+	int code;
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "module %s", path);
+	if (!syscall(SYS_finit_module, fd, params, 0))
+		return 0;
+	code = -errno;
+	facts_of(path, &facts);
+	return bl_kmod_explain(err, path, code, &facts);
+}
+
+int bl_kmod_unload(struct bl_err *err)
+{
+	if (!syscall(SYS_delete_module, BL_KMOD_NAME, O_NONBLOCK))
+		return 0;
+	/* The kernel's word for a module in use. */
+	if (errno == EWOULDBLOCK || errno == EBUSY) {
+		bl_err_set(err, -EBUSY,
+			   "module %s: not unloaded: somebody reads its events",
+			   BL_KMOD_NAME);
+		bl_err_hint(err, "end who has %s open: fuser -v %s",
+			    BL_KMOD_DEVICE, BL_KMOD_DEVICE);
+		return -EBUSY;
+	}
+	return bl_err_errno(err, -errno, "module %s: not unloaded",
+			    BL_KMOD_NAME);
+}
+
+bool bl_kmod_loaded(void)
+{
+	return !access("/sys/module/" BL_KMOD_NAME, F_OK);
+}
+
+int bl_kmod_content(const void *bin, size_t len, struct bl_err *err)
+{
+	bl_autoclose int fd = open(BL_KMOD_DEVICE, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, BL_KMOD_DEVICE);
+	n = write(fd, bin, len);
+	if (n == (ssize_t)len)
+		return 0;
+	if (n >= 0)
+		return bl_err_set(err, -EIO, "content: %zd of %zu bytes taken",
+				  n, len);
+	if (errno == EOPNOTSUPP) {
+		bl_err_set(
+			err, -EOPNOTSUPP,
+			"content: it denies, and the module %s was loaded without deny=1",
+			BL_KMOD_NAME);
+		bl_err_hint(err, "load the module anew with deny=1");
+		return -EOPNOTSUPP;
+	}
+	if (errno == EBADMSG)
+		return bl_err_set(
+			err, -EBADMSG,
+			"content: the module %s does not take it; dmesg says why",
+			BL_KMOD_NAME);
+	return bl_err_errno(err, -errno, "content: not given to %s",
+			    BL_KMOD_DEVICE);
+}
+
+int bl_kmod_arm(bool armed, struct bl_err *err)
+{
+	bl_autoclose int fd =
+		open(BL_KMOD_SYSFS "/armed", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, BL_KMOD_SYSFS "/armed");
+	if (write(fd, armed ? "1" : "0", 1) != 1)
+		return bl_err_errno(err, -errno, "module %s: hooks not %s",
+				    BL_KMOD_NAME, armed ? "in" : "out");
+	return 0;
+}
+
+static int number_of(const char *name, uint64_t *ret, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path(BL_KMOD_SYSFS "/%s", name);
+	bl_autobuf struct bl_buf text = { 0 };
+	unsigned long long v;
+	int r = path ? bl_file_read(path, 64, &text, err) : -ENOMEM;
+
+	if (r)
+		return bl_err_wrap(err, r, "module %s", BL_KMOD_NAME);
+	if (sscanf(bl_buf_str(&text), "%llu", &v) != 1)
+		return bl_err_set(err, -EBADMSG, "%s: not a number", path);
+	*ret = v;
+	return 0;
+}
+
+int bl_kmod_stats(struct bl_stats *ret, struct bl_err *err)
+{
+	struct bl_stats s = { 0 };
+	const struct {
+		const char *name;
+		__u64 *to;
+	} counters[] = {
+		{ "seen", &s.seen },	   { "emitted", &s.emitted },
+		{ "ignored", &s.ignored }, { "dropped", &s.dropped },
+		{ "denied", &s.denied },   { "torn", &s.torn },
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < BL_ARRAY_SIZE(counters); i++) {
+		uint64_t v = 0;
+
+		r = number_of(counters[i].name, &v, err);
+		*counters[i].to = v;
+	}
+	if (r)
+		return r;
+	*ret = s;
+	return 0;
+}
