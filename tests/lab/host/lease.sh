@@ -59,7 +59,7 @@ cannot_open() {
 	! can_open
 }
 withheld() {
-	grep -q 'refuses nothing any more' /tmp/agent
+	grep -q 'and refuses nothing' /tmp/agent
 }
 can_connect() { # refused by the port is refused by nobody
 	case $(/bin/busybox nc 127.0.0.1 9 2>&1 </dev/null) in
