@@ -46,6 +46,8 @@
 #define DEADLINE_MS 600000 /* of a boot: only against a hang */
 #define CUTS	    30
 #define POLL_MS	    20
+/* Its probation alone; what seems shorter was not heard in time. */
+#define UPDATE_MIN_MS 300
 
 /* What a boot said, by word. */
 enum word { RECOVER, AGAIN, EVENT, STATUS, HISTORY, APPLY, APPLIED, WORDS };
@@ -284,10 +286,11 @@ static void updates(struct host *h, enum word w)
 		      "an update is committed or rolled back");
 		if (!strcmp(text_of(h->said[APPLIED], "outcome"), "committed"))
 			h->told = number_in(h->said[APPLIED], "txn");
-		if (!h->update_ms)
+		/* The longest: two lines that come at once tell nothing. */
+		if (now - h->began_ms > h->update_ms)
 			h->update_ms = now - h->began_ms;
 	}
-	if (h->update_ms && !h->cut_ms)
+	if (h->update_ms >= UPDATE_MIN_MS && !h->cut_ms)
 		h->cut_ms = now + draw(3 * h->update_ms);
 }
 
