@@ -17,79 +17,26 @@
 #include "loader/host/lock.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
-#include "tests/support/fake_kern.h"
+#include "tests/support/one_host.h"
 
-static char *dir, *state_dir;
-static struct fake_kern *fake;
-static struct bl_host *host;
-static struct bl_bundle v1, v2;
+static struct one_host one;
 static struct bl_apply_result res;
 static struct bl_err err;
 
-static struct bl_host *open_host(void)
-{
-	struct bl_host_config config = { .state_dir = state_dir,
-					 .ops = &fake_kern_ops,
-					 .kern = fake,
-					 .clock = &fake_clock };
-	struct bl_host *h = NULL;
-
-	ck_assert_msg(!bl_host_open(&config, &h, &err), "%s", err.text);
-	return h;
-}
-
-static void write_text(const char *name, const char *text)
-{
-	bl_autofree char *path = bl_path("%s/%s", dir, name);
-
-	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0600, NULL),
-			 0);
-}
-
-static void make_bundle(const char *version, const char *content,
-			struct bl_bundle *ret)
-{
-	bl_autofree char *manifest = bl_path("%s/manifest.json", dir);
-	char text[256];
-
-	write_text("fake.bpf.o", version);
-	if (content)
-		write_text("content.json", content);
-	snprintf(text, sizeof(text),
-		 "{\"name\":\"fake\",\"version\":\"%s\","
-		 "\"object\":\"fake.bpf.o\",%s"
-		 "\"trial\":{\"probation_ms\":1000}}",
-		 version, content ? "\"content\":\"content.json\"," : "");
-	write_text("manifest.json", text);
-	ck_assert_msg(!bl_bundle_build(manifest, ret, &err), "%s", err.text);
-}
-
 static void set_up(void)
 {
-	dir = bl_test_tmpdir();
-	state_dir = bl_path("%s/state", dir);
-	fake = fake_kern_new();
-	ck_assert_ptr_nonnull(fake);
-	make_bundle("1", NULL, &v1);
-	make_bundle("2", NULL, &v2);
-	host = open_host();
+	one_host_set_up(&one);
 }
 
 static void tear_down(void)
 {
-	bl_host_close(host);
-	bl_bundle_free(&v1);
-	bl_bundle_free(&v2);
-	bl_file_rmtree(dir, NULL);
-	fake_kern_free(fake);
-	free(dir);
-	free(state_dir);
+	one_host_tear_down(&one);
 }
 
 static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
 		  enum bl_apply_outcome outcome)
 {
-	ck_assert_msg(!bl_host_apply(host, b, opts, &res, &err), "%s",
+	ck_assert_msg(!bl_host_apply(one.host, b, opts, &res, &err), "%s",
 		      err.text);
 	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
 		      res.reason);
@@ -99,41 +46,41 @@ static struct bl_host_status status(void)
 {
 	struct bl_host_status s;
 
-	ck_assert_msg(!bl_host_status(host, &s, &err), "%s", err.text);
+	ck_assert_msg(!bl_host_status(one.host, &s, &err), "%s", err.text);
 	return s;
 }
 
 START_TEST(a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody)
 {
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->probes = 0;
-	fake->splat_after = 2;
-	fake->splat_elsewhere = true;
-	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->probes = 0;
+	one.fake->splat_after = 2;
+	one.fake->splat_elsewhere = true;
+	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(!res.tombstoned);
 	ck_assert_msg(strstr(res.reason, "BUG: a bug that was injected"), "%s",
 		      res.reason);
-	fake->splat_after = 0;
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	one.fake->splat_after = 0;
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
 /* belay events | less */
 START_TEST(a_reader_that_stalls_ends_the_trial_and_convicts_nobody)
 {
-	bl_autofree char *path = bl_path("%s/reader", state_dir);
+	bl_autofree char *path = bl_path("%s/reader", one.state_dir);
 	bl_autoclose int fd = -1;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->drops_per_probe = 100;
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->drops_per_probe = 100;
 	ck_assert_int_eq(bl_lock_take(path, "events", 0, &fd, NULL, &err), 0);
-	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(!res.tombstoned);
 	ck_assert_msg(strstr(res.reason, "was not read in time"), "%s",
 		      res.reason);
 	/* Without it, there is nobody else to blame. */
 	close(BL_TAKE_FD(fd));
-	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(res.tombstoned);
 }
 END_TEST
@@ -150,9 +97,9 @@ START_TEST(who_takes_events_slowly_convicts_nobody)
 {
 	struct bl_apply_opts opts = { .on_event = take_long };
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->drops_per_probe = 100;
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->drops_per_probe = 100;
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert(!res.tombstoned);
 }
 END_TEST
@@ -167,15 +114,15 @@ static void busy_sleep(void *ctx, uint64_t ms)
 START_TEST(a_ring_on_trial_is_emptied_between_probes)
 {
 	struct bl_host_clock clock = fake_clock;
-	struct bl_host_config config = { .state_dir = state_dir,
+	struct bl_host_config config = { .state_dir = one.state_dir,
 					 .ops = &fake_kern_ops,
-					 .kern = fake,
+					 .kern = one.fake,
 					 .clock = &clock };
 
 	clock.sleep_ms = busy_sleep;
-	bl_host_close(host);
-	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(one.host);
+	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -190,11 +137,11 @@ static void answered(int signal)
 START_TEST(who_only_asks_for_the_owner_is_none)
 {
 	const struct itimerval soon = { .it_value.tv_usec = 10000 };
-	bl_autofree char *path = bl_path("%s/lock", state_dir);
+	bl_autofree char *path = bl_path("%s/lock", one.state_dir);
 	struct bl_lock_owner owner = { .pid = -1 };
 	bl_autoclose int fd = -1;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED); /* leaves its note */
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED); /* leaves its note */
 	asking_fd = open(path, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(flock(asking_fd, LOCK_SH), 0);
 	/* As long as it asks, nobody is named who is long done. */
@@ -217,9 +164,9 @@ static int inspect_late(void *kern, enum bl_slot slot,
 	int r = fake_kern_ops.inspect(kern, slot, ret, why);
 
 	if (++looks == BL_SLOT_COUNT) {
-		other = open_host();
-		ck_assert_int_eq(bl_host_apply(other, &v2, NULL, &res, &err),
-				 0);
+		other = one_host_open(&one);
+		ck_assert_int_eq(
+			bl_host_apply(other, &one.v2, NULL, &res, &err), 0);
 		ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
 	}
 	return r;
@@ -228,16 +175,16 @@ static int inspect_late(void *kern, enum bl_slot slot,
 START_TEST(a_commit_while_status_looks_is_no_damage)
 {
 	struct bl_kern_ops ops = fake_kern_ops;
-	const struct bl_host_config config = { .state_dir = state_dir,
+	const struct bl_host_config config = { .state_dir = one.state_dir,
 					       .ops = &ops,
-					       .kern = fake,
+					       .kern = one.fake,
 					       .clock = &fake_clock };
 	struct bl_host_status s;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	bl_host_close(host);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(one.host);
 	ops.inspect = inspect_late;
-	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
 	looks = 0;
 	s = status();
 	ck_assert_str_eq(s.live.version, "2");
@@ -290,20 +237,20 @@ static int take_late(void *ctx, const struct bl_event *e, size_t len)
 START_TEST(who_takes_events_slowly_does_not_hold_up_a_commit)
 {
 	struct bl_kern_ops ops = fake_kern_ops;
-	const struct bl_host_config config = { .state_dir = state_dir,
+	const struct bl_host_config config = { .state_dir = one.state_dir,
 					       .ops = &ops,
-					       .kern = fake,
+					       .kern = one.fake,
 					       .clock = &fake_clock };
 	struct bl_apply_opts opts = { .on_event = take_late };
 
-	fake->overlapping = _i ? FAKE_PROGRAMS : 0;
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	bl_host_close(host);
+	one.fake->overlapping = _i ? FAKE_PROGRAMS : 0;
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(one.host);
 	ops.persist = persist_with_event;
 	ops.retire = note_retired;
 	ops.events = late_events;
-	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
+	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert(late_told);
 }
 END_TEST

@@ -14,45 +14,13 @@
 #include "loader/host/lock.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
-#include "tests/support/fake_kern.h"
+#include "tests/support/one_host.h"
 
-#define PROBATION_MS 1000
-
-static char *dir, *state_dir;
-static struct fake_kern *fake;
-static struct bl_host *host;
-static struct bl_bundle v1, v2;
+static struct one_host one;
 static struct bl_apply_result res;
 static struct bl_confirm_result said;
 static struct bl_host_status seen; /* by the other shell */
 static struct bl_err err;
-
-static struct bl_host *open_host(void)
-{
-	struct bl_host_config config = { .state_dir = state_dir,
-					 .ops = &fake_kern_ops,
-					 .kern = fake,
-					 .clock = &fake_clock };
-	struct bl_host *h = NULL;
-
-	ck_assert_msg(!bl_host_open(&config, &h, &err), "%s", err.text);
-	return h;
-}
-
-static void make_bundle(const char *version, struct bl_bundle *ret)
-{
-	bl_autofree char *object = bl_path("%s/fake.bpf.o", dir);
-	bl_autofree char *manifest = bl_path("%s/manifest.json", dir);
-	char text[256];
-
-	snprintf(text, sizeof(text),
-		 "{\"name\":\"fake\",\"version\":\"%s\","
-		 "\"object\":\"fake.bpf.o\",\"trial\":{\"probation_ms\":%d}}",
-		 version, PROBATION_MS);
-	ck_assert(!bl_file_write(object, version, strlen(version), 0600, NULL));
-	ck_assert(!bl_file_write(manifest, text, strlen(text), 0600, NULL));
-	ck_assert_msg(!bl_bundle_build(manifest, ret, &err), "%s", err.text);
-}
 
 /* What happens during the trial, and when. */
 static struct {
@@ -78,7 +46,7 @@ static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 
 static void confirm(uint64_t txn)
 {
-	BL_CLEANUP(bl_host_closep) struct bl_host *other = open_host();
+	BL_CLEANUP(bl_host_closep) struct bl_host *other = one_host_open(&one);
 
 	ck_assert_msg(!bl_host_confirm(other, txn, &said, &err), "%s",
 		      err.text);
@@ -108,14 +76,14 @@ static void confirm_old(void)
 
 static void look(void)
 {
-	BL_CLEANUP(bl_host_closep) struct bl_host *other = open_host();
+	BL_CLEANUP(bl_host_closep) struct bl_host *other = one_host_open(&one);
 
 	ck_assert(!bl_host_status(other, &seen, &err));
 }
 
 static void lose_events(void)
 {
-	fake->drops_per_probe = 100;
+	one.fake->drops_per_probe = 100;
 }
 
 static struct bl_apply_opts opts;
@@ -134,33 +102,23 @@ static void try(enum bl_confirm confirmation, void (*act)(void), uint64_t at_ms)
 static void apply(const struct bl_bundle *b, const struct bl_apply_opts *o,
 		  enum bl_apply_outcome outcome)
 {
-	ck_assert_msg(!bl_host_apply(host, b, o, &res, &err), "%s", err.text);
+	ck_assert_msg(!bl_host_apply(one.host, b, o, &res, &err), "%s",
+		      err.text);
 	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
 		      res.reason);
 }
 
+/* Version 1 is live. */
 static void set_up(void)
 {
-	dir = bl_test_tmpdir();
-	state_dir = bl_path("%s/state", dir);
-	fake = fake_kern_new();
-	ck_assert_ptr_nonnull(fake);
-	make_bundle("1", &v1);
-	make_bundle("2", &v2);
-	host = open_host();
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	one_host_set_up(&one);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 	said = (struct bl_confirm_result){ 0 };
 }
 
 static void tear_down(void)
 {
-	bl_host_close(host);
-	bl_bundle_free(&v1);
-	bl_bundle_free(&v2);
-	bl_file_rmtree(dir, NULL);
-	fake_kern_free(fake);
-	free(dir);
-	free(state_dir);
+	one_host_tear_down(&one);
 }
 
 START_TEST(a_trial_that_a_person_confirms_is_committed)
@@ -168,14 +126,14 @@ START_TEST(a_trial_that_a_person_confirms_is_committed)
 	struct bl_host_history h;
 
 	try(BL_CONFIRM_MANUAL, confirm_any, 300000);
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert_int_eq(said.outcome, BL_CONFIRMED);
 	ck_assert_uint_eq(said.txn, 2);
-	ck_assert_str_eq(said.tried.digest, v2.digest);
+	ck_assert_str_eq(said.tried.digest, one.v2.digest);
 	/* The probes went on until then, and not for long after. */
 	ck_assert_uint_ge(plan.last_ms, 300000);
 	ck_assert_uint_le(plan.last_ms, 300000 + 2 * BL_HOST_PROBE_MS);
-	ck_assert(!bl_host_history(host, 1, &h, &err));
+	ck_assert(!bl_host_history(one.host, 1, &h, &err));
 	ck_assert_str_eq(h.txns[0].confirm, "manual");
 	ck_assert_int_ne(h.txns[0].confirmed_ms, 0);
 	bl_host_history_free(&h);
@@ -185,40 +143,40 @@ END_TEST
 START_TEST(a_confirmation_does_not_shorten_the_probation)
 {
 	try(BL_CONFIRM_MANUAL, confirm_any, 0);
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
-	ck_assert_uint_eq(plan.last_ms, PROBATION_MS);
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	ck_assert_uint_eq(plan.last_ms, ONE_HOST_PROBATION_MS);
 }
 END_TEST
 
 START_TEST(what_nobody_confirms_goes_back_and_may_be_tried_again)
 {
 	try(BL_CONFIRM_MANUAL, NULL, 0);
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert_str_eq(res.reason, "nobody confirmed it within 10 min");
 	ck_assert(!res.tombstoned);
-	ck_assert_str_eq(res.now.digest, v1.digest);
-	ck_assert(fake_slot_empty(&fake->slot[BL_SLOT_B]));
+	ck_assert_str_eq(res.now.digest, one.v1.digest);
+	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_B]));
 	confirm(2);
 	ck_assert_int_eq(said.outcome, BL_CONFIRM_OVER);
 	ck_assert_msg(strstr(said.reason, "rolled back: nobody confirmed"),
 		      "%s", said.reason);
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
 /* The time for it cannot be shorter than the probation. */
 START_TEST(within_is_at_least_the_probation)
 {
-	try(BL_CONFIRM_MANUAL, confirm_any, PROBATION_MS - 250);
+	try(BL_CONFIRM_MANUAL, confirm_any, ONE_HOST_PROBATION_MS - 250);
 	opts.within_ms = 1;
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
 }
 END_TEST
 
 START_TEST(probes_go_on_while_it_waits)
 {
 	try(BL_CONFIRM_MANUAL, lose_events, 100000);
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert(res.tombstoned);
 	ck_assert_msg(strstr(res.reason, "lost"), "%s", res.reason);
 }
@@ -227,13 +185,13 @@ END_TEST
 START_TEST(status_says_what_waits_for_whom)
 {
 	try(BL_CONFIRM_MANUAL, look, 2000);
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert_uint_eq(seen.trial.txn, 2);
-	ck_assert_str_eq(seen.trial.tried.digest, v2.digest);
+	ck_assert_str_eq(seen.trial.tried.digest, one.v2.digest);
 	ck_assert_int_eq(seen.trial.confirm, BL_CONFIRM_MANUAL);
 	ck_assert_int_gt(seen.trial.until_ms, 0);
 	ck_assert_int_eq(seen.trial.confirmed_ms, 0);
-	ck_assert_str_eq(seen.live.digest, v1.digest);
+	ck_assert_str_eq(seen.live.digest, one.v1.digest);
 	look();
 	ck_assert_uint_eq(seen.trial.txn, 0);
 }
@@ -261,7 +219,7 @@ static const struct {
 START_TEST(only_what_waits_can_be_confirmed)
 {
 	try(words[_i].confirm, words[_i].act, 500);
-	apply(&v2, &opts, words[_i].then);
+	apply(&one.v2, &opts, words[_i].then);
 	ck_assert_int_eq(said.outcome, words[_i].outcome);
 	ck_assert_msg(strstr(said.reason, words[_i].says), "%s", said.reason);
 }
@@ -280,7 +238,7 @@ START_TEST(a_caller_confirms_by_its_tick)
 {
 	try(BL_CONFIRM_REMOTE, NULL, 5000);
 	plan.say = BL_TICK_CONFIRM;
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert_uint_le(plan.last_ms, 5000 + 2 * BL_HOST_PROBE_MS);
 }
 END_TEST
@@ -289,21 +247,21 @@ START_TEST(a_tick_confirms_nothing_that_is_a_persons)
 {
 	try(BL_CONFIRM_MANUAL, NULL, 5000);
 	plan.say = BL_TICK_CONFIRM;
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 }
 END_TEST
 
 /* A trial as a process leaves it that dies. */
 static struct bl_journal *left_open(void)
 {
-	bl_autofree char *path = bl_path("%s/journal.db", state_dir);
+	bl_autofree char *path = bl_path("%s/journal.db", one.state_dir);
 	struct bl_journal_txn txn = { .kind = BL_TXN_APPLY,
 				      .row.slot = BL_SLOT_B };
 	struct bl_journal_step step = { .phase = BL_PHASE_TRIAL };
 	struct bl_journal_trial trial = { .confirm = BL_CONFIRM_MANUAL };
 	struct bl_journal *j = NULL;
 
-	memcpy(txn.row.digest, v2.digest, sizeof(txn.row.digest));
+	memcpy(txn.row.digest, one.v2.digest, sizeof(txn.row.digest));
 	ck_assert(!bl_journal_open(path, &j, &err));
 	ck_assert_msg(!bl_journal_begin(j, &txn, &trial.txn, &err), "%s",
 		      err.text);
@@ -321,7 +279,7 @@ START_TEST(a_trial_whose_belay_died_cannot_be_confirmed)
 	confirm(0);
 	ck_assert_int_eq(said.outcome, BL_CONFIRM_GONE);
 	ck_assert_msg(strstr(said.reason, "belay recover"), "%s", said.reason);
-	ck_assert(!bl_host_recover(host, &rec, &err));
+	ck_assert(!bl_host_recover(one.host, &rec, &err));
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_ROLLED_BACK);
 	confirm(0);
 	ck_assert_int_eq(said.outcome, BL_CONFIRM_NOTHING);
@@ -355,20 +313,20 @@ static void nap(void *ctx, uint64_t ms)
 
 START_TEST(who_only_looks_is_waited_for)
 {
-	bl_autofree char *path = bl_path("%s/lock", state_dir);
+	bl_autofree char *path = bl_path("%s/lock", one.state_dir);
 	struct bl_host_clock clock = fake_clock;
-	struct bl_host_config config = { .state_dir = state_dir,
+	struct bl_host_config config = { .state_dir = one.state_dir,
 					 .ops = &fake_kern_ops,
-					 .kern = fake,
+					 .kern = one.fake,
 					 .clock = &clock };
 
 	clock.sleep_ms = nap;
-	bl_host_close(host);
-	ck_assert_int_eq(bl_host_open(&config, &host, &err), 0);
+	bl_host_close(one.host);
+	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
 	ck_assert_int_eq(bl_lock_take(path, "recover", 1721361540000, &held_fd,
 				      NULL, &err),
 			 0);
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
 	ck_assert_uint_ge(naps, 3);
 }
 END_TEST

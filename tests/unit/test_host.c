@@ -13,80 +13,26 @@
 #include "loader/host/host.h"
 #include "loader/host/lock.h"
 #include "tests/main.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_kern.h"
+#include "tests/support/one_host.h"
 
-static char *dir, *state_dir;
-static struct fake_kern *fake;
-static struct bl_host *host;
-static struct bl_bundle v1, v2;
+static struct one_host one;
 static struct bl_apply_result res;
 static struct bl_err err;
 
-static struct bl_host *open_host(void)
-{
-	struct bl_host_config config = { .state_dir = state_dir,
-					 .ops = &fake_kern_ops,
-					 .kern = fake,
-					 .clock = &fake_clock };
-	struct bl_host *h = NULL;
-
-	ck_assert_msg(!bl_host_open(&config, &h, &err), "%s", err.text);
-	return h;
-}
-
-static void write_text(const char *name, const char *text)
-{
-	bl_autofree char *path = bl_path("%s/%s", dir, name);
-
-	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0600, NULL),
-			 0);
-}
-
-static void make_bundle(const char *version, const char *content,
-			struct bl_bundle *ret)
-{
-	bl_autofree char *manifest = bl_path("%s/manifest.json", dir);
-	char text[256];
-
-	write_text("fake.bpf.o", version);
-	if (content)
-		write_text("content.json", content);
-	snprintf(text, sizeof(text),
-		 "{\"name\":\"fake\",\"version\":\"%s\","
-		 "\"object\":\"fake.bpf.o\",%s"
-		 "\"trial\":{\"probation_ms\":1000}}",
-		 version, content ? "\"content\":\"content.json\"," : "");
-	write_text("manifest.json", text);
-	ck_assert_msg(!bl_bundle_build(manifest, ret, &err), "%s", err.text);
-}
-
 static void set_up(void)
 {
-	dir = bl_test_tmpdir();
-	state_dir = bl_path("%s/state", dir);
-	fake = fake_kern_new();
-	ck_assert_ptr_nonnull(fake);
-	make_bundle("1", NULL, &v1);
-	make_bundle("2", NULL, &v2);
-	host = open_host();
+	one_host_set_up(&one);
 }
 
 static void tear_down(void)
 {
-	bl_host_close(host);
-	bl_bundle_free(&v1);
-	bl_bundle_free(&v2);
-	bl_file_rmtree(dir, NULL);
-	fake_kern_free(fake);
-	free(dir);
-	free(state_dir);
+	one_host_tear_down(&one);
 }
 
 static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
 		  enum bl_apply_outcome outcome)
 {
-	ck_assert_msg(!bl_host_apply(host, b, opts, &res, &err), "%s",
+	ck_assert_msg(!bl_host_apply(one.host, b, opts, &res, &err), "%s",
 		      err.text);
 	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
 		      res.reason);
@@ -96,7 +42,7 @@ static struct bl_host_status status(void)
 {
 	struct bl_host_status s;
 
-	ck_assert_msg(!bl_host_status(host, &s, &err), "%s", err.text);
+	ck_assert_msg(!bl_host_status(one.host, &s, &err), "%s", err.text);
 	return s;
 }
 
@@ -105,66 +51,66 @@ START_TEST(status_follows_apply_and_rollback)
 	struct bl_host_status s = status();
 
 	ck_assert_str_eq(s.live.digest, "");
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
 	s = status();
-	ck_assert_str_eq(s.live.digest, v2.digest);
-	ck_assert_str_eq(s.previous.digest, v1.digest);
+	ck_assert_str_eq(s.live.digest, one.v2.digest);
+	ck_assert_str_eq(s.previous.digest, one.v1.digest);
 	ck_assert_msg(s.healthy, "%s", s.problem);
 	ck_assert_int_eq(s.slot, BL_SLOT_B);
 
-	ck_assert_int_eq(bl_host_rollback(host, "noisy", &res, &err), 0);
+	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &res, &err), 0);
 	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
-	ck_assert_str_eq(res.digest, v1.digest);
+	ck_assert_str_eq(res.digest, one.v1.digest);
 	s = status();
-	ck_assert_str_eq(s.live.digest, v1.digest);
+	ck_assert_str_eq(s.live.digest, one.v1.digest);
 	ck_assert_str_eq(s.previous.digest, "");
 	ck_assert_uint_eq(s.tombstones, 1);
 	/* What was left is remembered, with the operator's words. */
-	apply(&v2, NULL, BL_APPLY_REFUSED);
+	apply(&one.v2, NULL, BL_APPLY_REFUSED);
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_TOMBSTONE);
 	ck_assert_msg(strstr(res.reason, "noisy"), "%s", res.reason);
 
-	ck_assert_int_eq(bl_host_rollback(host, NULL, &res, &err), 0);
+	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &res, &err), 0);
 	ck_assert_str_eq(res.digest, "");
-	ck_assert_str_eq(res.was.digest, v1.digest);
+	ck_assert_str_eq(res.was.digest, one.v1.digest);
 	ck_assert_str_eq(res.now.digest, "");
-	ck_assert(fake_slot_empty(&fake->slot[0]));
-	ck_assert(fake_slot_empty(&fake->slot[1]));
-	ck_assert_int_eq(bl_host_rollback(host, NULL, &res, &err), 0);
+	ck_assert(fake_slot_empty(&one.fake->slot[0]));
+	ck_assert(fake_slot_empty(&one.fake->slot[1]));
+	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &res, &err), 0);
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_EMPTY);
 }
 END_TEST
 
 static void spoil_drops(void)
 {
-	fake->drops_per_probe = 100;
+	one.fake->drops_per_probe = 100;
 }
 
 static void spoil_runs(void)
 {
-	fake->missed_per_probe = 100;
+	one.fake->missed_per_probe = 100;
 }
 
 static void spoil_links(void)
 {
-	fake->detach_after = 3;
+	one.fake->detach_after = 3;
 }
 
 static void spoil_log(void)
 {
-	fake->splat_after = 2;
+	one.fake->splat_after = 2;
 }
 
 static void spoil_time(void)
 {
-	fake->ns_per_run = BL_TRIAL_MAX_NS_PER_EVENT + 1;
-	fake->events_per_probe = 100;
+	one.fake->ns_per_run = BL_TRIAL_MAX_NS_PER_EVENT + 1;
+	one.fake->events_per_probe = 100;
 }
 
 static void spoil_silence(void)
 {
-	fake->events_per_probe = 0;
+	one.fake->events_per_probe = 0;
 }
 
 static void (*const spoil[])(void) = { spoil_drops, spoil_runs, spoil_links,
@@ -172,18 +118,18 @@ static void (*const spoil[])(void) = { spoil_drops, spoil_runs, spoil_links,
 
 START_TEST(a_failed_trial_leaves_the_old_and_a_tombstone)
 {
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->probes = 0;
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->probes = 0;
 	spoil[_i]();
-	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
+	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(res.tombstoned);
 	ck_assert_str_ne(res.reason, "");
-	ck_assert_str_eq(res.was.digest, v1.digest);
-	ck_assert_str_eq(res.now.digest, v1.digest);
+	ck_assert_str_eq(res.was.digest, one.v1.digest);
+	ck_assert_str_eq(res.now.digest, one.v1.digest);
 	ck_assert_str_eq(res.now.version, "1");
-	ck_assert_str_eq(status().live.digest, v1.digest);
-	ck_assert(fake_slot_whole(&fake->slot[BL_SLOT_A]));
-	ck_assert(fake_slot_empty(&fake->slot[BL_SLOT_B]));
+	ck_assert_str_eq(status().live.digest, one.v1.digest);
+	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_A]));
+	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_B]));
 }
 END_TEST
 
@@ -193,13 +139,14 @@ START_TEST(an_override_forces_and_a_success_forgives)
 	struct bl_apply_opts force = { .override_reason = "fixed the disk" };
 	struct bl_host_history h;
 
-	fake->drops_per_probe = 100;
-	apply(&v1, NULL, BL_APPLY_ROLLED_BACK);
-	apply(&v1, NULL, BL_APPLY_REFUSED);
-	fake->drops_per_probe = 0;
-	apply(&v1, &force, BL_APPLY_COMMITTED);
-	ck_assert_int_eq(bl_host_tombstoned(host, v1.digest, &tomb, &err), 0);
-	ck_assert_int_eq(bl_host_history(host, 0, &h, &err), 0);
+	one.fake->drops_per_probe = 100;
+	apply(&one.v1, NULL, BL_APPLY_ROLLED_BACK);
+	apply(&one.v1, NULL, BL_APPLY_REFUSED);
+	one.fake->drops_per_probe = 0;
+	apply(&one.v1, &force, BL_APPLY_COMMITTED);
+	ck_assert_int_eq(
+		bl_host_tombstoned(one.host, one.v1.digest, &tomb, &err), 0);
+	ck_assert_int_eq(bl_host_history(one.host, 0, &h, &err), 0);
 	ck_assert_uint_eq(h.count, 2);
 	ck_assert_uint_eq(h.txns[0].attempt, 2);
 	ck_assert_msg(strstr(h.txns[0].reason, "fixed the disk"), "%s",
@@ -210,8 +157,8 @@ END_TEST
 
 START_TEST(what_is_live_is_not_applied_again)
 {
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	apply(&v1, NULL, BL_APPLY_REFUSED);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v1, NULL, BL_APPLY_REFUSED);
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_LIVE);
 }
 END_TEST
@@ -233,11 +180,11 @@ START_TEST(a_tick_can_stop_the_trial_without_a_verdict)
 	struct bl_apply_opts opts = { .tick = stop_at_third,
 				      .probation_ms = 5000 };
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	apply(&v2, &opts, BL_APPLY_ROLLED_BACK);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert(!res.tombstoned);
-	ck_assert_str_eq(status().live.digest, v1.digest);
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
+	ck_assert_str_eq(status().live.digest, one.v1.digest);
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -245,16 +192,16 @@ START_TEST(deny_rules_need_a_kernel_that_can_deny)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle denies = { 0 };
 
-	make_bundle("3",
-		    "{\"contract\":1,\"rules\":[{\"event\":\"exec\","
-		    "\"prefix\":\"/tmp/\",\"action\":\"deny\"}]}",
-		    &denies);
-	fake->no_lsm = true;
+	one_host_bundle(&one, "3",
+			"{\"contract\":1,\"rules\":[{\"event\":\"exec\","
+			"\"prefix\":\"/tmp/\",\"action\":\"deny\"}]}",
+			&denies);
+	one.fake->no_lsm = true;
 	apply(&denies, NULL, BL_APPLY_REFUSED);
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_UNSUPPORTED);
-	ck_assert(fake_slot_empty(&fake->slot[0]));
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->no_lsm = false;
+	ck_assert(fake_slot_empty(&one.fake->slot[0]));
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->no_lsm = false;
 	apply(&denies, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
@@ -272,16 +219,16 @@ START_TEST(what_is_finished_later_keeps_its_reason)
 	struct bl_recover_result rec;
 	struct bl_host_history h;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	apply(&v2, NULL, BL_APPLY_COMMITTED);
-	fake_kern_calm(fake);
-	fake->watch = fail_after_the_switch;
-	ck_assert_int_eq(bl_host_rollback(host, "noisy", &res, &err), 0);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	fake_kern_calm(one.fake);
+	one.fake->watch = fail_after_the_switch;
+	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &res, &err), 0);
 	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
 	ck_assert_str_ne(res.reason, "");
-	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_FINISHED);
-	ck_assert_int_eq(bl_host_history(host, 1, &h, &err), 0);
+	ck_assert_int_eq(bl_host_history(one.host, 1, &h, &err), 0);
 	ck_assert_str_eq(h.txns[0].phase, "done");
 	ck_assert_str_eq(h.txns[0].reason, "noisy");
 	bl_host_history_free(&h);
@@ -299,8 +246,8 @@ static void lose_a_link(struct fake_kern *f, const char *step)
 /* What is expected is what was loaded, not what the first look found. */
 START_TEST(a_link_lost_before_the_first_look_is_missed)
 {
-	fake->watch = lose_a_link;
-	apply(&v1, NULL, BL_APPLY_ROLLED_BACK);
+	one.fake->watch = lose_a_link;
+	apply(&one.v1, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert_msg(strstr(res.reason, "2 of 3"), "%s", res.reason);
 }
 END_TEST
@@ -313,8 +260,8 @@ static void update_meanwhile(struct fake_kern *f, const char *step)
 	if (strcmp(step, "events") != 0)
 		return;
 	f->watch = NULL;
-	h = open_host();
-	ck_assert_int_eq(bl_host_apply(h, &v2, NULL, &other, &err), 0);
+	h = one_host_open(&one);
+	ck_assert_int_eq(bl_host_apply(h, &one.v2, NULL, &other, &err), 0);
 	ck_assert_int_eq(other.outcome, BL_APPLY_COMMITTED);
 	bl_host_close(h);
 }
@@ -332,13 +279,14 @@ START_TEST(a_reader_goes_on_over_an_update_by_another)
 	unsigned count = 0;
 	int r;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake->watch = update_meanwhile;
-	r = bl_host_events(host, 0, count_event, &count, &err);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->watch = update_meanwhile;
+	r = bl_host_events(one.host, 0, count_event, &count, &err);
 	ck_assert_msg(r >= 0, "%s", err.text);
-	ck_assert_str_eq(status().live.digest, v2.digest);
-	fake_kern_ops.exercise(fake, NULL);
-	ck_assert_int_gt(bl_host_events(host, 0, count_event, &count, &err), 0);
+	ck_assert_str_eq(status().live.digest, one.v2.digest);
+	fake_kern_ops.exercise(one.fake, NULL);
+	ck_assert_int_gt(bl_host_events(one.host, 0, count_event, &count, &err),
+			 0);
 }
 END_TEST
 
@@ -347,32 +295,32 @@ START_TEST(a_generation_has_the_names_of_its_rules)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle named = { 0 }, b = { 0 };
 
-	make_bundle("3",
-		    "{\"contract\":1,\"rules\":[{\"event\":\"open\","
-		    "\"id\":\"shadow\",\"path\":\"/etc/shadow\","
-		    "\"action\":\"emit\"}]}",
-		    &named);
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	one_host_bundle(&one, "3",
+			"{\"contract\":1,\"rules\":[{\"event\":\"open\","
+			"\"id\":\"shadow\",\"path\":\"/etc/shadow\","
+			"\"action\":\"emit\"}]}",
+			&named);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 	apply(&named, NULL, BL_APPLY_COMMITTED);
-	ck_assert_int_eq(bl_host_bundle(host, 2, &b, &err), 0);
+	ck_assert_int_eq(bl_host_bundle(one.host, 2, &b, &err), 0);
 	ck_assert_str_eq(bl_content_rule_name(b.content_bin.data, 0), "shadow");
-	ck_assert_int_eq(bl_host_bundle(host, 77, &v2, &err), -ENOENT);
+	ck_assert_int_eq(bl_host_bundle(one.host, 77, &one.v2, &err), -ENOENT);
 }
 END_TEST
 
 START_TEST(two_at_once_one_works_the_other_is_told)
 {
 	struct bl_recover_result rec;
-	bl_autofree char *path = bl_path("%s/lock", state_dir);
+	bl_autofree char *path = bl_path("%s/lock", one.state_dir);
 	bl_autoclose int fd = -1;
 
 	ck_assert_int_eq(
 		bl_lock_take(path, "apply", 1721361540000, &fd, NULL, &err), 0);
-	apply(&v1, NULL, BL_APPLY_REFUSED);
+	apply(&one.v1, NULL, BL_APPLY_REFUSED);
 	ck_assert_int_eq(res.refusal, BL_REFUSAL_BUSY);
 	ck_assert_msg(strstr(res.reason, "2024-07-19T03:59:00"), "%s",
 		      res.reason);
-	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_BUSY);
 	/* An answer is no error. */
 	ck_assert_str_eq(err.text, "");
@@ -380,7 +328,7 @@ START_TEST(two_at_once_one_works_the_other_is_told)
 	ck_assert_str_eq(status().busy_what, "apply");
 	close(BL_TAKE_FD(fd));
 	ck_assert_int_eq(status().busy_pid, 0);
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -416,16 +364,16 @@ START_TEST(no_event_is_lost_or_doubled_by_an_update)
 {
 	struct bl_apply_opts opts = { .on_event = hear };
 
-	fake->overlapping = swaps[_i].old_overlapping;
+	one.fake->overlapping = swaps[_i].old_overlapping;
 	last_ts = told = generations = 0;
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	last_ts = fake->activity;
-	fake->overlapping = swaps[_i].new_overlapping;
-	apply(&v2, &opts, BL_APPLY_COMMITTED);
-	fake_kern_ops.exercise(fake, NULL);
-	ck_assert_int_ge(bl_host_events(host, 0, hear, NULL, &err), 0);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	last_ts = one.fake->activity;
+	one.fake->overlapping = swaps[_i].new_overlapping;
+	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	fake_kern_ops.exercise(one.fake, NULL);
+	ck_assert_int_ge(bl_host_events(one.host, 0, hear, NULL, &err), 0);
 	ck_assert_uint_gt(told, 20);
-	ck_assert_uint_eq(last_ts, fake->activity);
+	ck_assert_uint_eq(last_ts, one.fake->activity);
 	ck_assert_uint_eq(generations, swaps[_i].generations);
 }
 END_TEST
@@ -435,16 +383,16 @@ START_TEST(a_reboot_restores_and_is_no_attempt)
 	struct bl_recover_result rec;
 	struct bl_host_history h;
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 	for (int boot = 0; boot < 5; boot++) {
-		fake_kern_reboot(fake);
+		fake_kern_reboot(one.fake);
 		ck_assert(!status().healthy);
-		ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+		ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 		ck_assert_int_eq(rec.outcome, BL_RECOVER_RESTORED);
-		ck_assert_str_eq(rec.digest, v1.digest);
+		ck_assert_str_eq(rec.digest, one.v1.digest);
 		ck_assert(status().healthy);
 	}
-	ck_assert_int_eq(bl_host_history(host, 1, &h, &err), 0);
+	ck_assert_int_eq(bl_host_history(one.host, 1, &h, &err), 0);
 	ck_assert_uint_eq(h.txns[0].attempt, 0);
 	ck_assert_uint_eq(h.tombstone_count, 0);
 	bl_host_history_free(&h);
@@ -456,60 +404,63 @@ START_TEST(a_host_that_cannot_restore_comes_up_bare_and_says_so)
 	struct bl_recover_result rec;
 	struct bl_host_history h;
 	bl_autofree char *bundle =
-		bl_path("%s/bundles/%s", state_dir, v1.digest);
+		bl_path("%s/bundles/%s", one.state_dir, one.v1.digest);
 
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	fake_kern_reboot(fake);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	fake_kern_reboot(one.fake);
 	ck_assert_int_eq(unlink(bundle), 0);
-	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_BARE);
 	ck_assert_msg(strstr(rec.reason, "bundles/"), "%s", rec.reason);
 	/* Not for ever, either: three tries, whatever asks. */
-	ck_assert_int_eq(
-		bl_file_write(bundle, v1.raw.data, v1.raw.len, 0600, NULL), 0);
+	ck_assert_int_eq(bl_file_write(bundle, one.v1.raw.data, one.v1.raw.len,
+				       0600, NULL),
+			 0);
 	for (int i = 0; i < 6; i++) {
-		fake_kern_calm(fake);
-		fake->fail_at = 7; /* the load */
-		ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+		fake_kern_calm(one.fake);
+		one.fake->fail_at = 7; /* the load */
+		ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 		ck_assert_int_eq(rec.outcome, BL_RECOVER_BARE);
 	}
-	ck_assert_int_eq(bl_host_history(host, 0, &h, &err), 0);
+	ck_assert_int_eq(bl_host_history(one.host, 0, &h, &err), 0);
 	ck_assert_uint_eq(h.count, 4);
 	bl_host_history_free(&h);
 	/* The way out. */
-	fake_kern_calm(fake);
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
+	fake_kern_calm(one.fake);
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
 	ck_assert(status().healthy);
 }
 END_TEST
 
 START_TEST(a_lost_journal_takes_no_guard_away)
 {
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	bl_host_close(host);
-	host = NULL;
-	ck_assert_int_eq(bl_file_rmtree(state_dir, NULL), 0);
-	host = open_host();
-	fake->drops_per_probe = 100;
-	apply(&v2, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert(fake_slot_whole(&fake->slot[BL_SLOT_A]));
-	fake->drops_per_probe = 0;
-	apply(&v1, NULL, BL_APPLY_COMMITTED);
-	ck_assert(fake_slot_empty(&fake->slot[BL_SLOT_A]));
-	ck_assert(fake_slot_whole(&fake->slot[BL_SLOT_B]));
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(one.host);
+	one.host = NULL;
+	ck_assert_int_eq(bl_file_rmtree(one.state_dir, NULL), 0);
+	one.host = one_host_open(&one);
+	one.fake->drops_per_probe = 100;
+	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_A]));
+	one.fake->drops_per_probe = 0;
+	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_A]));
+	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_B]));
 }
 END_TEST
 
 START_TEST(a_journal_of_somebody_else_is_not_touched)
 {
-	struct bl_host_config config = { .ops = &fake_kern_ops, .kern = fake };
-	bl_autofree char *path = bl_path("%s/journal.db", dir);
+	struct bl_host_config config = { .ops = &fake_kern_ops,
+					 .kern = one.fake };
+	bl_autofree char *path = bl_path("%s/journal.db", one.dir);
 	struct bl_host *h = NULL;
 
-	write_text("journal.db", "this is no database, whatever its name says,"
-				 " and it is longer than a header, which would"
-				 " be 100 bytes of magic and numbers.");
-	config.state_dir = dir;
+	one_host_write(&one, "journal.db",
+		       "this is no database, whatever its name says,"
+		       " and it is longer than a header, which would"
+		       " be 100 bytes of magic and numbers.");
+	config.state_dir = one.dir;
 	ck_assert_int_eq(bl_host_open(&config, &h, &err), -EBADMSG);
 	ck_assert_ptr_null(h);
 }
