@@ -119,6 +119,7 @@ struct follow {
 	bool inside;  /* of a call */
 	bool begun;   /* plan->from has come */
 	long failing; /* what the call that it is inside of will return */
+	bool hurried; /* it is inside of a sleep that is none */
 };
 
 static bool wanted(const struct follow *f, const char *name)
@@ -148,6 +149,11 @@ static int enter(struct follow *f)
 	}
 	if (!p->fail_at)
 		return 0;
+	/* SQLite takes a lock that fails for one that another holds, and waits
+	 * for seconds. Nothing will change meanwhile. */
+	f->hurried = call == SYS_nanosleep || call == SYS_clock_nanosleep;
+	if (f->hurried)
+		return poke(f->pid, REG_CALL, -1);
 	name = crash_fails(call, p->code);
 	f->seen.on_files += name != NULL;
 	if (!wanted(f, name))
@@ -162,9 +168,11 @@ static int enter(struct follow *f)
 static int leave(struct follow *f)
 {
 	long code = f->failing;
+	bool changed = code || f->hurried;
 
 	f->failing = 0;
-	return code ? poke(f->pid, REG_RESULT, code) : 0;
+	f->hurried = false;
+	return changed ? poke(f->pid, REG_RESULT, code) : 0;
 }
 
 /* One stop of the process; *ret_signal is what it is to be given. */
