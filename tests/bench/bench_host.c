@@ -20,6 +20,7 @@
 #define KERNEL	    "6.12"
 #define TURNS	    5
 #define REST_S	    "20"
+#define SWAPS	    "4" /* whole updates under load, of each kind */
 #define INDICATORS  100000
 #define MEM_MIB	    1024
 #define DEADLINE_MS (60 * 60 * 1000)
@@ -190,6 +191,70 @@ static void run(const struct bl_kernel *kernel)
 	report(bl_buf_str(&res.output), kernel->release);
 }
 
+/* One way of a swap, as host_loadswap tells it. */
+struct gap {
+	unsigned swaps;
+	unsigned long long sent, rate, lost, doubled;
+};
+
+static struct gap gap_of(const char *output, const char *way)
+{
+	bl_autofree char *mark = bl_path("\n%s: ", way);
+	const char *at = mark ? strstr(output, mark) : NULL;
+	struct gap g = { 0 };
+	struct bl_err err = { 0 };
+
+	if (!at ||
+	    sscanf(at + strlen(mark),
+		   "%u swaps in %llu connects (%llu a second): %llu lost, %llu doubled",
+		   &g.swaps, &g.sent, &g.rate, &g.lost, &g.doubled) != 5) {
+		bl_err_set(&err, -EPROTO, "the guest says nothing of %s:\n%s",
+			   way, output);
+		bench_need(-EPROTO, &err);
+	}
+	return g;
+}
+
+/* What nobody saw while generations gave way to each other, under load. */
+static void gaps(const struct bl_kernel *kernel)
+{
+	static const char script[] =
+		"echo; /b/loadswap /b/sensor.bpf.o 20 \"$1\" 2 dispatch && /b/loadswap /b/sensor.bpf.o 20 \"$1\" 2 links";
+	static const struct bl_vm_file files[] = {
+		{ BENCH_BUILD "/bpf/sensor.bpf.o", "/b/sensor.bpf.o" },
+		{ BENCH_BUILD "/tests/lab/host/host_loadswap", "/b/loadswap" },
+	};
+	BL_CLEANUP(bl_vm_result_free) struct bl_vm_result res = { 0 };
+	bl_autofree char *what =
+		bl_path("lost in a swap under load (%s)", kernel->release);
+	const char *argv[] = { "sh", "-c", script, "sh", SWAPS, NULL };
+	struct bl_vm_spec spec = { .kernel = kernel,
+				   .name = "bench-host-gap",
+				   .log_dir = bench_work(),
+				   .argv = argv,
+				   .files = files,
+				   .file_count = BL_ARRAY_SIZE(files),
+				   .deadline_ms = DEADLINE_MS,
+				   .output_fd = -1 };
+	struct bl_err err = { 0 };
+	struct gap ours, theirs;
+	const char *output;
+
+	bench_need(what ? bl_vm_run(&spec, &res, &err) : -ENOMEM, &err);
+	output = bl_buf_str(&res.output);
+	ours = gap_of(output, "dispatch, whole updates");
+	theirs = gap_of(output, "detach, then attach");
+	bench_add(&(struct bench_value){
+		.what = what,
+		.unit = "events",
+		.better = "lower",
+		.value = (double)ours.lost / ours.swaps,
+		.peer = "detach, then attach",
+		.peer_value = (double)theirs.lost / theirs.swaps,
+		.how = SWAPS
+		" whole updates by dispatch against as many of the peer, two threads that connect all the time, every connect numbered" });
+}
+
 int main(int argc, char **argv)
 {
 	BL_CLEANUP(bl_catalog_free) struct bl_catalog catalog = { 0 };
@@ -208,5 +273,6 @@ int main(int argc, char **argv)
 	write_bundle("big-a.bundle", object, "4", INDICATORS);
 	write_bundle("big-b.bundle", object, "5", INDICATORS);
 	run(kernel);
+	gaps(kernel);
 	return bench_close();
 }
