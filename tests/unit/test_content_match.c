@@ -345,7 +345,7 @@ DAMAGE(name_long, memset(bin.data + bin.len - BL_CONTENT_NAME_MAX, 'x',
 			 BL_CONTENT_NAME_MAX))
 DAMAGE(shorter, bin.len--)
 DAMAGE(header_only, bin.len = sizeof(struct bl_content_hdr))
-DAMAGE(stub, bin.len = 7)
+DAMAGE(magic_cut, bin.len = 7)
 DAMAGE(nothing, bin.len = 0)
 
 static const struct {
@@ -384,7 +384,7 @@ static const struct {
 	{ name_long, "b: the name of a rule does not end" },
 	{ shorter, "b: its size is not what its header says" },
 	{ header_only, "b: its size is not what its header says" },
-	{ stub, "b: not content in binary form" },
+	{ magic_cut, "b: not content in binary form" },
 	{ nothing, "b: not content in binary form" },
 };
 

@@ -12,25 +12,25 @@
 #define LEASE 15000
 #define TURN  3000
 
-/* A host that is used, turn by turn: '.' usable, 'x' not. What comes of it:
+/* A host that is used, turn by turn: '.' usable, '-' not. What comes of it:
  * 'r' renewed, 'w' not, 'h' withheld. */
 static const struct {
 	const char *host, *want;
 } days[] = {
 	{ "......", "rrrrrr" },
 	/* A short standstill, over before the lease was. */
-	{ "..xxx...", "rrwwwrrr" },
+	{ "..---...", "rrwwwrrr" },
 	/* It came back once the lease had run out: it is tried once more. */
-	{ "..xxxxx...", "rrwwwwwrrr" },
+	{ "..-----...", "rrwwwwwrrr" },
 	/* ... and lost again at once: the lease is what it was. */
-	{ "..xxxxx.xxxxx...", "rrwwwwwrwwwwwhhh" },
+	{ "..-----.-----...", "rrwwwwwrwwwwwhhh" },
 	/* A host that was never usable is not the generation's work. */
-	{ "xxxxxxxx..", "wwwwwwwwrr" },
+	{ "--------..", "wwwwwwwwrr" },
 	/* Twice, with more than a minute of good work in between, is chance. */
-	{ "..xxxxx........................xxxxx..",
+	{ "..-----........................-----..",
 	  "rrwwwwwrrrrrrrrrrrrrrrrrrrrrrrrwwwwwrr" },
 	/* Withheld, and unusable for another reason later. */
-	{ "..xxxxx.xxxxx.x.", "rrwwwwwrwwwwwhwh" },
+	{ "..-----.-----.-.", "rrwwwwwrwwwwwhwh" },
 };
 
 START_TEST(what_makes_the_host_useless_is_not_renewed_for_long_I8)
