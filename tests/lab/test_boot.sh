@@ -7,35 +7,14 @@
 # usage: test_boot.sh BUILD_DIR [CYCLES]   CYCLES: power cuts, default 8
 set -uo pipefail
 
-build=$(cd "$1" && pwd)
+# shellcheck source=tests/lab/lib.sh
+. "$(dirname "$0")/lib.sh"
+open_lab "$1" boot
 cycles=${2:-8}
-here=$(cd "$(dirname "$0")" && pwd)
-source=$(cd "$here/../.." && pwd)
-belay=$build/belay
-work=$build/tests/lab/boot
-logs=$build/tests/lab/logs
 # hang is for kernels with bpf_loop; the cuts are as fast as the kernel boots.
 kernel=6.1
 oldest=5.10
-failed=0
 files=()
-
-skip() {
-	echo "skipped: $1"
-	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
-	exit 77
-}
-
-bundle() { # bundle NAME VERSION OBJECT
-	local dir=$work/$1
-	mkdir -p "$dir"
-	cp "$3" "$dir/object.bpf.o"
-	cp "$source/bpf/content.json" "$dir/content.json"
-	printf '{"name": "sensor", "version": "%s", "object": "object.bpf.o",
-		"content": "content.json"}\n' "$2" >"$dir/manifest.json"
-	"$belay" bundle build "$dir/manifest.json" -o "$work/$1.bundle" >/dev/null
-	files+=(--file "$work/$1.bundle:/b/$1.bundle")
-}
 
 new_host() { # new_host NAME KERNEL
 	host=$1 on=$2
@@ -49,11 +28,10 @@ vm() { # vm SCENARIO [ARG…]: one boot of the host; its JSON in $work/out
 		--json -- sh /b/boot.sh "$@" >"$work/out" 2>"$work/err"
 }
 
-fail() {
-	echo "FAIL: $*"
+fell() { # fell WORDS: with all that the boot said
+	fail "$*"
 	jq -r .output "$work/out" 2>/dev/null
 	cat "$work/err"
-	failed=1
 }
 
 boot() { # boot OUTCOME SCENARIO [ARG…]
@@ -62,7 +40,7 @@ boot() { # boot OUTCOME SCENARIO [ARG…]
 	echo "== $host: $*"
 	vm "$@"
 	got=$(jq -r '.outcome + " " + (.exit_status | tostring)' "$work/out")
-	[[ $got == "$want" ]] || fail "$*: the boot ended in '$got', not '$want'"
+	[[ $got == "$want" ]] || fell "$*: the boot ended in '$got', not '$want'"
 	jq -r .output "$work/out" | grep -E 'FAIL|^-- [0-9]|resident' || true
 }
 
@@ -83,7 +61,7 @@ cut() {
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
 		done
-		((up)) || fail "cut $n: it did not come up: $(cat "$work/out")"
+		((up)) || fell "cut $n: it did not come up: $(cat "$work/out")"
 		sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	else
 		# Not before the kernel is there, else nothing is tried.
@@ -104,16 +82,14 @@ cut() {
 	done
 }
 
-"$belay" lab kernels --json | grep -q "\"release\": \"$kernel\." ||
-	skip "no kernel $kernel in the cache; run scripts/kernels"
-"$belay" lab kernels --json | grep -q "\"release\": \"$oldest\." ||
-	oldest=$kernel
+known "$kernel" || skip "no kernel $kernel in the cache; run scripts/kernels"
+known "$oldest" || oldest=$kernel
 
-rm -rf "$work"
-mkdir -p "$work" "$logs"
-bundle v1 1.0 "$build/bpf/sensor.bpf.o"
-bundle v3 3.0 "$build/bpf/sensor-v3.bpf.o"
-bundle hang 2.0 "$build/tests/faults/v2-hang.bpf.o"
+content=$source/bpf/content.json
+bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content"
+bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
+bundle hang sensor 2.0 "$build/tests/faults/v2-hang.bpf.o" "$content"
+files+=("${bundles[@]}" --file "$here/host/common.sh:/b/common.sh")
 files+=(--file "$here/host/boot.sh:/b/boot.sh"
 	--file "$source/loader/host/boot/belay-recover.sh:/b/belay-recover.sh"
 	--file "$build/tests/lab/host/host_objects:/b/objects")

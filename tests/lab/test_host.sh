@@ -6,67 +6,24 @@
 # usage: test_host.sh BUILD_DIR [KERNEL…]   (default: 6.1 and the oldest, 5.10)
 set -euo pipefail
 
-build=$(cd "$1" && pwd)
+# shellcheck source=tests/lab/lib.sh
+. "$(dirname "$0")/lib.sh"
+open_lab "$1" host
 shift
-here=$(cd "$(dirname "$0")" && pwd)
-source=$(cd "$here/../.." && pwd)
-belay=$build/belay
-work=$build/tests/lab/host-bundles
-logs=$build/tests/lab/logs
-kernels=("$@")
-failed=0
-
-skip() {
-	echo "skipped: $1"
-	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
-	exit 77
-}
-
-known() {
-	"$belay" lab kernels --json | grep -q "\"release\": \"$1\."
-}
-
-bundle() { # bundle FILE NAME VERSION OBJECT [CONTENT]
-	local dir=$work/$1 content=
-	mkdir -p "$dir"
-	cp "$4" "$dir/object.bpf.o"
-	if [[ -n ${5:-} ]]; then
-		cp "$5" "$dir/content.json"
-		content='"content": "content.json",'
-	fi
-	printf '{"name": "%s", "version": "%s", "object": "object.bpf.o", %s
-		"trial": {"probation_ms": 2000}}\n' "$2" "$3" "$content" \
-		>"$dir/manifest.json"
-	"$belay" bundle build "$dir/manifest.json" -o "$work/$1.bundle" >/dev/null
-}
+pick_kernels "6.1 5.10" "$@"
 
 vm() { # vm KERNEL NAME SCENARIO [OPTION…]
-	local kernel=$1 name=$2 scenario=$3 files=() b
+	local kernel=$1 name=$2 scenario=$3
 	shift 3
-	for b in "$work"/*.bundle; do
-		files+=(--file "$b:/b/$(basename "$b")")
-	done
 	echo "== $kernel: $scenario"
-	"$belay" lab run "$kernel" --name "$name-$kernel" --log-dir "$logs" \
-		--deadline 280 "${files[@]}" --file "$work/shadow:/etc/shadow" \
+	run_guest "$kernel" "$name" --deadline 280 "${bundles[@]}" \
+		--file "$work/shadow:/etc/shadow" \
+		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/guest.sh:/b/guest.sh" \
 		--file "$build/tests/lab/host/host_holder:/b/holder" "$@" \
-		-- sh /b/guest.sh "$scenario" || {
-		echo "FAIL: $kernel: $scenario"
-		failed=1
-	}
+		-- sh /b/guest.sh "$scenario"
 }
 
-if [[ ${#kernels[@]} -eq 0 ]]; then
-	for k in 6.1 5.10; do
-		known "$k" && kernels+=("$k")
-	done
-fi
-[[ ${#kernels[@]} -gt 0 ]] || skip "no kernels in the cache; run scripts/kernels"
-
-rm -rf "$work"
-mkdir -p "$work" "$logs"
-echo 'root:!::' >"$work/shadow"
 cat >"$work/deny.json" <<'JSON'
 { "contract": 1,
   "default": { "exec": "emit", "open": "ignore", "connect": "ignore" },
@@ -74,14 +31,15 @@ cat >"$work/deny.json" <<'JSON'
                "action": "deny" } ] }
 JSON
 content=$source/bpf/content.json
-bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content"
-bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
-bundle flood sensor 2.0 "$build/tests/faults/v2-flood.bpf.o" "$content"
-bundle oob sensor 2.1 "$build/tests/faults/v2-oob.bpf.o" "$content"
-bundle deny sensor 4.0 "$build/bpf/sensor.bpf.o" "$work/deny.json"
-bundle prober1 prober 1 "$build/tests/lab/host/prober.bpf.o"
-bundle prober2 prober 2 "$build/tests/lab/host/prober.bpf.o"
-bundle tracer tracer 1.0 "$build/tests/lab/host/tracer.bpf.o"
+trial='"trial": {"probation_ms": 2000},'
+bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content" "$trial"
+bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content" "$trial"
+bundle flood sensor 2.0 "$build/tests/faults/v2-flood.bpf.o" "$content" "$trial"
+bundle oob sensor 2.1 "$build/tests/faults/v2-oob.bpf.o" "$content" "$trial"
+bundle deny sensor 4.0 "$build/bpf/sensor.bpf.o" "$work/deny.json" "$trial"
+bundle prober1 prober 1 "$build/tests/lab/host/prober.bpf.o" "" "$trial"
+bundle prober2 prober 2 "$build/tests/lab/host/prober.bpf.o" "" "$trial"
+bundle tracer tracer 1.0 "$build/tests/lab/host/tracer.bpf.o" "" "$trial"
 
 scenario=full
 for kernel in "${kernels[@]}"; do

@@ -7,39 +7,14 @@
 # usage: test_host_trial.sh BUILD_DIR   (6.1 with softdog, 6.12 with i6300esb)
 set -euo pipefail
 
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-source=$(cd "$here/../.." && pwd)
-belay=$build/belay
-work=$build/tests/lab/trial-bundles
-logs=$build/tests/lab/logs
-failed=0
-
-skip() {
-	echo "skipped: $1"
-	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
-	exit 77
-}
-
-fail() {
-	echo "FAIL: $*"
-	failed=1
-}
+# shellcheck source=tests/lab/lib.sh
+. "$(dirname "$0")/lib.sh"
+open_lab "$1" trial
 
 modules_of() { # modules_of VERSION: their folder, "" without that kernel
 	"$belay" lab kernels --json |
 		sed -n 's/.*"modules_dir": "\(.*\)".*/\1/p' | grep "/$1\." |
 		head -n 1 || true
-}
-
-bundle() { # bundle FILE VERSION OBJECT
-	mkdir -p "$work/$1"
-	cp "$3" "$work/$1/object.bpf.o"
-	cp "$source/bpf/content.json" "$work/$1/content.json"
-	printf '{"name": "sensor", "version": "%s", "object": "object.bpf.o",
-		"content": "content.json"}\n' "$2" >"$work/$1/manifest.json"
-	"$belay" bundle build "$work/$1/manifest.json" \
-		-o "$work/$1.bundle" >/dev/null
 }
 
 # vm KERNEL NAME SCENARIO [OPTION…]: a guest; how it ended is in $out.
@@ -51,8 +26,7 @@ vm() {
 	# shellcheck disable=SC2086 # two words of a scenario
 	out=$("$belay" lab run "$kernel" --name "$name-$kernel" \
 		--log-dir "$logs" --deadline 200 "$@" \
-		--file "$work/v1.bundle:/b/v1.bundle" \
-		--file "$work/v3.bundle:/b/v3.bundle" \
+		"${bundles[@]}" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/trial.sh:/b/trial.sh" \
 		-- sh /b/trial.sh $scenario 2>&1) || code=$?
@@ -75,12 +49,11 @@ guarded() {
 	ended 0 "-- "
 }
 
-rm -rf "$work"
-mkdir -p "$work" "$logs"
 dir=$(modules_of 6.1)
 [[ -n $dir ]] || skip "no kernel 6.1 in the cache; run scripts/kernels"
-bundle v1 1.0 "$build/bpf/sensor.bpf.o"
-bundle v3 3.0 "$build/bpf/sensor-v3.bpf.o"
+content=$source/bpf/content.json
+bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content"
+bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
 
 # What modprobe needs to find softdog.
 release=$(basename "$(dirname "$dir")")

@@ -8,20 +8,12 @@
 # ROUNDS: how often each of load, swap and unload is done (default: 1)
 set -euo pipefail
 
-build=$(cd "$1" && pwd)
+# shellcheck source=tests/lab/lib.sh
+. "$(dirname "$0")/lib.sh"
+open_lab "$1" kmod
 shift
-here=$(cd "$(dirname "$0")" && pwd)
-belay=$build/belay
-logs=$build/tests/lab/logs
 twins=$build/tests/lab/kmod/kmod_twins
 kernels=("$@")
-failed=0
-
-skip() {
-	echo "skipped: $1"
-	[[ ,${BELAY_MUST_RUN:-}, == *,lab,* ]] && exit 1
-	exit 77
-}
 
 # Every kernel of the catalogue that there are headers of, of those wanted.
 headers() {
@@ -34,7 +26,6 @@ module() { # module KERNEL: built, and where it is
 	BELAY=$belay "$here/../../kmod/build" "$build/kmod" "$1"
 }
 
-mkdir -p "$logs"
 if [[ ${#kernels[@]} -eq 0 ]]; then
 	there=$(headers)
 	for k in 6.1 5.10 6.12; do
@@ -51,21 +42,16 @@ for kernel in "${kernels[@]}"; do
 	foreign=$first
 	[[ $kernel != "$first" ]] || foreign=$last # of one, its own: not tried
 	if ! ko=$(module "$kernel") || ! other=$(module "$foreign"); then
-		echo "FAIL: $kernel: the module does not build"
-		failed=1
+		fail "$kernel: the module does not build"
 		continue
 	fi
-	"$belay" lab run "$kernel" --name "test-kmod-$kernel" --log-dir "$logs" \
-		--deadline 150 --append slub_debug=FZPU \
+	run_guest "$kernel" test-kmod --deadline 150 --append slub_debug=FZPU \
 		--file "$ko:/k/belay_sensor.ko" \
 		--file "$twins:/usr/bin/kmod_twins" \
 		--file "$other:/k/foreign.ko" \
 		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
 		--file "$here/kmod/guest.sh:/k/guest.sh" \
-		-- sh /k/guest.sh "${ROUNDS:-1}" "$how" || {
-		echo "FAIL: $kernel"
-		failed=1
-	}
+		-- sh /k/guest.sh "${ROUNDS:-1}" "$how"
 	how=short # what differs from kernel to kernel
 done
 

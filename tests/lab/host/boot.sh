@@ -4,38 +4,8 @@
 # /var/lib/belay and whose pstore lasts. Says what does not hold and goes on; the
 # exit status is 1 if anything did not. Many of these boots end in a crash.
 # usage: boot.sh SCENARIO
-status=0
-
-expect() { # expect CODE COMMAND…: runs it, keeps what it says in $out
-	want=$1
-	shift
-	out=$("$@" 2>&1)
-	code=$?
-	if [ $code -ne "$want" ]; then
-		echo "FAIL: $* ended with $code, not $want: $out"
-		status=1
-	fi
-}
-
-says() { # says WHAT: $out must contain it
-	case $out in
-	*"$1"*) ;;
-	*)
-		echo "FAIL: '$1' is not in: $out"
-		status=1
-		;;
-	esac
-}
-
-live() { # live VERSION: healthy, in the journal and in the kernel
-	expect 0 belay status
-	says "live      sensor $1 "
-	says healthy
-}
-
-step() {
-	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
-}
+# shellcheck disable=SC1091
+. /b/common.sh
 
 # until_says WHAT COMMAND…: as often as it takes, half a minute at most.
 until_says() {

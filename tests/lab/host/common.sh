@@ -4,25 +4,24 @@
 # what does not hold and goes on; $status is 1 if anything did not.
 status=0
 
+fail() {
+	echo "FAIL: $*"
+	status=1
+}
+
 # expect CODE COMMAND…: runs it, keeps what it says in $out.
 expect() {
 	want=$1
 	shift
 	out=$("$@" 2>&1)
 	code=$?
-	if [ $code -ne "$want" ]; then
-		echo "FAIL: $* ended with $code, not $want: $out"
-		status=1
-	fi
+	[ $code -eq "$want" ] || fail "$* ended with $code, not $want: $out"
 }
 
 says() { # says WHAT: $out must contain it
 	case $out in
 	*"$1"*) ;;
-	*)
-		echo "FAIL: '$1' is not in: $out"
-		status=1
-		;;
+	*) fail "'$1' is not in: $out" ;;
 	esac
 }
 
@@ -32,8 +31,10 @@ live() { # live VERSION: in the journal, and in the kernel as committed
 	says healthy
 }
 
+# Runs nothing: a host may be locked out.
 step() {
-	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
+	read -r uptime _ </proc/uptime
+	echo "-- $uptime s: $*"
 }
 
 # The number of the trial that is under way, once there is one.

@@ -3,33 +3,8 @@
 # Runs inside a lab VM (busybox sh): content updates. Says what does not hold
 # and goes on; exit status 1 if anything did not.
 # usage: content.sh DIGEST	(of secrets.json, its first 12 digits)
-status=0
-
-# expect CODE COMMAND…: runs it, keeps what it says in $out.
-expect() {
-	want=$1
-	shift
-	out=$("$@" 2>&1)
-	code=$?
-	if [ $code -ne "$want" ]; then
-		echo "FAIL: $* ended with $code, not $want: $out"
-		status=1
-	fi
-}
-
-says() { # says WHAT: $out must contain it
-	case $out in
-	*"$1"*) ;;
-	*)
-		echo "FAIL: '$1' is not in: $out"
-		status=1
-		;;
-	esac
-}
-
-step() {
-	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
-}
+# shellcheck disable=SC1091
+. /b/common.sh
 
 step "content without a sensor"
 expect 2 belay apply /b/secrets.json

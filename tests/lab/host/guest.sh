@@ -3,29 +3,8 @@
 # Runs inside a lab VM (busybox sh): a host's life with real kernels. Says what
 # does not hold and goes on; exit status 1 if anything did not.
 # usage: guest.sh full|short|held|probed|no-lsm
-status=0
-
-# expect CODE COMMAND…: runs it, keeps what it says in $out.
-expect() {
-	want=$1
-	shift
-	out=$("$@" 2>&1)
-	code=$?
-	if [ $code -ne "$want" ]; then
-		echo "FAIL: $* ended with $code, not $want: $out"
-		status=1
-	fi
-}
-
-says() { # says WHAT: $out must contain it
-	case $out in
-	*"$1"*) ;;
-	*)
-		echo "FAIL: '$1' is not in: $out"
-		status=1
-		;;
-	esac
-}
+# shellcheck disable=SC1091
+. /b/common.sh
 
 live() { # live VERSION LINKS: healthy, in the journal and among the pins
 	expect 0 belay status
@@ -36,10 +15,6 @@ live() { # live VERSION LINKS: healthy, in the journal and among the pins
 		echo "FAIL: $links links are pinned, not $2"
 		status=1
 	fi
-}
-
-step() {
-	echo "-- $(cut -d' ' -f1 /proc/uptime) s: $*"
 }
 
 no_lsm() {

@@ -4,32 +4,8 @@
 # for has a generous deadline; what it asserts is what becomes of the host when
 # nobody is left to look after it.
 # usage: lease.sh full|short
-status=0
-
-fail() {
-	echo "FAIL: $*"
-	status=1
-}
-
-expect() { # expect CODE COMMAND…: keeps what it says in $out
-	want=$1
-	shift
-	out=$("$@" 2>&1)
-	code=$?
-	[ $code -eq "$want" ] || fail "$* ended with $code, not $want: $out"
-}
-
-says() {
-	case $out in
-	*"$1"*) ;;
-	*) fail "'$1' is not in: $out" ;;
-	esac
-}
-
-step() {
-	read -r now _ </proc/uptime
-	echo "-- $now s: $*"
-}
+# shellcheck disable=SC1091
+. /b/common.sh
 
 # A second, without starting anything or opening anything.
 mkfifo /tmp/never

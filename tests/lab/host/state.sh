@@ -2,31 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): what becomes of a sensor's maps when other
 # versions take its place. Exit status 1 if anything did not hold.
-status=0
+# shellcheck disable=SC1091
+. /b/common.sh
 map=/b/map
 many=9000 # entries: more than are copied at once
 cpus=$(grep -c ^processor /proc/cpuinfo)
-
-expect() { # expect CODE COMMAND…: runs it, keeps what it says in $out
-	want=$1
-	shift
-	out=$("$@" 2>&1)
-	code=$?
-	if [ $code -ne "$want" ]; then
-		echo "FAIL: $* ended with $code, not $want: $out"
-		status=1
-	fi
-}
-
-says() { # says WHAT: $out must contain it
-	case $out in
-	*"$1"*) ;;
-	*)
-		echo "FAIL: '$1' is not in: $out"
-		status=1
-		;;
-	esac
-}
 
 pin() { # pin NAME: of the live version
 	echo "/sys/fs/bpf/belay/$slot/map/$1"
