@@ -73,3 +73,25 @@ void one_host_tear_down(struct one_host *one)
 	free(one->dir);
 	free(one->state_dir);
 }
+
+void one_host_apply(struct one_host *one, const struct bl_bundle *b,
+		    const struct bl_apply_opts *opts,
+		    enum bl_apply_outcome outcome)
+{
+	struct bl_err err = { 0 };
+
+	ck_assert_msg(!bl_host_apply(one->host, b, opts, &one->res, &err), "%s",
+		      err.text);
+	ck_assert_msg(one->res.outcome == outcome, "outcome %d: %s",
+		      one->res.outcome, one->res.reason);
+}
+
+struct bl_host_status one_host_status(const struct one_host *one)
+{
+	struct bl_host_status status;
+	struct bl_err err = { 0 };
+
+	ck_assert_msg(!bl_host_status(one->host, &status, &err), "%s",
+		      err.text);
+	return status;
+}

@@ -23,6 +23,7 @@ struct one_host {
 	struct fake_kern *fake;
 	struct bl_host *host;
 	struct bl_bundle v1, v2;
+	struct bl_apply_result res; /* of the last one_host_apply */
 };
 
 void one_host_set_up(struct one_host *one);
@@ -38,5 +39,12 @@ void one_host_write(const struct one_host *one, const char *name,
 /* @content in JSON, or NULL for none. The caller frees *ret. */
 void one_host_bundle(const struct one_host *one, const char *version,
 		     const char *content, struct bl_bundle *ret);
+
+/* Applies @b; @opts may be NULL. It must end in @outcome. */
+void one_host_apply(struct one_host *one, const struct bl_bundle *b,
+		    const struct bl_apply_opts *opts,
+		    enum bl_apply_outcome outcome);
+
+struct bl_host_status one_host_status(const struct one_host *one);
 
 #endif

@@ -20,7 +20,6 @@
 #include "tests/support/one_host.h"
 
 static struct one_host one;
-static struct bl_apply_result res;
 static struct bl_err err;
 
 static void set_up(void)
@@ -33,35 +32,18 @@ static void tear_down(void)
 	one_host_tear_down(&one);
 }
 
-static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
-		  enum bl_apply_outcome outcome)
-{
-	ck_assert_msg(!bl_host_apply(one.host, b, opts, &res, &err), "%s",
-		      err.text);
-	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
-		      res.reason);
-}
-
-static struct bl_host_status status(void)
-{
-	struct bl_host_status s;
-
-	ck_assert_msg(!bl_host_status(one.host, &s, &err), "%s", err.text);
-	return s;
-}
-
 START_TEST(a_driver_that_fails_meanwhile_ends_the_trial_and_convicts_nobody)
 {
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->probes = 0;
 	one.fake->splat_after = 2;
 	one.fake->splat_elsewhere = true;
-	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert(!res.tombstoned);
-	ck_assert_msg(strstr(res.reason, "BUG: a bug that was injected"), "%s",
-		      res.reason);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(!one.res.tombstoned);
+	ck_assert_msg(strstr(one.res.reason, "BUG: a bug that was injected"),
+		      "%s", one.res.reason);
 	one.fake->splat_after = 0;
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -71,17 +53,17 @@ START_TEST(a_reader_that_stalls_ends_the_trial_and_convicts_nobody)
 	bl_autofree char *path = bl_path("%s/reader", one.state_dir);
 	bl_autoclose int fd = -1;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->drops_per_probe = 100;
 	ck_assert_int_eq(bl_lock_take(path, "events", 0, &fd, NULL, &err), 0);
-	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert(!res.tombstoned);
-	ck_assert_msg(strstr(res.reason, "was not read in time"), "%s",
-		      res.reason);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(!one.res.tombstoned);
+	ck_assert_msg(strstr(one.res.reason, "was not read in time"), "%s",
+		      one.res.reason);
 	/* Without it, there is nobody else to blame. */
 	close(BL_TAKE_FD(fd));
-	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert(res.tombstoned);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(one.res.tombstoned);
 }
 END_TEST
 
@@ -97,10 +79,10 @@ START_TEST(who_takes_events_slowly_convicts_nobody)
 {
 	struct bl_apply_opts opts = { .on_event = take_long };
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->drops_per_probe = 100;
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
-	ck_assert(!res.tombstoned);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	ck_assert(!one.res.tombstoned);
 }
 END_TEST
 
@@ -122,7 +104,7 @@ START_TEST(a_ring_on_trial_is_emptied_between_probes)
 	clock.sleep_ms = busy_sleep;
 	bl_host_close(one.host);
 	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -141,7 +123,8 @@ START_TEST(who_only_asks_for_the_owner_is_none)
 	struct bl_lock_owner owner = { .pid = -1 };
 	bl_autoclose int fd = -1;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED); /* leaves its note */
+	one_host_apply(&one, &one.v1, NULL,
+		       BL_APPLY_COMMITTED); /* leaves its note */
 	asking_fd = open(path, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(flock(asking_fd, LOCK_SH), 0);
 	/* As long as it asks, nobody is named who is long done. */
@@ -166,8 +149,8 @@ static int inspect_late(void *kern, enum bl_slot slot,
 	if (++looks == BL_SLOT_COUNT) {
 		other = one_host_open(&one);
 		ck_assert_int_eq(
-			bl_host_apply(other, &one.v2, NULL, &res, &err), 0);
-		ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
+			bl_host_apply(other, &one.v2, NULL, &one.res, &err), 0);
+		ck_assert_int_eq(one.res.outcome, BL_APPLY_COMMITTED);
 	}
 	return r;
 }
@@ -181,12 +164,12 @@ START_TEST(a_commit_while_status_looks_is_no_damage)
 					       .clock = &fake_clock };
 	struct bl_host_status s;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	bl_host_close(one.host);
 	ops.inspect = inspect_late;
 	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
 	looks = 0;
-	s = status();
+	s = one_host_status(&one);
 	ck_assert_str_eq(s.live.version, "2");
 	ck_assert_msg(s.healthy, "%s", s.problem);
 }
@@ -244,13 +227,13 @@ START_TEST(who_takes_events_slowly_does_not_hold_up_a_commit)
 	struct bl_apply_opts opts = { .on_event = take_late };
 
 	one.fake->overlapping = _i ? FAKE_PROGRAMS : 0;
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	bl_host_close(one.host);
 	ops.persist = persist_with_event;
 	ops.retire = note_retired;
 	ops.events = late_events;
 	ck_assert_int_eq(bl_host_open(&config, &one.host, &err), 0);
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert(late_told);
 }
 END_TEST

@@ -17,7 +17,6 @@
 #include "tests/support/one_host.h"
 
 static struct one_host one;
-static struct bl_apply_result res;
 static struct bl_confirm_result said;
 static struct bl_host_status seen; /* by the other shell */
 static struct bl_err err;
@@ -99,20 +98,11 @@ static void try(enum bl_confirm confirmation, void (*act)(void), uint64_t at_ms)
 	plan.say = BL_TICK_GO_ON;
 }
 
-static void apply(const struct bl_bundle *b, const struct bl_apply_opts *o,
-		  enum bl_apply_outcome outcome)
-{
-	ck_assert_msg(!bl_host_apply(one.host, b, o, &res, &err), "%s",
-		      err.text);
-	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
-		      res.reason);
-}
-
 /* Version 1 is live. */
 static void set_up(void)
 {
 	one_host_set_up(&one);
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	said = (struct bl_confirm_result){ 0 };
 }
 
@@ -126,7 +116,7 @@ START_TEST(a_trial_that_a_person_confirms_is_committed)
 	struct bl_host_history h;
 
 	try(BL_CONFIRM_MANUAL, confirm_any, 300000);
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert_int_eq(said.outcome, BL_CONFIRMED);
 	ck_assert_uint_eq(said.txn, 2);
 	ck_assert_str_eq(said.tried.digest, one.v2.digest);
@@ -143,7 +133,7 @@ END_TEST
 START_TEST(a_confirmation_does_not_shorten_the_probation)
 {
 	try(BL_CONFIRM_MANUAL, confirm_any, 0);
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert_uint_eq(plan.last_ms, ONE_HOST_PROBATION_MS);
 }
 END_TEST
@@ -151,16 +141,16 @@ END_TEST
 START_TEST(what_nobody_confirms_goes_back_and_may_be_tried_again)
 {
 	try(BL_CONFIRM_MANUAL, NULL, 0);
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
-	ck_assert_str_eq(res.reason, "nobody confirmed it within 10 min");
-	ck_assert(!res.tombstoned);
-	ck_assert_str_eq(res.now.digest, one.v1.digest);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	ck_assert_str_eq(one.res.reason, "nobody confirmed it within 10 min");
+	ck_assert(!one.res.tombstoned);
+	ck_assert_str_eq(one.res.now.digest, one.v1.digest);
 	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_B]));
 	confirm(2);
 	ck_assert_int_eq(said.outcome, BL_CONFIRM_OVER);
 	ck_assert_msg(strstr(said.reason, "rolled back: nobody confirmed"),
 		      "%s", said.reason);
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -169,23 +159,23 @@ START_TEST(within_is_at_least_the_probation)
 {
 	try(BL_CONFIRM_MANUAL, confirm_any, ONE_HOST_PROBATION_MS - 250);
 	opts.within_ms = 1;
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 }
 END_TEST
 
 START_TEST(probes_go_on_while_it_waits)
 {
 	try(BL_CONFIRM_MANUAL, lose_events, 100000);
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
-	ck_assert(res.tombstoned);
-	ck_assert_msg(strstr(res.reason, "lost"), "%s", res.reason);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	ck_assert(one.res.tombstoned);
+	ck_assert_msg(strstr(one.res.reason, "lost"), "%s", one.res.reason);
 }
 END_TEST
 
 START_TEST(status_says_what_waits_for_whom)
 {
 	try(BL_CONFIRM_MANUAL, look, 2000);
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
 	ck_assert_uint_eq(seen.trial.txn, 2);
 	ck_assert_str_eq(seen.trial.tried.digest, one.v2.digest);
 	ck_assert_int_eq(seen.trial.confirm, BL_CONFIRM_MANUAL);
@@ -219,7 +209,7 @@ static const struct {
 START_TEST(only_what_waits_can_be_confirmed)
 {
 	try(words[_i].confirm, words[_i].act, 500);
-	apply(&one.v2, &opts, words[_i].then);
+	one_host_apply(&one, &one.v2, &opts, words[_i].then);
 	ck_assert_int_eq(said.outcome, words[_i].outcome);
 	ck_assert_msg(strstr(said.reason, words[_i].says), "%s", said.reason);
 }
@@ -238,7 +228,7 @@ START_TEST(a_caller_confirms_by_its_tick)
 {
 	try(BL_CONFIRM_REMOTE, NULL, 5000);
 	plan.say = BL_TICK_CONFIRM;
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 	ck_assert_uint_le(plan.last_ms, 5000 + 2 * BL_HOST_PROBE_MS);
 }
 END_TEST
@@ -247,7 +237,7 @@ START_TEST(a_tick_confirms_nothing_that_is_a_persons)
 {
 	try(BL_CONFIRM_MANUAL, NULL, 5000);
 	plan.say = BL_TICK_CONFIRM;
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
 }
 END_TEST
 
@@ -326,7 +316,7 @@ START_TEST(who_only_looks_is_waited_for)
 	ck_assert_int_eq(bl_lock_take(path, "recover", 1721361540000, &held_fd,
 				      NULL, &err),
 			 0);
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
 	ck_assert_uint_ge(naps, 3);
 }
 END_TEST

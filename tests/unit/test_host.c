@@ -16,7 +16,6 @@
 #include "tests/support/one_host.h"
 
 static struct one_host one;
-static struct bl_apply_result res;
 static struct bl_err err;
 
 static void set_up(void)
@@ -29,56 +28,40 @@ static void tear_down(void)
 	one_host_tear_down(&one);
 }
 
-static void apply(const struct bl_bundle *b, const struct bl_apply_opts *opts,
-		  enum bl_apply_outcome outcome)
-{
-	ck_assert_msg(!bl_host_apply(one.host, b, opts, &res, &err), "%s",
-		      err.text);
-	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
-		      res.reason);
-}
-
-static struct bl_host_status status(void)
-{
-	struct bl_host_status s;
-
-	ck_assert_msg(!bl_host_status(one.host, &s, &err), "%s", err.text);
-	return s;
-}
-
 START_TEST(status_follows_apply_and_rollback)
 {
-	struct bl_host_status s = status();
+	struct bl_host_status s = one_host_status(&one);
 
 	ck_assert_str_eq(s.live.digest, "");
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
-	s = status();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+	s = one_host_status(&one);
 	ck_assert_str_eq(s.live.digest, one.v2.digest);
 	ck_assert_str_eq(s.previous.digest, one.v1.digest);
 	ck_assert_msg(s.healthy, "%s", s.problem);
 	ck_assert_int_eq(s.slot, BL_SLOT_B);
 
-	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &res, &err), 0);
-	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
-	ck_assert_str_eq(res.digest, one.v1.digest);
-	s = status();
+	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &one.res, &err),
+			 0);
+	ck_assert_int_eq(one.res.outcome, BL_APPLY_COMMITTED);
+	ck_assert_str_eq(one.res.digest, one.v1.digest);
+	s = one_host_status(&one);
 	ck_assert_str_eq(s.live.digest, one.v1.digest);
 	ck_assert_str_eq(s.previous.digest, "");
 	ck_assert_uint_eq(s.tombstones, 1);
 	/* What was left is remembered, with the operator's words. */
-	apply(&one.v2, NULL, BL_APPLY_REFUSED);
-	ck_assert_int_eq(res.refusal, BL_REFUSAL_TOMBSTONE);
-	ck_assert_msg(strstr(res.reason, "noisy"), "%s", res.reason);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_TOMBSTONE);
+	ck_assert_msg(strstr(one.res.reason, "noisy"), "%s", one.res.reason);
 
-	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &res, &err), 0);
-	ck_assert_str_eq(res.digest, "");
-	ck_assert_str_eq(res.was.digest, one.v1.digest);
-	ck_assert_str_eq(res.now.digest, "");
+	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &one.res, &err), 0);
+	ck_assert_str_eq(one.res.digest, "");
+	ck_assert_str_eq(one.res.was.digest, one.v1.digest);
+	ck_assert_str_eq(one.res.now.digest, "");
 	ck_assert(fake_slot_empty(&one.fake->slot[0]));
 	ck_assert(fake_slot_empty(&one.fake->slot[1]));
-	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &res, &err), 0);
-	ck_assert_int_eq(res.refusal, BL_REFUSAL_EMPTY);
+	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &one.res, &err), 0);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_EMPTY);
 }
 END_TEST
 
@@ -118,16 +101,16 @@ static void (*const spoil[])(void) = { spoil_drops, spoil_runs, spoil_links,
 
 START_TEST(a_failed_trial_leaves_the_old_and_a_tombstone)
 {
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->probes = 0;
 	spoil[_i]();
-	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert(res.tombstoned);
-	ck_assert_str_ne(res.reason, "");
-	ck_assert_str_eq(res.was.digest, one.v1.digest);
-	ck_assert_str_eq(res.now.digest, one.v1.digest);
-	ck_assert_str_eq(res.now.version, "1");
-	ck_assert_str_eq(status().live.digest, one.v1.digest);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(one.res.tombstoned);
+	ck_assert_str_ne(one.res.reason, "");
+	ck_assert_str_eq(one.res.was.digest, one.v1.digest);
+	ck_assert_str_eq(one.res.now.digest, one.v1.digest);
+	ck_assert_str_eq(one.res.now.version, "1");
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
 	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_A]));
 	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_B]));
 }
@@ -140,10 +123,10 @@ START_TEST(an_override_forces_and_a_success_forgives)
 	struct bl_host_history h;
 
 	one.fake->drops_per_probe = 100;
-	apply(&one.v1, NULL, BL_APPLY_ROLLED_BACK);
-	apply(&one.v1, NULL, BL_APPLY_REFUSED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_ROLLED_BACK);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_REFUSED);
 	one.fake->drops_per_probe = 0;
-	apply(&one.v1, &force, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, &force, BL_APPLY_COMMITTED);
 	ck_assert_int_eq(
 		bl_host_tombstoned(one.host, one.v1.digest, &tomb, &err), 0);
 	ck_assert_int_eq(bl_host_history(one.host, 0, &h, &err), 0);
@@ -157,9 +140,9 @@ END_TEST
 
 START_TEST(what_is_live_is_not_applied_again)
 {
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	apply(&one.v1, NULL, BL_APPLY_REFUSED);
-	ck_assert_int_eq(res.refusal, BL_REFUSAL_LIVE);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_LIVE);
 }
 END_TEST
 
@@ -180,11 +163,11 @@ START_TEST(a_tick_can_stop_the_trial_without_a_verdict)
 	struct bl_apply_opts opts = { .tick = stop_at_third,
 				      .probation_ms = 5000 };
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	apply(&one.v2, &opts, BL_APPLY_ROLLED_BACK);
-	ck_assert(!res.tombstoned);
-	ck_assert_str_eq(status().live.digest, one.v1.digest);
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_ROLLED_BACK);
+	ck_assert(!one.res.tombstoned);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -197,12 +180,12 @@ START_TEST(deny_rules_need_a_kernel_that_can_deny)
 			"\"prefix\":\"/tmp/\",\"action\":\"deny\"}]}",
 			&denies);
 	one.fake->no_lsm = true;
-	apply(&denies, NULL, BL_APPLY_REFUSED);
-	ck_assert_int_eq(res.refusal, BL_REFUSAL_UNSUPPORTED);
+	one_host_apply(&one, &denies, NULL, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_UNSUPPORTED);
 	ck_assert(fake_slot_empty(&one.fake->slot[0]));
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->no_lsm = false;
-	apply(&denies, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &denies, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -219,13 +202,14 @@ START_TEST(what_is_finished_later_keeps_its_reason)
 	struct bl_recover_result rec;
 	struct bl_host_history h;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	apply(&one.v2, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
 	fake_kern_calm(one.fake);
 	one.fake->watch = fail_after_the_switch;
-	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &res, &err), 0);
-	ck_assert_int_eq(res.outcome, BL_APPLY_COMMITTED);
-	ck_assert_str_ne(res.reason, "");
+	ck_assert_int_eq(bl_host_rollback(one.host, "noisy", &one.res, &err),
+			 0);
+	ck_assert_int_eq(one.res.outcome, BL_APPLY_COMMITTED);
+	ck_assert_str_ne(one.res.reason, "");
 	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_FINISHED);
 	ck_assert_int_eq(bl_host_history(one.host, 1, &h, &err), 0);
@@ -247,8 +231,8 @@ static void lose_a_link(struct fake_kern *f, const char *step)
 START_TEST(a_link_lost_before_the_first_look_is_missed)
 {
 	one.fake->watch = lose_a_link;
-	apply(&one.v1, NULL, BL_APPLY_ROLLED_BACK);
-	ck_assert_msg(strstr(res.reason, "2 of 3"), "%s", res.reason);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert_msg(strstr(one.res.reason, "2 of 3"), "%s", one.res.reason);
 }
 END_TEST
 
@@ -279,11 +263,11 @@ START_TEST(a_reader_goes_on_over_an_update_by_another)
 	unsigned count = 0;
 	int r;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->watch = update_meanwhile;
 	r = bl_host_events(one.host, 0, count_event, &count, &err);
 	ck_assert_msg(r >= 0, "%s", err.text);
-	ck_assert_str_eq(status().live.digest, one.v2.digest);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v2.digest);
 	fake_kern_ops.exercise(one.fake, NULL);
 	ck_assert_int_gt(bl_host_events(one.host, 0, count_event, &count, &err),
 			 0);
@@ -300,8 +284,8 @@ START_TEST(a_generation_has_the_names_of_its_rules)
 			"\"id\":\"shadow\",\"path\":\"/etc/shadow\","
 			"\"action\":\"emit\"}]}",
 			&named);
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	apply(&named, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &named, NULL, BL_APPLY_COMMITTED);
 	ck_assert_int_eq(bl_host_bundle(one.host, 2, &b, &err), 0);
 	ck_assert_str_eq(bl_content_rule_name(b.content_bin.data, 0), "shadow");
 	ck_assert_int_eq(bl_host_bundle(one.host, 77, &one.v2, &err), -ENOENT);
@@ -316,19 +300,19 @@ START_TEST(two_at_once_one_works_the_other_is_told)
 
 	ck_assert_int_eq(
 		bl_lock_take(path, "apply", 1721361540000, &fd, NULL, &err), 0);
-	apply(&one.v1, NULL, BL_APPLY_REFUSED);
-	ck_assert_int_eq(res.refusal, BL_REFUSAL_BUSY);
-	ck_assert_msg(strstr(res.reason, "2024-07-19T03:59:00"), "%s",
-		      res.reason);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_BUSY);
+	ck_assert_msg(strstr(one.res.reason, "2024-07-19T03:59:00"), "%s",
+		      one.res.reason);
 	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 	ck_assert_int_eq(rec.outcome, BL_RECOVER_BUSY);
 	/* An answer is no error. */
 	ck_assert_str_eq(err.text, "");
-	ck_assert_int_eq(status().busy_pid, getpid());
-	ck_assert_str_eq(status().busy_what, "apply");
+	ck_assert_int_eq(one_host_status(&one).busy_pid, getpid());
+	ck_assert_str_eq(one_host_status(&one).busy_what, "apply");
 	close(BL_TAKE_FD(fd));
-	ck_assert_int_eq(status().busy_pid, 0);
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	ck_assert_int_eq(one_host_status(&one).busy_pid, 0);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 }
 END_TEST
 
@@ -366,10 +350,10 @@ START_TEST(no_event_is_lost_or_doubled_by_an_update)
 
 	one.fake->overlapping = swaps[_i].old_overlapping;
 	last_ts = told = generations = 0;
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	last_ts = one.fake->activity;
 	one.fake->overlapping = swaps[_i].new_overlapping;
-	apply(&one.v2, &opts, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_COMMITTED);
 	fake_kern_ops.exercise(one.fake, NULL);
 	ck_assert_int_ge(bl_host_events(one.host, 0, hear, NULL, &err), 0);
 	ck_assert_uint_gt(told, 20);
@@ -383,14 +367,14 @@ START_TEST(a_reboot_restores_and_is_no_attempt)
 	struct bl_recover_result rec;
 	struct bl_host_history h;
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	for (int boot = 0; boot < 5; boot++) {
 		fake_kern_reboot(one.fake);
-		ck_assert(!status().healthy);
+		ck_assert(!one_host_status(&one).healthy);
 		ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
 		ck_assert_int_eq(rec.outcome, BL_RECOVER_RESTORED);
 		ck_assert_str_eq(rec.digest, one.v1.digest);
-		ck_assert(status().healthy);
+		ck_assert(one_host_status(&one).healthy);
 	}
 	ck_assert_int_eq(bl_host_history(one.host, 1, &h, &err), 0);
 	ck_assert_uint_eq(h.txns[0].attempt, 0);
@@ -406,7 +390,7 @@ START_TEST(a_host_that_cannot_restore_comes_up_bare_and_says_so)
 	bl_autofree char *bundle =
 		bl_path("%s/bundles/%s", one.state_dir, one.v1.digest);
 
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	fake_kern_reboot(one.fake);
 	ck_assert_int_eq(unlink(bundle), 0);
 	ck_assert_int_eq(bl_host_recover(one.host, &rec, &err), 0);
@@ -427,23 +411,23 @@ START_TEST(a_host_that_cannot_restore_comes_up_bare_and_says_so)
 	bl_host_history_free(&h);
 	/* The way out. */
 	fake_kern_calm(one.fake);
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
-	ck_assert(status().healthy);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	ck_assert(one_host_status(&one).healthy);
 }
 END_TEST
 
 START_TEST(a_lost_journal_takes_no_guard_away)
 {
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	bl_host_close(one.host);
 	one.host = NULL;
 	ck_assert_int_eq(bl_file_rmtree(one.state_dir, NULL), 0);
 	one.host = one_host_open(&one);
 	one.fake->drops_per_probe = 100;
-	apply(&one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
 	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_A]));
 	one.fake->drops_per_probe = 0;
-	apply(&one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_A]));
 	ck_assert(fake_slot_whole(&one.fake->slot[BL_SLOT_B]));
 }

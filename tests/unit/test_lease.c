@@ -14,7 +14,6 @@
 #include "tests/support/one_host.h"
 
 static struct one_host one;
-static struct bl_apply_result res;
 static struct bl_err err;
 
 static void set_up(void)
@@ -27,29 +26,13 @@ static void tear_down(void)
 	one_host_tear_down(&one);
 }
 
-static void apply(const struct bl_bundle *b, enum bl_apply_outcome outcome)
-{
-	ck_assert_msg(!bl_host_apply(one.host, b, NULL, &res, &err), "%s",
-		      err.text);
-	ck_assert_msg(res.outcome == outcome, "outcome %d: %s", res.outcome,
-		      res.reason);
-}
-
-static struct bl_host_status status(void)
-{
-	struct bl_host_status s;
-
-	ck_assert_msg(!bl_host_status(one.host, &s, &err), "%s", err.text);
-	return s;
-}
-
 /* I8: whoever keeps the host renews what is live and whole, and nothing else. */
 START_TEST(a_keeper_renews_what_is_live_as_it_was_committed)
 {
 	BL_CLEANUP(bl_host_closep) struct bl_host *keeper = one_host_open(&one);
 
 	ck_assert_int_eq(bl_host_renew(keeper, &err), -ENOENT);
-	apply(&one.v1, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	one.fake->verdict_ms = 0;
 	ck_assert_int_eq(bl_host_renew(keeper, &err), 0);
 	ck_assert_uint_eq(one.fake->verdict_ms, BL_KERN_VERDICT_LEASE_MS);
@@ -68,17 +51,17 @@ START_TEST(a_lease_that_nobody_keeps_is_told)
 	bl_autoclose int fd = -1;
 
 	one.fake->refuses = true;
-	apply(&one.v1, BL_APPLY_COMMITTED);
-	ck_assert(res.lapses);
-	ck_assert_int_eq(status().keeper_pid, 0);
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	ck_assert(one.res.lapses);
+	ck_assert_int_eq(one_host_status(&one).keeper_pid, 0);
 	ck_assert_int_eq(bl_lock_take(path, "agent", 0, &fd, NULL, &err), 0);
-	apply(&one.v2, BL_APPLY_COMMITTED);
-	ck_assert(!res.lapses);
-	ck_assert_int_eq(status().keeper_pid, getpid());
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+	ck_assert(!one.res.lapses);
+	ck_assert_int_eq(one_host_status(&one).keeper_pid, getpid());
 	close(BL_TAKE_FD(fd));
 	one.fake->refuses = false;
-	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &res, &err), 0);
-	ck_assert(!res.lapses);
+	ck_assert_int_eq(bl_host_rollback(one.host, NULL, &one.res, &err), 0);
+	ck_assert(!one.res.lapses);
 }
 END_TEST
 
