@@ -258,7 +258,7 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 	return 0;
 }
 
-/* The first row of a query for transactions. */
+/* The first row of @stmt, a query for transactions. */
 static int one_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 		   struct bl_journal_txn *ret, struct bl_err *err)
 {
@@ -270,41 +270,38 @@ static int one_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 	return r ? r : 1;
 }
 
+/* The same of "SELECT …" that goes on with @rest, which asks for no value. */
+static int first_txn(struct bl_journal *j, const char *rest,
+		     struct bl_journal_txn *ret, struct bl_err *err)
+{
+	bl_autofree char *sql =
+		bl_path("SELECT " TXN_COLUMNS " FROM txn t %s", rest);
+	bl_autostmt sqlite3_stmt *stmt = NULL;
+	int r = sql ? bl_db_prepare(j, &stmt, err, sql, "")
+		    : bl_err_errno(err, -ENOMEM, "journal");
+
+	return r ? r : one_txn(j, stmt, ret, err);
+}
+
 int bl_journal_open_txn(struct bl_journal *j, struct bl_journal_txn *ret,
 			struct bl_err *err)
 {
-	bl_autostmt sqlite3_stmt *stmt = NULL;
-	int r = bl_db_prepare(
-		j, &stmt, err,
-		"SELECT " TXN_COLUMNS " FROM txn t WHERE t.phase"
-		" NOT IN ('done', 'rolled-back') ORDER BY t.id DESC",
-		"");
-
-	return r ? r : one_txn(j, stmt, ret, err);
+	return first_txn(j,
+			 "WHERE t.phase NOT IN ('done', 'rolled-back')"
+			 " ORDER BY t.id DESC",
+			 ret, err);
 }
 
 int bl_journal_live(struct bl_journal *j, struct bl_journal_txn *ret,
 		    struct bl_err *err)
 {
-	bl_autostmt sqlite3_stmt *stmt = NULL;
-	int r = bl_db_prepare(j, &stmt, err,
-			      "SELECT " TXN_COLUMNS
-			      " FROM txn t JOIN live l ON t.id = l.txn",
-			      "");
-
-	return r ? r : one_txn(j, stmt, ret, err);
+	return first_txn(j, "JOIN live l ON t.id = l.txn", ret, err);
 }
 
 int bl_journal_last(struct bl_journal *j, struct bl_journal_txn *ret,
 		    struct bl_err *err)
 {
-	bl_autostmt sqlite3_stmt *stmt = NULL;
-	int r = bl_db_prepare(j, &stmt, err,
-			      "SELECT " TXN_COLUMNS
-			      " FROM txn t ORDER BY t.id DESC LIMIT 1",
-			      "");
-
-	return r ? r : one_txn(j, stmt, ret, err);
+	return first_txn(j, "ORDER BY t.id DESC LIMIT 1", ret, err);
 }
 
 int bl_journal_get(struct bl_journal *j, uint64_t id,
