@@ -36,6 +36,14 @@ struct bl_kern_bpf {
 	int kmsg_fd;  /* -1 */
 };
 
+/* load.c: whether this kernel can have the programs of @gen as its manifest
+ * wants them (-EOPNOTSUPP); and the load into @slot, which fills k->held[slot]
+ * and pins nothing. */
+int bl_kern_plan_check(const struct bl_generation *gen, struct bl_err *err);
+int bl_kern_load(struct bl_kern_bpf *k, enum bl_slot slot,
+		 const struct bl_generation *gen, bool *ret_sensor,
+		 struct bl_err *err);
+
 int bl_kern_inspect(void *kern, enum bl_slot slot,
 		    struct bl_kern_slot_state *ret, struct bl_err *err);
 int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
