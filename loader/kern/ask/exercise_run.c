@@ -31,7 +31,6 @@ struct shared {
 
 struct run {
 	struct bl_session *session;
-	const struct bl_exercise_opts *opts;
 	struct bl_facts *facts;
 	unsigned rounds;
 	struct shared *shared;
@@ -59,14 +58,13 @@ struct run {
 static void drive(void *arg, int fd)
 {
 	struct run *run = arg;
-	const struct bl_exercise_opts *o = run->opts;
 	struct bl_workload_done *done = &run->shared->done;
 	const void *content = run->session->part.content;
 	struct bl_workload w;
 	char byte = 0;
 
-	(void)bl_workload_furnish(o->paths, o->path_count);
-	bl_workload_init(&w, o->paths, o->path_count);
+	(void)bl_workload_furnish();
+	bl_workload_init(&w);
 	bl_workload_aim(&w, content, done);
 	if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
 		return;
@@ -403,13 +401,11 @@ static int exercise(struct run *run, struct bl_err *err)
 	return r < 0 ? r : e;
 }
 
-int bl_exercise_run(struct bl_session *s, const struct bl_exercise_opts *opts,
+int bl_exercise_run(struct bl_session *s, unsigned scale,
 		    struct bl_facts *facts, struct bl_err *err)
 {
-	unsigned scale = opts->scale ? opts->scale : 1;
 	BL_CLEANUP(run_free)
 	struct run run = { .session = s,
-			   .opts = opts,
 			   .facts = facts,
 			   .fd = -1,
 			   .kmsg_fd = -1,
@@ -420,7 +416,7 @@ int bl_exercise_run(struct bl_session *s, const struct bl_exercise_opts *opts,
 
 	if (scale > BL_EXERCISE_SCALE_MAX)
 		scale = BL_EXERCISE_SCALE_MAX;
-	run.rounds = ROUNDS * scale;
+	run.rounds = ROUNDS * (scale ? scale : 1);
 	x->sensor = s->sensor;
 	r = s->object ? exercise(&run, &why)
 		      : bl_err_set(&why, -ENOENT, "no program is loaded");

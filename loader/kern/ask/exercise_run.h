@@ -18,20 +18,13 @@
 
 #define BL_EXERCISE_SCALE_MAX 64
 
-struct bl_exercise_opts {
-	unsigned scale; /* times the usual number of rounds; 0 counts as 1 */
-	/* More files to open, such as those that the content names. */
-	const char *const *paths;
-	unsigned path_count;
-};
-
 /*
  * Fills facts->exercise and runs, run_ns, missed of its programs. 0 also when
  * the workload could not run (ran is false and why_not says why); -ENOMEM.
  * @s is loaded and attached. A sensor without content in its part is told to
- * report everything.
+ * report everything. @scale: times the usual number of rounds; 0 counts as 1.
  */
-int bl_exercise_run(struct bl_session *s, const struct bl_exercise_opts *opts,
+int bl_exercise_run(struct bl_session *s, unsigned scale,
 		    struct bl_facts *facts, struct bl_err *err);
 
 #endif

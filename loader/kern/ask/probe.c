@@ -37,9 +37,7 @@ static int attach(struct run *run, struct bl_err *err)
 
 static int exercise(struct run *run, struct bl_err *err)
 {
-	struct bl_exercise_opts opts = { .scale = run->probe->scale };
-
-	return bl_exercise_run(run->now, &opts, &run->facts, err);
+	return bl_exercise_run(run->now, run->probe->scale, &run->facts, err);
 }
 
 static int swap(struct run *run, struct bl_err *err)

@@ -48,8 +48,7 @@ static const char *const usual_paths[] = {
 };
 
 /* Where folders may be replaced: nothing that a program needs to run. */
-static const char *const furnished[] = { "/etc",  "/root", "/var", "/tmp",
-					 "/home", "/opt",  "/srv" };
+static const char *const furnished[] = { "/etc", "/root", "/var", "/tmp" };
 
 /* Loopback, private and documentation addresses: content often ignores some. */
 static const uint8_t usual_peers[][4] = { { 127, 0, 0, 1 },
@@ -86,15 +85,12 @@ static void add_path(struct bl_workload *w, const char *path)
 	memcpy(w->paths[w->path_count++], real, sizeof(real));
 }
 
-void bl_workload_init(struct bl_workload *w, const char *const *extra,
-		      unsigned extra_count)
+void bl_workload_init(struct bl_workload *w)
 {
 	*w = (struct bl_workload){ .execs = ROUND_EXECS,
 				   .opens = ROUND_OPENS,
 				   .connects = ROUND_CONNECTS,
 				   .forks = ROUND_FORKS };
-	for (unsigned i = 0; i < extra_count; i++)
-		add_path(w, extra[i]);
 	for (size_t i = 0; i < BL_ARRAY_SIZE(usual_paths); i++)
 		add_path(w, usual_paths[i]);
 	memcpy(w->peers, usual_peers, sizeof(usual_peers));
@@ -128,32 +124,27 @@ static bool below(const char *path, const char *folder)
 {
 	size_t len = strlen(folder);
 
-	return strncmp(path, folder, len) == 0 && path[len] == '/' &&
-	       !strstr(path, "/../");
+	return strncmp(path, folder, len) == 0 && path[len] == '/';
 }
 
 /* An empty folder instead of @folder, with the files that belong below it. */
-static void furnish_folder(const char *folder, const char *const *extra,
-			   unsigned extra_count)
+static void furnish_folder(const char *folder)
 {
 	if (mount("belay", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"))
 		return; /* there is none, or it may not be */
 	for (size_t i = 0; i < BL_ARRAY_SIZE(usual_paths); i++)
 		if (below(usual_paths[i], folder))
 			furnish_file(usual_paths[i]);
-	for (unsigned i = 0; i < extra_count; i++)
-		if (below(extra[i], folder))
-			furnish_file(extra[i]);
 }
 
-int bl_workload_furnish(const char *const *extra, unsigned extra_count)
+int bl_workload_furnish(void)
 {
 	/* Private first: a mount must not reach those we came from. */
 	if (unshare(CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -errno;
 	for (size_t i = 0; i < BL_ARRAY_SIZE(furnished); i++)
-		furnish_folder(furnished[i], extra, extra_count);
+		furnish_folder(furnished[i]);
 	return 0;
 }
 

@@ -47,19 +47,17 @@ struct bl_workload_done {
 
 /*
  * The usual counts, and every usual target that is there, by the name that the
- * kernel has for it. @extra: more files to open, @extra_count of them; what
- * does not fit is left out.
+ * kernel has for it.
  */
-void bl_workload_init(struct bl_workload *w, const char *const *extra,
-		      unsigned extra_count);
+void bl_workload_init(struct bl_workload *w);
 
 /*
  * Before bl_workload_init, in the driver: gives this process folders of its own
- * (mount namespace) in which the files of interest that rules name, and those
- * of @extra, exist and are empty. Others see nothing of it, and it ends with
+ * (mount namespace) in which the files of interest that rules name exist and
+ * are empty. Others see nothing of it, and it ends with
  * the process. -EPERM and the like: the files are those of the machine.
  */
-int bl_workload_furnish(const char *const *extra, unsigned extra_count);
+int bl_workload_furnish(void);
 
 /*
  * Keeps of each kind's targets those that @content (binary form, checked)

@@ -101,7 +101,6 @@ static int exercise(int argc, char **argv)
 {
 	struct bl_exercise_limits limits = bl_exercise_defaults();
 	bl_autoreport struct bl_report report = { 0 };
-	struct bl_exercise_opts opts = { 0 };
 	uint64_t start = bl_clock_mono_ms(), loaded, attached, ran;
 	BL_CLEANUP(unload) struct loaded l = { 0 };
 
@@ -110,7 +109,7 @@ static int exercise(int argc, char **argv)
 	if (bl_session_attach(l.session, &l.facts, &err))
 		die();
 	attached = bl_clock_mono_ms();
-	if (bl_exercise_run(l.session, &opts, &l.facts, &err))
+	if (bl_exercise_run(l.session, 0, &l.facts, &err))
 		die();
 	ran = bl_clock_mono_ms();
 	if (bl_report_init(&report, argv[0], "object") ||
