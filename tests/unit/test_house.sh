@@ -59,12 +59,12 @@ for file in $(sources -path 'bpf/*.[ch]' -o -path 'kmod/*.[ch]'); do
 		fail "$file runs in the kernel and is not GPL-2.0-only"
 done
 
-for dir in "${rooms[@]}" loader/*/ loader/*/*/; do
+for dir in "${rooms[@]}" loader/*/ loader/*/*/ canary/*/; do
 	[ -f "$dir/README.md" ] || fail "$dir has no README.md"
 done
 
 # Library code neither prints nor exits; verbs and the terminal layer may.
-hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c loader/*/*/*.c canary/*.c 2>/dev/null |
+hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c loader/*/*/*.c canary/*.c canary/*/*.c 2>/dev/null |
 	grep -vE '/(cmd_[a-z_]*|term|cli|report_[a-z]*|watch)\.c$')
 for file in $hits; do
 	grep -nE '(^|[^a-z_])(printf|puts|perror|exit)\(' "$file" /dev/null
