@@ -25,7 +25,7 @@
 #define BL_MEMBER_DIGESTS     "digests.json"
 #define BL_MEMBER_NAME_MAX    99 /* what a ustar header holds */
 
-#define BL_ARCHIVE_MEMBERS_MAX 8
+#define BL_ARCHIVE_MEMBERS_MAX 20 /* 16 modules and what goes with them */
 
 struct bl_member {
 	char name[BL_MEMBER_NAME_MAX + 1];

@@ -18,6 +18,8 @@ void bl_bundle_free(struct bl_bundle *b)
 {
 	bl_buf_free(&b->raw);
 	bl_buf_free(&b->object);
+	for (size_t i = 0; i < BL_MODULES_MAX; i++)
+		bl_buf_free(&b->modules[i]);
 	bl_buf_free(&b->content_json);
 	bl_buf_free(&b->content_bin);
 	*b = (struct bl_bundle){ 0 };
@@ -95,14 +97,32 @@ static int digests_json(const struct bl_archive *a, struct bl_buf *ret,
 
 /* What a bundle is made of. */
 struct parts {
-	struct bl_buf manifest, object, content;
+	struct bl_buf manifest, content;
+	struct bl_buf code[BL_MODULES_MAX]; /* as code_name has them */
 };
 
 static void parts_free(struct parts *p)
 {
 	bl_buf_free(&p->manifest);
-	bl_buf_free(&p->object);
 	bl_buf_free(&p->content);
+	for (size_t i = 0; i < BL_ARRAY_SIZE(p->code); i++)
+		bl_buf_free(&p->code[i]);
+}
+
+/* The object, or the modules: how many files, and what the @i-th is called. */
+static size_t code_count(const struct bl_manifest *m)
+{
+	return m->modules.count ? m->modules.count : 1;
+}
+
+static const char *code_name(const struct bl_manifest *m, size_t i)
+{
+	return m->modules.count ? m->modules.file[i] : m->object;
+}
+
+static size_t code_max(const struct bl_manifest *m)
+{
+	return m->modules.count ? BL_MODULE_MAX : BL_OBJECT_MAX;
 }
 
 /* All members into @a, compiled and digested. The content is called @name in
@@ -118,8 +138,8 @@ static int gather(const struct parts *p, const struct bl_manifest *m,
 		r = compile(name, &p->content, &binary, err);
 	if (!r)
 		r = add(a, BL_MEMBER_MANIFEST, &p->manifest, err);
-	if (!r)
-		r = add(a, m->object, &p->object, err);
+	for (size_t i = 0; !r && i < code_count(m); i++)
+		r = add(a, code_name(m, i), &p->code[i], err);
 	if (!r && m->content[0])
 		r = add(a, m->content, &p->content, err);
 	if (!r && m->content[0])
@@ -153,9 +173,9 @@ int bl_bundle_build(const char *manifest_path, struct bl_bundle *ret,
 	if (!r)
 		r = bl_manifest_parse(manifest_path, bl_buf_str(&p.manifest),
 				      p.manifest.len, &m, err);
-	if (!r)
-		r = read_beside(manifest_path, m.object, BL_OBJECT_MAX,
-				&p.object, err);
+	for (size_t i = 0; !r && i < code_count(&m); i++)
+		r = read_beside(manifest_path, code_name(&m, i), code_max(&m),
+				&p.code[i], err);
 	if (!r && m.content[0])
 		r = read_beside(manifest_path, m.content, BL_CONTENT_JSON_MAX,
 				&p.content, err);
@@ -164,19 +184,32 @@ int bl_bundle_build(const char *manifest_path, struct bl_bundle *ret,
 	return r ? r : pack(&a, manifest_path, ret, err);
 }
 
-/* The manifest as it was written: only the archive still has it. */
-static int take_manifest(const struct bl_bundle *b, struct bl_buf *ret,
-			 struct bl_err *err)
+static void take(struct bl_archive *a, const char *name, struct bl_buf *ret)
+{
+	size_t i;
+
+	for (i = 0; *name && i < a->count; i++)
+		if (strcmp(a->members[i].name, name) == 0) {
+			*ret = a->members[i].data;
+			a->members[i].data = (struct bl_buf){ 0 };
+		}
+}
+
+/* All but the content. The manifest as it was written: only the archive still
+ * has it. */
+static int take_parts(const struct bl_bundle *b, struct parts *ret,
+		      struct bl_err *err)
 {
 	bl_autoarchive struct bl_archive a = { 0 };
 	int r = bl_archive_unpack(b->manifest.name, b->raw.data, b->raw.len, &a,
 				  err);
 
-	if (!r) {
-		*ret = a.members[0].data;
-		a.members[0].data = (struct bl_buf){ 0 };
-	}
-	return r;
+	if (r)
+		return r;
+	take(&a, BL_MEMBER_MANIFEST, &ret->manifest);
+	for (size_t i = 0; i < code_count(&b->manifest); i++)
+		take(&a, code_name(&b->manifest, i), &ret->code[i]);
+	return 0;
 }
 
 int bl_bundle_with_content(const struct bl_bundle *b, const char *name,
@@ -198,11 +231,9 @@ int bl_bundle_with_content(const struct bl_bundle *b, const char *name,
 			"%s: more than %u bytes, the limit of one content",
 			name, BL_CONTENT_JSON_MAX);
 	r = bl_buf_add(&p.content, json, len);
-	if (!r)
-		r = bl_buf_add(&p.object, b->object.data, b->object.len);
 	if (r)
 		return bl_err_errno(err, r, "%s", name);
-	r = take_manifest(b, &p.manifest, err);
+	r = take_parts(b, &p, err);
 	if (!r)
 		r = gather(&p, &b->manifest, name, &a, err);
 	return r ? r : pack(&a, name, ret, err);
@@ -218,7 +249,8 @@ static int check_members(const char *name, const struct bl_archive *a,
 	size_t i, n = 0;
 
 	expect[n++] = BL_MEMBER_MANIFEST;
-	expect[n++] = m->object;
+	for (i = 0; i < code_count(m); i++)
+		expect[n++] = code_name(m, i);
 	if (m->content[0]) {
 		expect[n++] = m->content;
 		expect[n++] = BL_MEMBER_CONTENT_BIN;
@@ -240,6 +272,19 @@ static int check_members(const char *name, const struct bl_archive *a,
 	return 0;
 }
 
+static int check_size(const char *name, const struct bl_archive *a,
+		      const char *member, size_t max, struct bl_err *err)
+{
+	const struct bl_member *b = bl_archive_find(a, member);
+
+	if (!b || b->data.len <= max)
+		return 0;
+	return bl_err_set(
+		err, -EFBIG,
+		"%s: member '%s' is larger than the limit of %zu bytes", name,
+		b->name, max);
+}
+
 static int check_sizes(const char *name, const struct bl_archive *a,
 		       const struct bl_manifest *m, struct bl_err *err)
 {
@@ -250,22 +295,16 @@ static int check_sizes(const char *name, const struct bl_archive *a,
 		{ BL_MEMBER_MANIFEST, BL_MANIFEST_MAX },
 		{ BL_MEMBER_DIGESTS, BL_MANIFEST_MAX },
 		{ BL_MEMBER_CONTENT_BIN, BL_CONTENT_BIN_MAX },
-		{ m->object, BL_OBJECT_MAX },
 		{ m->content, BL_CONTENT_JSON_MAX },
 	};
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < BL_ARRAY_SIZE(limits); i++) {
-		const struct bl_member *b =
-			bl_archive_find(a, limits[i].member);
-
-		if (b && b->data.len > limits[i].max)
-			return bl_err_set(
-				err, -EFBIG,
-				"%s: member '%s' is larger than the limit of %zu bytes",
-				name, b->name, limits[i].max);
-	}
-	return 0;
+	for (i = 0; !r && i < BL_ARRAY_SIZE(limits); i++)
+		r = check_size(name, a, limits[i].member, limits[i].max, err);
+	for (i = 0; !r && i < code_count(m); i++)
+		r = check_size(name, a, code_name(m, i), code_max(m), err);
+	return r;
 }
 
 /* Names the member whose digest is not what @digests says; NULL if none is. */
@@ -397,6 +436,18 @@ static int check_state(const char *name, const struct bl_archive *a,
 		     : 0;
 }
 
+static int check_modules(const char *name, const struct bl_archive *a,
+			 const struct bl_manifest *m, struct bl_err *err)
+{
+	const struct bl_buf *data[BL_MODULES_MAX];
+	int r;
+
+	for (size_t i = 0; i < m->modules.count; i++)
+		data[i] = &bl_archive_find(a, m->modules.file[i])->data;
+	r = bl_modules_check(&m->modules, data, err);
+	return r < 0 ? bl_err_wrap(err, r, "%s", name) : 0;
+}
+
 static int check_archive(const char *name, const struct bl_archive *a,
 			 struct bl_manifest *ret, struct bl_err *err)
 {
@@ -421,23 +472,14 @@ static int check_archive(const char *name, const struct bl_archive *a,
 	if (!r && m.content[0])
 		r = check_content(name, a, &m, err);
 	if (!r)
+		r = check_modules(name, a, &m, err);
+	if (!r)
 		r = check_programs(name, a, &m, err);
 	if (!r)
 		r = check_state(name, a, &m, err);
 	if (!r)
 		*ret = m;
 	return r;
-}
-
-static void take(struct bl_archive *a, const char *name, struct bl_buf *ret)
-{
-	size_t i;
-
-	for (i = 0; *name && i < a->count; i++)
-		if (strcmp(a->members[i].name, name) == 0) {
-			*ret = a->members[i].data;
-			a->members[i].data = (struct bl_buf){ 0 };
-		}
 }
 
 int bl_bundle_parse(const char *name, const void *data, size_t len,
@@ -456,6 +498,8 @@ int bl_bundle_parse(const char *name, const void *data, size_t len,
 	if (!r)
 		r = bl_digest(data, len, b.digest);
 	take(&a, b.manifest.object, &b.object);
+	for (size_t i = 0; i < b.manifest.modules.count; i++)
+		take(&a, b.manifest.modules.file[i], &b.modules[i]);
 	if (b.manifest.content[0]) {
 		take(&a, b.manifest.content, &b.content_json);
 		take(&a, BL_MEMBER_CONTENT_BIN, &b.content_bin);

@@ -6,7 +6,8 @@
  * others, each a regular file with mode 0644, owner 0 and time 0:
  *
  *	manifest.json	as written (loader/bundle/manifest.h)
- *	OBJECT		the eBPF object, by the manifest's name for it
+ *	OBJECT		the eBPF object, by the manifest's name for it; or
+ *	MODULE …	the kernel modules, in the manifest's order
  *	CONTENT		the content in JSON, by the manifest's name for it
  *	content.bin	what CONTENT compiles to (loader/bundle/content.h)
  *	digests.json	the digest of each member above
@@ -28,6 +29,8 @@
  *     bytes claim; nothing is ever written to disk by name.
  *  B6 Every map that the manifest's "state" names is in the object, and can be
  *     carried over as it says there.
+ *  B7 It has an object, or modules that belay can drive, no two of them for the
+ *     same kernel (modules.h).
  */
 #ifndef BL_BUNDLE_BUNDLE_H
 #define BL_BUNDLE_BUNDLE_H
@@ -50,7 +53,8 @@ struct bl_bundle {
 	char digest[BL_DIGEST_HEX];	    /* of raw: the bundle's identity */
 	char content_digest[BL_DIGEST_HEX]; /* of content_json; "": none */
 	struct bl_buf raw;		    /* the file as shipped */
-	struct bl_buf object;
+	struct bl_buf object;		    /* empty if it has modules */
+	struct bl_buf modules[BL_MODULES_MAX]; /* as many as the manifest has */
 	struct bl_buf content_json; /* both empty if there is no content */
 	struct bl_buf content_bin;
 };

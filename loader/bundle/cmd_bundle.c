@@ -32,6 +32,8 @@ static const char usage_build[] =
 	"\n"
 	"a manifest: {\"name\": \"my-sensor\", \"version\": \"1.0\",\n"
 	"             \"object\": \"sensor.bpf.o\", \"content\": \"content.json\"}\n"
+	"or, for a sensor that is a kernel module, \"modules\": [\"6.1.ko\", ...]\n"
+	"in the place of \"object\": one file for each kernel that it was built for\n"
 	"example: belay bundle build manifest.json -o sensor-1.0.bundle\n";
 
 static const char usage_inspect[] =
@@ -143,19 +145,26 @@ static int report_digest(const struct args *a, const char *file,
 	return BL_EXIT_OK;
 }
 
+/* Whether @output is the file of that name beside the manifest. */
+static bool beside_is(const struct args *a, int dir_len, const char *name)
+{
+	bl_autofree char *path = bl_path("%.*s%s", dir_len, a->file, name);
+
+	return *name && path && bl_file_same(a->output, path);
+}
+
 /* Whether @output is the manifest or one of the files that it names. */
 static bool is_input(const struct args *a, const struct bl_manifest *m)
 {
 	const char *slash = strrchr(a->file, '/');
 	int dir_len = slash ? (int)(slash + 1 - a->file) : 0;
-	bl_autofree char *object =
-		bl_path("%.*s%s", dir_len, a->file, m->object);
-	bl_autofree char *content =
-		bl_path("%.*s%s", dir_len, a->file, m->content);
+	bool same = bl_file_same(a->output, a->file) ||
+		    beside_is(a, dir_len, m->object) ||
+		    beside_is(a, dir_len, m->content);
 
-	return bl_file_same(a->output, a->file) ||
-	       (object && bl_file_same(a->output, object)) ||
-	       (content && m->content[0] && bl_file_same(a->output, content));
+	for (size_t i = 0; !same && i < m->modules.count; i++)
+		same = beside_is(a, dir_len, m->modules.file[i]);
+	return same;
 }
 
 static int cmd_build(int argc, char **argv, struct bl_err *err)
@@ -194,15 +203,30 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 }
 
 struct part {
-	const char *name, *what;
+	const char *name;
+	char what[32 + BL_MODFILE_RELEASE_LEN];
 	const struct bl_buf *data;
 };
 
-static size_t parts_of(const struct bl_bundle *b, struct part ret[3])
+#define PARTS_MAX (BL_MODULES_MAX + 2)
+
+static size_t parts_of(const struct bl_bundle *b, struct part ret[PARTS_MAX])
 {
+	struct bl_modfile m = { 0 };
 	size_t n = 0;
 
-	ret[n++] = (struct part){ b->manifest.object, "object", &b->object };
+	for (size_t i = 0; i < b->manifest.modules.count; i++) {
+		struct part *p = &ret[n++];
+
+		p->name = b->manifest.modules.file[i];
+		p->data = &b->modules[i];
+		bl_modfile_read(p->name, p->data->data, p->data->len, &m, NULL);
+		snprintf(p->what, sizeof(p->what), "module for %s%s", m.release,
+			 m.has_signature ? ", signed" : "");
+	}
+	if (!n)
+		ret[n++] = (struct part){ b->manifest.object, "object",
+					  &b->object };
 	if (!b->manifest.content[0])
 		return n;
 	ret[n++] = (struct part){ b->manifest.content, "content",
@@ -240,7 +264,7 @@ static int inspect_json(const struct bl_bundle *b, struct bl_err *err)
 	const struct bl_trial_limits *t = &b->manifest.trial;
 	const struct bl_exercise_limits *e = &b->manifest.exercise;
 	json_t *members = json_array();
-	struct part parts[3];
+	struct part parts[PARTS_MAX];
 	size_t i, n = parts_of(b, parts);
 	char hex[BL_DIGEST_HEX];
 
@@ -305,7 +329,7 @@ static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
 {
 	const struct bl_trial_limits *t = &b->manifest.trial;
 	bl_autotable struct bl_table *table = bl_table_new(4);
-	struct part parts[3];
+	struct part parts[PARTS_MAX];
 	size_t i, n = parts_of(b, parts);
 	char hex[BL_DIGEST_HEX];
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/bundle/manifest.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +16,7 @@
 
 struct top {
 	const char *name, *version, *object, *content;
-	json_t *trial, *exercise, *state, *programs;
+	json_t *modules, *trial, *exercise, *state, *programs;
 };
 
 static const struct bl_json_field top_fields[] = {
@@ -25,8 +24,10 @@ static const struct bl_json_field top_fields[] = {
 	  BL_NAME_MAX },
 	{ "version", BL_JSON_STRING, true, offsetof(struct top, version), 1,
 	  BL_NAME_MAX },
-	{ "object", BL_JSON_STRING, true, offsetof(struct top, object), 1,
+	{ "object", BL_JSON_STRING, false, offsetof(struct top, object), 1,
 	  BL_MEMBER_NAME_MAX },
+	{ "modules", BL_JSON_ARRAY, false, offsetof(struct top, modules), 1,
+	  BL_MODULES_MAX },
 	{ "content", BL_JSON_STRING, false, offsetof(struct top, content), 1,
 	  BL_MEMBER_NAME_MAX },
 	{ "trial", BL_JSON_OBJECT, false, offsetof(struct top, trial), 0, 0 },
@@ -85,33 +86,99 @@ static int check_name(const struct bl_json_doc *doc, const char *field,
 		value);
 }
 
-/* The names of the files inside the bundle must not meet. */
-static int check_files(const struct bl_json_doc *doc, const struct top *t,
-		       struct bl_err *err)
+static int check_file(const struct bl_json_doc *doc, const char *field,
+		      const char *value, struct bl_err *err)
 {
-	const char *const names[] = { t->object, t->content };
-	static const char *const fields[] = { "object", "content" };
-	size_t i;
-	int r;
+	int r = check_name(doc, field, value, err);
 
-	assert(t->object); /* top_fields requires it */
-	for (i = 0; i < BL_ARRAY_SIZE(names); i++) {
-		if (!names[i])
-			continue;
-		r = check_name(doc, fields[i], names[i], err);
+	if (r < 0)
+		return r;
+	if (strcmp(value, BL_MEMBER_MANIFEST) != 0 &&
+	    strcmp(value, BL_MEMBER_DIGESTS) != 0 &&
+	    strcmp(value, BL_MEMBER_CONTENT_BIN) != 0)
+		return 0;
+	return bl_json_fail(doc, field, err,
+			    "the name '%s' is taken by the bundle itself",
+			    value);
+}
+
+/* A sensor is an object or a module, and only an object has maps and programs
+ * that could be spoken of. */
+static int check_kind(const struct bl_json_doc *doc, const struct top *t,
+		      struct bl_err *err)
+{
+	if (!t->object && !t->modules)
+		return bl_json_fail(
+			doc, "", err,
+			"required key 'object' is missing (or 'modules', for a kernel module)");
+	if (!t->modules)
+		return 0;
+	if (t->object)
+		return bl_json_fail(
+			doc, "modules", err,
+			"a bundle has an object or modules, not both");
+	if (t->state)
+		return bl_json_fail(
+			doc, "state", err,
+			"a kernel module has no maps that could be kept");
+	if (t->programs)
+		return bl_json_fail(
+			doc, "programs", err,
+			"a kernel module has no programs to speak of");
+	return 0;
+}
+
+static int read_modules(const struct bl_json_doc *doc, const json_t *list,
+			struct bl_manifest_modules *ret, struct bl_err *err)
+{
+	struct bl_manifest_modules m = { 0 };
+	char at[32];
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+		int r;
+
+		snprintf(at, sizeof(at), "modules[%zu]", i);
+		if (!name || strlen(name) > BL_MEMBER_NAME_MAX)
+			return bl_json_fail(
+				doc, at, err,
+				"no name of a file of at most %d bytes",
+				BL_MEMBER_NAME_MAX);
+		r = check_file(doc, at, name, err);
 		if (r < 0)
 			return r;
-		if (strcmp(names[i], BL_MEMBER_MANIFEST) == 0 ||
-		    strcmp(names[i], BL_MEMBER_DIGESTS) == 0 ||
-		    strcmp(names[i], BL_MEMBER_CONTENT_BIN) == 0)
-			return bl_json_fail(
-				doc, fields[i], err,
-				"the name '%s' is taken by the bundle itself",
-				names[i]);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(m.file[k], name))
+				return bl_json_fail(doc, at, err,
+						    "'%s' is named twice",
+						    name);
+		snprintf(m.file[i], sizeof(m.file[i]), "%s", name);
+		m.count++;
 	}
-	if (t->content && strcmp(t->content, t->object) == 0)
+	*ret = m;
+	return 0;
+}
+
+/* The names of the files inside the bundle must not meet. */
+static int check_files(const struct bl_json_doc *doc, const struct top *t,
+		       const struct bl_manifest_modules *modules,
+		       struct bl_err *err)
+{
+	int r = t->object ? check_file(doc, "object", t->object, err) : 0;
+
+	if (r || !t->content)
+		return r;
+	r = check_file(doc, "content", t->content, err);
+	if (r)
+		return r;
+	if (t->object && !strcmp(t->content, t->object))
 		return bl_json_fail(doc, "content", err,
 				    "object and content have the same name");
+	for (size_t i = 0; i < modules->count; i++)
+		if (!strcmp(t->content, modules->file[i]))
+			return bl_json_fail(
+				doc, "content", err,
+				"a module and the content have the same name");
 	return 0;
 }
 
@@ -273,7 +340,11 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 	if (!r)
 		r = check_name(&doc, "version", t.version, err);
 	if (!r)
-		r = check_files(&doc, &t, err);
+		r = check_kind(&doc, &t, err);
+	if (!r)
+		r = read_modules(&doc, t.modules, &m.modules, err);
+	if (!r)
+		r = check_files(&doc, &t, &m.modules, err);
 	if (!r)
 		r = read_trial(&doc, t.trial, &m.trial, err);
 	if (!r)
@@ -286,7 +357,7 @@ int bl_manifest_parse(const char *name, const char *text, size_t len,
 		return r;
 	snprintf(m.name, sizeof(m.name), "%s", t.name);
 	snprintf(m.version, sizeof(m.version), "%s", t.version);
-	snprintf(m.object, sizeof(m.object), "%s", t.object);
+	snprintf(m.object, sizeof(m.object), "%s", t.object ? t.object : "");
 	snprintf(m.content, sizeof(m.content), "%s",
 		 t.content ? t.content : "");
 	*ret = m;

@@ -30,6 +30,15 @@
  * name, version and object are required. object and content are file names,
  * never paths: the files lie beside the manifest when the bundle is built, and
  * carry these names inside it. Without content the object brings its own.
+ *
+ * In the place of object, for a sensor that is a kernel module:
+ *
+ *	  "modules": [ "belay_sensor-5.10.ko", "belay_sensor-6.1.ko" ],
+ *
+ * the same sensor built for one kernel each, at most BL_MODULES_MAX files. They
+ * are told apart by the kernel that each was built for (modules.h). There is
+ * neither state nor programs then: both speak of what an object has.
+ *
  * trial, exercise and each of their keys may be left out; the values above are
  * then used. Without expect, the kinds of events that the content reports are
  * expected; an empty list expects none.
@@ -54,6 +63,7 @@
 #include "bpf/event.h"
 #include "loader/base/err.h"
 #include "loader/base/file.h"
+#include "loader/bundle/modules.h"
 #include "loader/bundle/programs.h"
 #include "loader/object/carry.h"
 
@@ -98,7 +108,8 @@ struct bl_exercise_limits bl_exercise_defaults(void);
 struct bl_manifest {
 	char name[BL_NAME_MAX + 1];
 	char version[BL_NAME_MAX + 1];
-	char object[BL_NAME_MAX + 1];  /* file name */
+	char object[BL_NAME_MAX + 1]; /* file name; "" if modules */
+	struct bl_manifest_modules modules;
 	char content[BL_NAME_MAX + 1]; /* file name, "" if none */
 	struct bl_trial_limits trial;
 	struct bl_exercise_limits exercise;

@@ -79,6 +79,18 @@ static void add_wishes(const struct bl_manifest_programs *programs,
 	}
 }
 
+static void add_modules(const struct bl_bundle *b, struct bl_generation *g)
+{
+	_Static_assert(BL_KERN_MODULES_MAX >= BL_MODULES_MAX,
+		       "room for all that a bundle may have");
+	for (size_t i = 0; i < b->manifest.modules.count; i++)
+		g->modules[g->module_count++] = (struct bl_kern_module){
+			.file = b->manifest.modules.file[i],
+			.data = b->modules[i].data,
+			.len = b->modules[i].len,
+		};
+}
+
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		       struct bl_generation *ret, struct bl_err *err)
 {
@@ -89,6 +101,7 @@ int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		.object_len = b->object.len,
 	};
 
+	add_modules(b, &g);
 	add_wishes(&b->manifest.programs, &g);
 	if (b->content_bin.len) {
 		struct bl_content_info info;

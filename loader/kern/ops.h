@@ -97,12 +97,24 @@ struct bl_kern_wish {
 	const char *interface; /* NULL */
 };
 
+/* A kernel module's file, as it was built for one kernel. */
+struct bl_kern_module {
+	const char *file; /* for messages */
+	const void *data;
+	size_t len;
+};
+
+#define BL_KERN_MODULES_MAX 16
+
 /* What is to be loaded. All borrowed for the time of the call. */
 struct bl_generation {
-	const char *name; /* for messages */
-	uint32_t number;  /* goes into every event */
-	const void *object;
+	const char *name;   /* for messages */
+	uint32_t number;    /* goes into every event */
+	const void *object; /* NULL: it has modules */
 	size_t object_len;
+	/* Of which one is for the kernel that runs; 0 of them: an object. */
+	struct bl_kern_module modules[BL_KERN_MODULES_MAX];
+	size_t module_count;
 	const void *content; /* binary form; NULL if the bundle has none */
 	size_t content_len;
 	bool denies; /* the content has deny rules: load the LSM hooks */

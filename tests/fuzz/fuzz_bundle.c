@@ -56,6 +56,9 @@ static void check_accepted(const struct bl_bundle *b, const struct bl_buf *raw)
 	FUZZ_CHECK(bl_bundle_parse("again", packed.data, packed.len, &again,
 				   NULL) == 0);
 	check_same(&b->object, &again.object);
+	FUZZ_CHECK(!b->object.data || !b->manifest.modules.count);
+	for (size_t i = 0; i < BL_MODULES_MAX; i++)
+		check_same(&b->modules[i], &again.modules[i]);
 	check_same(&b->content_json, &again.content_json);
 	check_same(&b->content_bin, &again.content_bin);
 }
@@ -74,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = bl_bundle_parse("in", raw.data, raw.len, &b, &err);
 	FUZZ_CHECK_ERR(r, &err);
 	if (r) {
-		FUZZ_CHECK(!b.raw.data && !b.object.data);
+		FUZZ_CHECK(!b.raw.data && !b.object.data && !b.modules[0].data);
 		return 0;
 	}
 	fuzz_accepted++;

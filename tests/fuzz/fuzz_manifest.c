@@ -17,6 +17,24 @@ static bool member(const char *name)
 	       strcmp(name, BL_MEMBER_DIGESTS) != 0;
 }
 
+/* An object, or modules, whose names do not meet. */
+static void check_code(const struct bl_manifest *m)
+{
+	const struct bl_manifest_modules *list = &m->modules;
+
+	FUZZ_CHECK(!*m->object == (list->count > 0));
+	FUZZ_CHECK(!*m->object || member(m->object));
+	FUZZ_CHECK(!*m->content || strcmp(m->object, m->content) != 0);
+	FUZZ_CHECK(list->count <= BL_MODULES_MAX);
+	FUZZ_CHECK(!list->count || (!m->state.count && !m->programs.count));
+	for (size_t i = 0; i < list->count; i++) {
+		FUZZ_CHECK(member(list->file[i]));
+		FUZZ_CHECK(strcmp(list->file[i], m->content) != 0);
+		for (size_t k = 0; k < i; k++)
+			FUZZ_CHECK(strcmp(list->file[i], list->file[k]) != 0);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bl_manifest m = { .name = "?" };
@@ -30,9 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	fuzz_accepted++;
 	FUZZ_CHECK(bl_name_valid(m.name) && bl_name_valid(m.version));
-	FUZZ_CHECK(member(m.object));
 	FUZZ_CHECK(!*m.content || member(m.content));
-	FUZZ_CHECK(strcmp(m.object, m.content) != 0);
+	check_code(&m);
 	FUZZ_CHECK(m.trial.max_drop_ratio >= 0 && m.trial.max_drop_ratio <= 1);
 	FUZZ_CHECK(m.trial.max_ns_per_event > 0);
 	FUZZ_CHECK(m.exercise.max_drop_ratio >= 0 &&

@@ -13,6 +13,7 @@
 #include "tests/main.h"
 #include "tests/support/built.h"
 #include "tests/support/hostile.h"
+#include "tests/support/ko.h"
 
 static char *dir;
 static struct bl_bundle bundle;
@@ -219,6 +220,88 @@ START_TEST(a_map_that_the_object_does_not_have_is_named)
 }
 END_TEST
 
+static void put_ko(const char *name, const struct ko *ko)
+{
+	bl_autofree char *path = bl_path("%s/%s", dir, name);
+	bl_autobuf struct bl_buf file = { 0 };
+
+	ko_make(ko, &file);
+	ck_assert_int_eq(bl_file_write(path, file.data, file.len, 0644, NULL),
+			 0);
+}
+
+static void put_modules(void)
+{
+	put("manifest.json", "{\"name\":\"twin\",\"version\":\"1\","
+			     "\"modules\":[\"b.ko\",\"a.ko\"],"
+			     "\"content\":\"content.json\"}");
+	put_ko("a.ko", &(struct ko){ .vermagic = "6.1.0-56 SMP ",
+				     .build_bytes = 20,
+				     .build = 1 });
+	put_ko("b.ko", &(struct ko){ .vermagic = "6.12.95 SMP ",
+				     .build_bytes = 20,
+				     .build = 2 });
+}
+
+START_TEST(modules_come_in_the_place_of_an_object)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle again = { 0 };
+	bl_autobuf struct bl_buf a = { 0 };
+	bl_autofree char *path = bl_path("%s/a.ko", dir);
+
+	put_modules();
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_int_eq(bl_bundle_parse("again", bundle.raw.data,
+					 bundle.raw.len, &again, &err),
+			 0);
+	ck_assert_uint_eq(again.manifest.modules.count, 2);
+	ck_assert_uint_eq(again.object.len, 0);
+	ck_assert_int_eq(bl_file_read(path, BL_MODULE_MAX, &a, NULL), 0);
+	assert_same(&again.modules[1], &a);
+	assert_same(&again.modules[0], &bundle.modules[0]);
+	ck_assert_uint_eq(again.modules[2].len, 0);
+	ck_assert_uint_gt(again.content_bin.len, 0);
+}
+END_TEST
+
+START_TEST(a_bundle_of_modules_takes_other_content)
+{
+	static const char json[] = "{\"contract\": 1, \"rules\": []}";
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle other = { 0 };
+
+	put_modules();
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+	ck_assert_int_eq(bl_bundle_with_content(&bundle, "new.json", json,
+						sizeof(json) - 1, &other, &err),
+			 0);
+	assert_same(&other.modules[0], &bundle.modules[0]);
+	assert_same(&other.modules[1], &bundle.modules[1]);
+	ck_assert_str_ne(other.digest, bundle.digest);
+}
+END_TEST
+
+START_TEST(modules_that_no_host_could_choose_from_are_refused)
+{
+	put_modules();
+	put_ko("b.ko", &(struct ko){ .vermagic = "6.1.0-56 PREEMPT ",
+				     .build_bytes = 20 });
+	ck_assert_int_eq(build_in(dir, &bundle), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(
+		err.text, "b.ko and a.ko are both for the kernel 6.1.0-56"));
+	put_ko("b.ko", &(struct ko){ .name = "vfat",
+				     .vermagic = "6.12.95 SMP ",
+				     .build_bytes = 20 });
+	ck_assert_int_eq(build_in(dir, &bundle), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(
+		err.text,
+		"b.ko: the module in it is called vfat; belay drives belay_sensor"));
+	put("b.ko", "not one");
+	ck_assert_int_eq(build_in(dir, &bundle), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(err.text, "b.ko is no kernel module"));
+	ck_assert_ptr_null(bundle.raw.data);
+}
+END_TEST
+
 START_TEST(digest_is_sha256_and_nothing_else_is_one)
 {
 	char hex[BL_DIGEST_HEX];
@@ -259,6 +342,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, missing_object_is_named);
 	tcase_add_test(t, object_beyond_the_limit_is_refused);
 	tcase_add_test(t, a_map_that_the_object_does_not_have_is_named);
+	tcase_add_test(t, modules_come_in_the_place_of_an_object);
+	tcase_add_test(t, a_bundle_of_modules_takes_other_content);
+	tcase_add_test(t, modules_that_no_host_could_choose_from_are_refused);
 	tcase_add_test(t, digest_is_sha256_and_nothing_else_is_one);
 	suite_add_tcase(s, t);
 	return s;

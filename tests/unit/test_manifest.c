@@ -8,6 +8,7 @@
 #include "tests/main.h"
 
 #define HEAD "{\"name\": \"n\", \"version\": \"1\",\n\"object\": \"o\""
+#define TWIN "{\"name\": \"n\", \"version\": \"1\",\n\"modules\": ["
 
 static struct bl_manifest m;
 static struct bl_err err;
@@ -35,6 +36,22 @@ START_TEST(reads_all_of_it)
 	ck_assert_uint_eq(m.trial.min_events, 0);
 	ck_assert_double_eq(m.trial.max_drop_ratio, 0.25);
 	ck_assert_uint_eq(m.trial.max_ns_per_event, 7);
+}
+END_TEST
+
+START_TEST(reads_modules_in_the_place_of_an_object)
+{
+	ck_assert_int_eq(parse(TWIN "\"b.ko\", \"a.ko\"],"
+				    "\"content\": \"c.json\"}"),
+			 0);
+	ck_assert_str_eq(m.object, "");
+	ck_assert_str_eq(m.content, "c.json");
+	ck_assert_uint_eq(m.modules.count, 2);
+	ck_assert_str_eq(m.modules.file[0], "b.ko");
+	ck_assert_str_eq(m.modules.file[1], "a.ko");
+	ck_assert_uint_eq(m.trial.probation_ms, BL_TRIAL_PROBATION_MS);
+	ck_assert_int_eq(parse(HEAD "}"), 0);
+	ck_assert_uint_eq(m.modules.count, 0);
 }
 END_TEST
 
@@ -89,7 +106,7 @@ static const struct {
 	const char *text, *message;
 } mistakes[] = {
 	{ HEAD ",\n\"contnt\": \"c\"}",
-	  "m.json:3: contnt: unknown key (known: name, version, object, content, trial, exercise, state, programs)" },
+	  "m.json:3: contnt: unknown key (known: name, version, object, modules, content, trial, exercise, state, programs)" },
 	{ HEAD ",\n\"exercise\": {\n\"max_drops\": 1}}",
 	  "m.json:4: exercise.max_drops: unknown key (known: expect, max_drop_ratio, max_ns_per_event, max_memory_bytes)" },
 	{ HEAD ",\n\"exercise\": {\"max_drop_ratio\": 1.01}}",
@@ -134,7 +151,24 @@ static const struct {
 	{ "{\"name\": \"n\", \"version\": \"1\",\n\"object\": \"digests.json\"}",
 	  "m.json:2: object: the name 'digests.json' is taken by the bundle itself" },
 	{ "{\"name\": \"n\",\n\"version\": \"1\"}",
-	  "m.json:1: required key 'object' is missing" },
+	  "m.json:1: required key 'object' is missing (or 'modules', for a kernel module)" },
+	{ HEAD ",\n\"modules\": [\"a.ko\"]}",
+	  "m.json:3: modules: a bundle has an object or modules, not both" },
+	{ TWIN "]}", "m.json:2: modules: 0 elements is outside 1 to 16" },
+	{ TWIN "\"a.ko\",\n\"b.ko\",\n\"a.ko\"]}",
+	  "m.json:4: modules[2]: 'a.ko' is named twice" },
+	{ TWIN "\"a.ko\", 1]}",
+	  "m.json:2: modules[1]: no name of a file of at most 99 bytes" },
+	{ TWIN "\"../a.ko\"]}",
+	  "m.json:2: modules[0]: '../a.ko' is not a plain name (letters, digits and . _ + -, beginning with none of . -)" },
+	{ TWIN "\"content.bin\"]}",
+	  "m.json:2: modules[0]: the name 'content.bin' is taken by the bundle itself" },
+	{ TWIN "\"a.ko\"],\n\"content\": \"a.ko\"}",
+	  "m.json:3: content: a module and the content have the same name" },
+	{ TWIN "\"a.ko\"],\n\"state\": {}}",
+	  "m.json:3: state: a kernel module has no maps that could be kept" },
+	{ TWIN "\"a.ko\"],\n\"programs\": {}}",
+	  "m.json:3: programs: a kernel module has no programs to speak of" },
 	{ "{\"name\": \"n\", \"object\": \"o\",\n\"version\": \"1 2\"}",
 	  "m.json:2: version: '1 2' is not a plain name (letters, digits and . _ + -, beginning with none of . -)" },
 	{ "[]", "m.json:1: an object was expected, this is an array" },
@@ -216,6 +250,7 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("strict");
 
 	tcase_add_test(t, reads_all_of_it);
+	tcase_add_test(t, reads_modules_in_the_place_of_an_object);
 	tcase_add_test(t, leaves_the_trial_its_defaults);
 	tcase_add_test(t, reads_what_the_exercise_must_show);
 	tcase_add_test(t, leaves_the_exercise_its_defaults);
