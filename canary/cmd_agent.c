@@ -23,7 +23,8 @@ static const char usage[] =
 	"       belay agent --name NAME [--controller URL] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
-	"                   [--watchdog auto|require|off] …\n"
+	"                   [--watchdog auto|require|off]\n"
+	"                   [--watchdog-timeout TIME] …\n"
 	"\n"
 	"Keeps what is live on this host: brings it back after a crash or a reboot,\n"
 	"restores it when it is not attached any more, and renews the lease of what\n"
@@ -49,6 +50,7 @@ static const char usage[] =
 	"  --probe CMD       a probe of your own in every trial (belay apply --help)\n"
 	"  --probe-timeout TIME  for each run of one (default 10s)\n"
 	"  --watchdog MODE   for every trial: auto (default), require or off\n"
+	"  --watchdog-timeout TIME  without a probe until then (default 60s)\n"
 	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
 	"\n"
@@ -87,6 +89,17 @@ static int read_probe(struct options *o, const char *text, struct bl_err *err)
 	return 0;
 }
 
+/* What --@what-timeout was given. */
+static int read_time(const char *what, uint64_t *ret_ms, struct bl_err *err)
+{
+	if (bl_duration_parse(optarg, PROBE_MAX_MS, ret_ms) < 0)
+		return bl_cli_usage(err, "agent",
+				    "--%s-timeout wants " BL_DURATION_FORM
+				    ", not '%s'",
+				    what, optarg);
+	return 0;
+}
+
 /* How a trial here is probed and guarded. */
 static int read_trial(int opt, struct options *o, struct bl_err *err)
 {
@@ -94,16 +107,10 @@ static int read_trial(int opt, struct options *o, struct bl_err *err)
 
 	if (opt == 'P')
 		return read_probe(o, optarg, err);
-	if (opt == 'T') {
-		if (bl_duration_parse(optarg, PROBE_MAX_MS,
-				      &o->daemon.probe_timeout_ms) < 0)
-			return bl_cli_usage(
-				err, "agent",
-				"--probe-timeout wants " BL_DURATION_FORM
-				", not '%s'",
-				optarg);
-		return 0;
-	}
+	if (opt == 'T')
+		return read_time("probe", &o->daemon.probe_timeout_ms, err);
+	if (opt == 'D')
+		return read_time("watchdog", &o->daemon.watchdog_ms, err);
 	mode = bl_watchdog_mode_by_name(optarg);
 	if (mode < 0)
 		return bl_cli_usage(
@@ -127,6 +134,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "probe", required_argument, NULL, 'P' },
 		{ "probe-timeout", required_argument, NULL, 'T' },
 		{ "watchdog", required_argument, NULL, 'W' },
+		{ "watchdog-timeout", required_argument, NULL, 'D' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -151,7 +159,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.pin_dir = optarg;
 		else if (opt == 'h')
 			o->help = true;
-		else if (opt == 'P' || opt == 'T' || opt == 'W') {
+		else if (strchr("PTWD", opt)) {
 			r = read_trial(opt, o, err);
 			if (r)
 				return r;

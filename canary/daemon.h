@@ -34,6 +34,7 @@ struct bl_daemon_opts {
 	size_t probe_count;
 	uint64_t probe_timeout_ms;
 	enum bl_watchdog_mode watchdog;
+	uint64_t watchdog_ms; /* 0: BL_WATCHDOG_MS */
 	/* Something worth a line in a log. Called by all threads. */
 	void (*note)(void *ctx, const char *text);
 	void *note_ctx;
