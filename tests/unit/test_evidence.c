@@ -11,6 +11,11 @@
 #define TAG   "a6e8a738e6c669ba"
 #define OTHER "0123456789abcdef"
 
+/* As the journal has a module: its build id, cut to a tag's length. */
+#define MODULE	      "belay_sensor:e63794ea012537dc"
+#define MODULE_BEFORE "belay_sensor:1111222233334444"
+#define NULL_DEREF    "BUG: kernel NULL pointer dereference"
+
 static struct bl_evidence e;
 
 /* --- real records --------------------------------------------------------- */
@@ -44,6 +49,40 @@ static const struct {
 	{ "5.10-sysrq", "bl_open:" OTHER, "", BL_BLAME_SUSPECT,
 	  "Kernel panic - not syncing: sysrq triggered crash", "", "", "" },
 	{ "7.3-sysrq", "bl_open:" OTHER, "", BL_BLAME_SUSPECT,
+	  "Kernel panic - not syncing: sysrq triggered crash", "", "", "" },
+	/* The twin. The version before was a module, too, and not loaded. */
+	{ "5.10-kmod-null", MODULE, "", BL_BLAME_CONVICTED, NULL_DEREF,
+	  "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
+	{ "6.1-kmod-null", MODULE, MODULE_BEFORE, BL_BLAME_CONVICTED,
+	  NULL_DEREF, "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
+	{ "6.12-kmod-null", MODULE, "bl_exec:" TAG, BL_BLAME_CONVICTED,
+	  NULL_DEREF, "on_exec+0x1b", "on_exec+0x1b/", "belay_sensor" },
+	/* Only the content is new: it is what is on trial. */
+	{ "6.1-kmod-null", MODULE, MODULE, BL_BLAME_CONVICTED, NULL_DEREF,
+	  "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
+	/* The module is not what is on trial. */
+	{ "6.1-kmod-null", "bl_open:" OTHER, MODULE_BEFORE, BL_BLAME_SUSPECT,
+	  NULL_DEREF, "on_exec+0x17", "", "belay_sensor" },
+	{ "5.10-kmod-hang", MODULE, MODULE_BEFORE, BL_BLAME_CONVICTED,
+	  "watchdog: BUG: soft lockup", "on_exec+0xc6", "on_exec+0xc6/",
+	  "belay_sensor" },
+	{ "6.12-kmod-stack", MODULE, "", BL_BLAME_CONVICTED,
+	  "BUG: TASK stack guard page was hit", "deeper.isra.0",
+	  "deeper.isra.0", "belay_sensor" },
+	/* It called an address where nothing is: the unwinder is lost, and the
+	 * one on top of the stack is who called. */
+	{ "6.1-kmod-wild", MODULE, "", BL_BLAME_CONVICTED,
+	  "BUG: unable to handle page fault", "0xffffffffdead0000",
+	  "on_exec+0x37/0x1f0", "belay_sensor" },
+	/* The one that makes room for the one on trial. */
+	{ "6.12-kmod-exit", MODULE, MODULE_BEFORE, BL_BLAME_SUSPECT, NULL_DEREF,
+	  "sensor_exit+0x1b", "belay_sensor, which was being unloaded",
+	  "belay_sensor" },
+	{ "6.1-kmod-hook", MODULE, MODULE_BEFORE, BL_BLAME_SUSPECT,
+	  "BUG: unable to handle page fault", "0xffffffffc0201c70",
+	  "belay_sensor, unloaded, may have left a hook", "" },
+	/* Loaded, and somebody else's crash. */
+	{ "6.12-kmod-linked", MODULE, "", BL_BLAME_SUSPECT,
 	  "Kernel panic - not syncing: sysrq triggered crash", "", "", "" },
 };
 
@@ -81,6 +120,7 @@ END_TEST
 /* --- made of them --------------------------------------------------------- */
 
 #define AT(s)	 "<4>[" s "] "
+#define LINE(s)	 AT("  9.0") s "\n"
 #define OURS	 " bpf_prog_" TAG "_bl_open+0x16/0x30\n"
 #define OOPS(s)	 "<1>[" s "] BUG: unable to handle page fault\n"
 #define PANIC(s) "<0>[" s "] Kernel panic - not syncing: Fatal exception\n"
@@ -145,6 +185,28 @@ static const struct {
 	{ OOPS("  9.0") AT("  9.0") "Call Trace:\n" AT(
 		  "  9.0") " f+0x1/0x2 [modules]\n",
 	  BL_BLAME_SUSPECT, "" },
+	/* Kernels that say the build of a module: this one, another one. */
+	{ OOPS("  9.0") LINE("Call Trace:")
+		  LINE(" f+0x1/0x2 [belay_sensor e63794ea012537dca5b9ca77]"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("Call Trace:")
+		  LINE(" f+0x1/0x2 [belay_sensor 111122223333444455556666]"),
+	  BL_BLAME_SUSPECT, "" },
+	/* As a stall says it: the modules before the trace. */
+	{ OOPS("  9.0") LINE("Modules linked in: a(E-) belay_sensor(OE)")
+		  LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("Modules linked in: a(E) belay_sensor(OE-)")
+		  LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]"),
+	  BL_BLAME_SUSPECT, "belay_sensor, which was being unloaded" },
+	/* Only the first on the stack is who called, and only if nobody's code
+	 * was. */
+	{ OOPS("  9.0") LINE("RIP: 0010:0xdead") LINE("Call Trace:")
+		  LINE(" ? g+0x1/0x2") LINE(" ? f+0x1/0x2 [belay_sensor]"),
+	  BL_BLAME_SUSPECT, "f+0x1/0x2, a leftover on the stack" },
+	{ OOPS("  9.0") LINE("RIP: 0010:g+0x1/0x2") LINE("Call Trace:")
+		  LINE(" ? f+0x1/0x2 [belay_sensor]"),
+	  BL_BLAME_SUSPECT, "f+0x1/0x2, a leftover on the stack" },
 	/* A tag that only begins like ours, or ends so. */
 	{ OOPS("  9.0") AT("  9.0") "Call Trace:\n" AT(
 		  "  9.0") " bpf_prog_" TAG
@@ -158,8 +220,9 @@ static const struct {
 START_TEST(only_the_trace_of_what_ended_it_convicts)
 {
 	bl_evidence_read(cases[_i].text, strlen(cases[_i].text),
-			 "bl_exec:" OTHER " bl_open:" TAG " module:1234", "",
-			 &e);
+			 "bl_exec:" OTHER " bl_open:" TAG
+			 " module:1234 " MODULE,
+			 "", &e);
 	ck_assert(e.crashed);
 	ck_assert_str_eq(bl_blame_name(e.blame),
 			 bl_blame_name(cases[_i].blame));

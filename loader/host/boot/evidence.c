@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kmod/abi.h"
 #include "loader/base/cleanup.h"
 
 #define TAG_DIGITS 16
@@ -263,16 +264,42 @@ static bool equal(struct span a, struct span b)
 	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
 }
 
-/* Whether the list has a program with this tag, or this module. */
-static bool has(const char *list, struct span tag, struct span module)
+/* Who an entry of a trace is of: a program by its tag, a module by its name and,
+ * where the kernel says so (CONFIG_STACKTRACE_BUILD_ID), its build id. */
+struct who {
+	struct span tag, module, build;
+};
+
+/* Of a word NAME:TAG of the list. All 16 digits of a module's build id look like
+ * a tag; belay's own is known by its name. */
+static bool is_module(struct span name, struct span its)
+{
+	return !is_tag(its) || equal(name, SPAN(BL_KMOD_NAME));
+}
+
+static bool same_build(struct span its, struct span build)
+{
+	return !build.len || !is_tag(its) || begins(build, its);
+}
+
+static bool has_program(const char *list, struct span tag)
 {
 	struct span name, its;
 
-	while (next_word(&list, &name, &its)) {
-		if (is_tag(its) ? equal(its, tag)
-				: module.len && equal(name, module))
+	while (next_word(&list, &name, &its))
+		if (is_tag(its) && equal(its, tag))
 			return true;
-	}
+	return false;
+}
+
+static bool has_module(const char *list, const struct who *w)
+{
+	struct span name, its;
+
+	while (w->module.len && next_word(&list, &name, &its))
+		if (is_module(name, its) && equal(name, w->module) &&
+		    same_build(its, w->build))
+			return true;
 	return false;
 }
 
@@ -280,7 +307,11 @@ struct reader {
 	const char *tags, *before;
 	struct bl_evidence *e;
 	bool in_trace;
-	bool interrupted; /* behind the end of an interrupt's own stack */
+	bool interrupted;   /* behind the end of an interrupt's own stack */
+	bool nowhere;	    /* the instruction is nobody's code */
+	bool any_entry;	    /* of this trace */
+	struct span module; /* the one that convicted it; or empty */
+	struct span going;  /* the one that was being unloaded; or empty */
 };
 
 /* What was found of the version, and does not convict it. */
@@ -295,30 +326,66 @@ static void remark(struct reader *r, struct span symbol, const char *why)
 	snprintf(r->e->named, sizeof(r->e->named), "%.70s, %s", text, why);
 }
 
-/* One entry: "symbol+0x16/0x30 [module]". */
-static void entry(struct reader *r, struct span s, bool leftover)
+/* "symbol+0x16/0x30 [module]", "[module 8d3c…]". False: it is no such entry. */
+static bool take_apart(struct span s, struct span *ret_symbol, struct who *ret)
 {
-	struct span symbol = until(s, " "), tag = { "", 0 };
-	struct span module = from(s, SPAN("["));
+	struct span in = until(from(s, SPAN("[")), "]");
+	struct who w = { { "", 0 }, { "", 0 }, { "", 0 } };
+	struct span symbol = until(s, " ");
 
 	if (!memchr(symbol.at, '+', symbol.len))
-		return;
-	module = until(skip(module, 1), " ]");
+		return false;
+	if (in.len) {
+		w.module = until(skip(in, 1), " ");
+		w.build = skip(in, 1 + w.module.len + 1);
+	}
 	if (begins(symbol, SPAN("bpf_prog_")))
-		tag = until(skip(symbol, 9), "_+");
-	if (module.len && !*r->e->module && !leftover && !r->interrupted)
-		copy(module, r->e->module);
-	if (r->e->blame == BL_BLAME_CONVICTED || !has(r->tags, tag, module))
+		w.tag = until(skip(symbol, 9), "_+");
+	*ret_symbol = symbol;
+	*ret = w;
+	return true;
+}
+
+/*
+ * Where the kernel was led to nobody's code, its unwinder has nothing to go by
+ * and takes every entry for a leftover; but the first is what the call put on
+ * the stack, and so who called.
+ */
+static bool is_leftover(const struct reader *r, bool marked)
+{
+	return marked && !(r->nowhere && !r->any_entry);
+}
+
+/* One entry; @marked with a "?". */
+static void entry(struct reader *r, struct span s, bool marked)
+{
+	bool leftover = is_leftover(r, marked);
+	bool ours, module;
+	struct span symbol;
+	struct who w;
+
+	if (!take_apart(s, &symbol, &w))
+		return;
+	r->any_entry = true;
+	if (w.module.len && !*r->e->module && !leftover && !r->interrupted)
+		copy(w.module, r->e->module);
+	module = has_module(r->tags, &w);
+	ours = module || has_program(r->tags, w.tag);
+	if (r->e->blame == BL_BLAME_CONVICTED || !ours)
 		return;
 	if (leftover) {
 		remark(r, symbol, "a leftover on the stack");
 	} else if (r->interrupted) {
 		remark(r, symbol, "which an interrupt interrupted");
-	} else if (has(r->before, tag, module)) {
+	} else if (!module && has_program(r->before, w.tag)) {
 		remark(r, symbol, "which the version before has too");
+	} else if (module && equal(w.module, r->going)) {
+		remark(r, w.module, "which was being unloaded");
 	} else {
 		r->e->blame = BL_BLAME_CONVICTED;
 		copy(symbol, r->e->named);
+		if (module)
+			r->module = w.module;
 	}
 }
 
@@ -331,7 +398,44 @@ static void instruction(struct reader *r, struct span s)
 	s = skip(s, 5);
 	if (!*r->e->where && !r->interrupted)
 		copy(s, r->e->where);
+	r->nowhere = begins(s, SPAN("0x"));
 	entry(r, s, false);
+}
+
+/* The first word of @s that has the flag '-', without its flags; or empty. */
+static struct span marked_as_going(struct span s)
+{
+	while (s.len) {
+		struct span word = until(s, " "), name = until(word, "(");
+
+		if (from(skip(word, name.len), SPAN("-")).len)
+			return name;
+		s = skip(s, word.len + 1);
+	}
+	return (struct span){ "", 0 };
+}
+
+/*
+ * "Modules linked in: belay_sensor(OE) foo(E-) [last unloaded: bar]", before the
+ * trace or behind it. A module marked '-' is on its way out of the kernel: in a
+ * trial that is the version before, which makes room, for of one name only one
+ * is loaded. One that is gone and still called left a hook behind, and is not
+ * the one on trial either.
+ */
+static void linked_in(struct reader *r, struct span line)
+{
+	struct span gone = from(line, SPAN("[last unloaded: "));
+	struct who was = { .module = until(skip(gone, 16), "(] ") };
+
+	line.len -= gone.len;
+	r->going = marked_as_going(line);
+	if (r->module.len && equal(r->module, r->going)) {
+		*r->e->named = '\0';
+		r->e->blame = BL_BLAME_SUSPECT;
+		remark(r, r->going, "which was being unloaded");
+	} else if (r->nowhere && has_module(r->tags, &was)) {
+		remark(r, was.module, "unloaded, may have left a hook");
+	}
 }
 
 static void trace_line(struct reader *r, struct span line)
@@ -357,9 +461,11 @@ static void read_line(struct reader *r, struct span line)
 		instruction(r, line);
 	} else if (begins(line, SPAN("Call Trace:"))) {
 		r->in_trace = true;
-		r->interrupted = false;
+		r->interrupted = r->any_entry = false;
+	} else if (begins(line, SPAN("Modules linked in"))) {
+		r->in_trace = r->interrupted = false;
+		linked_in(r, line);
 	} else if (begins(line, SPAN("---[ end")) ||
-		   begins(line, SPAN("Modules linked in")) ||
 		   begins(line, SPAN(PANIC))) {
 		r->in_trace = r->interrupted = false;
 	} else if (r->in_trace) {
@@ -400,8 +506,10 @@ void bl_evidence_splats(const char *text, size_t len, const char *tags,
 	struct span line;
 
 	while (next_line(&all, &line)) {
-		if (headline(line))
-			r.in_trace = r.interrupted = false;
+		if (headline(line)) {
+			r.in_trace = r.interrupted = r.nowhere = false;
+			r.module = r.going = (struct span){ "", 0 };
+		}
 		if (!e.crashed)
 			copy(line, e.what);
 		e.crashed = true;

@@ -8,13 +8,24 @@
  * Who stands in its trace is named:
  *
  *	convicted	a program of the version (its tag is in the symbol,
- *			bpf_prog_TAG_NAME) or its module is in the trace
+ *			bpf_prog_TAG_NAME) or its module is in the trace ("f+0x1
+ *			[belay_sensor]"): as the instruction, as a caller, or
+ *			as the caller of an address where nothing is
  *	suspect		none is; or only as a leftover on the stack ("? …"), or
- *			as what an interrupt interrupted, or a program that the
- *			version before has, too; or nobody said anything
+ *			as what an interrupt interrupted; or a program that the
+ *			version before has, too; or a module that was being
+ *			unloaded, or had been; or nobody said anything
  *
- * Being loaded ("Modules linked in") convicts nobody. The bytes are a
- * stranger's: whatever they are, the result holds printable text only.
+ * Modules of one name are not told apart by the trace of most kernels, and need
+ * not be: one is loaded at a time, and from the start of a trial it is the one
+ * on trial, whether its code or its content is new. What is on its way out then
+ * ("(OE-)") is the version before. Being loaded ("Modules linked in"), even as
+ * the only one from outside the kernel's tree, convicts nobody: memory that it
+ * overwrote and somebody else ran into leaves it suspect, which is enough for
+ * the way back.
+ *
+ * The bytes are a stranger's: whatever they are, the result holds printable text
+ * only.
  */
 #ifndef BL_HOST_EVIDENCE_H
 #define BL_HOST_EVIDENCE_H
@@ -53,8 +64,9 @@ struct bl_evidence {
 };
 
 /*
- * @tags: what the version has, as in the journal ("name:tag name:tag …"); a tag
- * that is not 16 hex digits is a module's build id, its name the module's.
+ * @tags: what the version has, as in the journal ("name:tag name:tag …"). Of
+ * belay_sensor, and where the tag is not 16 hex digits, it is a module's name
+ * and (the beginning of) its build id.
  * @before: the same of the version before. Either may be "".
  */
 void bl_evidence_read(const char *text, size_t len, const char *tags,
