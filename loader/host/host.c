@@ -11,7 +11,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/host/boot/selftest.h"
+#include "loader/base/selftest.h"
 #include "loader/host/journal/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/kern/slots/kern_bpf.h"

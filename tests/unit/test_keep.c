@@ -6,7 +6,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/host/boot/keep.h"
-#include "loader/host/boot/selftest.h"
+#include "loader/base/selftest.h"
 #include "tests/main.h"
 
 #define LEASE 15000

@@ -12,8 +12,8 @@
 #include "loader/base/duration.h"
 #include "loader/base/file.h"
 #include "loader/base/notify.h"
+#include "loader/base/selftest.h"
 #include "loader/host/boot/keep.h"
-#include "loader/host/boot/selftest.h"
 #include "loader/host/state.h"
 #include "loader/host/words.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/host/boot/selftest.h"
+#include "loader/base/selftest.h"
 
 #include <errno.h>
 #include <fcntl.h>

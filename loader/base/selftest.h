@@ -7,8 +7,8 @@
  * What it cannot see is a network beyond the loopback: a filter on a network
  * card that drops everything. A command of the host's owner can (--check).
  */
-#ifndef BL_HOST_SELFTEST_H
-#define BL_HOST_SELFTEST_H
+#ifndef BL_BASE_SELFTEST_H
+#define BL_BASE_SELFTEST_H
 
 #include "loader/base/err.h"
 
