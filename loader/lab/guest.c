@@ -214,6 +214,11 @@ static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 				      "-machine",
 				      o->warm ? "pc,memory-backend=ram" : "pc",
 				      NULL };
+	/* sleep=off: an idle guest's clock jumps to the next timer. The seed is
+	 * that of rdrand and of the kernel's first random bytes. */
+	static const char *const icount[] = { "-icount",
+					      "shift=0,sleep=off,align=off",
+					      "-seed", "1", NULL };
 	bool kvm = strcmp(o->accel, "kvm") == 0;
 	int r = bl_argv_add(a, "%s", o->binary);
 
@@ -229,7 +234,9 @@ static int add_machine(struct bl_argv *a, const struct bl_qemu_opts *o)
 		r = bl_argv_add(a, "%u", o->cpus);
 	if (!r)
 		r = bl_argv_add(a, "-m");
-	return r ? r : bl_argv_add(a, "%uM", o->mem_mib);
+	if (!r)
+		r = bl_argv_add(a, "%uM", o->mem_mib);
+	return r || !o->icount ? r : add_all(a, icount);
 }
 
 static int add_monitor(struct bl_argv *a, int fd)

@@ -66,6 +66,7 @@ struct bl_qemu_opts {
 	const char *binary, *name, *accel, *image, *initrd, *kernel_args, *log;
 	const char *busybox; /* on the host, for the forward */
 	unsigned mem_mib, cpus;
+	bool icount; /* time is instructions */
 	uint16_t forward_port;
 	int output_fd;			 /* a socket, as QEMU will see it */
 	const struct bl_qemu_warm *warm; /* or NULL: the job is in the initrd */

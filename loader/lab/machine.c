@@ -43,11 +43,12 @@ int bl_machine_spec_make(const struct bl_vm_spec *s, const char *log,
 {
 	BL_CLEANUP(bl_machine_spec_free)
 	struct bl_machine_spec m = {
-		.accel = bl_image_accel(s->kernel->image),
+		.accel = s->icount ? "tcg" : bl_image_accel(s->kernel->image),
 		.mem_mib = s->mem_mib ? s->mem_mib : BL_VM_MEM_MIB_DEFAULT,
 		.cpus = s->cpus ? s->cpus : BL_VM_CPUS_DEFAULT,
 		.forward_port = s->forward_port,
 		.watched = bl_lasting_any(s),
+		.icount = s->icount,
 	};
 	struct bl_buf args = { 0 };
 	int r = bl_guest_kernel_args(&args, s->append);
@@ -83,6 +84,7 @@ int bl_machine_argv(const struct bl_machine_spec *s,
 		.busybox = s->busybox,
 		.mem_mib = s->mem_mib,
 		.cpus = s->cpus,
+		.icount = s->icount,
 		.forward_port = s->forward_port,
 		.output_fd = PORT,
 		.warm = warm ? &fds : NULL,

@@ -19,7 +19,8 @@ struct bl_machine_spec {
 	unsigned mem_mib, cpus;
 	uint16_t forward_port;
 	struct bl_argv lasting; /* of disks, pstore, watchdog */
-	bool watched;		/* its monitor says how it ended */
+	bool icount;
+	bool watched; /* its monitor says how it ended */
 };
 
 int bl_machine_spec_make(const struct bl_vm_spec *s, const char *log,

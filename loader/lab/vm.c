@@ -104,6 +104,9 @@ static int spec_check(const struct bl_vm_spec *s, struct bl_err *err)
 		return bl_err_set(err, -EINVAL,
 				  "at most %d CPUs, not %u were asked for",
 				  BL_VM_CPUS_MAX, s->cpus);
+	if (s->icount && s->cpus > 1)
+		return bl_err_set(err, -EINVAL,
+				  "instructions are counted with one CPU only");
 	if (bl_lasting_check(s, err) < 0)
 		return -EINVAL;
 	if (!s->kernel->ready) {

@@ -118,6 +118,11 @@ struct bl_vm_spec {
 	 * watchdog, or cpus or append are set, or the files are larger than
 	 * BL_JOB_BYTES (job.h). */
 	bool warm;
+	/* The guest's clocks count its instructions, a nanosecond each, so that
+	 * rdtsc is how many it has run; while it waits they jump to its next
+	 * timer. QEMU's lots are drawn from a fixed seed. TCG and one processor
+	 * only, and never warm. */
+	bool icount;
 	/* Gets the command's output as it comes (blocking writes), beside what
 	 * is kept; -1: nobody. 0 (a zeroed spec) counts as -1. */
 	int output_fd;

@@ -162,8 +162,9 @@ static bool possible(const struct bl_vm_spec *s,
 
 	return s->warm && !(wanted && strcmp(wanted, "0") == 0) &&
 	       !s->forward_port && !bl_lasting_any(s) &&
-	       !(s->append && *s->append) && m->cpus == BL_VM_CPUS_DEFAULT &&
-	       strcmp(m->accel, "tcg") == 0 && *qemu_version();
+	       !(s->append && *s->append) && !m->icount &&
+	       m->cpus == BL_VM_CPUS_DEFAULT && strcmp(m->accel, "tcg") == 0 &&
+	       *qemu_version();
 }
 
 int bl_warm_new(const struct bl_vm_spec *spec, const char *mark,

@@ -233,6 +233,36 @@ START_TEST(qemu_gets_the_network_only_when_asked)
 }
 END_TEST
 
+START_TEST(qemu_counts_instructions_only_when_asked)
+{
+	struct bl_qemu_opts o = {
+		.binary = "qemu",
+		.name = "n",
+		.accel = "tcg",
+		.image = "/vmlinux",
+		.initrd = "/initrd",
+		.kernel_args = "a",
+		.log = "/l.log",
+		.busybox = "/bin/busybox",
+		.mem_mib = 512,
+		.cpus = 1,
+		.output_fd = 1,
+	};
+	struct bl_argv a = { 0 };
+
+	ck_assert_int_eq(bl_qemu_argv(&o, &a), 0);
+	ck_assert_ptr_null(value(&a, "-icount"));
+	bl_argv_free(&a);
+
+	/* One instruction is one nanosecond, whatever the host does. */
+	o.icount = true;
+	ck_assert_int_eq(bl_qemu_argv(&o, &a), 0);
+	ck_assert_str_eq(value(&a, "-icount"), "shift=0,sleep=off,align=off");
+	ck_assert_ptr_nonnull(value(&a, "-seed"));
+	bl_argv_free(&a);
+}
+END_TEST
+
 START_TEST(qemu_saves_and_wakes_what_is_not_in_the_job)
 {
 	const struct bl_qemu_warm fds = { .ram = 4, .job = 5, .monitor = 3 };
@@ -383,6 +413,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_shell_reads_the_command_as_it_was);
 	tcase_add_test(t, the_kernel_is_told_what_makes_a_finding_sure);
 	tcase_add_test(t, qemu_gets_the_network_only_when_asked);
+	tcase_add_test(t, qemu_counts_instructions_only_when_asked);
 	tcase_add_test(t, qemu_saves_and_wakes_what_is_not_in_the_job);
 	tcase_add_loop_test(t, a_panic_names_what_oopsed, 0,
 			    (int)BL_ARRAY_SIZE(panics));
