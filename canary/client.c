@@ -1,84 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/client.h"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/fetch.h"
 #include "canary/record.h"
 #include "loader/base/cleanup.h"
-#include "loader/base/cli.h"
 #include "loader/base/file.h"
 
 struct bl_client {
-	CURL *curl;
+	struct bl_fetch *fetch;
 	char *url; /* without a slash at the end */
-	char problem[CURL_ERROR_SIZE];
 };
-
-static void free_url_part(char **p)
-{
-	curl_free(*p);
-}
-#define AUTOPART __attribute__((cleanup(free_url_part))) char *
-
-static void cleanup_url(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
-static bool is_this_machine(const char *host)
-{
-	struct in_addr v4;
-
-	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &v4) == 1 &&
-	       ntohl(v4.s_addr) >> 24 == 127;
-}
 
 static int check_url(const char *url, bool plaintext, struct bl_err *err)
 {
-	__attribute__((cleanup(cleanup_url))) CURLU *u = curl_url();
-	AUTOPART scheme = NULL;
-	AUTOPART host = NULL;
-	AUTOPART path = NULL;
+	struct bl_fetch_url u;
 
-	if (!u)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_PATH, &path, 0) != CURLUE_OK ||
-	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
-	    strcmp(path, "/") != 0) {
+	if (bl_fetch_url_read(url, &u) < 0 || !u.bare) {
 		bl_err_set(err, -EINVAL, "'%s' is not a controller's URL", url);
 		bl_err_hint(err, "for example %s", BL_CLIENT_URL);
 		return -EINVAL;
 	}
-	if (strcmp(scheme, "http") == 0 && !is_this_machine(host) &&
-	    !plaintext) {
+	if (!u.https && !u.loopback && !plaintext) {
 		bl_err_set(
 			err, -EPERM,
 			"plain HTTP to %s: anyone on the way could say what this host loads",
-			host);
+			u.host);
 		bl_err_hint(
 			err,
 			"use https://, or --plaintext on a network that is yours alone (a lab)");
 		return -EPERM;
 	}
 	return 0;
-}
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void start_curl(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
@@ -89,20 +45,21 @@ int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 	size_t len;
 	int r;
 
-	pthread_once(&curl_once, start_curl);
 	if (!url)
 		url = env && *env ? env : BL_CLIENT_URL;
 	r = check_url(url, plaintext, err);
 	if (r < 0)
 		return r;
 	c = calloc(1, sizeof(*c));
-	if (c) {
-		c->curl = curl_easy_init();
+	if (c)
 		c->url = strdup(url);
-	}
-	if (!c || !c->curl || !c->url) {
+	if (!c || !c->url)
+		r = bl_err_set(err, -ENOMEM, "out of memory");
+	else
+		r = bl_fetch_open(&c->fetch, err);
+	if (r < 0) {
 		bl_client_close(c);
-		return bl_err_set(err, -ENOMEM, "out of memory");
+		return r;
 	}
 	len = strlen(c->url);
 	while (len && c->url[len - 1] == '/')
@@ -115,7 +72,7 @@ void bl_client_close(struct bl_client *c)
 {
 	if (!c)
 		return;
-	curl_easy_cleanup(c->curl);
+	bl_fetch_close(c->fetch);
 	free(c->url);
 	free(c);
 }
@@ -123,28 +80,6 @@ void bl_client_close(struct bl_client *c)
 const char *bl_client_url(const struct bl_client *c)
 {
 	return c->url;
-}
-
-static size_t on_data(char *data, size_t one, size_t len, void *ctx)
-{
-	struct bl_buf *b = ctx;
-
-	(void)one;
-	if (len > BL_CLIENT_ANSWER_MAX - b->len || bl_buf_add(b, data, len) < 0)
-		return 0;
-	return len;
-}
-
-/* Ctrl-C ends a transfer. */
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c,
-		       curl_off_t d)
-{
-	(void)ctx;
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
-	return bl_cli_interrupted();
 }
 
 static int errno_of(long status)
@@ -196,13 +131,13 @@ static int fail_status(long status, const struct bl_buf *body,
 	return errno_of(status);
 }
 
-static int fail_connection(struct bl_client *c, CURLcode code,
-			   struct bl_err *err)
+static int fail_connection(struct bl_client *c, int code,
+			   const struct bl_err *why, struct bl_err *err)
 {
-	if (bl_cli_interrupted())
-		return bl_err_set(err, -EINTR, "interrupted");
+	if (code == -EINTR || code == -ENOMEM)
+		return bl_err_set(err, code, "%s", why->text);
 	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s: %s",
-		   c->url, *c->problem ? c->problem : curl_easy_strerror(code));
+		   c->url, why->text);
 	bl_err_hint(
 		err,
 		"is 'belay controller' running? --controller or $BELAY_CONTROLLER say where");
@@ -214,48 +149,26 @@ int bl_client_call(struct bl_client *c, const char *method, const char *path,
 		   uint64_t timeout_ms, struct bl_buf *ret, struct bl_err *err)
 {
 	bl_autofree char *url = bl_path("%s%s", c->url, path);
-	bl_autofree char *header =
-		bl_path("Content-Type: %s", type ? type : "application/json");
+	const struct bl_fetch_request q = {
+		.method = method,
+		.url = url,
+		.type = type,
+		.body = body,
+		.len = len,
+		.connect_ms = timeout_ms,
+		.timeout_ms = timeout_ms,
+		.answer_max = BL_CLIENT_ANSWER_MAX,
+	};
 	bl_autobuf struct bl_buf answer = { 0 };
-	struct curl_slist *headers = NULL;
-	CURLcode code;
+	struct bl_err why = { 0 };
 	long status = 0;
+	int r;
 
-	/* No "Expect: 100-continue": it costs a round trip for nothing. */
-	if (url && header)
-		headers = curl_slist_append(NULL, "Expect:");
-	if (headers && !curl_slist_append(headers, header)) {
-		curl_slist_free_all(headers);
-		headers = NULL;
-	}
-	if (!headers)
+	if (!url)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	curl_easy_reset(c->curl);
-	*c->problem = '\0';
-	curl_easy_setopt(c->curl, CURLOPT_URL, url);
-	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->problem);
-	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "belay/" BL_VERSION);
-	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_data);
-	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &answer);
-	curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-	if (strcmp(method, "GET") != 0) {
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE,
-				 (curl_off_t)len);
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body ? body : "");
-		curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-	}
-	code = curl_easy_perform(c->curl);
-	curl_slist_free_all(headers);
-	if (code != CURLE_OK)
-		return fail_connection(c, code, err);
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+	r = bl_fetch_call(c->fetch, &q, &status, &answer, &why);
+	if (r < 0)
+		return fail_connection(c, r, &why, err);
 	if (status < 200 || status > 299)
 		return fail_status(status, &answer, err);
 	bl_buf_free(ret);

@@ -36,8 +36,8 @@ seam '\b(finit_module|init_module|delete_module)\b' '^loader/kern/' \
 seam 'qemu-system' '^loader/lab/' 'only loader/lab/ starts QEMU'
 seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store_sqlite)' \
 	'only the journal and the SQLite store know SQLite'
-seam '#include <curl/' '^canary/client\.' \
-	'only the HTTP client knows libcurl'
+seam '#include <curl/' '^canary/fetch\.' \
+	'only fetch.c knows libcurl'
 seam '#include <microhttpd\.h>' '^canary/http\.' \
 	'only the HTTP server knows libmicrohttpd'
 seam '#include <sodium\.h>' '^loader/bundle/digest' \
