@@ -64,6 +64,7 @@ static unsigned status_of(int code)
 	case -ENOSPC:
 		return 507;
 	case -EAGAIN:
+	case -EHOSTUNREACH:
 		return 503;
 	default:
 		return 500;

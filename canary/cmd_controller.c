@@ -15,18 +15,21 @@
 #define DEFAULT_STORE "sqlite:" DEFAULT_DIR "/fleet.db"
 
 static const char usage[] =
-	"usage: belay controller [--store sqlite:FILE] [--listen ADDRESS:PORT]\n"
+	"usage: belay controller [--store URL] [--listen ADDRESS:PORT]\n"
 	"\n"
 	"Decides which host may try which version, and keeps the ledger of exposed\n"
 	"hosts in the store. It may be killed and started again at any time, and\n"
 	"several may share a store. Runs until SIGINT or SIGTERM.\n"
 	"\n"
-	"  --store URL     where the fleet's state is; made if it is missing\n"
-	"                  (default " DEFAULT_STORE ")\n"
+	"  --store URL     where the fleet's state is: sqlite:FILE, made if it is\n"
+	"                  missing (default " DEFAULT_STORE "),\n"
+	"                  or etcd:URL[,URL…][#PREFIX], the members of one etcd (run\n"
+	"                  it with --auto-compaction-retention=1h)\n"
 	"  --listen A:P    a loopback address (default 127.0.0.1:7443; port 0 takes\n"
 	"                  a free one and says which)\n"
 	"\n"
-	"example: belay controller --store sqlite:/tmp/fleet.db\n";
+	"example: belay controller --store sqlite:/tmp/fleet.db\n"
+	"         belay controller --store etcd:http://127.0.0.1:2379\n";
 
 struct options {
 	const char *store, *listen;

@@ -25,15 +25,25 @@ void bl_store_list_free(struct bl_store_list *list)
 	*list = (struct bl_store_list){ 0 };
 }
 
+/* What follows @scheme in @url; NULL if it is another, or nothing follows. */
+static const char *behind(const char *url, const char *scheme)
+{
+	size_t len = strlen(scheme);
+
+	return strncmp(url, scheme, len) == 0 && url[len] ? url + len : NULL;
+}
+
 int bl_store_open(const char *url, struct bl_store **ret, struct bl_err *err)
 {
-	static const char sqlite[] = "sqlite:";
+	const char *path = behind(url, "sqlite:");
+	const char *urls = behind(url, "etcd:");
 
-	if (strncmp(url, sqlite, sizeof(sqlite) - 1) == 0 &&
-	    url[sizeof(sqlite) - 1])
-		return bl_store_sqlite_open(url + sizeof(sqlite) - 1, ret, err);
+	if (path)
+		return bl_store_sqlite_open(path, ret, err);
+	if (urls)
+		return bl_store_etcd_open(urls, NULL, ret, err);
 	bl_err_set(err, -EINVAL, "'%s' names no store", url);
-	bl_err_hint(err, "a store is sqlite:FILE");
+	bl_err_hint(err, "a store is sqlite:FILE or etcd:URL[,URL…]");
 	return -EINVAL;
 }
 

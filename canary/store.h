@@ -3,8 +3,8 @@
  * What controllers share: a small store of keys and values with revisions.
  * Controllers keep no state of their own; several may use one store.
  *
- * Every successful transaction raises the store's revision by one and stamps
- * it on each key that it writes. A transaction compares the revisions of some
+ * Every successful transaction raises the store's revision and stamps the new
+ * one on each key that it writes. A transaction compares the revisions of some
  * keys and writes others, all or nothing, durable before it returns. That is
  * all that the ledger needs, and what etcd offers as well.
  *
@@ -82,8 +82,10 @@ struct bl_store {
 };
 
 /*
- * Opens "sqlite:FILE", made if missing. -EINVAL for another scheme, -EBADMSG
- * for a file that is no store of belay's or of a newer belay.
+ * Opens "sqlite:FILE", made if missing, or "etcd:URL[,URL…][#PREFIX]": the
+ * members of one etcd, and what its keys begin with ("belay"). -EINVAL for
+ * another scheme, -EBADMSG for what is no store of belay's or of a newer belay,
+ * -EPERM for plain HTTP to another machine.
  */
 int bl_store_open(const char *url, struct bl_store **ret, struct bl_err *err);
 void bl_store_close(struct bl_store *s);
@@ -97,19 +99,32 @@ int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err);
 
 /*
- * If every compare holds, does every put; else -EAGAIN and nothing happened.
- * -EBUSY: another process held the store for too long. Any other error: it
- * may or may not have happened; read again.
+ * If every compare holds, does every put (no key twice); else -EAGAIN and
+ * nothing happened. -EBUSY: another process held the store for too long. Any
+ * other error: it may or may not have happened; read again. -EHOSTUNREACH, here
+ * and from every function: nobody answers for the store now; what it keeps is
+ * as it was.
  */
 int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 		 size_t compare_count, const struct bl_store_put *puts,
 		 size_t put_count, struct bl_err *err);
 
-/* The revision of the newest transaction; 0 for an empty store. */
+/* The revision of the newest transaction, or something newer where a store is
+ * shared with others. */
 int bl_store_revision(struct bl_store *s, int64_t *ret, struct bl_err *err);
 
 /* The SQLite store on @path; see bl_store_open. */
 int bl_store_sqlite_open(const char *path, struct bl_store **ret,
 			 struct bl_err *err);
+
+struct bl_store_etcd_opts {
+	uint64_t timeout_ms; /* of a request to one member */
+	unsigned page;	     /* keys of one request of a list */
+};
+
+/* The etcd store; @urls without the scheme. @opts or what is 0 in it: the
+ * defaults. See bl_store_open. */
+int bl_store_etcd_open(const char *urls, const struct bl_store_etcd_opts *opts,
+		       struct bl_store **ret, struct bl_err *err);
 
 #endif

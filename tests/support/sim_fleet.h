@@ -66,6 +66,8 @@ struct sim_host {
 struct sim {
 	struct bl_store *store;	      /* with accidents */
 	struct bl_store *store_under; /* without */
+	struct bl_store *look;	      /* for the assertions; the same data */
+	bool look_away;		      /* no assertions: it cannot be read */
 	int64_t now_ms, tick_at_ms;
 	uint64_t random;
 	struct sim_host hosts[SIM_HOSTS_MAX];
@@ -83,6 +85,10 @@ struct sim {
 };
 
 void sim_start(struct sim *s, uint64_t seed, unsigned hosts);
+/* The same on an opened store, and a handle on it to look at it with. Both are
+ * the simulation's from here on. */
+void sim_start_on(struct sim *s, uint64_t seed, unsigned hosts,
+		  struct bl_store *store, struct bl_store *look);
 void sim_end(struct sim *s);
 void sim_add_host(struct sim *s);
 

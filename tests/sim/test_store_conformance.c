@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every store promises (store.h), on every store that there is: SQLite in
+ * a file, and etcd, as one member. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "canary/store.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "tests/main.h"
+#include "tests/support/etcd.h"
+
+/* A machine may be slow; that is not what is tested here. */
+#define TIMEOUT_MS 60000
+#define LARGE	   (5u << 20)
+
+static struct etcd etcd;
+static char *dir, *url;
+static struct bl_store *s, *other;
+static struct bl_err err;
+
+static int open_store(struct bl_store **ret)
+{
+	const struct bl_store_etcd_opts opts = { .timeout_ms = TIMEOUT_MS,
+						 .page = 3 };
+
+	if (strncmp(url, "etcd:", 5) == 0)
+		return bl_store_etcd_open(url + 5, &opts, ret, &err);
+	return bl_store_open(url, ret, &err);
+}
+
+static void open_both(void)
+{
+	ck_assert_msg(open_store(&s) == 0, "%s", err.text);
+	ck_assert_msg(open_store(&other) == 0, "%s", err.text);
+}
+
+static void set_up_sqlite(void)
+{
+	dir = bl_test_tmpdir();
+	url = bl_path("sqlite:%s/s.db", dir);
+	open_both();
+}
+
+static void tear_down_sqlite(void)
+{
+	bl_store_close(s);
+	bl_store_close(other);
+	bl_file_rmtree(dir, NULL);
+	free(dir);
+	free(url);
+}
+
+static void start_etcd(void)
+{
+	etcd_start(&etcd, 1);
+}
+
+static void stop_etcd(void)
+{
+	etcd_stop(&etcd);
+}
+
+/* Every test has a prefix of its own: the process is forked for it. */
+static void set_up_etcd(void)
+{
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), "test/%d", (int)getpid());
+	url = etcd_url(&etcd, prefix);
+	open_both();
+}
+
+static void tear_down_etcd(void)
+{
+	bl_store_close(s);
+	bl_store_close(other);
+	free(url);
+}
+
+static int put_bytes(struct bl_store *store, const char *key, int64_t revision,
+		     const void *data, size_t len)
+{
+	struct bl_store_compare c = { key, revision };
+	struct bl_store_put p = { key, data, len };
+
+	return bl_store_txn(store, &c, 1, &p, 1, &err);
+}
+
+static int put(struct bl_store *store, const char *key, int64_t revision,
+	       const char *value)
+{
+	return put_bytes(store, key, revision, value,
+			 value ? strlen(value) : 0);
+}
+
+static int64_t revision_of(const char *key, const char *value)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	int r = bl_store_get(other, key, &item, &err);
+
+	if (r == -ENOENT)
+		return 0;
+	ck_assert_msg(r == 0, "%s", err.text);
+	ck_assert_str_eq(item.key, key);
+	ck_assert_str_eq(bl_buf_str(&item.value), value);
+	return item.revision;
+}
+
+START_TEST(only_one_of_two_wins)
+{
+	int64_t first;
+
+	ck_assert_int_eq(put(s, "k", 0, "a"), 0);
+	first = revision_of("k", "a");
+	ck_assert_int_eq(put(other, "k", 0, "b"), -EAGAIN);
+	ck_assert_ptr_nonnull(strstr(err.text, "somebody else"));
+	ck_assert_int_eq(put(other, "k", first, "b"), 0);
+	ck_assert_int_eq(put(s, "k", first, "c"), -EAGAIN);
+	ck_assert_int_gt(revision_of("k", "b"), first);
+}
+END_TEST
+
+START_TEST(removed_key_does_not_come_back_with_its_revision)
+{
+	int64_t first;
+
+	ck_assert_int_eq(put(s, "k", 0, "a"), 0);
+	first = revision_of("k", "a");
+	ck_assert_int_eq(put(s, "k", first, NULL), 0);
+	ck_assert_int_eq(revision_of("k", ""), 0);
+	ck_assert_int_eq(put(s, "k", 0, "a"), 0);
+	ck_assert_int_gt(revision_of("k", "a"), first);
+	ck_assert_int_eq(put(s, "k", first, "b"), -EAGAIN);
+}
+END_TEST
+
+START_TEST(all_or_nothing)
+{
+	struct bl_store_compare c[] = { { "a", 0 }, { "b", 7 } };
+	struct bl_store_put p[] = { { "a", "1", 1 }, { "b", "2", 1 } };
+	int64_t before, after;
+
+	ck_assert_int_eq(bl_store_revision(s, &before, NULL), 0);
+	ck_assert_int_eq(bl_store_txn(s, c, 2, p, 2, &err), -EAGAIN);
+	ck_assert_int_eq(revision_of("a", ""), 0);
+	ck_assert_int_eq(bl_store_revision(s, &after, NULL), 0);
+	ck_assert_int_eq(before, after);
+	c[1].revision = 0;
+	ck_assert_int_eq(bl_store_txn(s, c, 2, p, 2, &err), 0);
+	ck_assert_int_eq(revision_of("a", "1"), revision_of("b", "2"));
+	ck_assert_int_eq(bl_store_revision(s, &after, NULL), 0);
+	ck_assert_int_eq(after, revision_of("a", "1"));
+	ck_assert_int_gt(after, before);
+}
+END_TEST
+
+START_TEST(takes_as_many_at_once_as_it_says)
+{
+	struct bl_store_compare c[BL_STORE_TXN_MAX];
+	struct bl_store_put p[BL_STORE_TXN_MAX];
+	char keys[BL_STORE_TXN_MAX][16], value[60000];
+	bl_autostore_list struct bl_store_list list = { 0 };
+	size_t i;
+
+	memset(value, 'v', sizeof(value));
+	for (i = 0; i < BL_STORE_TXN_MAX; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k/%zu", i);
+		c[i] = (struct bl_store_compare){ keys[i], 0 };
+		p[i] = (struct bl_store_put){ keys[i], value, sizeof(value) };
+	}
+	ck_assert_msg(bl_store_txn(s, c, BL_STORE_TXN_MAX, p, BL_STORE_TXN_MAX,
+				   &err) == 0,
+		      "%s", err.text);
+	ck_assert_int_eq(bl_store_list(s, "k/", &list, &err), 0);
+	ck_assert_uint_eq(list.count, BL_STORE_TXN_MAX);
+}
+END_TEST
+
+START_TEST(lists_by_prefix_and_nothing_else)
+{
+	static const char *const keys[] = { "host/a",  "host/b",     "host0",
+					    "hosts/c", "host/",	     "host/c",
+					    "host/b2", "rollout/r1", "host",
+					    "host/a/b" };
+	static const char *const sorted[] = { "host/",	"host/a",  "host/a/b",
+					      "host/b", "host/b2", "host/c" };
+	bl_autostore_list struct bl_store_list list = { 0 };
+	bl_autostore_list struct bl_store_list none = { 0 };
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(keys); i++)
+		ck_assert_int_eq(put(s, keys[i], 0, keys[i]), 0);
+	ck_assert_int_eq(bl_store_list(other, "host/", &list, &err), 0);
+	ck_assert_uint_eq(list.count, BL_ARRAY_SIZE(sorted));
+	for (i = 0; i < list.count; i++) {
+		ck_assert_str_eq(list.items[i].key, sorted[i]);
+		ck_assert_str_eq(bl_buf_str(&list.items[i].value), sorted[i]);
+		ck_assert_int_eq(list.items[i].revision,
+				 revision_of(sorted[i], sorted[i]));
+	}
+	ck_assert_int_eq(bl_store_list(other, "no/", &none, &err), 0);
+	ck_assert_uint_eq(none.count, 0);
+}
+END_TEST
+
+START_TEST(keeps_any_bytes)
+{
+	bl_autostore_item struct bl_store_item item = { 0 }, empty = { 0 };
+
+	ck_assert_int_eq(put_bytes(s, "k", 0, "a\0b\xff", 4), 0);
+	ck_assert_int_eq(bl_store_get(s, "k", &item, &err), 0);
+	ck_assert_uint_eq(item.value.len, 4);
+	ck_assert_mem_eq(item.value.data, "a\0b\xff", 4);
+	ck_assert_int_eq(put_bytes(s, "e", 0, "", 0), 0);
+	ck_assert_int_eq(bl_store_get(s, "e", &empty, &err), 0);
+	ck_assert_uint_eq(empty.value.len, 0);
+}
+END_TEST
+
+static char *large(char first)
+{
+	char *data = malloc(LARGE);
+	uint32_t random = 1;
+	size_t i;
+
+	ck_assert_ptr_nonnull(data);
+	for (i = 0; i < LARGE; i++) {
+		random = random * 1664525 + 1013904223;
+		data[i] = (char)(random >> 24);
+	}
+	data[0] = first;
+	return data;
+}
+
+static void expect_large(const char *key, const char *data)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+
+	ck_assert_msg(bl_store_get(other, key, &item, &err) == 0, "%s",
+		      err.text);
+	ck_assert_uint_eq(item.value.len, LARGE);
+	ck_assert(memcmp(item.value.data, data, LARGE) == 0);
+}
+
+/* A bundle is larger than what etcd takes in one request. */
+START_TEST(keeps_large_values)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	bl_autofree char *a = large('a');
+	bl_autofree char *b = large('b');
+	bl_autostore_item struct bl_store_item item = { 0 };
+
+	ck_assert_msg(put_bytes(s, "blob/a", 0, a, LARGE) == 0, "%s", err.text);
+	expect_large("blob/a", a);
+	/* A loser's bytes change nothing. */
+	ck_assert_int_eq(put_bytes(s, "blob/a", 0, b, LARGE), -EAGAIN);
+	expect_large("blob/a", a);
+	ck_assert_int_eq(bl_store_get(s, "blob/a", &item, &err), 0);
+	ck_assert_int_eq(put_bytes(s, "blob/a", item.revision, b, LARGE), 0);
+	expect_large("blob/a", b);
+	ck_assert_int_eq(put_bytes(s, "blob/b", 0, "small", 5), 0);
+	ck_assert_int_eq(bl_store_list(other, "blob/", &list, &err), 0);
+	ck_assert_uint_eq(list.count, 2);
+	ck_assert_uint_eq(list.items[0].value.len, LARGE);
+	ck_assert(memcmp(list.items[0].value.data, b, LARGE) == 0);
+	ck_assert_str_eq(list.items[1].value.data, "small");
+	ck_assert_int_eq(put(s, "blob/a", list.items[0].revision, NULL), 0);
+	ck_assert_int_eq(revision_of("blob/a", ""), 0);
+}
+END_TEST
+
+/* Two write the same large value at once, again and again: one of them wins
+ * each time, and what is there is always one of the two, whole. */
+START_TEST(large_values_of_two_writers_do_not_mix)
+{
+	int64_t revision = 0;
+	int i, status;
+	pid_t pid = fork();
+	bl_autofree char *mine = large(pid ? 'p' : 'c');
+	struct bl_store *store = s;
+
+	if (pid == 0 && open_store(&store) < 0)
+		_exit(1);
+	for (i = 0; i < 6; i++) {
+		bl_autostore_item struct bl_store_item item = { 0 };
+		int r = put_bytes(store, "k", revision, mine, LARGE);
+
+		if (r == 0 || r == -EAGAIN)
+			r = bl_store_get(store, "k", &item, &err);
+		if (pid == 0 && r < 0)
+			_exit(2);
+		ck_assert_msg(r == 0, "%s", err.text);
+		ck_assert_uint_eq(item.value.len, LARGE);
+		ck_assert(item.value.data[0] == 'p' ||
+			  item.value.data[0] == 'c');
+		ck_assert(memcmp(item.value.data + 1, mine + 1, LARGE - 1) ==
+			  0);
+		revision = item.revision;
+	}
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
+/* A child counts up and says after each step how far it is; it is killed in
+ * the middle of it. What it said is there, and at most one step more. */
+START_TEST(what_was_said_survives_kill_9)
+{
+	bl_autostore_item struct bl_store_item a = { 0 }, b = { 0 };
+	int fds[2], said = 0, status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct bl_store *mine;
+		char text[16];
+		int i;
+
+		if (open_store(&mine) < 0)
+			_exit(1);
+		for (i = 1;; i++) {
+			struct bl_store_put p[] = { { "a", text, 0 },
+						    { "b", text, 0 } };
+
+			snprintf(text, sizeof(text), "%d", i);
+			p[0].len = p[1].len = strlen(text);
+			if (bl_store_txn(mine, NULL, 0, p, 2, NULL) < 0 ||
+			    write(fds[1], &i, sizeof(i)) < 0)
+				_exit(1);
+		}
+	}
+	while (said < 20 + _i * 3)
+		ck_assert_int_eq(read(fds[0], &said, sizeof(said)),
+				 sizeof(said));
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	ck_assert(WIFSIGNALED(status));
+	close(fds[1]);
+	while (read(fds[0], &said, sizeof(said)) == sizeof(said))
+		;
+	close(fds[0]);
+	ck_assert_int_eq(bl_store_get(s, "a", &a, NULL), 0);
+	ck_assert_int_eq(bl_store_get(s, "b", &b, NULL), 0);
+	ck_assert_int_ge(strtol(a.value.data, NULL, 10), said);
+	ck_assert_int_le(strtol(a.value.data, NULL, 10), said + 1);
+	/* One transaction wrote both. The killed one may still come. */
+	if (a.revision == b.revision)
+		ck_assert_str_eq(a.value.data, b.value.data);
+}
+END_TEST
+
+/* A child raises a number again and again, and so do we: none is lost. */
+START_TEST(two_that_count_lose_nothing)
+{
+	enum { EACH = 40 };
+	struct bl_store *store = s;
+	int i, r, status;
+	pid_t pid = fork();
+
+	if (pid == 0 && open_store(&store) < 0)
+		_exit(1);
+	for (i = 0; i < EACH; i++) {
+		do {
+			bl_autostore_item struct bl_store_item item = { 0 };
+			char text[32];
+
+			r = bl_store_get(store, "n", &item, &err);
+			if (r < 0 && r != -ENOENT)
+				break;
+			snprintf(text, sizeof(text), "%ld",
+				 strtol(bl_buf_str(&item.value), NULL, 10) + 1);
+			r = put(store, "n", item.revision, text);
+		} while (r == -EAGAIN || r == -EBUSY);
+		if (r < 0 && pid == 0)
+			_exit(2);
+		ck_assert_msg(r == 0, "%s", err.text);
+	}
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_int_gt(revision_of("n", "80"), 0);
+}
+END_TEST
+
+/* The first key and the last are always written together. A list of several
+ * pages sees them alike, while history is dropped all the time. */
+START_TEST(list_is_one_reading)
+{
+	static const char *const keys[] = { "k/0", "k/1", "k/2", "k/3",
+					    "k/4", "k/5", "k/6", "k/7" };
+	size_t last = BL_ARRAY_SIZE(keys) - 1, i;
+	int fds[2], status, lists, seen = 0;
+	bool is_etcd = strncmp(url, "etcd:", 5) == 0;
+	char was[16] = "";
+	pid_t pid;
+
+	for (i = 0; i <= last; i++)
+		ck_assert_int_eq(put(s, keys[i], 0, "0"), 0);
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct bl_store *mine;
+		char text[16];
+		int n;
+
+		close(fds[0]);
+		if (open_store(&mine) < 0)
+			_exit(1);
+		for (n = 1;; n++) {
+			struct bl_store_put p[] = { { keys[0], text, 0 },
+						    { keys[last], text, 0 } };
+
+			snprintf(text, sizeof(text), "%d", n);
+			p[0].len = p[1].len = strlen(text);
+			if (bl_store_txn(mine, NULL, 0, p, 2, NULL) < 0)
+				_exit(2);
+			if (is_etcd && n % 4 == 0)
+				etcd_compact(&etcd);
+		}
+	}
+	/* Until it saw enough of them change. */
+	for (lists = 0; seen < 30; lists++) {
+		bl_autostore_list struct bl_store_list list = { 0 };
+		int r = bl_store_list(other, "k/", &list, &err);
+
+		ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0);
+		if (r == -EAGAIN)
+			continue; /* it was compacted faster than it is read */
+		ck_assert_msg(r == 0, "%s", err.text);
+		ck_assert_uint_eq(list.count, BL_ARRAY_SIZE(keys));
+		ck_assert_str_eq(list.items[0].value.data,
+				 list.items[last].value.data);
+		seen += strcmp(was, list.items[0].value.data) != 0;
+		snprintf(was, sizeof(was), "%s", list.items[0].value.data);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	ck_assert(WIFSIGNALED(status));
+}
+END_TEST
+
+static void add_all(TCase *t)
+{
+	tcase_set_timeout(t, 300);
+	tcase_add_test(t, only_one_of_two_wins);
+	tcase_add_test(t, removed_key_does_not_come_back_with_its_revision);
+	tcase_add_test(t, all_or_nothing);
+	tcase_add_test(t, takes_as_many_at_once_as_it_says);
+	tcase_add_test(t, lists_by_prefix_and_nothing_else);
+	tcase_add_test(t, keeps_any_bytes);
+	tcase_add_test(t, keeps_large_values);
+	tcase_add_test(t, large_values_of_two_writers_do_not_mix);
+	tcase_add_loop_test(t, what_was_said_survives_kill_9, 0, 3);
+	tcase_add_test(t, two_that_count_lose_nothing);
+	tcase_add_test(t, list_is_one_reading);
+}
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("store_conformance");
+	TCase *sqlite = tcase_create("sqlite");
+	TCase *on_etcd = tcase_create("etcd");
+
+	etcd_need();
+	tcase_add_checked_fixture(sqlite, set_up_sqlite, tear_down_sqlite);
+	add_all(sqlite);
+	suite_add_tcase(suite, sqlite);
+	tcase_add_unchecked_fixture(on_etcd, start_etcd, stop_etcd);
+	tcase_add_checked_fixture(on_etcd, set_up_etcd, tear_down_etcd);
+	add_all(on_etcd);
+	suite_add_tcase(suite, on_etcd);
+	return suite;
+}
