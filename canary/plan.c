@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "canary/plan_read.h"
 #include "loader/base/cleanup.h"
 
 #define SECOND_MS 1000
@@ -11,146 +13,23 @@
 void bl_plan_default(struct bl_plan *ret)
 {
 	*ret = (struct bl_plan){
-		.waves = { { .hosts = 1 },
+		.waves = { { .per_stratum = 1 },
+			   { .per_stratum = 2 },
 			   { .percent = 50 },
 			   { .percent = 100 } },
-		.wave_count = 3,
+		.wave_count = 4,
 		.cap = 10,
 		.trial_ms = 120 * SECOND_MS,
 		.silence_ms = 30 * SECOND_MS,
 		.gone_ms = 3600 * SECOND_MS,
+		.strata = { "kernel", "arch", "os", "role" },
+		.stratum_facts = 4,
+		.alpha = 1e-3,
+		.beta = 1e-3,
 	};
 	for (unsigned i = 0; i < ret->wave_count; i++)
 		ret->waves[i].soak_ms = 5 * SECOND_MS;
-}
-
-struct raw_plan {
-	json_t *waves;
-	int64_t trial_s, silence_s, soak_s, cap, gone_s, probation_s;
-};
-
-static const struct bl_json_field plan_fields[] = {
-	{ "waves", BL_JSON_ARRAY, true, offsetof(struct raw_plan, waves), 1,
-	  BL_PLAN_WAVES_MAX },
-	{ "trial_s", BL_JSON_INT, false, offsetof(struct raw_plan, trial_s), 1,
-	  BL_PLAN_TIME_MAX_S },
-	{ "silence_s", BL_JSON_INT, false, offsetof(struct raw_plan, silence_s),
-	  1, BL_PLAN_TIME_MAX_S },
-	{ "soak_s", BL_JSON_INT, false, offsetof(struct raw_plan, soak_s), 0,
-	  BL_PLAN_TIME_MAX_S },
-	{ "cap", BL_JSON_INT, false, offsetof(struct raw_plan, cap), 1,
-	  BL_PLAN_HOSTS_MAX },
-	{ "gone_s", BL_JSON_INT, false, offsetof(struct raw_plan, gone_s), 10,
-	  BL_PLAN_TIME_MAX_S },
-	{ "probation_s", BL_JSON_INT, false,
-	  offsetof(struct raw_plan, probation_s), 0, BL_PLAN_TIME_MAX_S },
-};
-
-struct raw_wave {
-	int64_t hosts, soak_s;
-	double percent;
-};
-
-static const struct bl_json_field wave_fields[] = {
-	{ "hosts", BL_JSON_INT, false, offsetof(struct raw_wave, hosts), 1,
-	  BL_PLAN_HOSTS_MAX },
-	{ "percent", BL_JSON_REAL, false, offsetof(struct raw_wave, percent), 0,
-	  100 },
-	{ "soak_s", BL_JSON_INT, false, offsetof(struct raw_wave, soak_s), 0,
-	  BL_PLAN_TIME_MAX_S },
-};
-
-static int read_wave(const struct bl_json_doc *doc, const json_t *obj,
-		     const char *path, int64_t soak_s, struct bl_wave *ret,
-		     struct bl_err *err)
-{
-	struct raw_wave raw = { .soak_s = soak_s };
-	bool hosts, percent;
-	int r = bl_json_read(doc, obj, path, wave_fields,
-			     BL_ARRAY_SIZE(wave_fields), &raw, err);
-
-	if (r < 0)
-		return r;
-	hosts = json_object_get(obj, "hosts");
-	percent = json_object_get(obj, "percent");
-	if (hosts == percent)
-		return bl_json_fail(
-			doc, path, err,
-			"a wave has either 'hosts' or 'percent', this one has %s",
-			hosts ? "both" : "neither");
-	if (percent && raw.percent <= 0)
-		return bl_json_fail(doc, path, err,
-				    "a wave of 0 percent exposes nobody");
-	*ret = (struct bl_wave){ .hosts = (unsigned)raw.hosts,
-				 .percent = raw.percent,
-				 .soak_ms = raw.soak_s * SECOND_MS };
-	return 0;
-}
-
-/* Waves are totals; one that is not above the wave before it is a mistake
- * ("hosts": 5 twice was meant as five more). */
-static int check_growth(const struct bl_json_doc *doc, const char *path,
-			const struct bl_wave *before, const struct bl_wave *w,
-			struct bl_err *err)
-{
-	if (before->hosts && w->hosts && w->hosts <= before->hosts)
-		return bl_json_fail(
-			doc, path, err,
-			"waves are totals: %u hosts come after %u hosts",
-			w->hosts, before->hosts);
-	if (!before->hosts && !w->hosts && w->percent <= before->percent)
-		return bl_json_fail(
-			doc, path, err,
-			"waves are totals: %g percent comes after %g percent",
-			w->percent, before->percent);
-	return 0;
-}
-
-int bl_plan_read(const struct bl_json_doc *doc, const json_t *obj,
-		 const char *path, struct bl_plan *ret, struct bl_err *err)
-{
-	struct bl_plan plan;
-	struct raw_plan raw;
-	char at[BL_JSON_PATH_MAX];
-	json_t *wave;
-	size_t i;
-	int r;
-
-	bl_plan_default(&plan);
-	raw = (struct raw_plan){
-		.trial_s = plan.trial_ms / SECOND_MS,
-		.silence_s = plan.silence_ms / SECOND_MS,
-		.soak_s = plan.waves[0].soak_ms / SECOND_MS,
-		.cap = plan.cap,
-		.gone_s = plan.gone_ms / SECOND_MS,
-	};
-	r = bl_json_read(doc, obj, path, plan_fields,
-			 BL_ARRAY_SIZE(plan_fields), &raw, err);
-	if (r < 0)
-		return r;
-	json_array_foreach (raw.waves, i, wave) {
-		snprintf(at, sizeof(at), "%s%swaves[%zu]", path,
-			 *path ? "." : "", i);
-		r = read_wave(doc, wave, at, raw.soak_s, &plan.waves[i], err);
-		if (!r && i > 0)
-			r = check_growth(doc, at, &plan.waves[i - 1],
-					 &plan.waves[i], err);
-		if (r < 0)
-			return r;
-	}
-	plan.wave_count = (unsigned)json_array_size(raw.waves);
-	plan.cap = (unsigned)raw.cap;
-	plan.trial_ms = raw.trial_s * SECOND_MS;
-	plan.silence_ms = raw.silence_s * SECOND_MS;
-	plan.gone_ms = raw.gone_s * SECOND_MS;
-	plan.probation_ms = raw.probation_s * SECOND_MS;
-	if (plan.probation_ms >= plan.trial_ms)
-		return bl_json_fail(
-			doc, path, err,
-			"probation_s (%lld) must be below trial_s (%lld), or every host is late",
-			(long long)raw.probation_s, (long long)raw.trial_s);
-	*ret = plan;
-	return 0;
+	bl_plan_default_ladder(ret);
 }
 
 int bl_plan_parse(const char *name, const char *text, size_t len,
@@ -179,29 +58,87 @@ int bl_plan_load(const char *file, struct bl_plan *ret, struct bl_err *err)
 	return bl_plan_read(&doc, doc.root, "", ret, err);
 }
 
-static json_t *wave_json(const struct bl_wave *w)
+static json_t *names_json(const struct bl_plan *plan,
+			  const struct bl_plan_names *names)
 {
-	json_int_t soak = w->soak_ms / SECOND_MS;
+	json_t *list = json_array();
+	unsigned i;
 
-	if (w->hosts)
-		return json_pack("{s:I,s:I}", "hosts", (json_int_t)w->hosts,
-				 "soak_s", soak);
-	return json_pack("{s:f,s:I}", "percent", w->percent, "soak_s", soak);
+	for (i = 0; i < names->count; i++)
+		json_array_append_new(list,
+				      json_string(plan->names[names->at + i]));
+	return list;
+}
+
+static json_t *wave_json(const struct bl_plan *plan, const struct bl_wave *w)
+{
+	json_t *obj = json_pack("{s:I}", "soak_s",
+				(json_int_t)(w->soak_ms / SECOND_MS));
+
+	if (w->names.count)
+		json_object_set_new(obj, "names", names_json(plan, &w->names));
+	else if (w->per_stratum)
+		json_object_set_new(obj, "per_stratum",
+				    json_integer(w->per_stratum));
+	else if (w->hosts)
+		json_object_set_new(obj, "hosts", json_integer(w->hosts));
+	else
+		json_object_set_new(obj, "percent", json_real(w->percent));
+	if (w->gate)
+		json_object_set_new(obj, "gate", json_true());
+	return obj;
+}
+
+static json_t *guards_json(const struct bl_plan *plan)
+{
+	json_t *obj = json_object();
+	enum bl_guard_metric m;
+
+	for (m = 0; m < BL_GUARD_METRICS; m++)
+		if (plan->guarded[m])
+			json_object_set_new(obj, bl_guard_name(m),
+					    json_real(plan->guard_percent[m]));
+	return obj;
+}
+
+static json_t *freezes_json(const struct bl_plan *plan)
+{
+	char text[BL_FREEZE_TEXT_LEN];
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < plan->freeze_count; i++) {
+		bl_freeze_text(&plan->freezes[i], text);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
 }
 
 json_t *bl_plan_json(const struct bl_plan *plan)
 {
-	json_t *waves = json_array();
+	json_t *waves = json_array(), *strata = json_array();
+	json_t *ladder = json_array();
 	unsigned i;
 
 	for (i = 0; i < plan->wave_count; i++)
-		json_array_append_new(waves, wave_json(&plan->waves[i]));
-	return json_pack("{s:o,s:I,s:I,s:I,s:I,s:I}", "waves", waves, "trial_s",
-			 (json_int_t)(plan->trial_ms / SECOND_MS), "silence_s",
-			 (json_int_t)(plan->silence_ms / SECOND_MS), "gone_s",
-			 (json_int_t)(plan->gone_ms / SECOND_MS), "probation_s",
-			 (json_int_t)(plan->probation_ms / SECOND_MS), "cap",
-			 (json_int_t)plan->cap);
+		json_array_append_new(waves, wave_json(plan, &plan->waves[i]));
+	for (i = 0; i < plan->stratum_facts; i++)
+		json_array_append_new(strata, json_string(plan->strata[i]));
+	for (i = 0; i < plan->ladder_count; i++)
+		json_array_append_new(ladder,
+				      json_real(plan->ladder_percent[i]));
+	return json_pack(
+		"{s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:f,s:o,s:o,s:o,s:o}",
+		"waves", waves, "trial_s",
+		(json_int_t)(plan->trial_ms / SECOND_MS), "silence_s",
+		(json_int_t)(plan->silence_ms / SECOND_MS), "gone_s",
+		(json_int_t)(plan->gone_ms / SECOND_MS), "probation_s",
+		(json_int_t)(plan->probation_ms / SECOND_MS), "cap",
+		(json_int_t)plan->cap, "strata", strata, "p0_percent",
+		plan->p0_percent, "alpha", plan->alpha, "beta", plan->beta,
+		"ladder_percent", ladder, "guards", guards_json(plan), "freeze",
+		freezes_json(plan), "leave_out",
+		names_json(plan, &plan->left_out));
 }
 
 unsigned bl_plan_wave_size(const struct bl_plan *plan, unsigned wave,
@@ -218,4 +155,57 @@ unsigned bl_plan_wave_size(const struct bl_plan *plan, unsigned wave,
 	if (exact - n > 1e-9 || !n)
 		n++;
 	return n < fleet ? n : fleet;
+}
+
+void bl_plan_wave_text(const struct bl_plan *plan, unsigned wave, char *ret,
+		       size_t size)
+{
+	const struct bl_wave *w = &plan->waves[wave];
+
+	if (w->names.count)
+		snprintf(ret, size, "%s%s", plan->names[w->names.at],
+			 w->names.count > 1 ? " and others" : "");
+	else if (w->per_stratum)
+		snprintf(ret, size, "%u of each stratum", w->per_stratum);
+	else if (w->hosts)
+		snprintf(ret, size, "%u host%s", w->hosts,
+			 w->hosts == 1 ? "" : "s");
+	else
+		snprintf(ret, size, "%g %%", w->percent);
+}
+
+bool bl_plan_names_has(const struct bl_plan *plan,
+		       const struct bl_plan_names *names, const char *host)
+{
+	unsigned i;
+
+	for (i = names->at; i < names->at + names->count; i++) {
+		const char *name = plan->names[i];
+		size_t len = strlen(name);
+
+		if (name[len - 1] == '*' ? strncmp(name, host, len - 1) == 0
+					 : strcmp(name, host) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool bl_plan_frozen(const struct bl_plan *plan, int64_t now_ms,
+		    int64_t *ret_until_ms)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->freeze_count; i++)
+		if (bl_freeze_covers(&plan->freezes[i], now_ms, ret_until_ms))
+			return true;
+	return false;
+}
+
+double bl_plan_rate(const struct bl_plan *plan, unsigned wave)
+{
+	if (!plan->ladder_count)
+		return 0;
+	if (wave >= plan->ladder_count)
+		wave = plan->ladder_count - 1;
+	return plan->ladder_percent[wave] / 100;
 }

@@ -15,6 +15,8 @@ static void check_waves(const struct bl_plan *p, unsigned fleet)
 	unsigned i, size, before = 0;
 
 	for (i = 0; i < p->wave_count; i++) {
+		if (p->waves[i].per_stratum || p->waves[i].names.count)
+			continue; /* strata and names say how many */
 		size = bl_plan_wave_size(p, i, fleet);
 		FUZZ_CHECK(size <= fleet);
 		FUZZ_CHECK(size >= before ||
@@ -40,6 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(plan.wave_count > 0 && plan.wave_count <= BL_PLAN_WAVES_MAX);
 	FUZZ_CHECK(plan.cap > 0);
 	FUZZ_CHECK(plan.trial_ms > 0 && plan.silence_ms > 0);
+	FUZZ_CHECK(plan.p0_percent <= 0 ||
+		   bl_plan_rate(&plan, plan.wave_count) >
+			   plan.p0_percent / 100);
 	check_waves(&plan, 0);
 	check_waves(&plan, 1);
 	check_waves(&plan, 7);

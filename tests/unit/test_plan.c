@@ -41,6 +41,47 @@ START_TEST(reads_all_and_defaults_the_rest)
 }
 END_TEST
 
+START_TEST(reads_what_decides)
+{
+	ck_assert_int_eq(
+		parse("{\"waves\":[{\"names\":[\"web-*\",\"db-1\"]},{\"per_stratum\":2},"
+		      "{\"percent\":100,\"gate\":true}],\"strata\":[\"series\",\"label:zone\"],"
+		      "\"p0_percent\":0.1,\"alpha\":1e-6,\"beta\":0.01,"
+		      "\"ladder_percent\":[50,2],\"guards\":{\"drop_ratio\":10},"
+		      "\"freeze\":[\"Fri 16:00 - Mon 06:00\"],\"leave_out\":[\"old-*\"]}"),
+		0);
+	ck_assert_str_eq(plan.strata[1], "label:zone");
+	ck_assert_double_eq(plan.p0_percent, 0.1);
+	ck_assert_double_eq(plan.alpha, 1e-6);
+	ck_assert(plan.waves[2].gate && !plan.waves[1].gate);
+	ck_assert_double_eq(bl_plan_rate(&plan, 0), 0.5);
+	ck_assert_double_eq(bl_plan_rate(&plan, 2), 0.02);
+	ck_assert(plan.guarded[BL_GUARD_DROP_RATIO]);
+	ck_assert(!plan.guarded[BL_GUARD_MEMORY]);
+	ck_assert(bl_plan_names_has(&plan, &plan.waves[0].names, "web-12"));
+	ck_assert(bl_plan_names_has(&plan, &plan.waves[0].names, "db-1"));
+	ck_assert(!bl_plan_names_has(&plan, &plan.waves[0].names, "db-12"));
+	ck_assert(!bl_plan_names_has(&plan, &plan.waves[0].names, "old-1"));
+	ck_assert(bl_plan_names_has(&plan, &plan.left_out, "old-1"));
+}
+END_TEST
+
+/* A plan of before says what it said: nothing widens, nothing is tolerated. */
+START_TEST(waves_alone_are_a_plan_without_tests)
+{
+	ck_assert_int_eq(parse("{\"waves\":[{\"hosts\":1},{\"percent\":50}]}"),
+			 0);
+	ck_assert_uint_eq(plan.ladder_count, 0);
+	ck_assert_double_eq(bl_plan_rate(&plan, 0), 0);
+	ck_assert_double_eq(plan.p0_percent, 0);
+	/* Who tolerates a rate gets the rates above it to look for. */
+	ck_assert_int_eq(
+		parse("{\"waves\":[{\"hosts\":1}],\"p0_percent\":0.1}"), 0);
+	ck_assert_uint_eq(plan.ladder_count, 3);
+	ck_assert_double_eq(plan.ladder_percent[2], 1);
+}
+END_TEST
+
 /* What the controller stores is what it reads back. */
 START_TEST(survives_its_own_json)
 {
@@ -48,8 +89,14 @@ START_TEST(survives_its_own_json)
 	char *text;
 
 	ck_assert_int_eq(
-		parse("{\"waves\":[{\"hosts\":2},{\"percent\":33.3,\"soak_s\":0},"
-		      "{\"percent\":100}],\"cap\":3}"),
+		parse("{\"waves\":[{\"names\":[\"a\",\"b*\"]},{\"per_stratum\":1},"
+		      "{\"hosts\":2},{\"percent\":33.3,\"soak_s\":0},"
+		      "{\"percent\":100,\"gate\":true}],\"cap\":3,\"alpha\":0.007,"
+		      "\"p0_percent\":0.03,\"ladder_percent\":[20,0.7],"
+		      "\"strata\":[\"os\"],\"guards\":{\"memory\":33.3},"
+		      "\"freeze\":[\"Sun 00:00 - Mon 00:30\","
+		      "\"2026-02-28 12:00 - 2028-02-29 24:00\"],"
+		      "\"leave_out\":[\"*\"]}"),
 		0);
 	before = plan;
 	text = bl_json_dump(bl_plan_json(&before));
@@ -66,9 +113,9 @@ static const struct {
 	{ "{}", "p.json:1: required key 'waves' is missing" },
 	{ "{\"waves\":[]}", "p.json:1: waves: 0 elements is outside 1 to 16" },
 	{ "{\"waves\":[{}]}",
-	  "p.json:1: waves[0]: a wave has either 'hosts' or 'percent', this one has neither" },
+	  "p.json:1: waves[0]: a wave has one of 'hosts', 'percent', 'per_stratum' and 'names', this one has none" },
 	{ "{\"waves\":[{\"hosts\":1,\n\"percent\":1}]}",
-	  "p.json:1: waves[0]: a wave has either 'hosts' or 'percent', this one has both" },
+	  "p.json:1: waves[0]: a wave has one of 'hosts', 'percent', 'per_stratum' and 'names', this one has two" },
 	{ "{\"waves\":[{\"hosts\":1},\n{\"hosts\":1}]}",
 	  "p.json:2: waves[1]: waves are totals: 1 hosts come after 1 hosts" },
 	{ "{\"waves\":[{\"percent\":50},{\"percent\":20}]}",
@@ -80,7 +127,27 @@ static const struct {
 	{ "{\"waves\":[{\"hosts\":1}],\n\"cap\":0}",
 	  "p.json:2: cap: 0 is outside 1 to 1000000" },
 	{ "{\"waves\":[{\"hosts\":1}],\"silense_s\":3}",
-	  "p.json:1: silense_s: unknown key (known: waves, trial_s, silence_s, soak_s, cap, gone_s, probation_s)" },
+	  "p.json:1: silense_s: unknown key (known: waves, trial_s, silence_s, soak_s, cap, gone_s, probation_s, strata, p0_percent, alpha, beta, ladder_percent, guards, freeze, leave_out)" },
+	{ "{\"waves\":[{\"hosts\":1},{\"names\":[\"a\"]}]}",
+	  "p.json:1: waves[1]: only the first wave may be of names" },
+	{ "{\"waves\":[{\"names\":[\"a b\"]}]}",
+	  "p.json:1: waves[0]: element 0 is not a host's name, or the beginning of one and a *" },
+	{ "{\"waves\":[{\"per_stratum\":2},{\"per_stratum\":2}]}",
+	  "p.json:1: waves[1]: waves are totals: 2 of each stratum come after 2" },
+	{ "{\"waves\":[{\"percent\":2},{\"per_stratum\":2}]}",
+	  "p.json:1: waves[1]: a wave of each stratum comes before those by percent" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"strata\":[\"distro\"]}",
+	  "p.json:2: strata: element 0 is not kernel, series, arch, os, role or label:KEY" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"p0_percent\":1,\"ladder_percent\":[20,1]}",
+	  "p.json:2: ladder_percent: element 1: rates are percents that fall, to above p0_percent (1)" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"p0_percent\":20}",
+	  "p.json:2: p0_percent: tolerating 20 percent wants a ladder_percent above it" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"alpha\":0}",
+	  "p.json:2: alpha: 0 is outside 1e-12 to 0.5" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"guards\":{\"latency\":3}}",
+	  "p.json:2: guards: 'latency' is not time_per_event, drop_ratio, events_more, events_fewer, memory or agent_cpu" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"freeze\":[\"Friday\"]}",
+	  "p.json:2: freeze: element 0 is neither like 'Fri 16:00 - Mon 06:00' nor like '2026-12-23 00:00 - 2027-01-02 00:00' (UTC)" },
 	{ "{\"waves\":[{\"hosts\":1}],\"trial_s\":5,\"probation_s\":5}",
 	  "p.json:1: probation_s (5) must be below trial_s (5), or every host is late" },
 };
@@ -120,6 +187,8 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("plan");
 
 	tcase_add_test(t, reads_all_and_defaults_the_rest);
+	tcase_add_test(t, reads_what_decides);
+	tcase_add_test(t, waves_alone_are_a_plan_without_tests);
 	tcase_add_test(t, survives_its_own_json);
 	tcase_add_loop_test(t, mistake_names_line_and_field, 0,
 			    (int)BL_ARRAY_SIZE(mistakes));
