@@ -252,6 +252,26 @@ static void handle_abort(struct call *c)
 		answer_rollout(c, 200, c->name);
 }
 
+static void handle_approve(struct call *c)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const struct bl_request *q = c->request;
+	struct bl_err err = { 0 };
+	unsigned wave;
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", NULL, 0, NULL, &err);
+	if (!r)
+		r = bl_controller_approve(c->store, c->name, &wave, &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200,
+			    json_pack("{s:s,s:I}", "id", c->name, "approved",
+				      (json_int_t)wave));
+}
+
 static const struct route {
 	const char *method;
 	const char *before, *after; /* of the name; after NULL: no name */
@@ -270,6 +290,8 @@ static const struct route {
 	  handle_start },
 	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
 	  handle_abort },
+	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
+	  handle_approve },
 	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout },
 };
 

@@ -11,6 +11,7 @@
  *	POST /v1/rollouts		{"digest", "plan"?, "override"?}
  *	GET  /v1/rollouts/ID
  *	POST /v1/rollouts/ID/abort	{"reason"?}
+ *	POST /v1/rollouts/ID/approve	{}: the next wave may begin
  *
  * Bodies are JSON (Content-Type: application/json, which also keeps a browser
  * from sending them for somebody else) except for bundles, which are

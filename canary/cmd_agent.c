@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "canary/daemon.h"
+#include "canary/protocol.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/duration.h"
@@ -22,6 +23,7 @@ static const char usage[] =
 	"usage: belay agent [--check CMD] [--state-dir DIR] [--pin-dir DIR]\n"
 	"       belay agent --name NAME [--controller URL] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
+	"                   [--role ROLE] [--label KEY=VALUE]…\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--watchdog auto|require|off]\n"
 	"                   [--watchdog-timeout TIME] …\n"
@@ -45,6 +47,9 @@ static const char usage[] =
 	")\n"
 	"  --plaintext       allow http:// to another machine: on a network that is\n"
 	"                    yours alone (a lab)\n"
+	"  --role ROLE       what this host is for (web, db); hosts of another role,\n"
+	"                    kernel or distribution try versions for themselves\n"
+	"  --label KEY=VALUE  more that tells hosts apart, for plans that name it\n"
 	"  --events FILE     add a line for each event; - is standard output\n"
 	"  --interval S      between two polls (default 2)\n"
 	"  --probe CMD       a probe of your own in every trial (belay apply --help)\n"
@@ -62,6 +67,7 @@ struct options {
 	struct bl_host_config config;
 	const char *events;
 	const char *probes[BL_COMMANDS_MAX];
+	const char *labels[BL_LABELS_MAX];
 	const char *check;
 	bool help;
 };
@@ -86,6 +92,30 @@ static int read_probe(struct options *o, const char *text, struct bl_err *err)
 				    BL_COMMANDS_MAX);
 	o->probes[o->daemon.probe_count++] = text;
 	o->daemon.probes = o->probes;
+	return 0;
+}
+
+/* What tells this host apart from others. */
+static int read_fact(int opt, struct options *o, struct bl_err *err)
+{
+	if (opt == 'r') {
+		if (!*optarg || strlen(optarg) >= BL_FACT_LEN)
+			return bl_cli_usage(err, "agent",
+					    "a role has 1 to %d bytes",
+					    BL_FACT_LEN - 1);
+		o->daemon.role = optarg;
+		return 0;
+	}
+	if (!bl_label_valid(optarg))
+		return bl_cli_usage(
+			err, "agent",
+			"--label '%s' is not KEY=VALUE of less than %d bytes",
+			optarg, BL_LABEL_LEN);
+	if (o->daemon.label_count == BL_LABELS_MAX)
+		return bl_cli_usage(err, "agent", "at most %d --label",
+				    BL_LABELS_MAX);
+	o->labels[o->daemon.label_count++] = optarg;
+	o->daemon.labels = o->labels;
 	return 0;
 }
 
@@ -131,6 +161,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "interval", required_argument, NULL, 'i' },
 		{ "state-dir", required_argument, NULL, 's' },
 		{ "pin-dir", required_argument, NULL, 'b' },
+		{ "role", required_argument, NULL, 'r' },
+		{ "label", required_argument, NULL, 'l' },
 		{ "probe", required_argument, NULL, 'P' },
 		{ "probe-timeout", required_argument, NULL, 'T' },
 		{ "watchdog", required_argument, NULL, 'W' },
@@ -159,8 +191,9 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.pin_dir = optarg;
 		else if (opt == 'h')
 			o->help = true;
-		else if (strchr("PTWD", opt)) {
-			r = read_trial(opt, o, err);
+		else if (strchr("PTWDrl", opt)) {
+			r = strchr("rl", opt) ? read_fact(opt, o, err)
+					      : read_trial(opt, o, err);
 			if (r)
 				return r;
 		} else if (opt != 'i')

@@ -508,6 +508,8 @@ int bl_cmd_rollout(int argc, char **argv, struct bl_err *err)
 		{ "start", "check a bundle and roll it out",
 		  bl_cmd_rollout_start },
 		{ "status", "how a rollout stands", cmd_status },
+		{ "approve", "open the gate of the next wave",
+		  bl_cmd_rollout_approve },
 		{ "abort", "take every exposed host back", cmd_abort },
 		{ "list", "all rollouts", cmd_list },
 	};

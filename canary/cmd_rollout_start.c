@@ -27,7 +27,7 @@ static const char usage[] =
 	"nowhere: exit status 1 if it was rejected, 2 if it could not be decided.\n"
 	"\n"
 	"  --plan FILE         waves and deadlines; canary/README.md has an example\n"
-	"                      (default: 1 host, 50 %, 100 %)\n"
+	"                      (default: 1 host of each stratum, 2, 50 %, 100 %)\n"
 	"  --kernel NAME       check on these kernels only; can be given again\n"
 	"  --checked FILE      take this report of 'belay check BUNDLE --json' instead\n"
 	"                      of checking again; it must be of the same bundle\n"

@@ -77,6 +77,11 @@ static bool update_host(struct bl_fleet_host *h, const struct bl_poll *poll)
 	changed |= set_text(h->kernel, sizeof(h->kernel), poll->kernel);
 	changed |= set_text(h->arch, sizeof(h->arch), poll->arch);
 	changed |= set_text(h->os, sizeof(h->os), poll->os);
+	changed |= set_text(h->role, sizeof(h->role), poll->role);
+	changed |= h->label_count != poll->label_count ||
+		   memcmp(h->labels, poll->labels, sizeof(h->labels)) != 0;
+	h->label_count = poll->label_count;
+	memcpy(h->labels, poll->labels, sizeof(h->labels));
 	changed |= set_text(h->doing, sizeof(h->doing), doing);
 	h->events = poll->events;
 	h->drops = poll->drops;
@@ -352,9 +357,12 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 	case BL_DECISION_NEXT_WAVE:
 		r->wave++;
 		r->target = d->target;
+		r->widened = 0;
 		break;
 	case BL_DECISION_EXPOSE:
 		r->target = d->target;
+		if (d->widened)
+			r->widened = d->widened;
 		break;
 	case BL_DECISION_STUCK:
 		state = BL_EXPOSURE_STUCK;

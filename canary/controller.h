@@ -59,4 +59,9 @@ int bl_controller_start(struct bl_store *store, const struct bl_start *start,
 int bl_controller_abort(struct bl_store *store, const char *id,
 			const char *reason, int64_t now_ms, struct bl_err *err);
 
+/* Lets the next wave of the rollout begin, if it waits for an operator or will;
+ * its number, from 1, to @ret_wave. -EINVAL: no wave is left. */
+int bl_controller_approve(struct bl_store *store, const char *id,
+			  unsigned *ret_wave, struct bl_err *err);
+
 #endif

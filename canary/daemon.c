@@ -136,6 +136,10 @@ static int set_up(struct daemon *d, struct bl_err *err)
 		bl_text_copy(p->arch, sizeof(p->arch), u.machine);
 	}
 	bl_os_name(p->os, sizeof(p->os));
+	bl_text_copy(p->role, sizeof(p->role), d->opts->role);
+	for (i = 0; i < d->opts->label_count; i++)
+		bl_text_copy(p->labels[i], BL_LABEL_LEN, d->opts->labels[i]);
+	p->label_count = (unsigned)d->opts->label_count;
 	r = bl_file_read(d->record_path, BL_AGENT_RECORD_MAX, &record, &e);
 	if (r == -ENOENT)
 		return 0;

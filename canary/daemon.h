@@ -26,7 +26,10 @@ struct bl_daemon_opts {
 	const char *state_dir;
 	const char *url; /* NULL: as bl_client_open */
 	bool plaintext;
-	const char *name; /* valid as by bl_name_valid */
+	const char *name;	   /* valid as by bl_name_valid */
+	const char *role;	   /* of this host; NULL: none */
+	const char *const *labels; /* valid as by bl_label_valid */
+	size_t label_count;	   /* at most BL_LABELS_MAX */
 	int64_t interval_ms;
 	FILE *events; /* a line for each event; NULL: only counted */
 	/* Of every trial on this host, as in bl_apply_opts. */

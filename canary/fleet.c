@@ -16,6 +16,7 @@ void bl_fleet_free(struct bl_fleet *f)
 	free(f->hosts);
 	free(f->host_revisions);
 	free(f->view_hosts);
+	free(f->tallies);
 	*f = (struct bl_fleet){ 0 };
 }
 
@@ -166,7 +167,12 @@ struct bl_exposure *bl_fleet_exposure_find(const struct bl_fleet *f,
 	return NULL;
 }
 
-enum standing { STANDING_WAITING, STANDING_ALREADY, STANDING_GONE };
+enum standing {
+	STANDING_WAITING,
+	STANDING_ALREADY,
+	STANDING_GONE,
+	STANDING_LEFT_OUT,
+};
 
 /* How a host that is not exposed stands to the rollout. */
 static enum standing standing(const struct bl_fleet *f,
@@ -176,6 +182,9 @@ static enum standing standing(const struct bl_fleet *f,
 
 	if (strcmp(h->live, f->rollout.digest) == 0)
 		return STANDING_ALREADY;
+	if (bl_plan_names_has(&f->rollout.plan, &f->rollout.plan.left_out,
+			      h->name))
+		return STANDING_LEFT_OUT;
 	/* As with silence: nobody is gone while nobody listened. */
 	if (heard > now || heard < f->listening.since_ms)
 		heard = f->listening.since_ms;
@@ -183,9 +192,68 @@ static enum standing standing(const struct bl_fleet *f,
 						     : STANDING_WAITING;
 }
 
+/* The sums of the record; those that wait are added one by one. */
+static int begin_tallies(struct bl_fleet *f, struct bl_err *err)
+{
+	const struct bl_rollout *r = &f->rollout;
+	struct bl_tallies *t = calloc(1, sizeof(*t));
+
+	f->tallies = t;
+	if (!t)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	for (; t->count < r->stratum_count; t->count++) {
+		const struct bl_stratum *s = &r->strata[t->count];
+
+		t->keys[t->count] = s->key;
+		t->sums[t->count] = (struct bl_tally){
+			.name = t->names[t->count],
+			.open = s->exposed - s->good - s->bad,
+			.good = s->good,
+			.bad = s->bad,
+		};
+	}
+	/* A rollout that an older belay began has no sums: its exposures
+	 * count. */
+	if (!r->stratum_count && r->exposed)
+		return 0;
+	f->view.strata = t->sums;
+	return 0;
+}
+
+static void view_host(struct bl_fleet *f, const struct bl_fleet_host *h)
+{
+	const struct bl_plan_names *names = &f->rollout.plan.waves[0].names;
+	bool exposed = bl_fleet_exposure_find(f, h->name);
+	enum standing how = standing(f, h);
+
+	if (exposed || how == STANDING_WAITING)
+		f->view.named +=
+			bl_plan_names_has(&f->rollout.plan, names, h->name);
+	if (exposed) {
+		bl_tallies_of(f->tallies, &f->rollout.plan, h);
+		return;
+	}
+	switch (how) {
+	case STANDING_WAITING:
+		f->view.waiting++;
+		bl_tallies_of(f->tallies, &f->rollout.plan, h)->waiting++;
+		break;
+	case STANDING_ALREADY:
+		f->view.already++;
+		break;
+	case STANDING_GONE:
+		f->view.gone++;
+		break;
+	case STANDING_LEFT_OUT:
+		f->view.left_out++;
+		break;
+	}
+}
+
 static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 {
 	size_t i;
+	int r;
 
 	f->view_hosts = calloc(f->exposure_count + 1, sizeof(*f->view_hosts));
 	if (!f->view_hosts)
@@ -208,6 +276,8 @@ static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 		.state = f->rollout.state,
 		.wave = f->rollout.wave,
 		.target = f->rollout.target,
+		.widened = f->rollout.widened,
+		.approved = f->rollout.approved,
 		.stop_ms = f->rollout.stop_ms,
 		.commit_ms = f->rollout.commit_ms,
 		.now_ms = now_ms,
@@ -215,22 +285,11 @@ static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 		.hosts = f->view_hosts,
 		.count = f->exposure_count,
 	};
-	for (i = 0; i < f->host_count; i++) {
-		if (bl_fleet_exposure_find(f, f->hosts[i].name))
-			continue;
-		switch (standing(f, &f->hosts[i])) {
-		case STANDING_WAITING:
-			f->view.waiting++;
-			break;
-		case STANDING_ALREADY:
-			f->view.already++;
-			break;
-		case STANDING_GONE:
-			f->view.gone++;
-			break;
-		}
-	}
-	return 0;
+	r = begin_tallies(f, err);
+	for (i = 0; !r && i < f->host_count; i++)
+		view_host(f, &f->hosts[i]);
+	f->view.stratum_count = f->view.strata ? f->tallies->count : 0;
+	return r;
 }
 
 int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
@@ -275,23 +334,27 @@ json_t *bl_rollout_summary_json(const struct bl_rollout *r)
 
 static json_t *host_json(const struct bl_fleet_host *h)
 {
-	json_t *sample = json_array();
+	json_t *sample = json_array(), *labels = json_array();
 	unsigned i;
 
 	for (i = 0; i < h->sample_count; i++)
 		json_array_append_new(sample, json_string(h->sample[i]));
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:o}",
-			 "name", h->name, "kernel", h->kernel, "arch", h->arch,
-			 "os", h->os, "live", h->live, "rollout", h->rollout,
-			 "doing", h->doing, "heard_ms", (json_int_t)h->heard_ms,
-			 "events", (json_int_t)h->events, "drops",
-			 (json_int_t)h->drops, "sample", sample);
+	for (i = 0; i < h->label_count; i++)
+		json_array_append_new(labels, json_string(h->labels[i]));
+	return json_pack(
+		"{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:s,s:s,s:I,s:I,s:I,s:o}", "name",
+		h->name, "kernel", h->kernel, "arch", h->arch, "os", h->os,
+		"role", h->role, "labels", labels, "live", h->live, "rollout",
+		h->rollout, "doing", h->doing, "heard_ms",
+		(json_int_t)h->heard_ms, "events", (json_int_t)h->events,
+		"drops", (json_int_t)h->drops, "sample", sample);
 }
 
 static const char *const standing_names[] = {
 	[STANDING_WAITING] = "waiting",
 	[STANDING_ALREADY] = "already",
 	[STANDING_GONE] = "gone",
+	[STANDING_LEFT_OUT] = "left-out",
 };
 
 static json_t *fleet_host_json(const struct bl_fleet *f,
@@ -325,7 +388,6 @@ static json_t *fleet_host_json(const struct bl_fleet *f,
 
 static json_t *waves_json(const struct bl_fleet *f)
 {
-	unsigned fleet = (unsigned)f->view.count + f->view.waiting;
 	json_t *waves = json_array();
 	unsigned w;
 	size_t i;
@@ -333,7 +395,7 @@ static json_t *waves_json(const struct bl_fleet *f)
 	for (w = 0; w < f->rollout.plan.wave_count; w++) {
 		const struct bl_wave *wave = &f->rollout.plan.waves[w];
 		unsigned exposed = 0, committed = 0;
-		char what[32];
+		char what[64];
 
 		for (i = 0; i < f->exposure_count; i++) {
 			if (f->exposures[i].wave != w)
@@ -342,21 +404,36 @@ static json_t *waves_json(const struct bl_fleet *f)
 			committed += f->exposures[i].state ==
 				     BL_EXPOSURE_COMMITTED;
 		}
-		if (wave->hosts)
-			snprintf(what, sizeof(what), "%u host%s", wave->hosts,
-				 wave->hosts == 1 ? "" : "s");
-		else
-			snprintf(what, sizeof(what), "%g %%", wave->percent);
+		bl_plan_wave_text(&f->rollout.plan, w, what, sizeof(what));
 		json_array_append_new(
 			waves,
 			json_pack("{s:s,s:I,s:I,s:I,s:I}", "what", what, "size",
-				  (json_int_t)bl_plan_wave_size(
-					  &f->rollout.plan, w, fleet),
+				  (json_int_t)bl_decision_wave_size(&f->view,
+								    w),
 				  "exposed", (json_int_t)exposed, "committed",
 				  (json_int_t)committed, "soak_s",
 				  (json_int_t)(wave->soak_ms / 1000)));
 	}
 	return waves;
+}
+
+static json_t *strata_json(const struct bl_fleet *f)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < f->view.stratum_count; i++) {
+		const struct bl_tally *t = &f->view.strata[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I,s:I,s:I,s:I}", "name",
+						t->name, "waiting",
+						(json_int_t)t->waiting, "open",
+						(json_int_t)t->open, "good",
+						(json_int_t)t->good, "bad",
+						(json_int_t)t->bad));
+	}
+	return list;
 }
 
 static json_t *counts_json(const struct bl_fleet *f)
@@ -374,6 +451,7 @@ static json_t *counts_json(const struct bl_fleet *f)
 	json_object_set_new(obj, "waiting", json_integer(f->view.waiting));
 	json_object_set_new(obj, "already", json_integer(f->view.already));
 	json_object_set_new(obj, "gone", json_integer(f->view.gone));
+	json_object_set_new(obj, "left-out", json_integer(f->view.left_out));
 	return obj;
 }
 
@@ -395,6 +473,7 @@ json_t *bl_fleet_json(const struct bl_fleet *f)
 		    0 ||
 	    json_object_set_new(obj, "waves", waves_json(f)) < 0 ||
 	    json_object_set_new(obj, "counts", counts_json(f)) < 0 ||
+	    json_object_set_new(obj, "strata", strata_json(f)) < 0 ||
 	    json_object_set_new(
 		    obj, "next",
 		    json_string(bl_rollout_open(&f->rollout) ? d.reason : "")) <

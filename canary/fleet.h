@@ -14,6 +14,15 @@
 #define BL_CANARY_FLEET_H
 
 #include "canary/record.h"
+#include "canary/strata.h"
+
+/* The sums that the view shows, those of the rollout's record first. */
+struct bl_tallies {
+	struct bl_tally sums[BL_STRATA_MAX];
+	uint64_t keys[BL_STRATA_MAX];
+	char names[BL_STRATA_MAX][BL_STRATUM_LEN];
+	size_t count;
+};
 
 struct bl_fleet {
 	struct bl_rollout rollout;
@@ -26,6 +35,7 @@ struct bl_fleet {
 	size_t host_count;
 	struct bl_listening listening;
 	struct bl_view_host *view_hosts;
+	struct bl_tallies *tallies;
 	struct bl_view view; /* borrows from the above */
 };
 #define bl_autofleet __attribute__((cleanup(bl_fleet_free)))
@@ -49,6 +59,10 @@ int bl_fleet_rollout(struct bl_store *store, const char *id,
  * no such rollout. */
 int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
 		  struct bl_fleet *ret, struct bl_err *err);
+
+/* Where @h counts; made if it is missing. */
+struct bl_tally *bl_tallies_of(struct bl_tallies *t, const struct bl_plan *plan,
+			       const struct bl_fleet_host *h);
 
 /* The host of that name, NULL if it is not known; likewise its exposure. */
 const struct bl_fleet_host *bl_fleet_host_find(const struct bl_fleet *f,

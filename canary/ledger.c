@@ -3,11 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/strata.h"
 #include "loader/base/cleanup.h"
 
 #define BIT(state) (1u << (state))
@@ -49,6 +51,16 @@ bool bl_exposure_open(const struct bl_exposure *e)
 	return e->state != BL_EXPOSURE_FAILED && e->state != BL_EXPOSURE_BACK;
 }
 
+bool bl_ledger_may(const struct bl_rollout *r, const struct bl_stratum *s,
+		   int64_t now_ms)
+{
+	int64_t until_ms;
+
+	return r->state == BL_ROLLOUT_RUNNING && r->exposed < r->target &&
+	       r->unconfirmed < r->plan.cap && bl_strata_allow(r, s) &&
+	       !bl_plan_frozen(&r->plan, now_ms, &until_ms);
+}
+
 bool bl_ledger_expose(struct bl_rollout *r, struct bl_fleet_host *h,
 		      int64_t now_ms, struct bl_exposure *ret_e)
 {
@@ -60,9 +72,18 @@ bool bl_ledger_expose(struct bl_rollout *r, struct bl_fleet_host *h,
 		.changed_ms = now_ms,
 	};
 
-	if (r->state != BL_ROLLOUT_RUNNING || r->exposed >= r->target ||
-	    r->unconfirmed >= r->plan.cap)
+	char stratum[BL_STRATUM_LEN];
+	struct bl_stratum *s;
+	uint64_t key;
+
+	bl_stratum_name(&r->plan, h, stratum);
+	key = bl_stratum_key(stratum);
+	if (!bl_ledger_may(r, bl_strata_find(r, key), now_ms) ||
+	    !bl_strata_admit(r, h->name))
 		return false;
+	s = bl_strata_take(r, key);
+	s->exposed++;
+	snprintf(e.stratum, sizeof(e.stratum), "%016" PRIx64, key);
 	bl_text_copy(e.host, sizeof(e.host), h->name);
 	bl_text_copy(e.boot, sizeof(e.boot), h->boot);
 	bl_text_copy(e.previous, sizeof(e.previous), h->live);
@@ -77,8 +98,15 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 		    enum bl_exposure_state state, const char *reason,
 		    int64_t now_ms)
 {
+	struct bl_stratum *s = NULL;
+
+	if (*e->stratum)
+		s = bl_strata_find(r, strtoull(e->stratum, NULL, 16));
+
 	if (!(arrows[state] & BIT(e->state)))
 		return false;
+	if (s)
+		bl_strata_move(s, e->state, state);
 	e->state = state;
 	e->changed_ms = now_ms;
 	bl_text_copy(e->reason, sizeof(e->reason), reason);

@@ -11,7 +11,8 @@
  *
  * Invariants:
  *  - I7: bl_ledger_expose is the only way to a new exposure, and it refuses
- *    when `unconfirmed` has reached the plan's cap or `exposed` the target;
+ *    when `unconfirmed` has reached the plan's cap or `exposed` the target,
+ *    or strata.h or the plan (left out, frozen) says no;
  *  - an exposure and the rollout's counters change in one transaction;
  *  - exposures move only along the arrows of bl_ledger_mark: what was
  *    committed never becomes a trial again, and FAILED and BACK are final;
@@ -33,6 +34,11 @@ bool bl_rollout_returns(const struct bl_rollout *r);
 bool bl_rollout_open(const struct bl_rollout *r);
 /* Whether the host may still run what it was exposed to. */
 bool bl_exposure_open(const struct bl_exposure *e);
+
+/* Whether one more host of @s (NULL: its stratum's first) may be exposed now,
+ * whatever its name. */
+bool bl_ledger_may(const struct bl_rollout *r, const struct bl_stratum *s,
+		   int64_t now_ms);
 
 /*
  * Exposes @h: true with *ret_e, *r and *h changed, false if target, cap or the

@@ -70,8 +70,8 @@ static int check_digest(const struct bl_json_doc *doc, const char *path,
 
 struct raw_poll {
 	int64_t v, seq, events, drops;
-	const char *boot, *session, *kernel, *arch, *os, *live;
-	json_t *work, *sample;
+	const char *boot, *session, *kernel, *arch, *os, *role, *live;
+	json_t *work, *sample, *labels;
 };
 
 static const struct bl_json_field poll_fields[] = {
@@ -88,6 +88,10 @@ static const struct bl_json_field poll_fields[] = {
 	  BL_FACT_LEN - 1 },
 	{ "os", BL_JSON_STRING, true, offsetof(struct raw_poll, os), 0,
 	  BL_FACT_LEN - 1 },
+	{ "role", BL_JSON_STRING, false, offsetof(struct raw_poll, role), 0,
+	  BL_FACT_LEN - 1 },
+	{ "labels", BL_JSON_ARRAY, false, offsetof(struct raw_poll, labels), 0,
+	  BL_LABELS_MAX },
 	{ "live", BL_JSON_STRING, true, offsetof(struct raw_poll, live), 0,
 	  BL_DIGEST_HEX - 1 },
 	{ "events", BL_JSON_INT, true, offsetof(struct raw_poll, events), 0,
@@ -161,11 +165,42 @@ static int read_sample(const struct bl_json_doc *doc, const json_t *list,
 	return 0;
 }
 
+bool bl_label_valid(const char *label)
+{
+	const char *value = strchr(label, '=');
+	char key[BL_LABEL_LEN];
+
+	if (!value || strlen(label) >= BL_LABEL_LEN)
+		return false;
+	memcpy(key, label, (size_t)(value - label));
+	key[value - label] = '\0';
+	return bl_name_valid(key);
+}
+
+static int read_labels(const struct bl_json_doc *doc, const json_t *list,
+		       struct bl_poll *ret, struct bl_err *err)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (list, i, v) {
+		const char *label = json_string_value(v);
+
+		if (!label || strlen(label) != json_string_length(v) ||
+		    !bl_label_valid(label))
+			return bl_json_fail(doc, "labels", err,
+					    "element %zu is not KEY=VALUE", i);
+		bl_text_copy(ret->labels[i], BL_LABEL_LEN, label);
+		ret->label_count++;
+	}
+	return 0;
+}
+
 int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 		  struct bl_err *err)
 {
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	struct raw_poll raw = { 0 };
+	struct raw_poll raw = { .role = "" };
 	struct bl_poll poll = { 0 };
 	int r = bl_json_parse("poll", text, len, &doc, err);
 
@@ -180,6 +215,8 @@ int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 		r = read_work(&doc, raw.work, &poll.work, err);
 	if (!r)
 		r = read_sample(&doc, raw.sample, &poll, err);
+	if (!r)
+		r = read_labels(&doc, raw.labels, &poll, err);
 	if (r < 0)
 		return r;
 	bl_text_copy(poll.boot, sizeof(poll.boot), raw.boot);
@@ -187,12 +224,23 @@ int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 	bl_text_copy(poll.kernel, sizeof(poll.kernel), raw.kernel);
 	bl_text_copy(poll.arch, sizeof(poll.arch), raw.arch);
 	bl_text_copy(poll.os, sizeof(poll.os), raw.os);
+	bl_text_copy(poll.role, sizeof(poll.role), raw.role);
 	bl_text_copy(poll.live, sizeof(poll.live), raw.live);
 	poll.seq = raw.seq;
 	poll.events = raw.events;
 	poll.drops = raw.drops;
 	*ret = poll;
 	return 0;
+}
+
+static json_t *labels_json(const struct bl_poll *p)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < p->label_count; i++)
+		json_array_append_new(list, json_string(p->labels[i]));
+	return list;
 }
 
 json_t *bl_poll_json(const struct bl_poll *p)
@@ -210,6 +258,12 @@ json_t *bl_poll_json(const struct bl_poll *p)
 			p->live, "events", (json_int_t)p->events, "drops",
 			(json_int_t)p->drops, "sample", sample);
 	if (!obj)
+		return NULL;
+	if (*p->role &&
+	    json_object_set_new(obj, "role", json_string(p->role)) < 0)
+		return NULL;
+	if (p->label_count &&
+	    json_object_set_new(obj, "labels", labels_json(p)) < 0)
 		return NULL;
 	if (p->work.order != BL_ORDER_NONE &&
 	    json_object_set_new(obj, "work",

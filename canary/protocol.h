@@ -6,6 +6,7 @@
  *	POST /v1/hosts/NAME/poll
  *	{ "v": 1, "boot": "…", "session": "…", "seq": 17,
  *	  "kernel": "6.1.0-44-cloud-amd64", "arch": "x86_64", "os": "Debian 12",
+ *	  "role": "web", "labels": ["zone=eu"],
  *	  "live": "DIGEST", "events": 1234, "drops": 0, "sample": ["exec …"],
  *	  "work": { "rollout": "r3", "order": "apply", "state": "going",
  *		    "reason": "" } }
@@ -15,6 +16,9 @@
  *
  * work is the newest order that the agent took and what became of it; it is
  * repeated in every poll, so that no answer and no report can get lost.
+ *
+ * role and labels are what the host's administrator says about it (belay agent
+ * --role, --label), and left out if that is nothing.
  *
  * Both sides are strict: an unknown key is an error. A session is one life of
  * an agent; seq rises with each of its polls, so that one that comes late or
@@ -50,6 +54,9 @@ struct bl_poll {
 	char session[BL_SESSION_LEN];
 	int64_t seq;
 	char kernel[BL_FACT_LEN], arch[BL_FACT_LEN], os[BL_FACT_LEN];
+	char role[BL_FACT_LEN]; /* of the host; "": none */
+	char labels[BL_LABELS_MAX][BL_LABEL_LEN];
+	unsigned label_count;
 	char live[BL_DIGEST_HEX];
 	struct bl_work work;
 	int64_t events, drops;
@@ -75,6 +82,9 @@ int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 		  struct bl_err *err);
 int bl_order_parse(const char *text, size_t len, struct bl_order *ret,
 		   struct bl_err *err);
+
+/* KEY=VALUE, the key a name as in bl_name_valid, together below BL_LABEL_LEN. */
+bool bl_label_valid(const char *label);
 
 const char *bl_order_name(enum bl_order_kind kind);
 const char *bl_work_name(enum bl_work_state state);

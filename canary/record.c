@@ -2,8 +2,10 @@
 #include "canary/record.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
@@ -73,24 +75,34 @@ struct field {
 	const char *key;
 	enum kind kind;
 	size_t offset, size;
+	bool optional; /* not in records of older versions: then it is 0 */
 };
 
-#define TEXT_OF(type, m)                                 \
-	{                                                \
-#m, TEXT, offsetof(struct type, m),      \
-			sizeof(((struct type *)NULL)->m) \
+#define TEXT_NEW(type, m)                                      \
+	{                                                      \
+#m, TEXT, offsetof(struct type, m),            \
+			sizeof(((struct type *)NULL)->m), true \
 	}
-#define I64_OF(type, m)                              \
-	{                                            \
-#m, I64, offsetof(struct type, m), 0 \
+#define UINT_NEW(type, m)                                   \
+	{                                                   \
+#m, UINT, offsetof(struct type, m), 0, true \
 	}
-#define UINT_OF(type, m)                              \
-	{                                             \
-#m, UINT, offsetof(struct type, m), 0 \
+#define TEXT_OF(type, m)                                        \
+	{                                                       \
+#m, TEXT, offsetof(struct type, m),             \
+			sizeof(((struct type *)NULL)->m), false \
 	}
-#define FLAG_OF(type, m)                              \
-	{                                             \
-#m, FLAG, offsetof(struct type, m), 0 \
+#define I64_OF(type, m)                                     \
+	{                                                   \
+#m, I64, offsetof(struct type, m), 0, false \
+	}
+#define UINT_OF(type, m)                                     \
+	{                                                    \
+#m, UINT, offsetof(struct type, m), 0, false \
+	}
+#define FLAG_OF(type, m)                                     \
+	{                                                    \
+#m, FLAG, offsetof(struct type, m), 0, false \
 	}
 
 static const struct field rollout_fields[] = {
@@ -105,6 +117,9 @@ static const struct field rollout_fields[] = {
 	UINT_OF(bl_rollout, target),
 	UINT_OF(bl_rollout, exposed),
 	UINT_OF(bl_rollout, unconfirmed),
+	UINT_NEW(bl_rollout, widened),
+	UINT_NEW(bl_rollout, approved),
+	UINT_NEW(bl_rollout, decisions),
 	I64_OF(bl_rollout, start_ms),
 	I64_OF(bl_rollout, stop_ms),
 	I64_OF(bl_rollout, commit_ms),
@@ -116,6 +131,7 @@ static const struct field exposure_fields[] = {
 	UINT_OF(bl_exposure, wave),	 TEXT_OF(bl_exposure, boot),
 	TEXT_OF(bl_exposure, previous),	 TEXT_OF(bl_exposure, reason),
 	I64_OF(bl_exposure, exposed_ms), I64_OF(bl_exposure, changed_ms),
+	TEXT_NEW(bl_exposure, stratum),
 };
 
 static const struct field host_fields[] = {
@@ -125,7 +141,7 @@ static const struct field host_fields[] = {
 	TEXT_OF(bl_fleet_host, rollout), TEXT_OF(bl_fleet_host, doing),
 	I64_OF(bl_fleet_host, seq),	 I64_OF(bl_fleet_host, first_ms),
 	I64_OF(bl_fleet_host, heard_ms), I64_OF(bl_fleet_host, events),
-	I64_OF(bl_fleet_host, drops),
+	I64_OF(bl_fleet_host, drops),	 TEXT_NEW(bl_fleet_host, role),
 };
 
 static const struct field bundle_fields[] = {
@@ -225,12 +241,58 @@ static int read_all(const struct bl_store_item *item,
 
 	if (r < 0)
 		return bl_err_wrap(err, r, "store");
-	for (i = 0; i < count; i++)
-		if (!read_field(&fields[i],
-				json_object_get(ret->root, fields[i].key),
-				record))
+	for (i = 0; i < count; i++) {
+		const json_t *v = json_object_get(ret->root, fields[i].key);
+
+		if (!(!v && fields[i].optional) &&
+		    !read_field(&fields[i], v, record))
 			return bad(item, fields[i].key, err);
+	}
 	return 0;
+}
+
+/* [KEY, exposed, good, bad] of each. */
+static json_t *strata_json(const struct bl_rollout *r)
+{
+	json_t *list = json_array();
+	char key[BL_STRATUM_KEY];
+	unsigned i;
+
+	for (i = 0; i < r->stratum_count; i++) {
+		const struct bl_stratum *s = &r->strata[i];
+
+		snprintf(key, sizeof(key), "%016" PRIx64, s->key);
+		json_array_append_new(list, json_pack("[s,I,I,I]", key,
+						      (json_int_t)s->exposed,
+						      (json_int_t)s->good,
+						      (json_int_t)s->bad));
+	}
+	return list;
+}
+
+static bool read_strata(json_t *list, struct bl_rollout *ret)
+{
+	json_int_t exposed, good, nbad;
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (json_array_size(list) > BL_STRATA_MAX)
+		return false;
+	json_array_foreach (list, i, v) {
+		if (json_unpack(v, "[s,I,I,I]", &key, &exposed, &good, &nbad) <
+			    0 ||
+		    good < 0 || nbad < 0 || good + nbad > exposed ||
+		    exposed > UINT32_MAX)
+			return false;
+		ret->strata[ret->stratum_count++] = (struct bl_stratum){
+			.key = strtoull(key, NULL, 16),
+			.exposed = (unsigned)exposed,
+			.good = (unsigned)good,
+			.bad = (unsigned)nbad,
+		};
+	}
+	return true;
 }
 
 json_t *bl_rollout_json(const struct bl_rollout *r)
@@ -240,7 +302,8 @@ json_t *bl_rollout_json(const struct bl_rollout *r)
 	const char *state = bl_rollout_state_name(r->state);
 
 	if (!obj || json_object_set_new(obj, "state", json_string(state)) < 0 ||
-	    json_object_set_new(obj, "plan", bl_plan_json(&r->plan)) < 0)
+	    json_object_set_new(obj, "plan", bl_plan_json(&r->plan)) < 0 ||
+	    json_object_set_new(obj, "strata", strata_json(r)) < 0)
 		return NULL;
 	return BL_TAKE(obj);
 }
@@ -265,6 +328,8 @@ int bl_rollout_read(const struct bl_store_item *item, struct bl_rollout *ret,
 		return bl_err_wrap(err, r, "store");
 	if (rollout.wave >= rollout.plan.wave_count)
 		return bad(item, "wave", err);
+	if (!read_strata(json_object_get(doc.root, "strata"), &rollout))
+		return bad(item, "strata", err);
 	*ret = rollout;
 	return 0;
 }
@@ -303,13 +368,17 @@ json_t *bl_fleet_host_json(const struct bl_fleet_host *h)
 	bl_autojson json_t *obj =
 		write_all(host_fields, BL_ARRAY_SIZE(host_fields), h);
 	json_t *sessions = json_array(), *sample = json_array();
+	json_t *labels = json_array();
 	unsigned i;
 
 	for (i = 0; i < BL_SESSIONS_KEPT && *h->sessions[i]; i++)
 		json_array_append_new(sessions, json_string(h->sessions[i]));
 	for (i = 0; i < h->sample_count; i++)
 		json_array_append_new(sample, json_string(h->sample[i]));
+	for (i = 0; i < h->label_count; i++)
+		json_array_append_new(labels, json_string(h->labels[i]));
 	if (json_object_set_new(obj, "sessions", sessions) < 0 ||
+	    json_object_set_new(obj, "labels", labels) < 0 ||
 	    json_object_set_new(obj, "sample", sample) < 0)
 		return NULL;
 	return BL_TAKE(obj);
@@ -338,6 +407,12 @@ int bl_fleet_host_read(const struct bl_store_item *item,
 		bl_text_copy(h.sample[i], BL_SAMPLE_LEN,
 			     json_string_value(json_array_get(list, i)));
 	h.sample_count = (unsigned)i;
+	list = json_object_get(doc.root, "labels");
+	n = json_array_size(list);
+	for (i = 0; i < n && i < BL_LABELS_MAX; i++)
+		bl_text_copy(h.labels[i], BL_LABEL_LEN,
+			     json_string_value(json_array_get(list, i)));
+	h.label_count = (unsigned)i;
 	*ret = h;
 	return 0;
 }

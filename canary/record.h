@@ -34,6 +34,16 @@
 #define BL_FACT_LEN	  128
 #define BL_SAMPLE_MAX	  8 /* events a host shows */
 #define BL_SAMPLE_LEN	  200
+#define BL_LABELS_MAX	  8
+#define BL_LABEL_LEN	  64  /* "KEY=VALUE" */
+#define BL_STRATA_MAX	  100 /* with sums of their own (strata.h) */
+#define BL_STRATUM_KEY	  17  /* sixteen hex digits */
+
+/* The sums of a stratum's exposed hosts. */
+struct bl_stratum {
+	uint64_t key;
+	unsigned exposed, good, bad;
+};
 
 struct bl_rollout {
 	char id[BL_ROLLOUT_ID_LEN];
@@ -46,6 +56,11 @@ struct bl_rollout {
 	unsigned wave, target;
 	unsigned exposed;     /* in all */
 	unsigned unconfirmed; /* of these, under the cap (I7) */
+	unsigned widened;     /* as in bl_view */
+	unsigned approved;
+	unsigned decisions; /* how many are stored */
+	struct bl_stratum strata[BL_STRATA_MAX];
+	unsigned stratum_count;
 	int64_t start_ms, stop_ms, commit_ms, end_ms; /* 0: not yet */
 };
 
@@ -54,6 +69,7 @@ struct bl_exposure {
 	enum bl_exposure_state state;
 	bool counted; /* in the rollout's unconfirmed */
 	unsigned wave;
+	char stratum[BL_STRATUM_KEY];
 	char boot[BL_BOOT_LEN]; /* in which it was exposed */
 	char previous[BL_DIGEST_HEX];
 	char reason[BL_REASON_MAX];
@@ -63,6 +79,9 @@ struct bl_exposure {
 struct bl_fleet_host {
 	char name[BL_NAME_MAX + 1];
 	char kernel[BL_FACT_LEN], arch[BL_FACT_LEN], os[BL_FACT_LEN];
+	char role[BL_FACT_LEN]; /* "": none */
+	char labels[BL_LABELS_MAX][BL_LABEL_LEN];
+	unsigned label_count;
 	char boot[BL_BOOT_LEN];
 	char live[BL_DIGEST_HEX];	 /* "": nothing */
 	char rollout[BL_ROLLOUT_ID_LEN]; /* that exposed it last; "" */

@@ -201,6 +201,59 @@ int bl_controller_start(struct bl_store *store, const struct bl_start *start,
 	return r;
 }
 
+/* The next wave to begin, from 1. The first has not begun while nobody may be
+ * exposed. */
+static unsigned next_wave(const struct bl_rollout *r)
+{
+	return r->target ? r->wave + 2 : r->wave + 1;
+}
+
+static int approve_once(struct bl_store *store, const char *id,
+			unsigned *ret_wave, struct bl_err *err)
+{
+	bl_autochange struct bl_change c = { 0 };
+	struct bl_rollout rollout;
+	int64_t revision;
+	unsigned wave;
+	int r = bl_fleet_rollout(store, id, &rollout, &revision, err);
+
+	if (r < 0)
+		return r;
+	wave = next_wave(&rollout);
+	if (rollout.state != BL_ROLLOUT_RUNNING ||
+	    wave > rollout.plan.wave_count)
+		return bl_err_set(
+			err, -EINVAL,
+			"rollout %s is %s, no wave is left to begin", id,
+			rollout.state == BL_ROLLOUT_RUNNING
+				? "in its last wave"
+				: bl_rollout_state_name(rollout.state));
+	*ret_wave = wave;
+	if (rollout.approved >= wave)
+		return 0;
+	rollout.approved = wave;
+	bl_change_expect(&c, revision, "rollout/%s", id);
+	bl_change_put(&c, bl_rollout_json(&rollout), "rollout/%s", id);
+	return bl_change_write(&c, store, err);
+}
+
+int bl_controller_approve(struct bl_store *store, const char *id,
+			  unsigned *ret_wave, struct bl_err *err)
+{
+	struct bl_err e;
+	int i, r;
+
+	if (!bl_name_valid(id) || strlen(id) >= BL_ROLLOUT_ID_LEN)
+		return bl_err_set(err, -EINVAL, "'%s' is not a rollout", id);
+	for (i = 0, r = -EAGAIN; r == -EAGAIN && i < TRIES; i++) {
+		e = (struct bl_err){ 0 };
+		r = approve_once(store, id, ret_wave, &e);
+	}
+	if (r < 0 && err)
+		*err = e;
+	return r;
+}
+
 /* A done rollout may be taken back as long as nothing came after it. */
 static int check_newest(struct bl_store *store, const char *id,
 			struct bl_change *c, struct bl_err *err)

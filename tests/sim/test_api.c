@@ -311,7 +311,7 @@ static void two_hosts(void)
 {
 	unsigned i;
 
-	s.plan.waves[0].hosts = 2;
+	s.plan.waves[0] = (struct bl_wave){ .hosts = 2, .soak_ms = 3000 };
 	sim_rollout(&s, "v1", SIM_GOOD);
 	for (i = 0; i < 2; i++) {
 		polls[i] = (struct bl_poll){ 0 };

@@ -116,6 +116,7 @@ static void boot_agent(struct sim *s, struct sim_host *h)
 	snprintf(a->poll.session, sizeof(a->poll.session), "%s-life%u", h->name,
 		 h->lives);
 	bl_text_copy(a->poll.kernel, sizeof(a->poll.kernel), "6.1.0-sim");
+	bl_text_copy(a->poll.role, sizeof(a->poll.role), h->role);
 	/* The host's own recovery: an open trial is rolled back. */
 	if (*h->trial) {
 		*h->trial = '\0';
@@ -212,6 +213,13 @@ unsigned sim_request(struct sim *s, const char *method, const char *path,
 	return a.status;
 }
 
+/* What the version is to this host. */
+static enum sim_version version_on(const struct sim *s,
+				   const struct sim_host *h)
+{
+	return s->only && strcmp(s->only, h->role) != 0 ? SIM_GOOD : s->version;
+}
+
 /* The record is durable before an apply is begun. */
 static void begin(struct sim *s, struct sim_host *h, enum bl_agent_do task)
 {
@@ -233,9 +241,9 @@ static void begin(struct sim *s, struct sim_host *h, enum bl_agent_do task)
 	/* I7, first half: nobody tries what the ledger does not know. */
 	if (!s->look_away)
 		sim_exposure(s, h->name);
-	if (s->version == SIM_REBOOTS)
+	if (version_on(s, h) == SIM_REBOOTS)
 		sim_kill_agent(s, h, true, 3000);
-	if (s->version == SIM_KILLS) {
+	if (version_on(s, h) == SIM_KILLS) {
 		h->up = false;
 		h->dead = true;
 	}
@@ -246,7 +254,8 @@ static void finish(struct sim *s, struct sim_host *h)
 	struct bl_agent *a = &h->agent;
 	enum bl_agent_end end = BL_AGENT_DONE;
 	const char *reason = "";
-	bool bad = strcmp(h->trial, s->digest) == 0 && s->version == SIM_FAILS;
+	bool bad = strcmp(h->trial, s->digest) == 0 &&
+		   version_on(s, h) == SIM_FAILS;
 
 	if (a->busy == BL_AGENT_ROLLBACK) {
 		memcpy(h->live, h->previous, sizeof(h->live));
@@ -259,7 +268,7 @@ static void finish(struct sim *s, struct sim_host *h)
 		memcpy(h->previous, h->live, sizeof(h->live));
 		memcpy(h->live, h->trial, sizeof(h->live));
 		*h->trial = '\0';
-		if (s->version == SIM_KILLS_LATE &&
+		if (version_on(s, h) == SIM_KILLS_LATE &&
 		    strcmp(h->live, s->digest) == 0)
 			h->dies_ms = s->now_ms + 1500;
 	}
@@ -374,12 +383,15 @@ enum bl_exposure_state sim_exposure(struct sim *s, const char *host)
 static void assert_ledger(struct sim *s)
 {
 	bl_autofleet struct bl_fleet f = { 0 };
-	unsigned counted = 0;
+	unsigned counted = 0, strata = 0;
 	size_t i;
 
 	ck_assert_int_eq(bl_fleet_load(s->look, s->id, s->now_ms, &f, NULL), 0);
 	for (i = 0; i < f.exposure_count; i++)
 		counted += f.exposures[i].counted;
+	for (i = 0; i < f.view.stratum_count; i++)
+		strata += bl_tally_exposed(&f.view.strata[i]);
+	ck_assert_uint_eq(strata, f.rollout.exposed);
 	ck_assert_uint_eq(counted, f.rollout.unconfirmed);
 	ck_assert_uint_eq(f.exposure_count, f.rollout.exposed);
 	ck_assert_msg(counted <= f.rollout.plan.cap,
@@ -399,7 +411,8 @@ static void assert_ledger(struct sim *s)
 			      "I7: host %s is in a trial that is not counted",
 			      h->name);
 	}
-	if (f.rollout.state != BL_ROLLOUT_DONE)
+	if (f.rollout.state != BL_ROLLOUT_DONE ||
+	    f.rollout.plan.p0_percent > 0) /* some may be bad, and known so */
 		return;
 	for (i = 0; i < f.exposure_count; i++)
 		ck_assert_msg(f.exposures[i].state == BL_EXPOSURE_COMMITTED,

@@ -41,6 +41,7 @@ struct sim_chaos {
 
 struct sim_host {
 	char name[16];
+	char role[16]; /* said at the next life of its agent */
 	/* durable */
 	char live[BL_DIGEST_HEX], previous[BL_DIGEST_HEX];
 	char *record;
@@ -73,6 +74,7 @@ struct sim {
 	struct sim_host hosts[SIM_HOSTS_MAX];
 	unsigned host_count;
 	enum sim_version version; /* of what is rolled out */
+	const char *only;	  /* hosts of this role; NULL: on all */
 	char digest[BL_DIGEST_HEX];
 	char old[BL_DIGEST_HEX]; /* what hosts run before */
 	char id[BL_ROLLOUT_ID_LEN];

@@ -17,7 +17,11 @@ static void set_up(void)
 {
 	size_t i;
 
-	bl_plan_default(&plan); /* 1 host, 50 %, 100 %; soak 5 s */
+	bl_plan_default(&plan); /* soak 5 s */
+	plan.waves[0] = (struct bl_wave){ .hosts = 1, .soak_ms = 5000 };
+	plan.waves[1] = plan.waves[2]; /* 50 % */
+	plan.waves[2] = plan.waves[3];
+	plan.wave_count = 3;
 	for (i = 0; i < BL_ARRAY_SIZE(hosts); i++)
 		hosts[i] = (struct bl_view_host){
 			.name = "web",
@@ -233,6 +237,179 @@ START_TEST(no_view_exposes_more_while_one_is_bad)
 }
 END_TEST
 
+/* Strata and rates: a fleet of sums. */
+static struct bl_tally strata[3];
+
+static void set_up_strata(void)
+{
+	set_up();
+	bl_plan_default(&plan); /* 1 of each stratum, 2, 50 %, 100 % */
+	strata[0] = (struct bl_tally){ .name = "a", .waiting = 900 };
+	strata[1] = (struct bl_tally){ .name = "b", .waiting = 99 };
+	strata[2] = (struct bl_tally){ .name = "c", .waiting = 1 };
+	view.strata = strata;
+	view.stratum_count = 3;
+	view.count = 0;
+	view.target = 0;
+	view.commit_ms = NOW - 10000;
+}
+
+/* @good, @bad and @open hosts of @t have been exposed. */
+static void exposed(struct bl_tally *t, unsigned good, unsigned bad,
+		    unsigned open)
+{
+	t->waiting -= good + bad + open;
+	t->good += good;
+	t->bad += bad;
+	t->open += open;
+	view.target += good + bad + open;
+}
+
+START_TEST(first_every_stratum_then_two_then_as_many_as_the_rate_asks_for)
+{
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.target, 3);
+	exposed(&strata[0], 1, 0, 0);
+	exposed(&strata[1], 1, 0, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE); /* c is missing */
+	exposed(&strata[2], 0, 0, 1);
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT); /* c is in its trial */
+	strata[2].open = 0;
+	strata[2].good = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.target, 5); /* c has no second one */
+	view.wave = 1;
+	exposed(&strata[0], 1, 0, 0);
+	exposed(&strata[1], 1, 0, 0);
+	/* Half of the fleet is next: not before a rate of 5 % is excluded. */
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.widened, 135);
+	ck_assert_uint_eq(d.target, 135);
+	view.widened = 135;
+	exposed(&strata[0], 130, 0, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.target, 500);
+}
+END_TEST
+
+START_TEST(who_tolerates_nothing_stops_at_one_of_a_thousand)
+{
+	exposed(&strata[0], 800, 0, 0);
+	exposed(&strata[1], 90, 1, 3);
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	ck_assert_str_eq(d.reason,
+			 "1 of 894 exposed hosts is bad: none is tolerated");
+}
+END_TEST
+
+static void tolerate(double percent)
+{
+	plan.p0_percent = percent;
+	plan.ladder_count = 3; /* 20 %, 5 %, 1 % */
+}
+
+START_TEST(tolerated_crash_of_every_host_takes_two_of_its_stratum)
+{
+	tolerate(0.1);
+	exposed(&strata[0], 1, 0, 0);
+	exposed(&strata[1], 0, 1, 0);
+	exposed(&strata[2], 1, 0, 0);
+	/* The bad one is replaced, in its stratum, before the wave ends. */
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.target, 4);
+	exposed(&strata[1], 0, 1, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	ck_assert_ptr_nonnull(strstr(d.reason, "2 of 2"));
+	ck_assert_ptr_nonnull(strstr(d.reason, "(b)"));
+	ck_assert_ptr_nonnull(strstr(d.reason, "100 %"));
+}
+END_TEST
+
+START_TEST(tolerated_bad_hosts_do_not_stop_a_good_version)
+{
+	tolerate(0.1);
+	view.wave = 2;
+	exposed(&strata[0], 499, 1, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	/* ... and hosts that are silent are marked, once. */
+	hosts[0].state = BL_EXPOSURE_SILENT;
+	hosts[1].heard_ms = 0;
+	view.count = 2;
+	ck_assert_int_eq(decide(), BL_DECISION_SILENT);
+	ck_assert_uint_eq(d.host, 1);
+	hosts[1] = hosts[0];
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	/* Twelve are too many of 500. */
+	strata[0].good -= 11;
+	strata[0].bad += 11;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+}
+END_TEST
+
+/* Bad hosts are heard of within seconds, good ones after their trial: two of a
+ * thousand in flight are no rate of 100 %. */
+START_TEST(hosts_in_their_trial_count_as_good_until_they_are_not)
+{
+	tolerate(0.1);
+	view.wave = 2;
+	exposed(&strata[0], 0, 2, 500);
+	ck_assert_int_ne(decide(), BL_DECISION_STOP);
+	strata[0].open = 8;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+}
+END_TEST
+
+START_TEST(guard_metric_stops_what_crashes_nobody)
+{
+	exposed(&strata[0], 30, 0, 0);
+	view.pairs[BL_GUARD_TIME_PER_EVENT] = (struct bl_pairs){ 20, 20 };
+	ck_assert_int_ne(decide(), BL_DECISION_STOP); /* nobody asked */
+	plan.guarded[BL_GUARD_TIME_PER_EVENT] = true;
+	plan.guard_percent[BL_GUARD_TIME_PER_EVENT] = 20;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	ck_assert_ptr_nonnull(strstr(
+		d.reason,
+		"time_per_event: 20 of 20 hosts are more than 20 % worse"));
+	view.pairs[BL_GUARD_TIME_PER_EVENT].worse = 12;
+	ck_assert_int_ne(decide(), BL_DECISION_STOP);
+}
+END_TEST
+
+START_TEST(nothing_rises_in_a_freeze_or_before_a_gate)
+{
+	plan.freeze_count = 1; /* NOW is a Thursday, 1970 */
+	ck_assert_int_eq(
+		bl_freeze_parse("Thu 00:00 - Thu 01:00", &plan.freezes[0]), 0);
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_str_eq(d.reason, "the plan freezes it, 44 min left");
+	plan.freeze_count = 0;
+	exposed(&strata[0], 1, 0, 0);
+	exposed(&strata[1], 1, 0, 0);
+	exposed(&strata[2], 1, 0, 0);
+	plan.waves[1].gate = true;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_ptr_nonnull(strstr(d.reason, "wave 2 waits for an operator"));
+	/* A gate keeps nobody from being taken back. */
+	strata[0].bad = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	strata[0].bad = 0;
+	view.approved = 2;
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+}
+END_TEST
+
+START_TEST(named_hosts_are_the_first_wave)
+{
+	plan.waves[0] = (struct bl_wave){ .names = { 0, 1 } };
+	view.named = 2;
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	ck_assert_uint_eq(d.target, 2);
+	exposed(&strata[0], 2, 0, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.target, 5); /* two more of b, and c */
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("decision");
@@ -249,6 +426,21 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, going_back_ends_when_all_are_accounted_for, 0,
 			    2);
 	tcase_add_test(t, no_view_exposes_more_while_one_is_bad);
+	suite_add_tcase(s, t);
+	t = tcase_create("rates");
+	tcase_add_checked_fixture(t, set_up_strata, NULL);
+	tcase_add_test(
+		t,
+		first_every_stratum_then_two_then_as_many_as_the_rate_asks_for);
+	tcase_add_test(t, who_tolerates_nothing_stops_at_one_of_a_thousand);
+	tcase_add_test(t,
+		       tolerated_crash_of_every_host_takes_two_of_its_stratum);
+	tcase_add_test(t, tolerated_bad_hosts_do_not_stop_a_good_version);
+	tcase_add_test(t,
+		       hosts_in_their_trial_count_as_good_until_they_are_not);
+	tcase_add_test(t, guard_metric_stops_what_crashes_nobody);
+	tcase_add_test(t, nothing_rises_in_a_freeze_or_before_a_gate);
+	tcase_add_test(t, named_hosts_are_the_first_wave);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rollouts over a simulated fleet of unlike hosts, through the real ledger:
+ * who is first, who is never, and what waits for an operator. sim_step asserts
+ * I6 and I7 after every step.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/controller.h"
+#include "tests/main.h"
+#include "tests/support/sim_fleet.h"
+
+#define MINUTE_MS 60000
+
+static struct sim s;
+
+static void teardown(void)
+{
+	sim_end(&s);
+}
+
+/* Twelve hosts of three roles: eight web, three db, one mail. */
+static void set_up(uint64_t seed)
+{
+	unsigned i;
+
+	sim_start(&s, seed, 12);
+	for (i = 0; i < s.host_count; i++) {
+		snprintf(s.hosts[i].role, sizeof(s.hosts[i].role), "%s",
+			 i < 8	  ? "web"
+			 : i < 11 ? "db"
+				  : "mail");
+		sim_kill_agent(&s, &s.hosts[i], false, 0);
+	}
+	sim_run_ms(&s, 3000);
+}
+
+static unsigned tried(const char *role)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < s.host_count; i++)
+		n += s.hosts[i].trials > 0 &&
+		     strcmp(s.hosts[i].role, role) == 0;
+	return n;
+}
+
+START_TEST(first_wave_is_one_host_of_each_stratum)
+{
+	set_up((uint64_t)_i + 1);
+	sim_rollout(&s, "v1", SIM_GOOD);
+	while (sim_read(&s).wave == 0)
+		sim_step(&s);
+	ck_assert_uint_eq(tried("web"), 1);
+	ck_assert_uint_eq(tried("db"), 1);
+	ck_assert_uint_eq(tried("mail"), 1);
+	while (sim_read(&s).wave == 1)
+		sim_step(&s);
+	ck_assert_uint_eq(tried("web"), 2);
+	ck_assert_uint_eq(tried("db"), 2);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 12);
+}
+END_TEST
+
+static const enum sim_version bad[] = { SIM_FAILS, SIM_REBOOTS, SIM_KILLS };
+
+/* However few hosts a fault needs: the first wave has one of them. */
+START_TEST(fault_of_one_stratum_is_found_in_the_first_wave)
+{
+	set_up((uint64_t)_i + 1);
+	s.only = "mail";
+	sim_rollout(&s, "v1", bad[_i % 3]);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_STOPPED);
+	ck_assert_uint_eq(sim_read(&s).wave, 0);
+	ck_assert_uint_le(sim_tried(&s), 3);
+	ck_assert_uint_eq(tried("mail"), 1);
+}
+END_TEST
+
+/* A rate is tolerated; a stratum of which every host crashes is none. */
+START_TEST(plan_that_tolerates_a_rate_stops_at_two_of_a_stratum)
+{
+	set_up((uint64_t)_i + 1);
+	s.only = "db";
+	s.plan.p0_percent = 0.1;
+	s.plan.ladder_count = 3;
+	sim_rollout(&s, "v1", SIM_FAILS);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_STOPPED);
+	ck_assert_uint_eq(sim_read(&s).wave, 0);
+	ck_assert_uint_eq(tried("db"), 2);
+	ck_assert_uint_le(tried("web"), 1);
+	sim_run_ms(&s, 10000);
+	ck_assert_uint_eq(sim_running(&s), 0);
+}
+END_TEST
+
+START_TEST(plan_that_tolerates_a_rate_goes_on_past_one_bad_host)
+{
+	set_up(5);
+	s.only = "mail"; /* one host: not even two can be bad */
+	s.plan.p0_percent = 0.1;
+	s.plan.ladder_count = 3;
+	sim_rollout(&s, "v1", SIM_FAILS);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 11);
+	ck_assert_str_eq(sim_read(&s).reason,
+			 "11 hosts took it; 1 bad, which is tolerated");
+}
+END_TEST
+
+START_TEST(wave_behind_a_gate_waits_for_an_operator)
+{
+	unsigned wave = 0;
+
+	set_up(3);
+	s.plan.waves[1].gate = true;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	sim_run_ms(&s, MINUTE_MS);
+	ck_assert_uint_eq(sim_tried(&s), 3);
+	ck_assert_int_eq(
+		bl_controller_approve(s.store_under, s.id, &wave, NULL), 0);
+	ck_assert_uint_eq(wave, 2);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_int_lt(
+		bl_controller_approve(s.store_under, s.id, &wave, NULL), 0);
+}
+END_TEST
+
+START_TEST(named_hosts_go_first_and_left_out_hosts_never)
+{
+	struct bl_plan *p = &s.plan;
+	unsigned i;
+
+	set_up(4);
+	p->waves[0] = (struct bl_wave){ .names = { 0, 2 }, .soak_ms = 1000 };
+	p->left_out = (struct bl_plan_names){ 2, 1 };
+	p->name_count = 3;
+	snprintf(p->names[0], sizeof(p->names[0]), "web-07");
+	snprintf(p->names[1], sizeof(p->names[1]), "web-12");
+	snprintf(p->names[2], sizeof(p->names[2]), "web-0*");
+	p->left_out.count = 0;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	while (sim_read(&s).wave == 0)
+		sim_step(&s);
+	ck_assert_uint_eq(sim_tried(&s), 2);
+	ck_assert_uint_eq(s.hosts[6].trials + s.hosts[11].trials, 2);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	p->waves[0] = (struct bl_wave){ .per_stratum = 1 };
+	p->left_out.count = 1;
+	sim_rollout(&s, "v2", SIM_GOOD);
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	for (i = 0; i < s.host_count; i++)
+		ck_assert_uint_eq(s.hosts[i].trials, i >= 9);
+	ck_assert_str_eq(sim_read(&s).reason,
+			 "3 hosts took it; left out by the plan: 9");
+}
+END_TEST
+
+/* Accidents of every kind do not break the order of strata. */
+START_TEST(unlike_hosts_in_a_fleet_with_accidents)
+{
+	enum bl_rollout_state state;
+
+	set_up((uint64_t)_i + 1);
+	s.chaos = (struct sim_chaos){ .lose_request = 50,
+				      .lose_answer = 50,
+				      .duplicate = 50,
+				      .late = 20,
+				      .store_dies_before = 10,
+				      .store_dies_after = 10,
+				      .other_controller = 20 };
+	sim_rollout(&s, "v1", SIM_GOOD);
+	while (sim_read(&s).wave == 0 &&
+	       sim_read(&s).state == BL_ROLLOUT_RUNNING) {
+		sim_step(&s);
+		ck_assert_uint_le(tried("web"), 1);
+		ck_assert_uint_le(tried("db"), 1);
+	}
+	state = sim_run_over(&s, 10 * MINUTE_MS);
+	ck_assert(state == BL_ROLLOUT_DONE || state == BL_ROLLOUT_STOPPED);
+	s.chaos = (struct sim_chaos){ 0 };
+	sim_run_ms(&s, MINUTE_MS);
+	ck_assert_uint_eq(sim_running(&s), state == BL_ROLLOUT_DONE ? 12 : 0);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("strata");
+	TCase *t = tcase_create("strata");
+
+	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_set_timeout(t, 100);
+	tcase_add_loop_test(t, first_wave_is_one_host_of_each_stratum, 0, 4);
+	tcase_add_loop_test(t, fault_of_one_stratum_is_found_in_the_first_wave,
+			    0, 6);
+	tcase_add_loop_test(
+		t, plan_that_tolerates_a_rate_stops_at_two_of_a_stratum, 0, 4);
+	tcase_add_test(t, plan_that_tolerates_a_rate_goes_on_past_one_bad_host);
+	tcase_add_test(t, wave_behind_a_gate_waits_for_an_operator);
+	tcase_add_test(t, named_hosts_go_first_and_left_out_hosts_never);
+	tcase_add_loop_test(t, unlike_hosts_in_a_fleet_with_accidents, 0, 8);
+	suite_add_tcase(suite, t);
+	return suite;
+}
