@@ -100,6 +100,7 @@ void bl_compare_sum(const struct bl_compare *c, const char *kernel,
 		t.blamed += r->attributed == BL_COMPARE_BLAMED;
 		t.as_expected += r->as_expected;
 		t.outage_ms += r->outage_ms;
+		t.never += r->recover_ms == BL_COMPARE_NEVER;
 		if (r->recover_ms > t.recover_max_ms)
 			t.recover_max_ms = r->recover_ms;
 	}

@@ -64,7 +64,8 @@ struct bl_compare_total {
 	unsigned rejected;	  /* by the gate */
 	unsigned crashed, blamed; /* runs with a crash; all of it attributed */
 	unsigned as_expected;
-	int64_t outage_ms, recover_max_ms;
+	unsigned never; /* runs after which not every host was well */
+	int64_t outage_ms, recover_max_ms; /* the latter of those that were */
 };
 void bl_compare_sum(const struct bl_compare *c, const char *kernel,
 		    enum bl_compare_way way, struct bl_compare_total *ret);
