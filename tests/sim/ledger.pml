@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exposure ledger, two controllers, and hosts: every order in which their
+ * steps can happen, each step the last one of a controller that dies there.
+ *
+ * A step is what the real thing does at once: one read of one key, one
+ * transaction, one answer (canary/controller.c: read_state, decide_poll,
+ * write_poll, carry_out). What a controller read may be old when it writes; a
+ * poll may be old when it is read; an answer may arrive late, twice (it stays
+ * in `told`) or, when the controller dies before it, never.
+ *
+ * Asserted, at every change of the store and of a host:
+ *  - I7: hosts exposed and unconfirmed are never more than CAP, by the ledger's
+ *    own sum and by recounting; hosts in a trial are never more than that;
+ *  - an exposure is written before its host is told;
+ *  - once a stop is written no exposure is;
+ *  - a wave is never wider than its target.
+ *
+ * What the model leaves out: silence and time, the way back, tombstones, more
+ * than one rollout. Without CAS (-DNO_CAS) the transactions compare nothing that
+ * the sums stand in; with TOLD_FIRST the answer leaves before the transaction:
+ * either must be found out, or this model proves nothing.
+ */
+#ifndef HOSTS
+#define HOSTS 3
+#endif
+#ifndef CAP
+#define CAP 2
+#endif
+#define CONTROLLERS 2
+
+mtype:ledger = { NONE, EXPOSED, COMMITTED, FAILED };
+mtype:live = { OLD, TRIAL, NEW, BACK };
+
+/* The store. A revision for the rollout's key; an exposure only moves on, so
+ * that its value is its revision. */
+byte revision = 1;
+byte target = 1, exposed, unconfirmed;
+bool stopped;
+mtype:ledger exposure[HOSTS] = NONE;
+
+/* The world. */
+bool told[HOSTS];
+mtype:live host[HOSTS] = OLD;
+
+/* Controllers die between any two steps; what they knew is gone. */
+#define MAY_DIE if :: true :: goto dead fi
+
+/* Before a transaction counts: is the rollout what it was when it was read? */
+#ifdef NO_CAS
+#define UNCHANGED true
+#else
+#define UNCHANGED (revision == seen_revision)
+#endif
+
+inline check_ledger()
+{
+	byte i = 0, open = 0, all = 0;
+
+	do
+	:: i < HOSTS ->
+		if
+		:: exposure[i] == EXPOSED -> open++; all++
+		:: exposure[i] == COMMITTED || exposure[i] == FAILED -> all++
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	assert(open <= CAP);
+	assert(open == unconfirmed);
+	assert(all == exposed);
+	assert(all <= target);
+	i = 0; open = 0; all = 0
+}
+
+active [CONTROLLERS] proctype controller()
+{
+	byte h, seen_revision, seen_target, seen_exposed, seen_unconfirmed;
+	bool seen_stopped, bad;
+	mtype:live said = OLD;
+	mtype:ledger seen = NONE;
+
+end_idle:
+	do
+	:: /* A poll of some host. */
+		select (h : 0 .. HOSTS - 1);
+		said = host[h];
+		MAY_DIE;
+		seen = exposure[h];
+		MAY_DIE;
+		d_step {
+			seen_revision = revision;
+			seen_target = target;
+			seen_exposed = exposed;
+			seen_unconfirmed = unconfirmed;
+			seen_stopped = stopped
+		}
+		MAY_DIE;
+		if
+		:: seen == NONE && !seen_stopped && said == OLD &&
+		   seen_exposed < seen_target && seen_unconfirmed < CAP ->
+#ifdef TOLD_FIRST
+			told[h] = true;
+			MAY_DIE;
+#endif
+			d_step {
+				if
+				:: UNCHANGED && exposure[h] == NONE ->
+					assert(!stopped);
+					exposure[h] = EXPOSED;
+					exposed = seen_exposed + 1;
+					unconfirmed = seen_unconfirmed + 1;
+					revision++;
+					seen = EXPOSED;
+					check_ledger()
+				:: else /* it lost; the host comes again */
+				fi
+			}
+		:: seen == EXPOSED && (said == NEW || said == BACK) ->
+			d_step {
+				if
+				:: UNCHANGED && exposure[h] == EXPOSED ->
+					if
+					:: said == NEW ->
+						exposure[h] = COMMITTED
+					:: else ->
+						exposure[h] = FAILED
+					fi;
+					exposed = seen_exposed;
+					unconfirmed = seen_unconfirmed - 1;
+					revision++;
+					seen = exposure[h];
+					check_ledger()
+				:: else
+				fi
+			}
+		:: else
+		fi;
+		MAY_DIE;
+		if
+		:: seen == EXPOSED && !seen_stopped -> told[h] = true
+		:: else
+		fi;
+		goto dead
+	:: /* A tick: what is due by a view that may be old. */
+		d_step {
+			seen_revision = revision;
+			seen_target = target;
+			seen_exposed = exposed;
+			seen_unconfirmed = unconfirmed;
+			seen_stopped = stopped
+		}
+		MAY_DIE;
+		h = 0;
+		do
+		:: h < HOSTS ->
+			bad = bad || exposure[h] == FAILED;
+			h++
+		:: else -> break
+		od;
+		MAY_DIE;
+		d_step {
+			if
+			:: seen_stopped || !UNCHANGED
+			:: else ->
+				if
+				:: bad ->
+					stopped = true;
+					revision++
+				:: !bad && seen_unconfirmed == 0 &&
+				   seen_exposed == seen_target &&
+				   seen_target < HOSTS ->
+					target = HOSTS;
+					revision++
+				:: else
+				fi
+			fi
+		}
+dead:
+		skip;
+		/* Dead, or done: nothing is kept in memory either way. */
+		d_step {
+			h = 0;
+			seen_revision = 0;
+			seen_target = 0;
+			seen_exposed = 0;
+			seen_unconfirmed = 0;
+			seen_stopped = false;
+			bad = false;
+			said = OLD;
+			seen = NONE
+		}
+	od
+}
+
+active [HOSTS] proctype agent()
+{
+	byte me = _pid - CONTROLLERS;
+	byte i, trials;
+
+end_idle:
+	do
+	:: told[me] && host[me] == OLD ->
+		d_step {
+			assert(exposure[me] != NONE);
+			host[me] = TRIAL;
+			i = 0;
+			trials = 0;
+			do
+			:: i < HOSTS ->
+				if
+				:: host[i] == TRIAL -> trials++
+				:: else
+				fi;
+				i++
+			:: else -> break
+			od;
+			assert(trials <= CAP);
+			i = 0;
+			trials = 0
+		}
+	:: host[me] == TRIAL -> host[me] = NEW
+	:: host[me] == TRIAL -> host[me] = BACK
+	od
+}
