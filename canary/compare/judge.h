@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what was seen to what it means: fills in the numbers and words of a
+ * result. Pure, so that a judgement can be tried on made-up observations.
+ *
+ * Which line of a host or of the fleet stopped it is told from outside first
+ * (how kernels went down), then by what journals and controller have on record:
+ *
+ *	the version reached nobody		gate
+ *	a host went down in it			boot-loop; by a reset without a
+ *						panic or a cut of power: watchdog
+ *	it went back before it was attached	verifier, if that is what refused
+ *						it; else gate
+ *	it went back from a trial		trial; lease, if that is why
+ *	hosts kept it, and the rollout stopped	canary
+ *	hosts kept it all			never; or unaffected, if nothing
+ *						was seen and nothing expected
+ */
+#ifndef BL_CANARY_COMPARE_JUDGE_H
+#define BL_CANARY_COMPARE_JUDGE_H
+
+#include "canary/compare/catalog.h"
+#include "canary/compare/observe.h"
+
+struct bl_judge_case {
+	enum bl_compare_way way;
+	const struct bl_observed_host *hosts;
+	size_t count;
+	int64_t end_ms; /* of the watch */
+	/* B and C: the version before, and whether the rollout was stopped, by
+	 * the fleet or by hand. */
+	const char *good;
+	bool stopped, refused;		 /* refused: it was not even begun */
+	enum bl_compare_verdict verdict; /* of the gate */
+	enum bl_compare_stop gate;	 /* that rejected; NOWHERE: accepted */
+	const struct bl_fault_lines *expect; /* NULL: nothing is */
+};
+
+/* Sets all numbers and words of *r, and its curve. 0 or -ENOMEM. */
+int bl_judge(const struct bl_judge_case *c, struct bl_compare_result *r);
+
+/*
+ * Which line the findings of a gate's report stand for: of all that reject (or
+ * if none does, of all that are undecided) the one that comes first. NOWHERE:
+ * it was accepted. *ret is a finding's check, words and kernel; borrowed.
+ */
+struct bl_judge_gate {
+	enum bl_compare_verdict verdict;
+	enum bl_compare_stop line;
+	const char *check, *words;
+};
+void bl_judge_report(const json_t *report, struct bl_judge_gate *ret);
+
+#endif
