@@ -36,6 +36,8 @@ static const struct bl_verb verbs[] = {
 	  bl_cmd_controller },
 	{ "rollout", "start, watch and abort rollouts", bl_cmd_rollout },
 	{ "host", "the fleet's hosts", bl_cmd_host },
+	{ "compare", "faults on eBPF and on a module, side by side",
+	  bl_cmd_compare },
 	{ "probe", "show an object to the running kernel (in the lab)",
 	  bl_cmd_probe },
 	{ "lab", "kernels and microVMs to check on", bl_cmd_lab },
