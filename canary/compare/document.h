@@ -49,7 +49,8 @@ const struct bl_compare_result *bl_compare_find(const struct bl_compare *c,
 						const char *kernel,
 						enum bl_compare_way way);
 
-/* What a fault's JSON says under @key, "" if it is no string. Borrowed. */
+/* What a fault's JSON (or another object) says under @key, "" if it is no
+ * string. Borrowed. */
 const char *bl_compare_fault_text(const json_t *fault, const char *key);
 
 /* The reason that the catalogue gives for not having @fault in that way (its

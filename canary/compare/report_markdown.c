@@ -26,12 +26,16 @@ static void put_totals(struct bl_md *m, const struct bl_compare *c)
 	for (way = 0; way < BL_COMPARE_WAYS; way++) {
 		bl_compare_sum(c, NULL, way, &t);
 		bl_compare_longest(&t, time, sizeof(time));
-		bl_md_printf(
-			m,
-			"| **%s** %s | %u of %u | %u | %u | %u of %u runs | %s |\n",
-			bl_compare_way_name(way), bl_compare_way_title(way),
-			t.lost, t.hosts, t.crashes, t.reboots, t.blamed,
-			t.crashed, time);
+		bl_md_printf(m, "| **%s** %s | %u of %u | %u | %u |",
+			     bl_compare_way_name(way),
+			     bl_compare_way_title(way), t.lost, t.hosts,
+			     t.crashes, t.reboots);
+		if (way == BL_COMPARE_A)
+			bl_md_put(m, " nobody does |");
+		else
+			bl_md_printf(m, " %u of %u runs |", t.blamed,
+				     t.crashed);
+		bl_md_printf(m, " %s |\n", time);
 	}
 }
 
@@ -81,6 +85,39 @@ static void put_kernel(struct bl_md *m, const struct bl_compare *c,
 	}
 }
 
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+/* The table of scripts/bench sensor, without what only an expert asks. */
+static void put_overhead(struct bl_md *m, const json_t *overhead)
+{
+	json_t *cases = json_object_get(overhead, "cases"), *v;
+	size_t i;
+
+	if (json_array_size(cases) == 0)
+		return;
+	bl_md_put(m, "\n### What an event costs\n\n");
+	bl_md_prose(m, bl_compare_fault_text(overhead, "note"));
+	bl_md_put(m, "\n\nInstructions that the sensor adds to one event:\n\n"
+		     "| event | indicators | module | eBPF | eBPF / module |\n"
+		     "| --- | ---: | ---: | ---: | ---: |\n");
+	json_array_foreach (cases, i, v) {
+		bl_md_put(m, "| ");
+		bl_md_prose(m, bl_compare_fault_text(v, "event"));
+		bl_md_put(m, ", ");
+		bl_md_prose(m, bl_compare_fault_text(v, "outcome"));
+		bl_md_printf(m, " | %.0f | %.0f | %.0f | %.2f |\n",
+			     number(v, "indicators"),
+			     number(json_object_get(v, "module"),
+				    "instructions"),
+			     number(json_object_get(v, "ebpf_dispatch"),
+				    "instructions"),
+			     number(v, "ratio_dispatch"));
+	}
+}
+
 static void put_failed(struct bl_md *m, const struct bl_compare *c)
 {
 	size_t i;
@@ -123,9 +160,11 @@ int bl_compare_print_markdown(const struct bl_compare *c, FILE *f)
 	for (i = 0; i < BL_COMPARE_ENDINGS; i++)
 		bl_md_printf(&m, "%s %s %s", i ? "," : "", signs[i],
 			     bl_compare_ending_words(i));
-	bl_md_put(&m, ".\n\nMade ");
+	bl_md_put(&m, ".\n");
+	put_overhead(&m, c->overhead);
+	bl_md_put(&m, "\nMade: ");
 	bl_md_prose(&m, c->made);
-	bl_md_put(&m, " by belay ");
+	bl_md_put(&m, ". belay ");
 	bl_md_prose(&m, c->belay);
 	bl_md_put(&m, ".\n");
 	if (m.failed)

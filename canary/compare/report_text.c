@@ -164,8 +164,11 @@ static void print_totals(const struct bl_compare *c, FILE *f, bool wide)
 			      "%u of %u", sum.lost, sum.hosts);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%u", sum.crashes);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%u", sum.reboots);
-		bl_table_cell(t, BL_STYLE_PLAIN, "%u of %u", sum.blamed,
-			      sum.crashed);
+		if (way == BL_COMPARE_A)
+			bl_table_cell(t, BL_STYLE_DIM, "nobody does");
+		else
+			bl_table_cell(t, BL_STYLE_PLAIN, "%u of %u", sum.blamed,
+				      sum.crashed);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", time);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%u%s", sum.runs - sum.failed,
 			      sum.failed ? " (some could not be made)" : "");
@@ -181,7 +184,8 @@ static void print_legend(FILE *f, bool colour)
 		fprintf(f, "%s%s%s %s\n", bl_style(colour, styles[i]),
 			bl_compare_ending_sign(i), bl_style_end(colour),
 			bl_compare_ending_words(i));
-	fputs("first the line that stopped it, behind > what stopped it on hosts that got it in spite of the gate; (!) not what the catalogue expects\n",
+	fputs("> what stopped it on hosts that got it in spite of the gate\n"
+	      "(!) not what the catalogue expects\n",
 	      f);
 }
 
@@ -198,6 +202,28 @@ static void print_failed(const struct bl_compare *c, FILE *f)
 				r->fault, r->kernel,
 				bl_compare_way_name(r->way),
 				(int)strcspn(r->failed, "\n"), r->failed);
+	}
+}
+
+/* What the sensor costs: goals only; the page has the whole table. */
+static void print_goals(const struct bl_compare *c, FILE *f, bool colour)
+{
+	json_t *goals = json_object_get(c->overhead, "goals");
+	const json_t *goal;
+	size_t i;
+
+	json_array_foreach (goals, i, goal) {
+		bool reached = json_is_true(json_object_get(goal, "reached"));
+		double value =
+			json_number_value(json_object_get(goal, "value"));
+		double to_reach =
+			json_number_value(json_object_get(goal, "to_reach"));
+		enum bl_style style = reached ? BL_STYLE_GOOD : BL_STYLE_WARN;
+
+		fprintf(f, "%s: %s%.2f%s, to reach %.2f\n",
+			bl_compare_fault_text(goal, "what"),
+			bl_style(colour, style), value, bl_style_end(colour),
+			to_reach);
 	}
 }
 
@@ -218,6 +244,7 @@ int bl_compare_print_text(const struct bl_compare *c, FILE *f)
 	fputc('\n', f);
 	print_totals(c, f, !width || width >= 100);
 	print_failed(c, f);
+	print_goals(c, f, colour);
 	bl_compare_headline(c, NULL, headline, sizeof(headline));
 	if (*headline)
 		fprintf(f, "\n%s%s.%s\n", bl_style(colour, BL_STYLE_BOLD),

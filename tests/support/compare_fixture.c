@@ -284,7 +284,7 @@ static json_t *overhead(void)
 		"goals", "what", "eBPF / module, instructions, filtered",
 		"value", 1.24, "to_reach", 1.3, "reached", 1, "cases", cases,
 		"drops", "way", "module", "sent", 200000, "read", 199020,
-		"dropped", 980, "percent", 0.49, "way", "ebpf_dispatch", "sent",
+		"dropped", 980, "percent", 0.49, "way", "ebpf-dispatch", "sent",
 		200000, "read", 198400, "dropped", 1600, "percent", 0.8);
 }
 

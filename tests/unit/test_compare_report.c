@@ -369,6 +369,25 @@ START_TEST(the_page_asks_nobody_for_anything)
 }
 END_TEST
 
+START_TEST(the_cost_of_an_event_is_in_every_form)
+{
+	bl_autofree char *text = NULL, *markdown = NULL;
+
+	compare_fixture(&c);
+	text = print(bl_compare_print_text);
+	markdown = print(bl_compare_print_markdown);
+	has(text, "instructions, filtered: 1.24, to reach 1.30");
+	has(markdown, "| exec, filtered | 100000 |");
+	bl_compare_free(&c);
+	small();
+	c.overhead = json_pack("{s:s}", "cases", "of another kind");
+	free(markdown);
+	markdown = print(bl_compare_print_markdown);
+	has_not(markdown, "What an event costs");
+	bl_compare_free(&c);
+}
+END_TEST
+
 START_TEST(a_comparison_of_nothing_is_reported_as_that)
 {
 	bl_autofree char *text = NULL, *markdown = NULL, *page = NULL;
@@ -403,6 +422,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(forms, markdown_keeps_strangers_words_out_of_its_markup);
 	tcase_add_test(forms, nothing_in_the_data_ends_the_pages_script);
 	tcase_add_test(forms, the_page_asks_nobody_for_anything);
+	tcase_add_test(forms, the_cost_of_an_event_is_in_every_form);
 	tcase_add_test(forms, a_comparison_of_nothing_is_reported_as_that);
 	suite_add_tcase(s, forms);
 	tcase_add_checked_fixture(t, set_up, tear_down);

@@ -277,6 +277,11 @@ function showLegend() {
 		.map(([name, words]) => el("li", {}, sign(name), words)));
 }
 
+/* A word alone in a cell has to say what it is about. */
+function stopWords(c) {
+	return c.stop === "never" ? "never stopped" : c.stop;
+}
+
 function cellButton(fault, way) {
 	const c = cellOf(fault.id, way, kernel);
 	const run = runs.get(key(fault.id, c.kernel, way));
@@ -287,8 +292,8 @@ function cellButton(fault, way) {
 		"data-fault": fault.id, "data-way": way,
 		on: () => toggle({ fault: fault.id, way, kernel: c.kernel }),
 	}, icon(c.ending), el("span", {},
-		el("span", { class: "unseen" }, `${wayOf(way).title}: ${endings.get(c.ending)}. Stopped by: `),
-		el("b", {}, c.stop), c.past ? " → " + c.past : null,
+		el("span", { class: "unseen" }, `${wayOf(way).title}: ${endings.get(c.ending)}. Stopped at: `),
+		el("b", {}, stopWords(c)), c.past ? " → " + c.past : null,
 		el("small", {}, c.harm || c.why.slice(0, 60) + (c.why.length > 60 ? "…" : "")),
 		!kernel && same < doc.kernels.length
 			? el("small", {}, `on ${same} of ${doc.kernels.length} kernels`) : null,
@@ -559,7 +564,7 @@ function goalLine(g) {
 }
 
 function dropsLine(d) {
-	const names = { module: "module", ebpf_dispatch: "eBPF behind dispatchers", ebpf_direct: "eBPF direct" };
+	const names = { module: "module", "ebpf-dispatch": "eBPF behind dispatchers", "ebpf-direct": "eBPF direct" };
 
 	return el("li", {}, `${names[d.way] || d.way}: ${whole(d.dropped)} of ${whole(d.sent)} events dropped (${Number(d.percent).toFixed(2)} %)`);
 }
@@ -590,7 +595,7 @@ function showAppendix() {
 		el("ul", {}, ways.map((w) => {
 			const c = cellOf(f.id, w.name, kernel);
 			const alike = kernel || doc.kernels.every((k) => cells.get(key(f.id, k, w.name)).ending === c.ending);
-			return el("li", {}, el("b", {}, w.name + " "), [c.stop + (c.past ? " → " + c.past : ""), c.harm || c.why].filter(Boolean).join("; ")
+			return el("li", {}, el("b", {}, w.name + " "), [stopWords(c) + (c.past ? " → " + c.past : ""), c.harm || c.why].filter(Boolean).join("; ")
 				+ (alike ? "" : ` (on ${shortKernel(c.kernel)}, the worst)`));
 		})))));
 }
