@@ -12,6 +12,8 @@
 #include <linux/fs.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/jump_label.h>
+#include <linux/math64.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -30,7 +32,33 @@
 
 unsigned int bl_generation;
 
+/* --- the lease ------------------------------------------------------------ */
+
+static u64 lease_end = U64_MAX; /* ktime_get_mono_fast_ns() */
+
+void bl_lease_set(u64 ms)
+{
+	WRITE_ONCE(lease_end, ktime_get_mono_fast_ns() + ms * NSEC_PER_MSEC);
+}
+
+bool bl_lease_left(u64 *ret_ms)
+{
+	u64 end = READ_ONCE(lease_end), now = ktime_get_mono_fast_ns();
+
+	*ret_ms = now < end ? div_u64(end - now, NSEC_PER_MSEC) : 0;
+	return end != U64_MAX;
+}
+
+/* What content refuses is let through, and reported as anything else. */
+static bool lapsed(void)
+{
+	return ktime_get_mono_fast_ns() >= READ_ONCE(lease_end);
+}
+
 /* --- one operation -------------------------------------------------------- */
+
+DEFINE_STATIC_KEY_FALSE(bl_timed);
+DEFINE_PER_CPU(struct bl_times, bl_times);
 
 /* This CPU's things, or NULL if a hook is at work with them; that would be one
  * which an interrupt came into. Ended by leave(), in either case. */
@@ -47,11 +75,25 @@ static struct bl_cpu *enter(void)
 	}
 	WRITE_ONCE(c->users, 1);
 	barrier();
+	c->began_ns = 0;
+	if (static_branch_unlikely(&bl_timed))
+		c->began_ns = ktime_get_mono_fast_ns();
 	return c;
+}
+
+static void count_time(const struct bl_cpu *c)
+{
+	/* It may have begun before anybody asked. */
+	if (!c->began_ns)
+		return;
+	this_cpu_inc(bl_times.runs);
+	this_cpu_add(bl_times.ns, ktime_get_mono_fast_ns() - c->began_ns);
 }
 
 static void leave(struct bl_cpu *c)
 {
+	if (static_branch_unlikely(&bl_timed) && c)
+		count_time(c);
 	barrier();
 	if (c)
 		WRITE_ONCE(c->users, 0);
@@ -157,7 +199,7 @@ static bool exec_refused(struct linux_binprm *bprm)
 	if (!hdr->deny_count || !hdr->kind_rules[BL_EVENT_EXEC])
 		goto out;
 	m = file_match(c, content, bprm->file, BL_EVENT_EXEC);
-	refused = m.action == BL_ACTION_DENY;
+	refused = m.action == BL_ACTION_DENY && !lapsed();
 	if (refused) {
 		/* on_exec() will not come. */
 		COUNT(seen);
@@ -186,6 +228,8 @@ static bool open_refused(struct file *file)
 		goto out;
 	}
 	m = file_match(c, content, file, BL_EVENT_OPEN);
+	if (m.action == BL_ACTION_DENY && lapsed())
+		m.action = BL_ACTION_EMIT;
 	if (m.action == BL_ACTION_DENY)
 		COUNT(denied);
 	if (m.action == BL_ACTION_IGNORE)

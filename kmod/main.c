@@ -7,20 +7,28 @@
  *		armed		0 or 1: whether the hooks are in; may be written
  *		seen emitted ignored dropped denied torn	struct bl_stats
  *		content_rules content_loads
+ *		lease_ms	for how long content may refuse, from when it is
+ *				written; "none": for ever, as nobody wrote it
+ *		timed		0 or 1: whether hooks are timed; may be written
+ *		runs run_ns	how many were, and for how long
  *
  * With arm=0 it is loaded and does nothing until armed is written. Writing 0
  * takes the hooks out whatever readers do; the module itself stays for as long
  * as somebody has the device open or mapped (rmmod: EBUSY), as any module does.
+ * So poll() says POLLHUP to a reader as long as it is not armed: nothing
+ * more will come, and somebody may want to unload it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/jump_label.h>
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
@@ -99,13 +107,20 @@ static long sensor_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+static __poll_t sensor_poll(struct file *file, struct poll_table_struct *wait)
+{
+	__poll_t mask = bl_rings_poll(file, wait);
+
+	return READ_ONCE(armed) ? mask : mask | EPOLLHUP;
+}
+
 static const struct file_operations sensor_ops = {
 	.owner = THIS_MODULE,
 	.open = sensor_open,
 	.release = sensor_release,
 	.write = sensor_write,
 	.mmap = sensor_mmap,
-	.poll = bl_rings_poll,
+	.poll = sensor_poll,
 	.unlocked_ioctl = sensor_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
@@ -145,6 +160,71 @@ static ssize_t content_loads_show(struct device *dev,
 }
 static DEVICE_ATTR_RO(content_loads);
 
+static ssize_t lease_ms_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	u64 ms;
+
+	if (!bl_lease_left(&ms))
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "%llu\n", (unsigned long long)ms);
+}
+
+static ssize_t lease_ms_store(struct device *dev, struct device_attribute *attr,
+			      const char *buf, size_t len)
+{
+	u32 ms;
+	int err = kstrtou32(buf, 0, &ms);
+
+	if (err)
+		return err;
+	bl_lease_set(ms);
+	return len;
+}
+static DEVICE_ATTR_RW(lease_ms);
+
+static ssize_t runs_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct bl_times sum;
+
+	bl_times_sum(&sum);
+	return sysfs_emit(buf, "%llu\n", (unsigned long long)sum.runs);
+}
+static DEVICE_ATTR_RO(runs);
+
+static ssize_t run_ns_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct bl_times sum;
+
+	bl_times_sum(&sum);
+	return sysfs_emit(buf, "%llu\n", (unsigned long long)sum.ns);
+}
+static DEVICE_ATTR_RO(run_ns);
+
+static ssize_t timed_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%d\n", static_key_enabled(&bl_timed));
+}
+
+static ssize_t timed_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t len)
+{
+	bool want;
+	int err = kstrtobool(buf, &want);
+
+	if (err)
+		return err;
+	if (want)
+		static_branch_enable(&bl_timed);
+	else
+		static_branch_disable(&bl_timed);
+	return len;
+}
+static DEVICE_ATTR_RW(timed);
+
 static ssize_t armed_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -163,6 +243,7 @@ static int armed_set(bool want)
 	if (!err)
 		WRITE_ONCE(armed, want);
 	mutex_unlock(&armed_lock);
+	bl_rings_wake();
 	return err;
 }
 
@@ -184,7 +265,9 @@ static struct attribute *sensor_attrs[] = {
 	&dev_attr_denied.attr,	      &dev_attr_torn.attr,
 
 	&dev_attr_content_rules.attr, &dev_attr_content_loads.attr,
-	&dev_attr_armed.attr,	      NULL,
+	&dev_attr_armed.attr,	      &dev_attr_lease_ms.attr,
+	&dev_attr_timed.attr,	      &dev_attr_runs.attr,
+	&dev_attr_run_ns.attr,	      NULL,
 };
 ATTRIBUTE_GROUPS(sensor);
 

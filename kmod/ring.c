@@ -142,6 +142,11 @@ int bl_rings_mmap(struct vm_area_struct *vma)
 	return remap_vmalloc_range(vma, c->ring, vma->vm_pgoff % span);
 }
 
+void bl_rings_wake(void)
+{
+	wake_up_interruptible(&readers);
+}
+
 __poll_t bl_rings_poll(struct file *file, struct poll_table_struct *wait)
 {
 	int cpu;
@@ -206,6 +211,21 @@ void bl_stats_sum(struct bl_stats *ret)
 		sum.dropped += READ_ONCE(s->dropped);
 		sum.denied += READ_ONCE(s->denied);
 		sum.torn += READ_ONCE(s->torn);
+	}
+	*ret = sum;
+}
+
+void bl_times_sum(struct bl_times *ret)
+{
+	struct bl_times sum = {};
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+	{
+		const struct bl_times *t = per_cpu_ptr(&bl_times, cpu);
+
+		sum.runs += READ_ONCE(t->runs);
+		sum.ns += READ_ONCE(t->ns);
 	}
 	*ret = sum;
 }

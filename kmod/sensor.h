@@ -16,6 +16,7 @@
 #define BL_KMOD_SENSOR_H
 
 #include <linux/irq_work.h>
+#include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
@@ -38,6 +39,7 @@ struct bl_cpu {
 	struct bl_kmod_ring *ring; /* header and data, seen by user space */
 	char *data;
 	u64 head, tail; /* the true ones; head is written by this CPU only */
+	u64 began_ns;	/* the hook at work; 0: not timed */
 	struct irq_work wake;
 	struct bl_content_marks marks;
 	struct bl_event event;
@@ -49,6 +51,13 @@ DECLARE_PER_CPU(struct bl_cpu *, bl_cpu);
 /* By this_cpu_inc() only, which no interrupt can come into. */
 DECLARE_PER_CPU(struct bl_stats, bl_stats);
 
+/* How long hooks took, while that is asked for. Only ever grow. */
+struct bl_times {
+	u64 runs, ns;
+};
+DECLARE_PER_CPU(struct bl_times, bl_times);
+DECLARE_STATIC_KEY_FALSE(bl_timed);
+
 /* --- hooks.c --- */
 
 /* All hooks in, or none and -errno. Not twice. @deny: also those that refuse. */
@@ -57,6 +66,15 @@ int bl_hooks_add(bool deny);
 /* All hooks out. When it returns, no CPU is in any code of this module on
  * behalf of a hook, nor will be. Sleeps for some grace periods. */
 void bl_hooks_remove(void);
+
+/*
+ * From now on content may refuse for so long, and then, until it is said again,
+ * no more: whoever it locks out need not be able to do anything. Before it was
+ * said for the first time it may for ever.
+ */
+void bl_lease_set(u64 ms);
+/* false: it was never said. */
+bool bl_lease_left(u64 *ret_ms);
 
 /* The number in each event; set before the hooks are in. */
 extern unsigned int bl_generation;
@@ -96,10 +114,12 @@ bool bl_ring_put(struct bl_cpu *c);
 
 int bl_rings_mmap(struct vm_area_struct *vma);
 __poll_t bl_rings_poll(struct file *file, struct poll_table_struct *wait);
+void bl_rings_wake(void); /* whoever polls looks again */
 void bl_rings_info(struct bl_kmod_info *ret);
 int bl_rings_consumed(const struct bl_kmod_consumed *to);
 
 /* The sum over all CPUs. */
 void bl_stats_sum(struct bl_stats *ret);
+void bl_times_sum(struct bl_times *ret);
 
 #endif
