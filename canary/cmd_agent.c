@@ -58,6 +58,7 @@ static const char usage[] =
 	"  --watchdog-timeout TIME  without a probe until then (default 60s)\n"
 	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
+	"  --module-dir DIR  (default " BL_HOST_MODULE_DIR ")\n"
 	"\n"
 	"example: belay agent\n"
 	"         belay agent --name web-1 --controller https://fleet:7443\n";
@@ -163,6 +164,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "pin-dir", required_argument, NULL, 'b' },
 		{ "role", required_argument, NULL, 'r' },
 		{ "label", required_argument, NULL, 'l' },
+		{ "module-dir", required_argument, NULL, 'm' },
 		{ "probe", required_argument, NULL, 'P' },
 		{ "probe-timeout", required_argument, NULL, 'T' },
 		{ "watchdog", required_argument, NULL, 'W' },
@@ -189,6 +191,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.state_dir = o->daemon.state_dir = optarg;
 		else if (opt == 'b')
 			o->config.pin_dir = optarg;
+		else if (opt == 'm')
+			o->config.module_dir = optarg;
 		else if (opt == 'h')
 			o->help = true;
 		else if (strchr("PTWDrl", opt)) {

@@ -20,6 +20,7 @@ enum {
 	OPT_JSON = 256,
 	OPT_STATE,
 	OPT_PIN,
+	OPT_MODULE,
 	OPT_PROBATION,
 	OPT_OVERRIDE,
 	OPT_REASON,
@@ -42,6 +43,7 @@ static const struct {
 	{ { "json", no_argument, NULL, OPT_JSON }, 0 },
 	{ { "state-dir", required_argument, NULL, OPT_STATE }, 0 },
 	{ { "pin-dir", required_argument, NULL, OPT_PIN }, 0 },
+	{ { "module-dir", required_argument, NULL, OPT_MODULE }, 0 },
 	{ { "help", no_argument, NULL, 'h' }, 0 },
 	{ { "probation", required_argument, NULL, OPT_PROBATION },
 	  BL_TAKES_PROBATION },
@@ -152,6 +154,9 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 	case OPT_PIN:
 		a->pin_dir = optarg;
 		return 0;
+	case OPT_MODULE:
+		a->module_dir = optarg;
+		return 0;
 	case OPT_OVERRIDE:
 	case OPT_REASON:
 		if (!*optarg)
@@ -240,7 +245,8 @@ int bl_host_args_open(const struct bl_host_args *args, struct bl_host **ret,
 		      struct bl_err *err)
 {
 	struct bl_host_config config = { .state_dir = args->state_dir,
-					 .pin_dir = args->pin_dir };
+					 .pin_dir = args->pin_dir,
+					 .module_dir = args->module_dir };
 	int r = bl_host_open(&config, ret, err);
 
 	if (r == -EACCES || r == -EPERM)

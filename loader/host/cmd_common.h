@@ -11,7 +11,7 @@
 #include "loader/host/words.h"
 
 struct bl_host_args {
-	const char *state_dir, *pin_dir;
+	const char *state_dir, *pin_dir, *module_dir;
 	const char *reason;    /* --override, --reason */
 	const char *operand;   /* "" if none was given */
 	uint64_t probation_ms; /* 0: not given */
@@ -28,7 +28,8 @@ struct bl_host_args {
 	bool json, help, yes;
 };
 
-/* Which options a verb takes beside --json, --state-dir, --pin-dir, --help. */
+/* Which options a verb takes beside --json, --state-dir, --pin-dir,
+ * --module-dir, --help. */
 enum {
 	BL_TAKES_OPERAND = 1,
 	BL_TAKES_PROBATION = 2,
@@ -49,6 +50,7 @@ enum {
 	"      --state-dir DIR    journal and bundles (default: " BL_HOST_STATE_DIR \
 	")\n"                                                                       \
 	"      --pin-dir DIR      pins, on a BPF file system\n"                     \
+	"      --module-dir DIR   kernel modules in use, on a tmpfs\n"              \
 	"                         (default: " BL_HOST_PIN_DIR ")\n"
 
 /* 0, or BL_EXIT_USAGE with the error set. With ret->help only that counts. */

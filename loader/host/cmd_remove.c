@@ -89,6 +89,7 @@ int bl_cmd_remove(int argc, char **argv, struct bl_err *err)
 	}
 	config.state_dir = a.state_dir;
 	config.pin_dir = a.pin_dir;
+	config.module_dir = a.module_dir;
 	if (bl_host_remove_look(&config, &x, err))
 		return BL_EXIT_UNDECIDED;
 	if (x.anything && !a.yes) {

@@ -26,7 +26,8 @@ static const char usage_history[] =
 	"\n"
 	"Every transaction of this host, newest first, and what failed here.\n"
 	"JSON has the milliseconds from its begin to each point (staged, live,\n"
-	"committed, ended).\n"
+	"committed, ended); of a kernel module also those in which no sensor was\n"
+	"called, as one was exchanged for the other (gap_ms).\n"
 	"\n"
 	"      --limit N          at most N transactions (default 20; JSON: all)\n" BL_HOST_USAGE_COMMON
 	"\n"
@@ -74,13 +75,14 @@ static int status_json(const struct bl_host_status *s,
 {
 	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
 	json_t *v = json_pack(
-		"{s:o, s:o, s:b, s:s, s:s, s:I, s:s, s:s, s:s}", "live",
+		"{s:o, s:o, s:b, s:b, s:s, s:s, s:I, s:s, s:s, s:s}", "live",
 		bl_host_generation_json(&s->live), "previous",
 		bl_host_generation_json(&s->previous), "healthy", s->healthy,
-		"problem", *rec_error ? rec_error : s->problem, "boot_id",
-		s->boot_id, "tombstones", (json_int_t)s->tombstones,
-		"recovered", bl_recover_name(rec->outcome), "recovered_why",
-		rec->reason, "busy", s->busy_pid ? s->busy_what : "");
+		"gave_way", s->gave_way, "problem",
+		*rec_error ? rec_error : s->problem, "boot_id", s->boot_id,
+		"tombstones", (json_int_t)s->tombstones, "recovered",
+		bl_recover_name(rec->outcome), "recovered_why", rec->reason,
+		"busy", s->busy_pid ? s->busy_what : "");
 
 	if (v && *s->live.digest) {
 		json_object_set_new(v, "slot",
@@ -214,11 +216,30 @@ static void print_trial(const struct bl_host_trial *t)
 		       bl_clock_iso(t->until_ms, until));
 }
 
+static void print_slot(const struct bl_host_status *s, bool colour)
+{
+	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
+
+	if (s->gave_way) {
+		printf("slot %s    out of the kernel while the one on trial is in; back if that fails\n",
+		       bl_slot_name(s->slot));
+		return;
+	}
+	printf("slot %s    %s%s%s, %u of %u programs attached\n",
+	       bl_slot_name(s->slot),
+	       bl_style(colour, s->healthy ? BL_STYLE_GOOD : BL_STYLE_BAD),
+	       s->healthy ? "healthy" : s->problem, bl_style_end(colour),
+	       slot->persisted, slot->programs.count);
+	if (s->sample.sensor)
+		print_events(&s->sample);
+	else
+		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
+}
+
 static void status_text(const struct bl_host_status *s,
 			const struct bl_recover_result *rec,
 			const char *rec_error)
 {
-	const struct bl_kern_slot_state *slot = &s->slots[s->slot];
 	bool colour = bl_term_colour(stdout);
 	char since[BL_TIME_ISO_LEN], why[4 * BL_REASON_LEN];
 	char maps[BL_WORDS_MAPS_LEN];
@@ -248,15 +269,7 @@ static void status_text(const struct bl_host_status *s,
 	line(&s->previous, "previous");
 	if (*s->live.maps)
 		printf("maps      %s\n", bl_words_maps(s->live.maps, maps));
-	printf("slot %s    %s%s%s, %u of %u programs attached\n",
-	       bl_slot_name(s->slot),
-	       bl_style(colour, s->healthy ? BL_STYLE_GOOD : BL_STYLE_BAD),
-	       s->healthy ? "healthy" : s->problem, bl_style_end(colour),
-	       slot->persisted, slot->programs.count);
-	if (s->sample.sensor)
-		print_events(&s->sample);
-	else
-		printf("events    not known: not a belay sensor, so its trial had no event probes\n");
+	print_slot(s, colour);
 	print_lease(s, colour);
 	print_programs(s);
 	print_tombstones(s);
@@ -375,11 +388,13 @@ static json_t *times_json(const struct bl_host_times *t)
 {
 	bool both = t->staged_ms >= 0 && t->live_ms >= 0;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "staged_ms",
-			 ms_json(t->staged_ms), "live_ms", ms_json(t->live_ms),
-			 "committed_ms", ms_json(t->committed_ms), "ended_ms",
-			 ms_json(t->ended_ms), "staged_to_live_ms",
-			 ms_json(both ? t->live_ms - t->staged_ms : -1));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o}", "staged_ms",
+		ms_json(t->staged_ms), "live_ms", ms_json(t->live_ms),
+		"committed_ms", ms_json(t->committed_ms), "ended_ms",
+		ms_json(t->ended_ms), "staged_to_live_ms",
+		ms_json(both ? t->live_ms - t->staged_ms : -1), "gap_ms",
+		ms_json(t->gap_us < 0 ? -1 : (t->gap_us + 500) / 1000));
 }
 
 static json_t *txn_json(const struct bl_host_txn *x)

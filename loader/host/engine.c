@@ -125,7 +125,7 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err)
 	int r;
 
 	row->started_ms = row->changed_ms = wall_ms(w);
-	row->times = (struct bl_host_times){ -1, -1, -1, -1 };
+	row->times = (struct bl_host_times){ -1, -1, -1, -1, -1 };
 	w->began_ms = w->host->clock.mono_ms(w->host->clock.ctx);
 	w->clocked = true;
 	w->txn.phase = BL_PHASE_INTENT;
@@ -179,16 +179,22 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
-static int attach(struct bl_work *w, struct bl_err *err)
+int bl_work_attach(struct bl_work *w, struct bl_err *err)
 {
+	const struct bl_kern_ops *ops = w->host->ops;
+	struct bl_kern_slot_state state = { 0 };
 	int r;
 
 	if (!w->bundle)
 		return 0;
-	r = w->host->ops->attach(w->host->kern, w->txn.row.slot, err);
-	if (!r)
-		bl_work_mark(w, &w->txn.row.times.live_ms);
-	return r;
+	r = ops->attach(w->host->kern, w->txn.row.slot, err);
+	if (r)
+		return r;
+	bl_work_mark(w, &w->txn.row.times.live_ms);
+	if (!ops->inspect(w->host->kern, w->txn.row.slot, &state, NULL) &&
+	    state.gap_us)
+		w->txn.row.times.gap_us = (int64_t)state.gap_us;
+	return 0;
 }
 
 static int persist(struct bl_work *w, struct bl_err *err)
@@ -226,7 +232,7 @@ static enum bl_txn_event act(struct bl_work *w, struct bl_err *err)
 		r = stage(w, err);
 		break;
 	case BL_ACT_ATTACH:
-		r = attach(w, err);
+		r = bl_work_attach(w, err);
 		break;
 	case BL_ACT_TRY:
 		return bl_work_try(w, err);

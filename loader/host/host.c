@@ -14,7 +14,7 @@
 #include "loader/base/selftest.h"
 #include "loader/host/journal/journal_trial.h"
 #include "loader/host/state.h"
-#include "loader/kern/slots/kern_bpf.h"
+#include "loader/kern/both.h"
 
 /* Another's recovery: every verb begins with one, and most find nothing to do.
  * Who comes in between waits so long for it, looking so often. */
@@ -74,7 +74,7 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 		 struct bl_err *err)
 {
 	BL_CLEANUP(bl_host_closep) struct bl_host *h = calloc(1, sizeof(*h));
-	const char *state_dir, *pin_dir;
+	const char *state_dir, *pin_dir, *module_dir;
 	int r;
 
 	if (!h)
@@ -89,14 +89,16 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 				 : &bl_guard_kernel;
 	state_dir = config->state_dir ? config->state_dir : BL_HOST_STATE_DIR;
 	pin_dir = config->pin_dir ? config->pin_dir : BL_HOST_PIN_DIR;
+	module_dir = config->module_dir ? config->module_dir
+					: BL_HOST_MODULE_DIR;
 	/* A kernel that is a model leaves nothing in the real one's pstore. */
 	if (config->pstore_dir || !config->ops)
 		h->pstore_dir = strdup(config->pstore_dir ? config->pstore_dir
 							  : BL_HOST_PSTORE_DIR);
 	r = open_paths(h, state_dir, err);
 	if (!r && !h->ops) {
-		r = bl_kern_bpf_new(pin_dir, &h->own_kern, err);
-		h->ops = &bl_kern_bpf_ops;
+		r = bl_kern_both_new(pin_dir, module_dir, &h->own_kern, err);
+		h->ops = &bl_kern_both_ops;
 		h->kern = h->own_kern;
 	}
 	if (r)
@@ -117,7 +119,7 @@ void bl_host_close(struct bl_host *h)
 {
 	if (!h)
 		return;
-	bl_kern_bpf_free(h->own_kern);
+	bl_kern_both_free(h->own_kern);
 	bl_journal_close(h->journal);
 	close_fd(&h->lock_fd);
 	close_fd(&h->reader_fd);
@@ -344,6 +346,20 @@ static int open_trial(struct bl_host *h, struct bl_host_trial *ret,
 	return 0;
 }
 
+static void note_exchange(struct bl_host_status *s)
+{
+	const struct bl_kern_slot_state *live = &s->slots[s->slot];
+	const struct bl_kern_slot_state *other =
+		&s->slots[bl_slot_other(s->slot)];
+
+	if (!s->trial.txn || live->kind != BL_KERN_SLOT_STAGED ||
+	    live->programs.program[0].strategy != BL_STRATEGY_EXCHANGE ||
+	    other->kind != BL_KERN_SLOT_ATTACHED)
+		return;
+	s->healthy = s->gave_way = true;
+	*s->problem = 0;
+}
+
 int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		   struct bl_err *err)
 {
@@ -364,6 +380,7 @@ int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		r = open_trial(h, &s.trial, err);
 	if (r)
 		return r;
+	note_exchange(&s);
 	s.tombstones = history.tombstone_count;
 	bl_host_history_free(&history);
 	s.keeper_pid = bl_host_keeper(h);
@@ -467,25 +484,31 @@ struct rings {
 };
 
 /*
- * While an update by dispatch is on its way either of two generations may be
- * called, but one for each operation, so both rings are read. Otherwise the
+ * While an update by dispatch or exchange is on its way either of two generations
+ * may be called, but one for each operation, so both rings are read. Otherwise the
  * second one is of a slot that is retired, or of a trial that sees all twice.
  */
 static int find_rings(struct bl_host *h, const struct bl_journal_txn *live,
 		      struct rings *ret, struct bl_err *err)
 {
 	enum bl_slot slot = live->row.slot;
-	struct bl_journal_txn t;
+	struct bl_journal_txn t, old;
 	int r = bl_journal_open_txn(h->journal, &t, err);
 
 	if (r < 0)
 		return r;
 	*ret = (struct rings){ bl_slot_other(slot), slot, true };
-	if (!r || t.row.id == live->row.id)
-		ret->both = !r || bl_work_exclusive(&t.row);
-	else if (t.row.slot != slot)
+	if (r && t.row.id == live->row.id) {
+		r = bl_journal_get(h->journal, t.parent, &old, err);
+		ret->both = r > 0 &&
+			    bl_work_exclusive(old.row.strategy, t.row.strategy);
+	} else if (r && t.row.slot != slot) {
 		*ret = (struct rings){ slot, t.row.slot,
-				       bl_work_exclusive(&live->row) };
+				       bl_work_exclusive(live->row.strategy,
+							 t.row.strategy) };
+	}
+	if (r < 0)
+		return r;
 	if (!ret->both)
 		ret->last = slot;
 	return 0;

@@ -31,6 +31,7 @@
 
 #define BL_HOST_STATE_DIR  "/var/lib/belay"
 #define BL_HOST_PIN_DIR	   "/sys/fs/bpf/belay"
+#define BL_HOST_MODULE_DIR "/run/belay/modules"
 #define BL_HOST_PSTORE_DIR "/sys/fs/pstore"
 #define BL_HOST_PROBE_MS   250
 #define BL_HOST_DRAIN_MS   50 /* a ring on trial, between probes */
@@ -55,7 +56,8 @@ struct bl_host_config {
 	const char *state_dir;	       /* NULL: BL_HOST_STATE_DIR */
 	const char *pin_dir;	       /* NULL: BL_HOST_PIN_DIR */
 	const char *pstore_dir;	       /* NULL: BL_HOST_PSTORE_DIR if ops is */
-	const struct bl_kern_ops *ops; /* NULL: libbpf, pins in pin_dir */
+	const char *module_dir;	       /* NULL: BL_HOST_MODULE_DIR */
+	const struct bl_kern_ops *ops; /* NULL: this kernel (both.h) */
 	void *kern;
 	const struct bl_host_clock *clock; /* NULL: the real one */
 	/* Whether this host can be used: 0, or -errno with why not. NULL: what
@@ -194,6 +196,7 @@ struct bl_apply_result {
 	char reason[BL_REASON_LEN]; /* "" when all is well */
 	char hint[BL_REASON_LEN];   /* what to do about a refusal; "" */
 	bool tombstoned;	    /* by this call */
+	int64_t gap_us;		    /* as in bl_host_times */
 	bool lapses;  /* what is live now can refuse, and nobody renews that */
 	uint64_t txn; /* 0 when refused */
 	struct bl_kern_sample sample; /* the last of the trial */
@@ -287,6 +290,9 @@ struct bl_host_status {
 	enum bl_slot slot;	     /* of live */
 	bool healthy;		     /* live is attached as committed */
 	char problem[BL_REASON_LEN]; /* why not */
+	/* live is out of the kernel while the one on trial is in: of modules
+	 * there is one at a time. Healthy for all that. */
+	bool gave_way;
 	struct bl_kern_slot_state slots[BL_SLOT_COUNT];
 	int keeper_pid;		      /* renews leases; 0: nobody does */
 	struct bl_kern_sample sample; /* of live */
@@ -311,6 +317,9 @@ struct bl_host_times {
 	int64_t live_ms;      /* attached: events are its own from here on */
 	int64_t committed_ms; /* the commit goes to the disk */
 	int64_t ended_ms;     /* the old, or the new, is gone */
+	/* Microseconds in which none was called, since it came by an exchange
+	 * (modules only); -1 if it did not. */
+	int64_t gap_us;
 };
 
 struct bl_host_txn {

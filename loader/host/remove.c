@@ -12,7 +12,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/host/state.h"
-#include "loader/kern/slots/kern_bpf.h"
+#include "loader/kern/both.h"
 
 #define DEPTH_MAX 8
 
@@ -28,7 +28,7 @@ static const char *const files[] = {
 };
 
 struct places {
-	const char *state_dir, *pin_dir;
+	const char *state_dir, *pin_dir, *module_dir;
 };
 
 static struct places places_of(const struct bl_host_config *c)
@@ -36,6 +36,7 @@ static struct places places_of(const struct bl_host_config *c)
 	return (struct places){
 		c->state_dir ? c->state_dir : BL_HOST_STATE_DIR,
 		c->pin_dir ? c->pin_dir : BL_HOST_PIN_DIR,
+		c->module_dir ? c->module_dir : BL_HOST_MODULE_DIR,
 	};
 }
 
@@ -92,6 +93,13 @@ static void find_kept(const char *dir, char ret[static BL_REASON_LEN])
 				 e->d_name);
 }
 
+/* What a model has in the place of the kernel keeps none. */
+static unsigned count_modules(const struct bl_host_config *c,
+			      const struct places *p)
+{
+	return c->ops ? 0 : count(p->module_dir, DEPTH_MAX);
+}
+
 /* --- looking -------------------------------------------------------------- */
 
 int bl_host_remove_look(const struct bl_host_config *config,
@@ -103,7 +111,7 @@ int bl_host_remove_look(const struct bl_host_config *config,
 
 	if (!journal)
 		return bl_err_errno(err, -ENOMEM, "remove");
-	res.pins = count(p.pin_dir, DEPTH_MAX);
+	res.pins = count(p.pin_dir, DEPTH_MAX) + count_modules(config, &p);
 	res.files = count_files(p.state_dir);
 	res.anything = res.pins || res.files || is_there(p.pin_dir);
 	if (is_there(journal)) {
@@ -159,43 +167,26 @@ static int lock(const char *state_dir, int64_t now_ms, struct locks *ret,
 	return r;
 }
 
-/*
- * Both slots through the operations that know how to end one; then every pin
- * that is left, however it came about.
- */
+/* A model has no pins to clear. */
+static int leave_model(const struct bl_host_config *c, struct bl_err *err)
+{
+	int r = 0;
+
+	for (int slot = 0; !r && slot < BL_SLOT_COUNT; slot++)
+		r = c->ops->retire(c->kern, (enum bl_slot)slot, err);
+	return r;
+}
+
 static int leave_kernel(const struct bl_host_config *c, const struct places *p,
 			struct bl_err *err)
 {
-	struct bl_kern_bpf *own = NULL;
-	const struct bl_kern_ops *ops = c->ops ? c->ops : &bl_kern_bpf_ops;
-	struct bl_err why = { 0 };
-	int r = 0;
+	BL_CLEANUP(bl_kern_both_freep) struct bl_kern_both *m = NULL;
+	int r;
 
-	if (!c->ops && !count(p->pin_dir, DEPTH_MAX))
-		return 0;
-	if (!c->ops)
-		r = bl_kern_bpf_new(p->pin_dir, &own, err);
-	if (!r && own)
-		r = bl_kern_bpf_check_pins(own, &why);
-	if (r == -ENODEV)
-		bl_err_set(
-			&why, r,
-			"%s is on no BPF file system: what is in there is not belay's",
-			p->pin_dir);
-	if (r && *why.text && err)
-		*err = why;
-	for (int slot = 0; !r && slot < BL_SLOT_COUNT; slot++) {
-		int failed = ops->retire(c->ops ? c->kern : own,
-					 (enum bl_slot)slot, &why);
-
-		/* A model has no pins to clear. */
-		if (failed && c->ops)
-			r = bl_err_set(err, failed, "%s", why.text);
-	}
-	if (!r && own)
-		r = bl_kern_bpf_clear(own, err);
-	bl_kern_bpf_free(own);
-	return r;
+	if (c->ops)
+		return leave_model(c, err);
+	r = bl_kern_both_new(p->pin_dir, p->module_dir, &m, err);
+	return r ? r : bl_kern_both_leave(m, count(p->pin_dir, DEPTH_MAX), err);
 }
 
 /* "17": of the transaction that the evidence is about. */
@@ -270,6 +261,23 @@ static int leave_files(const struct places *p, struct bl_removed *res,
 	return r;
 }
 
+/* The folder, and the one that it was made in if that was all. */
+static void leave_modules(const char *module_dir, struct bl_removed *res)
+{
+	bl_autofree char *above = strdup(module_dir);
+	char *slash = above ? strrchr(above, '/') : NULL;
+
+	if (rmdir(module_dir)) {
+		if (errno != ENOENT)
+			find_kept(module_dir, res->kept);
+		return;
+	}
+	if (slash && slash != above) {
+		*slash = 0;
+		rmdir(above);
+	}
+}
+
 static int leave(const struct bl_host_config *config, const struct places *p,
 		 struct bl_removed *res, struct bl_err *err)
 {
@@ -281,6 +289,8 @@ static int leave(const struct bl_host_config *config, const struct places *p,
 		return r;
 	if (rmdir(p->pin_dir) && errno != ENOENT)
 		find_kept(p->pin_dir, res->kept);
+	if (!config->ops)
+		leave_modules(p->module_dir, res);
 	if (rmdir(p->state_dir) && errno != ENOENT)
 		find_kept(p->state_dir, res->kept);
 	return 0;

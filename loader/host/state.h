@@ -35,7 +35,7 @@ struct bl_host {
 	char *pstore_dir; /* NULL: none */
 	const struct bl_kern_ops *ops;
 	void *kern;
-	struct bl_kern_bpf *own_kern; /* made by us, or NULL */
+	struct bl_kern_both *own_kern; /* made by us, or NULL */
 	struct bl_host_clock clock;
 	int (*usable)(struct bl_err *err); /* as in bl_host_config; or NULL */
 	const struct bl_guard_ops *guard;  /* NULL: no watchdog is looked for */
@@ -122,9 +122,12 @@ void bl_work_mark(const struct bl_work *w, int64_t *time);
 int bl_work_generation(const struct bl_bundle *b, uint32_t number,
 		       struct bl_generation *ret, struct bl_err *err);
 
-/* Whether a generation that was committed by this transaction shares its hooks
- * with its successor, so that one of the two sees an operation. */
-bool bl_work_exclusive(const struct bl_host_txn *old);
+/* Whether generations of these strategies are called in turn while one gives way
+ * to the other, so that one of the two at most sees an operation. */
+bool bl_work_exclusive(const char *old_strategy, const char *new_strategy);
+
+/* Attaches what is staged, and notes when that was. */
+int bl_work_attach(struct bl_work *w, struct bl_err *err);
 
 /* The trial (probe.c): attaches, probes until the probation is over. */
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err);

@@ -188,6 +188,15 @@ static void leftover(struct words *w, const char *reason)
 	say(w, "belay recover tries again\n");
 }
 
+/* I1 does not hold for modules, and whoever applies one should know. */
+static void gap(struct words *w, const struct bl_apply_result *res)
+{
+	if (res->gap_us > 0)
+		say(w,
+		    "no sensor was called for %.1f ms, as one module was exchanged for the other\n",
+		    (double)res->gap_us / 1000);
+}
+
 static void committed(struct words *w, const char *tried,
 		      const struct bl_apply_result *res)
 {
@@ -200,6 +209,7 @@ static void committed(struct words *w, const char *tried,
 	say(w, "\n");
 	content(w, res);
 	carried(w, &res->now);
+	gap(w, res);
 	lapses(w, res);
 	leftover(w, res->reason);
 }

@@ -2,9 +2,10 @@
 /*
  * The seam between a host transaction and the kernel.
  *
- * loader/host knows the kernel only through struct bl_kern_ops. kern_bpf.c
- * implements it with libbpf; tests/support/fake_kern.c with a model that can
- * fail, and be killed, at every step.
+ * loader/host knows the kernel only through struct bl_kern_ops. slots/kern_bpf
+ * implements it with libbpf, kmod/kern_kmod with kernel modules, both with
+ * whichever of the two a generation needs; tests/support/fake_kern.c with a
+ * model that can fail, and be killed, at every step.
  *
  * A host has two slots. Each holds at most one generation: programs, the maps
  * that belong to them, and links. What is pinned survives the process; what is
@@ -24,6 +25,12 @@
  *	 other			  good; links        so while its lease is
  *						     renewed
  *	retire   gone             nobody
+ *
+ * Of a kernel module there is one at a time, under one name. So it is exchanged:
+ * attach takes the old one out and then puts the new one in, retire of the one on
+ * trial the other way round, and in between there is none. It outlives its
+ * loader, so a trial whose loader died goes on until somebody recovers. What
+ * a slot holds are files: what it takes to put the module in again.
  *
  * Dispatchers belong to no slot: one for each hook, attached when the first
  * generation that needs it is staged, gone with the last. One word that all of
@@ -62,6 +69,7 @@ enum bl_strategy {
 	BL_STRATEGY_OVERLAP,  /* beside the old one, which goes after it */
 	BL_STRATEGY_REPLACE,  /* its link is given the other program */
 	BL_STRATEGY_DISPATCH, /* one write switches all hooks */
+	BL_STRATEGY_EXCHANGE, /* out with the old one, then in with it: a module */
 	BL_STRATEGIES,
 };
 const char *bl_strategy_name(enum bl_strategy strategy);
@@ -156,6 +164,9 @@ struct bl_kern_slot_state {
 	unsigned lost; /* not of these: their interface or cgroup is gone */
 	struct bl_kern_staged programs;
 	uint64_t verdict_left_ms; /* of the lease; 0: it ran out */
+	/* Of an exchange: how long nothing was called when this one came. 0: it
+	 * was not exchanged for another. */
+	uint64_t gap_us;
 };
 
 /* Counters since stage. Those from seen on are 0 unless sensor. */

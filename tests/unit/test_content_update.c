@@ -157,6 +157,7 @@ static void make_old(void)
 			     "DROP TABLE trial;"
 			     "ALTER TABLE txn DROP COLUMN maps;"
 			     "ALTER TABLE txn DROP COLUMN attribution;"
+			     "ALTER TABLE txn DROP COLUMN gap_us;"
 			     "PRAGMA user_version=1;",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

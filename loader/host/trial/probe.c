@@ -81,10 +81,18 @@ void bl_work_drain_new(struct bl_work *w)
 				     pass_new, w, NULL);
 }
 
-bool bl_work_exclusive(const struct bl_host_txn *old)
+static bool uses(const char *strategies, enum bl_strategy one)
 {
-	return strstr(old->strategy, bl_strategy_name(BL_STRATEGY_DISPATCH)) !=
-	       NULL;
+	return strstr(strategies, bl_strategy_name(one)) != NULL;
+}
+
+bool bl_work_exclusive(const char *old, const char *new)
+{
+	/* A module overlaps with programs, whatever each of them is. */
+	if (uses(old, BL_STRATEGY_EXCHANGE) || uses(new, BL_STRATEGY_EXCHANGE))
+		return uses(old, BL_STRATEGY_EXCHANGE) &&
+		       uses(new, BL_STRATEGY_EXCHANGE);
+	return uses(old, BL_STRATEGY_DISPATCH);
 }
 
 static void note_drain(struct bl_work *w)
@@ -405,7 +413,8 @@ static int find_exclusive(struct bl_work *w, struct bl_err *err)
 	int r = bl_journal_live(w->host->journal, &live, err);
 
 	if (r >= 0)
-		w->exclusive = !r || bl_work_exclusive(&live.row);
+		w->exclusive = !r || bl_work_exclusive(live.row.strategy,
+						       w->txn.row.strategy);
 	return r < 0 ? r : 0;
 }
 
@@ -439,9 +448,8 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	uint64_t pause = 0;
 
 	if (find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
-	    w->host->ops->attach(w->host->kern, w->txn.row.slot, err))
+	    bl_work_attach(w, err))
 		return BL_TXN_FAILED;
-	bl_work_mark(w, &w->txn.row.times.live_ms);
 	t.start_ms = w->drained_ms = now_ms(w);
 	if (set_terms(&t, err) || set_commands(&t, err))
 		return BL_TXN_FAILED;

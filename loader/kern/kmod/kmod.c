@@ -69,7 +69,7 @@ static void vermagic_of(const char *path, char ret[static BL_KMOD_WORDS])
 		 at);
 }
 
-static void facts_of(const char *path, struct bl_kmod_facts *ret)
+void bl_kmod_facts_of(const char *path, struct bl_kmod_facts *ret)
 {
 	struct utsname u = { 0 };
 
@@ -81,7 +81,8 @@ static void facts_of(const char *path, struct bl_kmod_facts *ret)
 	};
 	uname(&u);
 	snprintf(ret->release, sizeof(ret->release), "%s", u.release);
-	vermagic_of(path, ret->vermagic);
+	if (path)
+		vermagic_of(path, ret->vermagic);
 	lockdown_of(ret->lockdown);
 }
 
@@ -96,7 +97,7 @@ int bl_kmod_load(const char *path, const char *params, struct bl_err *err)
 	if (!syscall(SYS_finit_module, fd, params, 0))
 		return 0;
 	code = -errno;
-	facts_of(path, &facts);
+	bl_kmod_facts_of(path, &facts);
 	return bl_kmod_explain(err, path, code, &facts);
 }
 
@@ -152,17 +153,42 @@ int bl_kmod_content(const void *bin, size_t len, struct bl_err *err)
 			    BL_KMOD_DEVICE);
 }
 
-int bl_kmod_arm(bool armed, struct bl_err *err)
+static int write_attr(const char *name, const char *text, struct bl_err *err)
 {
-	bl_autoclose int fd =
-		open(BL_KMOD_SYSFS "/armed", O_WRONLY | O_CLOEXEC);
+	bl_autofree char *path = bl_path(BL_KMOD_SYSFS "/%s", name);
+	bl_autoclose int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -ENOMEM;
 
 	if (fd < 0)
-		return bl_err_errno(err, -errno, BL_KMOD_SYSFS "/armed");
-	if (write(fd, armed ? "1" : "0", 1) != 1)
-		return bl_err_errno(err, -errno, "module %s: hooks not %s",
-				    BL_KMOD_NAME, armed ? "in" : "out");
+		return bl_err_errno(err, path ? -errno : fd, "module %s: %s",
+				    BL_KMOD_NAME, name);
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return bl_err_errno(err, -errno, "module %s: %s not set to %s",
+				    BL_KMOD_NAME, name, text);
 	return 0;
+}
+
+int bl_kmod_arm(bool armed, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int r = write_attr("armed", armed ? "1" : "0", &why);
+
+	if (r)
+		bl_err_set(err, r, "its hooks are not %s: %s",
+			   armed ? "in" : "out", why.text);
+	return r;
+}
+
+int bl_kmod_lease(uint64_t ms, struct bl_err *err)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)ms);
+	return write_attr("lease_ms", text, err);
+}
+
+int bl_kmod_time(bool on, struct bl_err *err)
+{
+	return write_attr("timed", on ? "1" : "0", err);
 }
 
 static int number_of(const char *name, uint64_t *ret, struct bl_err *err)
@@ -174,7 +200,9 @@ static int number_of(const char *name, uint64_t *ret, struct bl_err *err)
 
 	if (r)
 		return bl_err_wrap(err, r, "module %s", BL_KMOD_NAME);
-	if (sscanf(bl_buf_str(&text), "%llu", &v) != 1)
+	if (!strcmp(bl_buf_str(&text), "none\n"))
+		v = UINT64_MAX;
+	else if (sscanf(bl_buf_str(&text), "%llu", &v) != 1)
 		return bl_err_set(err, -EBADMSG, "%s: not a number", path);
 	*ret = v;
 	return 0;
@@ -202,5 +230,24 @@ int bl_kmod_stats(struct bl_stats *ret, struct bl_err *err)
 	if (r)
 		return r;
 	*ret = s;
+	return 0;
+}
+
+int bl_kmod_lease_left(uint64_t *ret_ms, struct bl_err *err)
+{
+	return number_of("lease_ms", ret_ms, err);
+}
+
+int bl_kmod_times(uint64_t *ret_runs, uint64_t *ret_ns, struct bl_err *err)
+{
+	uint64_t runs = 0, ns = 0;
+	int r = number_of("runs", &runs, err);
+
+	if (!r)
+		r = number_of("run_ns", &ns, err);
+	if (r)
+		return r;
+	*ret_runs = runs;
+	*ret_ns = ns;
 	return 0;
 }

@@ -19,6 +19,11 @@
 
 #include "bpf/event.h"
 #include "loader/base/err.h"
+#include "loader/kern/kmod/kmod_refusal.h"
+
+/* What this kernel asks of a module, and of the one at @path (NULL: none) for
+ * which kernel it is. */
+void bl_kmod_facts_of(const char *path, struct bl_kmod_facts *ret);
 
 /* Loads the module in the file @path with @params ("deny=1 arm=0"). On failure
  * err says why this kernel does not take it, and what to do. */
@@ -38,6 +43,15 @@ int bl_kmod_content(const void *bin, size_t len, struct bl_err *err);
 /* Hooks in or out, whatever readers do. When they are out nothing of it runs
  * any more. */
 int bl_kmod_arm(bool armed, struct bl_err *err);
+
+/* From now on its content may refuse for @ms, then no more. */
+int bl_kmod_lease(uint64_t ms, struct bl_err *err);
+/* UINT64_MAX: it was never said. */
+int bl_kmod_lease_left(uint64_t *ret_ms, struct bl_err *err);
+
+/* Whether its hooks are timed, and how often and how long they ran meanwhile. */
+int bl_kmod_time(bool on, struct bl_err *err);
+int bl_kmod_times(uint64_t *ret_runs, uint64_t *ret_ns, struct bl_err *err);
 
 /* The sum over all CPUs, since it was loaded. */
 int bl_kmod_stats(struct bl_stats *ret, struct bl_err *err);

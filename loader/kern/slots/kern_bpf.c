@@ -11,6 +11,7 @@
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/kern/boot_id.h"
 #include "loader/kern/exercise.h"
 #include "loader/kern/kmsg.h"
 #include "loader/kern/messages.h"
@@ -21,7 +22,6 @@
 #include "loader/kern/slots/replace.h"
 
 #define LSM_LIST "/sys/kernel/security/lsm"
-#define BOOT_ID	 "/proc/sys/kernel/random/boot_id"
 
 /* Whether this kernel asks the LSM programs that it takes. */
 static int check_lsm(struct bl_err *err)
@@ -393,16 +393,8 @@ static int exercise(void *kern, struct bl_err *err)
 static int boot_id(void *kern, char ret[static BL_KERN_BOOT_ID_LEN],
 		   struct bl_err *err)
 {
-	bl_autoclose int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
-	char text[BL_KERN_BOOT_ID_LEN] = "";
-
 	(void)kern;
-	if (fd < 0)
-		return bl_err_errno(err, -errno, "open " BOOT_ID);
-	if (read(fd, text, sizeof(text) - 1) != sizeof(text) - 1)
-		return bl_err_set(err, -EIO, "read " BOOT_ID);
-	memcpy(ret, text, sizeof(text));
-	return 0;
+	return bl_boot_id(ret, err);
 }
 
 const struct bl_kern_ops bl_kern_bpf_ops = {

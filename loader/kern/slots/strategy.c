@@ -106,6 +106,7 @@ const char *bl_strategy_name(enum bl_strategy strategy)
 		[BL_STRATEGY_OVERLAP] = "overlap",
 		[BL_STRATEGY_REPLACE] = "replace",
 		[BL_STRATEGY_DISPATCH] = "dispatch",
+		[BL_STRATEGY_EXCHANGE] = "exchange",
 	};
 
 	return names[strategy];
