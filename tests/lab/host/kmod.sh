@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs inside a lab VM (busybox sh): a host whose sensor is a kernel module.
+# usage: kmod.sh first|again|bare
+# shellcheck disable=SC1091
+. /b/common.sh
+
+loaded() { # loaded NUMBER: that generation is in the kernel; 0: none
+	have=0
+	[ -e /sys/module/belay_sensor ] &&
+		have=$(cat /sys/module/belay_sensor/parameters/generation)
+	[ "$have" = "$1" ] || fail "generation $have is in the kernel, not $1"
+}
+
+# The journal's number of what is live.
+number() {
+	belay status --json | sed -n '/"live"/,/}/s/.*"generation": \([0-9]*\).*/\1/p' |
+		head -n 1
+}
+
+committed() {
+	step "v1, then v2 in its place"
+	expect 0 belay apply /b/v1.bundle --probation 1
+	live 1.0
+	says exchange
+	loaded "$(number)"
+	expect 0 belay apply /b/v2.bundle --probation 1
+	says "committed: sensor 2.0"
+	says "no sensor was called for"
+	live 2.0
+	loaded "$(number)"
+	expect 0 belay history --limit 1 --json
+	says '"strategy": "exchange"'
+	echo "$out" | grep '"gap_ms"'
+	expect 0 belay events --seconds 2 --json
+	says '"event":"exec"'
+}
+
+refused() {
+	step "a module that does not take its content"
+	expect 1 belay apply /b/bad.bundle --probation 1
+	echo "$out"
+	live 2.0
+	loaded "$(number)"
+	step "a bundle without a module for this kernel"
+	expect 1 belay apply /b/foreign.bundle
+	says "none of its modules was built for this kernel"
+	live 2.0
+}
+
+killed() {
+	step "killed in the trial"
+	was=$(number)
+	belay apply /b/v1.bundle --override 'a test' --probation 60 \
+		>/tmp/apply 2>&1 &
+	pid=$!
+	txn=$(on_trial)
+	loaded "$txn"
+	expect 0 belay status
+	says "out of the kernel while the one on trial is in"
+	kill -9 $pid
+	wait $pid
+	loaded "$txn"
+	expect 0 belay recover
+	says "rolled-back: belay died in phase trial"
+	live 2.0
+	loaded "$was"
+}
+
+kept() {
+	step "killed in the trial: the keeper brings it back"
+	was=$(number)
+	belay agent >/tmp/agent 2>&1 &
+	agent=$!
+	sleep 1
+	belay apply /b/v1.bundle --override 'a test' --probation 60 \
+		>/tmp/apply 2>&1 &
+	pid=$!
+	txn=$(on_trial)
+	kill -9 $pid
+	wait $pid
+	for _ in $(seq 30); do
+		[ "$(cat /sys/module/belay_sensor/parameters/generation)" = "$was" ] &&
+			break
+		sleep 0.5
+	done
+	live 2.0
+	loaded "$was"
+	kill $agent
+	wait $agent
+}
+
+mixed() {
+	step "from a module to programs and back: they overlap"
+	expect 0 belay apply /b/ebpf.bundle --probation 1
+	live 3.0
+	says dispatch
+	loaded 0
+	expect 0 belay rollback
+	live 2.0
+	loaded "$(number)"
+	expect 0 belay events --seconds 1 --json
+	says '"event":"exec"'
+}
+
+case $1 in
+first)
+	committed
+	refused
+	killed
+	kept
+	mixed
+	;;
+again)
+	step "after a reboot"
+	loaded 0
+	expect 0 belay recover
+	says restored
+	live 2.0
+	loaded "$(number)"
+	expect 0 belay rollback
+	live 1.0
+	;;
+bare)
+	step "nothing is left"
+	expect 0 belay recover
+	expect 0 belay remove --yes
+	loaded 0
+	[ ! -e /run/belay ] || fail "/run/belay is there: $(find /run/belay)"
+	[ -z "$(find /var/lib/belay -type f)" ] ||
+		fail "there is: $(find /var/lib/belay)"
+	;;
+esac
+exit $status
