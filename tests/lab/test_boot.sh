@@ -88,7 +88,7 @@ known "$oldest" || oldest=$kernel
 content=$source/bpf/content.json
 bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content"
 bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
-bundle hang sensor 2.0 "$build/tests/faults/v2-hang.bpf.o" "$content"
+bundle hang sensor 2.0 "$build/tests/faults/ebpf/hang.bpf.o" "$content"
 files+=("${bundles[@]}" --file "$here/host/common.sh:/b/common.sh")
 files+=(--file "$here/host/boot.sh:/b/boot.sh"
 	--file "$source/loader/host/boot/belay-recover.sh:/b/belay-recover.sh"

@@ -34,7 +34,7 @@ in_guest='
 run() { echo "== $1"; shift; gate_probe "$@" || echo "FAIL: status $?"; }
 run plain exercise /o/sensor.bpf.o
 run content exercise /o/sensor.bpf.o /o/content.json
-run flood exercise /o/v2-flood.bpf.o
+run flood exercise /o/event-flood.bpf.o
 run foreign exercise /o/tracer.bpf.o
 run swap swap /o/sensor.bpf.o /o/sensor-v3.bpf.o
 run swap-foreign swap /o/sensor.bpf.o /o/tracer.bpf.o
@@ -68,7 +68,7 @@ for kernel in "${set[@]}"; do
 		--file "$build/tests/lab/guest/gate_probe:/usr/bin/gate_probe" \
 		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
 		--file "$build/bpf/sensor-v3.bpf.o:/o/sensor-v3.bpf.o" \
-		--file "$build/tests/faults/v2-flood.bpf.o:/o/v2-flood.bpf.o" \
+		--file "$build/tests/faults/ebpf/event-flood.bpf.o:/o/event-flood.bpf.o" \
 		--file "$build/tests/lab/host/tracer.bpf.o:/o/tracer.bpf.o" \
 		--file "$source/bpf/content.json:/o/content.json" \
 		-- sh -c "$in_guest") || {

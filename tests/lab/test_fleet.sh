@@ -52,7 +52,7 @@ bundle() { # NAME OBJECT [PROBATION_MS]
 		fail "bundle $1 does not build"
 }
 bundle v1 "$build/bpf/sensor.bpf.o"
-bundle v2 "$build/tests/faults/v2-late.bpf.o" 14000
+bundle v2 "$build/tests/faults/ebpf/late.bpf.o" 14000
 bundle v3 "$build/bpf/sensor-v3.bpf.o"
 cat >"$dir/plan.json" <<-END
 	{ "waves": [ { "hosts": 1, "soak_s": 3 }, { "percent": 100, "soak_s": 1 } ],

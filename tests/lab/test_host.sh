@@ -34,8 +34,8 @@ content=$source/bpf/content.json
 trial='"trial": {"probation_ms": 2000},'
 bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content" "$trial"
 bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content" "$trial"
-bundle flood sensor 2.0 "$build/tests/faults/v2-flood.bpf.o" "$content" "$trial"
-bundle oob sensor 2.1 "$build/tests/faults/v2-oob.bpf.o" "$content" "$trial"
+bundle flood sensor 2.0 "$build/tests/faults/ebpf/event-flood.bpf.o" "$content" "$trial"
+bundle oob sensor 2.1 "$build/tests/faults/ebpf/oob-read.bpf.o" "$content" "$trial"
 bundle deny sensor 4.0 "$build/bpf/sensor.bpf.o" "$work/deny.json" "$trial"
 bundle prober1 prober 1 "$build/tests/lab/host/prober.bpf.o" "" "$trial"
 bundle prober2 prober 2 "$build/tests/lab/host/prober.bpf.o" "" "$trial"

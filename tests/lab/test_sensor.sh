@@ -26,9 +26,9 @@ in_guest='
 p=/usr/bin/sensor_probe
 status=0
 $p load /o/sensor.bpf.o || status=1
-$p load /o/v2-flood.bpf.o || status=1
-$p flood /o/v2-flood.bpf.o || status=1
-$p oob /o/v2-oob.bpf.o || status=1
+$p load /o/event-flood.bpf.o || status=1
+$p flood /o/event-flood.bpf.o || status=1
+$p oob /o/oob-read.bpf.o || status=1
 $p events /o/sensor.bpf.o || status=1
 $p stress /o/sensor.bpf.o || status=1
 exit $status'
@@ -47,8 +47,8 @@ for kernel in "${set[@]}"; do
 		--log-dir "$logs" --deadline 150 \
 		--file "$probe:/usr/bin/sensor_probe" \
 		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
-		--file "$faults/v2-flood.bpf.o:/o/v2-flood.bpf.o" \
-		--file "$faults/v2-oob.bpf.o:/o/v2-oob.bpf.o" \
+		--file "$faults/ebpf/event-flood.bpf.o:/o/event-flood.bpf.o" \
+		--file "$faults/ebpf/oob-read.bpf.o:/o/oob-read.bpf.o" \
 		-- sh -c "$in_guest" || {
 		echo "FAIL: $kernel"
 		failed=1

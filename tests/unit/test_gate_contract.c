@@ -63,7 +63,7 @@ static const struct {
 } objects[] = {
 	{ "bpf/sensor.bpf.o", BL_VERDICT_PASS, FITS },
 	{ "bpf/sensor-v3.bpf.o", BL_VERDICT_PASS, FITS },
-	{ "tests/faults/v2-oob.bpf.o", BL_VERDICT_PASS, FITS },
+	{ "tests/faults/ebpf/oob-read.bpf.o", BL_VERDICT_PASS, FITS },
 	{ OBJECT(""), BL_VERDICT_PASS, FITS },
 	{ OBJECT("-MEMBER_MORE"), BL_VERDICT_REJECT,
 	  "map bl_content_slots: it reads 7 members, the content supplies 6" },

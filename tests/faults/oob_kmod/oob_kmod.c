@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mistake of v2-oob.bpf.c as a kernel module: content asks for fields of an
- * event, the sensor supplies 20, nobody checks the number. It builds without a
- * warning, loads and works. Then content that asks for the 21st arrives:
+ * The mistake of ebpf/oob-read.bpf.c as a kernel module: content asks for
+ * fields of an event, the sensor supplies 20, nobody checks the number. It
+ * builds without a warning, loads and works. Then content that asks for the 21st arrives:
  *
  *	insmod oob_kmod.ko
  *	echo "3 /bin/sh" > /proc/belay_oob	# field 3 against a pattern

@@ -7,4 +7,4 @@
 #define BL_RING_BYTES  (1 << 17)
 #define TIMES	       1024
 #define FLOOD_AFTER_NS 8000000000ULL
-#include "tests/faults/v2-flood.bpf.c"
+#include "tests/faults/ebpf/event-flood.bpf.c"
