@@ -52,7 +52,7 @@ static struct bl_table *build(const struct bl_compare *c, const char *kernel,
 {
 	struct bl_table *t = bl_table_new(2 + BL_COMPARE_WAYS);
 	struct bl_compare_cell cell;
-	char title[BL_COMPARE_WORDS_MAX];
+	char title[BL_COMPARE_WORDS_MAX], number[8];
 	json_t *fault;
 	unsigned way;
 	size_t i;
@@ -76,8 +76,9 @@ static struct bl_table *build(const struct bl_compare *c, const char *kernel,
 						       : sizeof(title),
 			     detail == FULL && *name ? name : id);
 		bl_table_row(t);
-		bl_table_cell(t, BL_STYLE_DIM, "%3s",
-			      bl_compare_fault_text(fault, "number"));
+		bl_text_copy(number, sizeof(number),
+			     bl_compare_fault_text(fault, "number"));
+		bl_table_cell(t, BL_STYLE_DIM, "%3s", number);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", title);
 		for (way = 0; way < BL_COMPARE_WAYS; way++) {
 			bl_compare_cell(c, fault, kernel, way, &cell);
@@ -209,6 +210,7 @@ static void print_failed(const struct bl_compare *c, FILE *f)
 static void print_goals(const struct bl_compare *c, FILE *f, bool colour)
 {
 	json_t *goals = json_object_get(c->overhead, "goals");
+	char what[BL_COMPARE_WORDS_MAX];
 	const json_t *goal;
 	size_t i;
 
@@ -220,8 +222,9 @@ static void print_goals(const struct bl_compare *c, FILE *f, bool colour)
 			json_number_value(json_object_get(goal, "to_reach"));
 		enum bl_style style = reached ? BL_STYLE_GOOD : BL_STYLE_WARN;
 
-		fprintf(f, "%s: %s%.2f%s, to reach %.2f\n",
-			bl_compare_fault_text(goal, "what"),
+		bl_text_copy(what, sizeof(what),
+			     bl_compare_fault_text(goal, "what"));
+		fprintf(f, "%s: %s%.2f%s, to reach %.2f\n", what,
 			bl_style(colour, style), value, bl_style_end(colour),
 			to_reach);
 	}
