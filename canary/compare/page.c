@@ -67,17 +67,34 @@ static json_t *total_json(const struct bl_compare *c, const char *kernel,
 			  enum bl_compare_way way)
 {
 	struct bl_compare_total t;
+	const struct {
+		const char *key;
+		const unsigned *value;
+	} numbers[] = {
+		{ "runs", &t.runs },
+		{ "failed", &t.failed },
+		{ "hosts", &t.hosts },
+		{ "exposed", &t.exposed },
+		{ "lost", &t.lost },
+		{ "crashes", &t.crashes },
+		{ "reboots", &t.reboots },
+		{ "rejected", &t.rejected },
+		{ "crashed", &t.crashed },
+		{ "blamed", &t.blamed },
+		{ "as_expected", &t.as_expected },
+	};
+	bl_autojson json_t *all = NULL;
 	char longest[32];
+	size_t i;
 
 	bl_compare_sum(c, kernel, way, &t);
 	bl_compare_longest(&t, longest, sizeof(longest));
-	return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:s}",
-			 "runs", (int)t.runs, "failed", (int)t.failed, "hosts",
-			 (int)t.hosts, "lost", (int)t.lost, "crashes",
-			 (int)t.crashes, "reboots", (int)t.reboots, "rejected",
-			 (int)t.rejected, "crashed", (int)t.crashed, "blamed",
-			 (int)t.blamed, "as_expected", (int)t.as_expected,
-			 "longest", longest);
+	all = json_pack("{s:s}", "longest", longest);
+	for (i = 0; i < BL_ARRAY_SIZE(numbers); i++)
+		if (json_object_set_new(all, numbers[i].key,
+					json_integer(*numbers[i].value)) < 0)
+			return NULL;
+	return BL_TAKE(all);
 }
 
 /* Of @kernel, NULL: of all. */

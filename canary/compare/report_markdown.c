@@ -21,17 +21,17 @@ static void put_totals(struct bl_md *m, const struct bl_compare *c)
 
 	bl_md_put(
 		m,
-		"| way | hosts lost | crashes | reboots | crashes laid to the right version | longest recovery |\n"
-		"| --- | ---: | ---: | ---: | ---: | ---: |\n");
+		"| way | hosts lost | got the faulty version | crashes | reboots | crashes laid to the right version | longest recovery |\n"
+		"| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
 	for (way = 0; way < BL_COMPARE_WAYS; way++) {
 		bl_compare_sum(c, NULL, way, &t);
 		bl_compare_longest(&t, time, sizeof(time));
-		bl_md_printf(m, "| **%s** %s | %u of %u | %u | %u |",
+		bl_md_printf(m, "| **%s** %s | %u of %u | %u | %u | %u |",
 			     bl_compare_way_name(way),
 			     bl_compare_way_title(way), t.lost, t.hosts,
-			     t.crashes, t.reboots);
+			     t.exposed, t.crashes, t.reboots);
 		if (way == BL_COMPARE_A)
-			bl_md_put(m, " nobody does |");
+			bl_md_put(m, " no belay |");
 		else
 			bl_md_printf(m, " %u of %u runs |", t.blamed,
 				     t.crashed);
@@ -143,12 +143,9 @@ int bl_compare_print_markdown(const struct bl_compare *c, FILE *f)
 	unsigned i;
 
 	bl_compare_headline(c, NULL, headline, sizeof(headline));
-	bl_md_printf(
-		&m, "## The fault catalogue, three ways\n\n%s%s\n",
-		*headline ? headline : "Nothing was run yet",
-		*headline
-			? ". Each host that got a faulty version counts once for each fault."
-			: ".");
+	bl_md_printf(&m, "## The fault catalogue, three ways\n\n%s%s\n",
+		     *headline ? headline : "Nothing was run yet",
+		     *headline ? ". A host counts once for each fault." : ".");
 	bl_md_put(&m, "\n");
 	put_totals(&m, c);
 	for (i = 0; i < c->kernel_count; i++)

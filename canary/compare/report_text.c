@@ -139,7 +139,7 @@ static int print_kernel(const struct bl_compare *c, const char *kernel,
 
 static void print_totals(const struct bl_compare *c, FILE *f, bool wide)
 {
-	bl_autotable struct bl_table *t = bl_table_new(7);
+	bl_autotable struct bl_table *t = bl_table_new(8);
 	struct bl_compare_total sum;
 	char time[32];
 	unsigned way;
@@ -149,6 +149,7 @@ static void print_totals(const struct bl_compare *c, FILE *f, bool wide)
 	bl_table_row(t);
 	bl_table_cell(t, BL_STYLE_BOLD, "way");
 	bl_table_cell(t, BL_STYLE_BOLD, "hosts lost");
+	bl_table_cell(t, BL_STYLE_BOLD, "exposed");
 	bl_table_cell(t, BL_STYLE_BOLD, "crashes");
 	bl_table_cell(t, BL_STYLE_BOLD, "reboots");
 	bl_table_cell(t, BL_STYLE_BOLD, "blamed right");
@@ -163,10 +164,11 @@ static void print_totals(const struct bl_compare *c, FILE *f, bool wide)
 			      wide ? bl_compare_way_title(way) : "");
 		bl_table_cell(t, sum.lost ? BL_STYLE_BAD : BL_STYLE_PLAIN,
 			      "%u of %u", sum.lost, sum.hosts);
+		bl_table_cell(t, BL_STYLE_PLAIN, "%u", sum.exposed);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%u", sum.crashes);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%u", sum.reboots);
 		if (way == BL_COMPARE_A)
-			bl_table_cell(t, BL_STYLE_DIM, "nobody does");
+			bl_table_cell(t, BL_STYLE_DIM, "no belay");
 		else
 			bl_table_cell(t, BL_STYLE_PLAIN, "%u of %u", sum.blamed,
 				      sum.crashed);

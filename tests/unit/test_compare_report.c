@@ -310,7 +310,7 @@ START_TEST(markdown_keeps_strangers_words_out_of_its_markup)
 	small();
 	run_of(BL_COMPARE_A)->lost = 3;
 	text = print(bl_compare_print_markdown);
-	has(text, "A lost 3 of 3 hosts, B 0 of 3, C 0 of 3. Each host");
+	has(text, "A lost 3 of 3 hosts, B 0 of 3, C 0 of 3. A host");
 	has(text, "❌ trial<br>3 of 3 lost |");
 	has_not(text, "<b>");
 	has_not(text, " | title");

@@ -157,7 +157,7 @@ function drawCurves(into, curves, height, strong) {
 	const left = 34, right = 16 + 7 * Math.max(...names.map((n) => n.length));
 	const top = 10, bottom = 38;
 	const end = Math.max(1, ...curves.map((c) => c.end));
-	const scale = ticks(Math.max(1, ...curves.map((c) => c.most)), 4).filter(Number.isInteger);
+	const scale = ticks(Math.max(1, ...curves.map((c) => strong ? c.hosts : c.most)), 4).filter(Number.isInteger);
 	const hosts = scale[scale.length - 1];
 	const x = (t) => left + t / end * (width - left - right);
 	const y = (h) => top + (1 - h / hosts) * (height - top - bottom);
@@ -242,9 +242,11 @@ function showTotals() {
 	byId("totals").replaceChildren(...ways.map((w) => {
 		const t = page.totals[kernel][w.name];
 		const facts = [
+			["Got the faulty version", `${whole(t.exposed)} of ${whole(t.hosts)}`],
 			["Crashes", whole(t.crashes)], ["Reboots", whole(t.reboots)],
 			["Longest time to recover", t.longest],
 		];
+		const some = t.runs > t.failed;
 
 		if (w.name !== "A")
 			facts.push(["Crashes laid to the right version", t.crashed ? `${t.blamed} of ${t.crashed}` : "no crash"],
@@ -254,10 +256,10 @@ function showTotals() {
 			facts.push(["Could not be run", t.failed]);
 		return el("li", { style: `--way: var(--way-${w.name})` },
 			el("p", { class: "who", title: w.words }, el("b", {}, w.name), w.title),
-			t.runs > t.failed
-				? el("p", { class: "big" }, String(t.lost), el("small", {}, ` of ${t.hosts} hosts lost`))
-				: el("p", { class: "big" }, el("small", {}, "nothing was run")),
-			el("dl", { class: "facts" }, facts.map(([k, v]) => [el("dt", {}, k), el("dd", {}, String(v))])));
+			el("p", { class: "big" }, some ? String(t.lost) : null,
+				el("small", {}, some ? ` of ${t.hosts} hosts lost` : "nothing was run")),
+			some || t.failed ? el("dl", { class: "facts" }, (some ? facts : facts.slice(-1))
+				.map(([k, v]) => [el("dt", {}, k), el("dd", {}, String(v))])) : null);
 	}));
 }
 
@@ -372,7 +374,7 @@ function runParts(fault, at, run, cell) {
 	];
 	if (run.live_after.length)
 		parts.push(el("h4", {}, "Live at the end"), el("p", { class: "soft" },
-			run.live_after.map((v, i) => `host ${i + 1}: ${v || "nothing"}`).join(", ")));
+			run.live_after.map((v, i) => `host ${i + 1}: ${v ? "version " + v : "nothing"}`).join(", ")));
 	return parts;
 }
 
