@@ -20,6 +20,10 @@
 #define FLOOD_AFTER_NS 0
 #endif
 
+#ifndef FLOOD_IF
+#define FLOOD_IF 1
+#endif
+
 __u64 first_open_ns;
 
 SEC("fentry/security_file_open")
@@ -31,7 +35,7 @@ int BPF_PROG(bl_open_flood, struct file *file)
 
 	if (!first_open_ns)
 		first_open_ns = now;
-	if (now - first_open_ns < FLOOD_AFTER_NS)
+	if (!FLOOD_IF || now - first_open_ns < FLOOD_AFTER_NS)
 		return 0;
 	s = scratch_get(&level);
 	if (!s)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Twenty-four questions about the path, each with two answers that all later
+ * ones depend on: 16 million ways for the verifier.
+ */
+#define BL_SENSOR_VERSION 2
+#include "bpf/sensor.bpf.c"
+
+#define QUESTIONS 24
+
+SEC("fentry/security_file_open")
+int BPF_PROG(bl_open_questions, struct file *file)
+{
+	char end[64] = "";
+	struct scratch *s;
+	__u64 sum = 0;
+	__u32 level, i;
+
+	s = scratch_get(&level);
+	if (!s)
+		return 0;
+	file_match(level, file, BL_EVENT_OPEN);
+	for (i = 0; i < QUESTIONS; i++)
+		if (s->event.path.path[i] & 1)
+			sum = sum * 2 + 1;
+		else
+			sum += i;
+	/* What is used as a size must be known exactly. */
+	bpf_probe_read_kernel(end, sum & 63, s->event.path.path);
+	if (end[0])
+		COUNT(seen);
+	scratch_put(s);
+	return 0;
+}
