@@ -59,6 +59,8 @@ for fault in faults:
         variant = fault[twin].get("variant")
         if variant:
             used[twin].add(variant)
+        if "before" in fault[twin]:
+            used[twin].add(fault[twin]["before"])
         if "content" in fault[twin]:
             used["content"].add(fault[twin]["content"])
         for way in ways:
@@ -68,5 +70,21 @@ for fault in faults:
         if (kind in fault) != (fault["inject"] == kind):
             fail(f"{name}: {kind} does not fit inject")
 
+# hang is a test's own: it decides when.
+there = {
+    "module": {path.name for path in (room / "module").iterdir()},
+    "ebpf": {path.name[:-len(".bpf.c")] for path in room.glob("ebpf/*.bpf.c")},
+    "content": {path.name for path in (room / "content").iterdir()},
+}
+for kind, names in there.items():
+    names |= {"sensor"} & used[kind]
+    for name in used[kind] - names:
+        fail(f"{kind}/{name}: the catalogue names it, and it is not there")
+    for name in names - used[kind] - {"hang"}:
+        fail(f"{kind}/{name}: no fault of the catalogue is made of it")
+for path in (room / "module").iterdir():
+    units = [unit.name for unit in path.iterdir()]
+    if len(units) != 1 or not (room.parents[1] / "kmod" / units[0]).is_file():
+        fail(f"{path}: not one unit of the twin's")
 sys.exit(bad)
 PY

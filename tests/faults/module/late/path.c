@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The mistake of null-dereference, ten seconds after the first event. */
+/* The mistake of null-dereference, eight seconds after the first event. */
 #include <linux/ktime.h>
 #include <linux/types.h>
 
-#define AFTER_NS 10000000000ULL
+#define AFTER_NS 8000000000ULL
 
 static u64 first_ns;
 
