@@ -136,7 +136,7 @@ static int read_expect(struct reader *up, const json_t *obj,
 /* --- what there is of it -------------------------------------------------- */
 
 struct raw_twin {
-	const char *none, *variant, *content, *since;
+	const char *none, *variant, *content, *before, *since;
 	bool unload;
 };
 
@@ -147,6 +147,8 @@ static const struct bl_json_field twin_fields[] = {
 	  1, 32 },
 	{ "content", BL_JSON_STRING, false, offsetof(struct raw_twin, content),
 	  1, 64 },
+	{ "before", BL_JSON_STRING, false, offsetof(struct raw_twin, before), 1,
+	  32 },
 	{ "since", BL_JSON_STRING, false, offsetof(struct raw_twin, since), 1,
 	  32 },
 	{ "unload", BL_JSON_BOOL, false, offsetof(struct raw_twin, unload), 0,
@@ -169,9 +171,12 @@ static int read_twin(struct reader *up, const char *key, const json_t *obj,
 		return fail(&r, "variant", "is no name");
 	if (raw.content && !bl_name_valid(raw.content))
 		return fail(&r, "content", "is no file's name");
+	if (raw.before && !bl_name_valid(raw.before))
+		return fail(&r, "before", "is no name");
 	*ret = (struct bl_fault_twin){ .none = raw.none,
 				       .variant = raw.variant,
 				       .content = raw.content,
+				       .before = raw.before,
 				       .unload = raw.unload };
 	return 0;
 }

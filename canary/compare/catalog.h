@@ -36,6 +36,7 @@ struct bl_fault_twin {
 	const char *none;    /* why there is nothing; NULL: there is, and */
 	const char *variant; /* its name; "sensor": the twin as it is */
 	const char *content; /* a file's name; NULL: the twin's own */
+	const char *before;  /* what is live before it; NULL: the twin */
 	bool unload;	     /* it comes when the variant is taken out */
 };
 

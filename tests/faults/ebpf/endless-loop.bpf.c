@@ -20,7 +20,7 @@ struct task_struct___fs {
 
 #pragma clang attribute pop
 
-__u32 depth;
+volatile __u32 depth;
 
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open_depth, struct file *file)
@@ -28,10 +28,9 @@ int BPF_PROG(bl_open_depth, struct file *file)
 	struct task_struct___fs *task = (void *)bpf_get_current_task();
 	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
 	struct dentry *d = BPF_CORE_READ(file, f_path.dentry);
-	__u32 n = 0;
 
+	depth = 0;
 	for (; d != root; d = BPF_CORE_READ(d, d_parent))
-		n++;
-	depth = n;
+		depth++;
 	return 0;
 }
