@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "canary/controller.h"
+#include "canary/enroll.h"
 #include "loader/base/cleanup.h"
 
 static const char type_json[] = "application/json";
@@ -59,6 +60,8 @@ static unsigned status_of(int code)
 		return 409;
 	case -EPERM:
 		return 403;
+	case -ENOTSUP:
+		return 409;
 	case -EFBIG:
 		return 413;
 	case -ENOSPC:
@@ -84,6 +87,12 @@ static void handle_poll(struct call *c)
 	struct bl_poll poll;
 	int r = bl_poll_parse(q->body, q->len, &poll, &err);
 
+	if (q->peer && q->peer->role == BL_ROLE_HOST &&
+	    strcmp(q->peer->name, c->name) != 0)
+		r = bl_err_set(
+			&err, -EPERM,
+			"the certificate is of host %s: it cannot speak for %s",
+			q->peer->name, c->name);
 	if (!r)
 		r = bl_controller_poll(c->store, c->name, &poll, c->now_ms,
 				       &order, &err);
@@ -272,27 +281,76 @@ static void handle_approve(struct call *c)
 				      (json_int_t)wave));
 }
 
+/* Certificates: the calls are enroll.h's. */
+static void answer_call(struct call *c, unsigned status,
+			int (*fn)(struct bl_store *store,
+				  const struct bl_request *q, int64_t now_ms,
+				  json_t **ret, struct bl_err *err))
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = fn(c->store, c->request, c->now_ms, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, status, value);
+}
+
+static void handle_ca(struct call *c)
+{
+	answer_call(c, 200, bl_enroll_ca);
+}
+
+static void handle_token(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_token);
+}
+
+static void handle_enroll(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_redeem);
+}
+
+static void handle_renew(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_renew);
+}
+
+#define HOST	  (1u << BL_ROLE_HOST)
+#define OPERATOR  (1u << BL_ROLE_OPERATOR)
+#define EVERYBODY (~0u)
+
 static const struct route {
 	const char *method;
 	const char *before, *after; /* of the name; after NULL: no name */
 	const char *body_type;	    /* NULL: no body */
 	size_t body_max;
 	void (*handle)(struct call *c);
+	unsigned roles; /* beside BL_ROLE_LOCAL, which may do anything */
 } routes[] = {
 	{ "POST", "/v1/hosts/", "/poll", type_json, BL_POLL_BYTES_MAX,
-	  handle_poll },
-	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts },
-	{ "GET", "/v1/bundles/", "", NULL, 0, handle_get_bundle },
+	  handle_poll, HOST },
+	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts, OPERATOR },
+	{ "GET", "/v1/bundles/", "", NULL, 0, handle_get_bundle,
+	  HOST | OPERATOR },
 	{ "PUT", "/v1/bundles/", "", type_blob, BL_BUNDLE_MAX,
-	  handle_put_bundle },
-	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts },
+	  handle_put_bundle, OPERATOR },
+	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts, OPERATOR },
 	{ "POST", "/v1/rollouts", NULL, type_json, BL_API_BODY_MAX,
-	  handle_start },
+	  handle_start, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
-	  handle_abort },
+	  handle_abort, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
-	  handle_approve },
-	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout },
+	  handle_approve, OPERATOR },
+	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },
+	{ "GET", "/v1/ca", NULL, NULL, 0, handle_ca, EVERYBODY },
+	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX, handle_token,
+	  OPERATOR },
+	{ "POST", "/v1/enroll", NULL, type_json, BL_API_BODY_MAX, handle_enroll,
+	  EVERYBODY },
+	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX, handle_renew,
+	  HOST | OPERATOR },
 };
 
 /* Whether @path is of this route; the name in it goes to @ret_name. */
@@ -331,6 +389,45 @@ static const struct route *find_route(const char *method, const char *path,
 	return NULL;
 }
 
+static const char *role_name(enum bl_role role)
+{
+	return role == BL_ROLE_HOST ? "a host" : "an operator";
+}
+
+static bool allows(const struct route *route, const struct bl_peer *peer,
+		   struct bl_response *ret)
+{
+	char text[2 * BL_PEER_WHY_MAX];
+
+	if (!peer || peer->role == BL_ROLE_LOCAL ||
+	    route->roles & (1u << peer->role))
+		return true;
+	if (peer->role == BL_ROLE_NOBODY) {
+		bl_api_fail(
+			401,
+			*peer->why ? peer->why : "no certificate was shown",
+			"'belay host enroll TOKEN' gets a host's, 'belay controller operator NAME' an operator's",
+			ret);
+		return false;
+	}
+	snprintf(text, sizeof(text), "%s is %s, and that is for %s", peer->name,
+		 role_name(peer->role),
+		 role_name(peer->role == BL_ROLE_HOST ? BL_ROLE_OPERATOR
+						      : BL_ROLE_HOST));
+	bl_api_fail(403, text, "", ret);
+	return false;
+}
+
+bool bl_api_allows(const char *method, const char *path,
+		   const struct bl_peer *peer, struct bl_response *ret)
+{
+	char name[BL_NAME_MAX + 1];
+	bool known;
+	const struct route *route = find_route(method, path, name, &known);
+
+	return !route || allows(route, peer, ret);
+}
+
 size_t bl_api_body_max(const char *method, const char *path)
 {
 	char name[BL_NAME_MAX + 1];
@@ -365,6 +462,8 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 			    known ? "the method does not fit this path"
 				  : "there is no such path",
 			    "", ret);
+	else if (!allows(route, request->peer, ret))
+		return;
 	else if (request->len > route->body_max)
 		bl_api_fail(413, "the body is too large", "", ret);
 	else if (route->body_type &&

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "canary/fetch.h"
+#include "canary/pki_dir.h"
 #include "canary/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -13,9 +15,12 @@
 struct bl_client {
 	struct bl_fetch *fetch;
 	char *url; /* without a slash at the end */
+	bool https, anybody;
+	char *ca, *cert, *key; /* files; NULL: none */
 };
 
-static int check_url(const char *url, bool plaintext, struct bl_err *err)
+static int check_url(const char *url, bool plaintext, bool *ret_https,
+		     struct bl_err *err)
 {
 	struct bl_fetch_url u;
 
@@ -34,6 +39,7 @@ static int check_url(const char *url, bool plaintext, struct bl_err *err)
 			"use https://, or --plaintext on a network that is yours alone (a lab)");
 		return -EPERM;
 	}
+	*ret_https = u.https;
 	return 0;
 }
 
@@ -42,12 +48,13 @@ int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 {
 	const char *env = getenv("BELAY_CONTROLLER");
 	struct bl_client *c;
+	bool https = false;
 	size_t len;
 	int r;
 
 	if (!url)
 		url = env && *env ? env : BL_CLIENT_URL;
-	r = check_url(url, plaintext, err);
+	r = check_url(url, plaintext, &https, err);
 	if (r < 0)
 		return r;
 	c = calloc(1, sizeof(*c));
@@ -57,6 +64,10 @@ int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 		r = bl_err_set(err, -ENOMEM, "out of memory");
 	else
 		r = bl_fetch_open(&c->fetch, err);
+	if (!r) {
+		c->https = https;
+		r = bl_client_identity(c, NULL, "operator", err);
+	}
 	if (r < 0) {
 		bl_client_close(c);
 		return r;
@@ -73,8 +84,46 @@ void bl_client_close(struct bl_client *c)
 	if (!c)
 		return;
 	bl_fetch_close(c->fetch);
+	free(c->ca);
+	free(c->cert);
+	free(c->key);
 	free(c->url);
 	free(c);
+}
+
+/* A file that is not there is not used. */
+static int find_file(const char *dir, const char *who, const char *suffix,
+		     char **ret, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("%s/%s%s", dir, who, suffix);
+
+	if (!path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	free(*ret);
+	*ret = access(path, F_OK) == 0 ? BL_TAKE(path) : NULL;
+	return 0;
+}
+
+int bl_client_identity(struct bl_client *c, const char *dir, const char *who,
+		       struct bl_err *err)
+{
+	int r = 0;
+
+	c->anybody = false;
+	if (!c->https)
+		return 0;
+	dir = bl_pki_dir(dir);
+	r = find_file(dir, "ca", ".pem", &c->ca, err);
+	if (!r)
+		r = find_file(dir, who, ".pem", &c->cert, err);
+	if (!r)
+		r = find_file(dir, who, ".key", &c->key, err);
+	return r;
+}
+
+void bl_client_trust_anybody(struct bl_client *c)
+{
+	c->anybody = true;
 }
 
 const char *bl_client_url(const struct bl_client *c)
@@ -88,6 +137,8 @@ static int errno_of(long status)
 	case 400:
 	case 415:
 		return -EINVAL;
+	case 401:
+		return -EACCES;
 	case 403:
 		return -EPERM;
 	case 404:
@@ -136,6 +187,16 @@ static int fail_connection(struct bl_client *c, int code,
 {
 	if (code == -EINTR || code == -ENOMEM)
 		return bl_err_set(err, code, "%s", why->text);
+	if (code == -EACCES) {
+		bl_err_set(err, -ECONNREFUSED,
+			   "%s and this machine do not trust each other: %s",
+			   c->url, why->text);
+		bl_err_hint(
+			err,
+			"is ca.pem in %s of that controller's fleet? 'belay host enroll TOKEN' fetches it",
+			bl_pki_dir(NULL));
+		return -ECONNREFUSED;
+	}
 	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s: %s",
 		   c->url, why->text);
 	bl_err_hint(
@@ -149,6 +210,12 @@ int bl_client_call(struct bl_client *c, const char *method, const char *path,
 		   uint64_t timeout_ms, struct bl_buf *ret, struct bl_err *err)
 {
 	bl_autofree char *url = bl_path("%s%s", c->url, path);
+	const struct bl_fetch_tls tls = {
+		.ca = c->ca,
+		.cert = c->cert && c->key ? c->cert : NULL,
+		.key = c->key,
+		.anybody = c->anybody,
+	};
 	const struct bl_fetch_request q = {
 		.method = method,
 		.url = url,
@@ -158,6 +225,7 @@ int bl_client_call(struct bl_client *c, const char *method, const char *path,
 		.connect_ms = timeout_ms,
 		.timeout_ms = timeout_ms,
 		.answer_max = BL_CLIENT_ANSWER_MAX,
+		.tls = &tls,
 	};
 	bl_autobuf struct bl_buf answer = { 0 };
 	struct bl_err why = { 0 };

@@ -4,7 +4,9 @@
  *
  * A client is used by one thread. It follows no redirects, uses no proxy, and
  * speaks plain HTTP only to this machine unless told otherwise: what a
- * controller says is what a host loads into its kernel.
+ * controller says is what a host loads into its kernel. With https:// it trusts
+ * the fleet's own authority and shows a certificate of it (pki_dir.h); where
+ * there is no ca.pem, those that the system trusts.
  */
 #ifndef BL_CANARY_CLIENT_H
 #define BL_CANARY_CLIENT_H
@@ -16,7 +18,7 @@
 #include "loader/base/err.h"
 #include "loader/base/json.h"
 
-#define BL_CLIENT_URL	     "http://127.0.0.1:7443"
+#define BL_CLIENT_URL	     "https://127.0.0.1:7443"
 #define BL_CLIENT_TIMEOUT_MS 10000
 #define BL_CLIENT_ANSWER_MAX (64u << 20)
 
@@ -26,6 +28,15 @@ struct bl_client;
  * is no URL, -EPERM for plain HTTP to elsewhere without @plaintext. */
 int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 		   struct bl_err *err);
+
+/* Whose certificate to show: @who ("operator", which is what it begins with, or
+ * "host") of @dir (as by bl_pki_dir). */
+int bl_client_identity(struct bl_client *c, const char *dir, const char *who,
+		       struct bl_err *err);
+
+/* Trusts whoever answers, until bl_client_identity: only to ask for ca.pem,
+ * whose fingerprint is known. */
+void bl_client_trust_anybody(struct bl_client *c);
 void bl_client_close(struct bl_client *c);
 static inline void bl_client_closep(struct bl_client **c)
 {
@@ -36,7 +47,8 @@ const char *bl_client_url(const struct bl_client *c);
 /*
  * One request; @body (may be NULL) is of @type. The answer's body goes to
  * @ret if the status is a success. -ECONNREFUSED: nobody there (any failure of
- * the connection); -EAGAIN: the controller cannot now; -ENOENT, -EINVAL,
+ * the connection, also when the two do not trust each other); -EACCES (401):
+ * the certificate does not count; -EAGAIN: the controller cannot now; -ENOENT, -EINVAL,
  * -EFBIG, -EPERM (403), -EBUSY (409) and -EPROTO as the controller said, with
  * its words.
  */

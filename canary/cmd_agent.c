@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "canary/daemon.h"
+#include "canary/pki_dir.h"
 #include "canary/protocol.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -44,6 +45,9 @@ static const char usage[] =
 	"                    sh, within 5 s): a network that must be reached, a login\n"
 	"  --name NAME       this host's name in the fleet; no two may share one\n"
 	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
+	")\n"
+	"  --tls-dir DIR     where host.pem, host.key and ca.pem are, of 'belay host\n"
+	"                    enroll' (default $BELAY_TLS_DIR, or " BL_PKI_DIR
 	")\n"
 	"  --plaintext       allow http:// to another machine: on a network that is\n"
 	"                    yours alone (a lab)\n"
@@ -157,6 +161,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "name", required_argument, NULL, 'n' },
 		{ "controller", required_argument, NULL, 'c' },
 		{ "plaintext", no_argument, NULL, 'p' },
+		{ "tls-dir", required_argument, NULL, 'D' },
 		{ "events", required_argument, NULL, 'e' },
 		{ "check", required_argument, NULL, 'k' },
 		{ "interval", required_argument, NULL, 'i' },
@@ -183,6 +188,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->daemon.url = optarg;
 		else if (opt == 'p')
 			o->daemon.plaintext = true;
+		else if (opt == 'D')
+			o->daemon.tls_dir = optarg;
 		else if (opt == 'e')
 			o->events = optarg;
 		else if (opt == 'k')

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "canary/cmd_controller.h"
 #include "canary/controller.h"
 #include "canary/http.h"
+#include "canary/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/verbs.h"
@@ -15,7 +17,10 @@
 #define DEFAULT_STORE "sqlite:" DEFAULT_DIR "/fleet.db"
 
 static const char usage[] =
-	"usage: belay controller [--store URL] [--listen ADDRESS:PORT]\n"
+	"usage: belay controller init [options]          makes the fleet's authority\n"
+	"       belay controller operator NAME [options] makes an operator's certificate\n"
+	"       belay controller [--store URL] [--listen ADDRESS:PORT] [--tls-dir DIR]\n"
+	"                        [--plaintext]\n"
 	"\n"
 	"Decides which host may try which version, and keeps the ledger of exposed\n"
 	"hosts in the store. It may be killed and started again at any time, and\n"
@@ -25,14 +30,19 @@ static const char usage[] =
 	"                  missing (default " DEFAULT_STORE "),\n"
 	"                  or etcd:URL[,URL…][#PREFIX], the members of one etcd (run\n"
 	"                  it with --auto-compaction-retention=1h)\n"
-	"  --listen A:P    a loopback address (default 127.0.0.1:7443; port 0 takes\n"
-	"                  a free one and says which)\n"
+	"  --listen A:P    (default 127.0.0.1:7443; port 0 takes a free one and says\n"
+	"                  which; 0.0.0.0:7443 for the network)\n"
+	"  --tls-dir DIR   the certificates that 'init' made\n"
+	"                  (default $BELAY_TLS_DIR, or " BL_PKI_DIR ")\n"
+	"  --plaintext     plain HTTP, without certificates, for this machine alone:\n"
+	"                  who can connect can do anything (a demo, a lab)\n"
 	"\n"
-	"example: belay controller --store sqlite:/tmp/fleet.db\n"
+	"example: belay controller --plaintext --store sqlite:/tmp/fleet.db\n"
 	"         belay controller --store etcd:http://127.0.0.1:2379\n";
 
 struct options {
-	const char *store, *listen;
+	const char *store, *listen, *tls_dir;
+	bool plaintext;
 };
 
 static int parse(int argc, char **argv, struct options *o, bool *ret_help,
@@ -41,6 +51,8 @@ static int parse(int argc, char **argv, struct options *o, bool *ret_help,
 	static const struct option options[] = {
 		{ "store", required_argument, NULL, 's' },
 		{ "listen", required_argument, NULL, 'l' },
+		{ "tls-dir", required_argument, NULL, 't' },
+		{ "plaintext", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -55,6 +67,12 @@ static int parse(int argc, char **argv, struct options *o, bool *ret_help,
 			break;
 		case 'l':
 			o->listen = optarg;
+			break;
+		case 't':
+			o->tls_dir = optarg;
+			break;
+		case 'p':
+			o->plaintext = true;
 			break;
 		case 'h':
 			*ret_help = true;
@@ -97,23 +115,42 @@ static int make_default_dir(struct bl_err *err)
 	return r;
 }
 
+static int load_tls(const struct options *o, struct bl_pki_server *ret,
+		    struct bl_err *err)
+{
+	int r = bl_pki_dir_load(bl_pki_dir(o->tls_dir), ret, err);
+
+	if (r == -ENOENT)
+		bl_err_hint(
+			err,
+			"'belay controller init' makes them; --plaintext serves this machine alone, without");
+	return r;
+}
+
 static int serve(const struct options *o, struct bl_err *err)
 {
+	BL_CLEANUP(bl_pki_server_free) struct bl_pki_server server = { 0 };
 	struct sockaddr_storage address;
 	struct bl_store *store = NULL;
 	struct bl_http *http = NULL;
+	struct bl_http_tls tls;
 	char last[BL_ERR_TEXT_MAX] = "";
-	int r = bl_http_address(o->listen, &address, err);
+	int r = bl_http_address(o->listen, !o->plaintext, &address, err);
 
+	if (!r && !o->plaintext)
+		r = load_tls(o, &server, err);
 	if (!r && strcmp(o->store, DEFAULT_STORE) == 0)
 		r = make_default_dir(err);
 	if (!r)
 		r = bl_store_open(o->store, &store, err);
+	tls = (struct bl_http_tls){ server.pki, server.cert.data,
+				    server.key.data };
 	if (!r)
-		r = bl_http_start(&address, store, &http, err);
+		r = bl_http_start(&address, store, o->plaintext ? NULL : &tls,
+				  &http, err);
 	if (!r) {
-		printf("listening on %s, store %s\n", bl_http_listens(http),
-		       o->store);
+		printf("listening on %s, store %s%s\n", bl_http_listens(http),
+		       o->store, o->plaintext ? ", plain HTTP" : "");
 		fflush(stdout);
 	}
 	while (!r && !bl_cli_interrupted()) {
@@ -132,8 +169,13 @@ int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
 	struct options o = { .store = DEFAULT_STORE,
 			     .listen = "127.0.0.1:7443" };
 	bool help = false;
-	int r = parse(argc, argv, &o, &help, err);
+	int r;
 
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return bl_cmd_controller_init(argc - 1, argv + 1, err);
+	if (argc > 1 && strcmp(argv[1], "operator") == 0)
+		return bl_cmd_controller_operator(argc - 1, argv + 1, err);
+	r = parse(argc, argv, &o, &help, err);
 	if (r)
 		return r;
 	if (help) {

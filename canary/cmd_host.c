@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "canary/client.h"
+#include "canary/cmd_host.h"
 #include "canary/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -232,11 +233,14 @@ static int cmd_list(int argc, char **argv, struct bl_err *err)
 
 int bl_cmd_host(int argc, char **argv, struct bl_err *err)
 {
-	static const char usage[] = "usage: belay host list [options]\n"
+	static const char usage[] = "usage: belay host VERB [options]\n"
 				    "example: belay host list --wait 6\n"
 				    "\n";
 	static const struct bl_verb verbs[] = {
 		{ "list", "the fleet's hosts", cmd_list },
+		{ "token", "lets one host enroll, once", bl_cmd_host_token },
+		{ "enroll", "gets this host's certificate by a token",
+		  bl_cmd_host_enroll },
 	};
 
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,

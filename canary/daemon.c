@@ -13,12 +13,16 @@
 
 #include "canary/backoff.h"
 #include "canary/daemon_state.h"
+#include "canary/enroll_host.h"
 #include "canary/os.h"
+#include "canary/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/host/boot/keeper.h"
+
+#define RENEW_LOOK_MS (3600 * UINT64_C(1000))
 
 static int poll_once(struct daemon *d, struct bl_client *client,
 		     int64_t *ret_poll_ms, struct bl_err *err)
@@ -70,12 +74,36 @@ static void nap(struct daemon *d, int64_t ms)
 		return;
 }
 
+static int open_client(const struct bl_daemon_opts *opts,
+		       struct bl_client **ret, struct bl_err *err)
+{
+	int r = bl_client_open(opts->url, opts->plaintext, ret, err);
+
+	return r < 0 ? r : bl_client_identity(*ret, opts->tls_dir, "host", err);
+}
+
+/* Looked after now and then, as long as the old one counts. */
+static void keep_certificate(struct daemon *d, struct bl_client *client,
+			     uint64_t *due_ms)
+{
+	struct bl_err e = { 0 };
+
+	if (bl_clock_mono_ms() < *due_ms)
+		return;
+	*due_ms = bl_clock_mono_ms() + RENEW_LOOK_MS;
+	if (bl_enroll_keep(client, bl_pki_dir(d->opts->tls_dir),
+			   bl_clock_wall_ms(), &e) < 0)
+		bl_daemon_note(d, "the certificate was not renewed: %s",
+			       e.text);
+}
+
 static int poll_loop(struct daemon *d, struct bl_err *err)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
 	char told[BL_ERR_TEXT_MAX] = "";
 	unsigned failures = 0;
-	int r = bl_client_open(d->opts->url, d->opts->plaintext, &client, err);
+	uint64_t renew_ms = 0;
+	int r = open_client(d->opts, &client, err);
 
 	if (r < 0)
 		return r;
@@ -100,6 +128,7 @@ static int poll_loop(struct daemon *d, struct bl_err *err)
 					       bl_client_url(client));
 			failures = 0;
 			*told = '\0';
+			keep_certificate(d, client, &renew_ms);
 			if (asked && asked < ms)
 				ms = asked;
 		}
@@ -229,8 +258,7 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		.work = PTHREAD_COND_INITIALIZER,
 	};
 	int r = d.wake < 0 ? bl_err_errno(err, -errno, "cannot make an eventfd")
-			   : bl_client_open(opts->url, opts->plaintext,
-					    &d.client, err);
+			   : open_client(opts, &d.client, err);
 
 	if (!r)
 		r = set_up(&d, err);

@@ -187,6 +187,10 @@ static void set_options(struct bl_fetch *f, struct call *c)
 	curl_easy_setopt(curl, CURLOPT_PREREQDATA, c);
 	if (q->tls && q->tls->ca)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, q->tls->ca);
+	if (q->tls && q->tls->anybody) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (q->tls && q->tls->cert) {
 		curl_easy_setopt(curl, CURLOPT_SSLCERT, q->tls->cert);
 		curl_easy_setopt(curl, CURLOPT_SSLKEY, q->tls->key);

@@ -27,6 +27,7 @@ struct bl_fetch;
 /* Files in PEM; NULL: the system's authorities, no certificate of ours. */
 struct bl_fetch_tls {
 	const char *ca, *cert, *key;
+	bool anybody; /* whoever answers is trusted */
 };
 
 struct bl_fetch_request {

@@ -13,20 +13,30 @@
 
 #include "canary/api.h"
 #include "canary/controller.h"
+#include "canary/pki.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 
 struct bl_http {
 	struct MHD_Daemon *daemon;
 	struct bl_store *store;
+	const struct bl_http_tls *tls; /* NULL: plain */
+	struct bl_http_tls tls_kept;
 	pthread_mutex_t lock; /* of the store's handle */
 	size_t bodies;	      /* bytes; only the serving thread */
 	char listens[INET6_ADDRSTRLEN + 16];
 };
 
+/* A connection with TLS: who is at its other end. */
+struct caller {
+	struct bl_peer peer;
+	uint64_t looked_ms; /* 0: not yet */
+};
+
 /* One request under way. */
 struct job {
 	struct bl_http *http;
+	const struct bl_peer *peer; /* NULL: plain HTTP */
 	struct bl_buf body;
 	size_t max;
 	uint64_t start_ms;
@@ -66,7 +76,7 @@ static bool read_ip(const char *host, uint16_t port,
 	return false;
 }
 
-int bl_http_address(const char *text, struct sockaddr_storage *ret,
+int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 		    struct bl_err *err)
 {
 	struct sockaddr_storage address;
@@ -95,14 +105,14 @@ int bl_http_address(const char *text, struct sockaddr_storage *ret,
 		bl_err_hint(err, "for example 127.0.0.1:%d", BL_HTTP_PORT);
 		return -EINVAL;
 	}
-	if (!is_loopback(&address)) {
+	if (!tls && !is_loopback(&address)) {
 		bl_err_set(
 			err, -EPERM,
 			"%s is not a loopback address, and plain HTTP goes no further",
 			host);
 		bl_err_hint(
 			err,
-			"listen on 127.0.0.1 and let a TLS proxy or a tunnel in front of it face the network");
+			"'belay controller init' makes certificates; then leave --plaintext out");
 		return -EPERM;
 	}
 	*ret = address;
@@ -173,6 +183,48 @@ static bool host_is_ours(struct MHD_Connection *connection)
 	return read_ip(name, 0, &ignored);
 }
 
+/* Looked at again now and then: certificates expire on open connections, too. */
+static const struct bl_peer *peer_of(const struct bl_http *http,
+				     struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *own = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *tls = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	static const struct bl_peer nobody = { .role = BL_ROLE_NOBODY };
+	struct caller *c = own ? own->socket_context : NULL;
+	uint64_t now_ms = bl_clock_mono_ms();
+
+	if (!http->tls)
+		return NULL;
+	if (!c || !tls || !tls->tls_session)
+		return &nobody;
+	if (!c->looked_ms || now_ms - c->looked_ms > BL_HTTP_PEER_MS) {
+		bl_pki_peer(tls->tls_session, &c->peer);
+		c->looked_ms = now_ms;
+	}
+	return &c->peer;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection,
+			  void **caller_at,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *tls;
+
+	(void)ctx;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		free(*caller_at);
+		*caller_at = NULL;
+		return;
+	}
+	*caller_at = calloc(1, sizeof(struct caller));
+	tls = MHD_get_connection_info(connection,
+				      MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (tls && tls->tls_session)
+		bl_pki_ask_all(tls->tls_session);
+}
+
 static struct job *new_job(struct bl_http *http,
 			   struct MHD_Connection *connection, const char *url,
 			   const char *method)
@@ -184,9 +236,11 @@ static struct job *new_job(struct bl_http *http,
 	if (!job)
 		return NULL;
 	job->http = http;
+	job->peer = peer_of(http, connection);
 	job->max = bl_api_body_max(method, url);
 	job->start_ms = bl_clock_mono_ms();
-	if (!host_is_ours(connection)) {
+	/* A browser has no certificate of ours to lend. */
+	if (!http->tls && !host_is_ours(connection)) {
 		job->refused = 403;
 		job->why = "call this controller by its IP address";
 	} else if (length && strtoull(length, NULL, 10) > job->max) {
@@ -233,6 +287,8 @@ static enum MHD_Result handle(struct job *job,
 			MHD_HTTP_HEADER_CONTENT_TYPE),
 		.body = bl_buf_str(&job->body),
 		.len = job->body.len,
+		.peer = job->peer,
+		.pki = http->tls ? http->tls->pki : NULL,
 	};
 	struct bl_response a;
 
@@ -249,6 +305,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 {
 	struct bl_http *http = ctx;
 	struct job *job = *job_at;
+	struct bl_response a = { 0 };
 	enum MHD_Result r;
 
 	(void)version;
@@ -256,6 +313,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		*job_at = job = new_job(http, connection, url, method);
 		if (!job)
 			return MHD_NO;
+		if (!job->refused && !bl_api_allows(method, url, job->peer, &a))
+			return send_response(connection, &a);
 		/* Answering now spares both sides the whole body. */
 		return job->refused ? refuse(connection, job->refused, job->why)
 				    : MHD_YES;
@@ -321,14 +380,35 @@ static uint16_t port_of(const struct sockaddr_storage *a)
 static int start(struct bl_http *http, const struct sockaddr_storage *address,
 		 struct bl_err *err)
 {
+	static const char priorities[] =
+		"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
 			 MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem options[8];
+	size_t n = 0;
 	const union MHD_DaemonInfo *info;
 	uint16_t port = port_of(address);
 	char name[sizeof(http->listens)];
 
 	if (address->ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
+	if (http->tls) {
+		flags |= MHD_USE_TLS;
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
+						 (char *)http->tls->key };
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
+						 (char *)http->tls->cert };
+		options[n++] = (struct MHD_OptionItem){
+			MHD_OPTION_HTTPS_MEM_TRUST, 0,
+			(char *)bl_pki_cert(http->tls->pki)
+		};
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0,
+						 (char *)priorities };
+	}
+	options[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	errno = 0;
 	http->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, http,
@@ -336,7 +416,8 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 		(const struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)BL_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)BL_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_end,
-		NULL, MHD_OPTION_END);
+		NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+		MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (!http->daemon) {
 		int code = errno ? -errno : -EIO;
 
@@ -356,8 +437,8 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 }
 
 int bl_http_start(const struct sockaddr_storage *address,
-		  struct bl_store *store, struct bl_http **ret,
-		  struct bl_err *err)
+		  struct bl_store *store, const struct bl_http_tls *tls,
+		  struct bl_http **ret, struct bl_err *err)
 {
 	struct bl_http *http = calloc(1, sizeof(*http));
 	int r;
@@ -365,6 +446,10 @@ int bl_http_start(const struct sockaddr_storage *address,
 	if (!http)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	http->store = store;
+	if (tls) {
+		http->tls_kept = *tls;
+		http->tls = &http->tls_kept;
+	}
 	pthread_mutex_init(&http->lock, NULL);
 	r = start(http, address, err);
 	if (r < 0) {

@@ -156,6 +156,11 @@ static const struct field tombstone_fields[] = {
 	I64_OF(bl_tombstone, at_ms),
 };
 
+static const struct field token_fields[] = {
+	TEXT_OF(bl_token, host),
+	I64_OF(bl_token, until_ms),
+};
+
 static const struct field listening_fields[] = {
 	I64_OF(bl_listening, since_ms),
 	I64_OF(bl_listening, last_ms),
@@ -438,4 +443,5 @@ int bl_fleet_host_read(const struct bl_store_item *item,
 
 PLAIN(bl_stored_bundle, bl_stored_bundle, bundle_fields)
 PLAIN(bl_tombstone, bl_tombstone, tombstone_fields)
+PLAIN(bl_token, bl_token, token_fields)
 PLAIN(bl_listening, bl_listening, listening_fields)

@@ -8,6 +8,7 @@
  *	bundle/DIGEST		struct bl_stored_bundle
  *	blob/DIGEST		the bundle's bytes
  *	tombstone/DIGEST	struct bl_tombstone: why it is not tried again
+ *	token/DIGEST		struct bl_token; the digest is its secret's
  *	fleet/active		the ID of the rollout that is not over
  *	fleet/last		the number of the newest rollout
  *	fleet/listening		struct bl_listening
@@ -107,6 +108,12 @@ struct bl_tombstone {
 	int64_t at_ms;
 };
 
+/* Lets one host enroll, once (enroll.h). */
+struct bl_token {
+	char host[BL_NAME_MAX + 1];
+	int64_t until_ms;
+};
+
 /* Since when controllers have been listening without a gap. */
 struct bl_listening {
 	int64_t since_ms, last_ms;
@@ -119,6 +126,7 @@ json_t *bl_exposure_json(const struct bl_exposure *e);
 json_t *bl_fleet_host_json(const struct bl_fleet_host *h);
 json_t *bl_stored_bundle_json(const struct bl_stored_bundle *b);
 json_t *bl_tombstone_json(const struct bl_tombstone *t);
+json_t *bl_token_json(const struct bl_token *t);
 json_t *bl_listening_json(const struct bl_listening *l);
 
 /* Each reads what the function above wrote; -EBADMSG otherwise. */
@@ -132,6 +140,8 @@ int bl_stored_bundle_read(const struct bl_store_item *item,
 			  struct bl_stored_bundle *ret, struct bl_err *err);
 int bl_tombstone_read(const struct bl_store_item *item,
 		      struct bl_tombstone *ret, struct bl_err *err);
+int bl_token_read(const struct bl_store_item *item, struct bl_token *ret,
+		  struct bl_err *err);
 int bl_listening_read(const struct bl_store_item *item,
 		      struct bl_listening *ret, struct bl_err *err);
 

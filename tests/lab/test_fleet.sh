@@ -63,7 +63,7 @@ digest() { sha256sum "$dir/$1.bundle" | cut -d' ' -f1; }
 controller() { # ADDRESS: starts it, sets controller_pid and BELAY_CONTROLLER
 	# What an earlier one said must not be taken for this one's word.
 	: >"$dir/controller.out"
-	"$belay" controller --store "sqlite:$dir/fleet.db" --listen "$1" \
+	"$belay" controller --plaintext --store "sqlite:$dir/fleet.db" --listen "$1" \
 		>"$dir/controller.out" 2>>"$dir/controller.log" &
 	controller_pid=$!
 	pids+=("$controller_pid")

@@ -66,11 +66,67 @@ START_TEST(strangers_get_their_status)
 }
 END_TEST
 
+/* Who may ask for what: 401 for nobody, 403 for the wrong one. */
+static const struct {
+	const char *method, *path;
+	unsigned nobody, host, operator_;
+} rights[] = {
+	{ "GET", "/v1/hosts", 401, 403, 200 },
+	{ "GET", "/v1/rollouts", 401, 403, 200 },
+	{ "GET", "/v1/rollouts/r9", 401, 403, 404 },
+	{ "POST", "/v1/rollouts", 401, 403, 400 },
+	{ "POST", "/v1/rollouts/r9/abort", 401, 403, 404 },
+	{ "POST", "/v1/rollouts/r9/approve", 401, 403, 404 },
+	{ "POST", "/v1/hosts/web-1/poll", 401, 400, 403 },
+	{ "GET", "/v1/bundles/aaaa", 401, 404, 404 },
+	{ "PUT", "/v1/bundles/aaaa", 401, 403, 415 },
+	{ "POST", "/v1/tokens", 401, 403, 409 },
+	{ "POST", "/v1/renew", 401, 409, 409 },
+	/* What makes a host of somebody; 409: without TLS there is none. */
+	{ "POST", "/v1/enroll", 409, 409, 409 },
+	{ "GET", "/v1/ca", 409, 409, 409 },
+	{ "GET", "/nowhere", 404, 404, 404 },
+};
+
+START_TEST(everybody_may_do_what_is_theirs)
+{
+	static const struct bl_peer peers[] = {
+		{ BL_ROLE_NOBODY, "", "" },
+		{ BL_ROLE_HOST, "web-1", "" },
+		{ BL_ROLE_OPERATOR, "admin", "" },
+	};
+	const unsigned wanted[] = { rights[_i].nobody, rights[_i].host,
+				    rights[_i].operator_ };
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(peers); i++) {
+		const struct bl_request q = {
+			.method = rights[_i].method,
+			.path = rights[_i].path,
+			.content_type = "application/json",
+			.body = "{}",
+			.len = 2 * !strcmp("POST", rights[_i].method),
+			.peer = &peers[i]
+		};
+		struct bl_response a;
+
+		bl_api_handle(s.store, &q, s.now_ms, &a);
+		ck_assert_msg(a.status == wanted[i], "%s %s as %s: %u, not %u",
+			      q.method, q.path, peers[i].name, a.status,
+			      wanted[i]);
+		bl_buf_free(&a.body);
+	}
+}
+END_TEST
+
 START_TEST(bodies_have_limits_and_types)
 {
 	static char big[BL_API_BODY_MAX + 1];
-	struct bl_request q = { "POST", "/v1/hosts/a/poll", "text/plain", "{}",
-				2 };
+	struct bl_request q = { .method = "POST",
+				.path = "/v1/hosts/a/poll",
+				.content_type = "text/plain",
+				.body = "{}",
+				.len = 2 };
 	struct bl_response a;
 
 	bl_api_handle(s.store, &q, s.now_ms, &a);
@@ -90,8 +146,11 @@ END_TEST
 START_TEST(bundle_is_checked_whole_before_it_is_kept)
 {
 	char path[128], digest[BL_DIGEST_HEX];
-	struct bl_request q = { "PUT", path, "application/octet-stream",
-				"not a bundle", 12 };
+	struct bl_request q = { .method = "PUT",
+				.path = path,
+				.content_type = "application/octet-stream",
+				.body = "not a bundle",
+				.len = 12 };
 	struct bl_response a;
 
 	sim_digest("something else", digest);
@@ -422,6 +481,8 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_loop_test(t, strangers_get_their_status, 0,
 			    (int)BL_ARRAY_SIZE(requests));
+	tcase_add_loop_test(t, everybody_may_do_what_is_theirs, 0,
+			    (int)BL_ARRAY_SIZE(rights));
 	tcase_add_test(t, bodies_have_limits_and_types);
 	tcase_add_test(t, bundle_is_checked_whole_before_it_is_kept);
 	tcase_add_test(t, late_poll_changes_nothing);

@@ -113,9 +113,9 @@ static void serve(int out)
 	const char *listens;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (bl_http_address("127.0.0.1:0", &address, NULL) < 0 ||
+	if (bl_http_address("127.0.0.1:0", false, &address, NULL) < 0 ||
 	    bl_store_open(url, &store.under, NULL) < 0 ||
-	    bl_http_start(&address, &store.head, &http, NULL) < 0)
+	    bl_http_start(&address, &store.head, NULL, &http, NULL) < 0)
 		_exit(1);
 	listens = bl_http_listens(http);
 	if (write(out, listens, strlen(listens)) < 0)

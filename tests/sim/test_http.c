@@ -28,8 +28,9 @@ static void set_up(void)
 {
 	unsetenv("BELAY_CONTROLLER");
 	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
-	ck_assert_int_eq(bl_http_address("127.0.0.1:0", &address, NULL), 0);
-	ck_assert_int_eq(bl_http_start(&address, store, &http, NULL), 0);
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
+			 0);
+	ck_assert_int_eq(bl_http_start(&address, store, NULL, &http, NULL), 0);
 	url = bl_path("http://%s", bl_http_listens(http));
 	ck_assert_int_eq(bl_client_open(url, false, &client, &err), 0);
 }
@@ -57,7 +58,8 @@ static const struct {
 
 START_TEST(listens_on_the_loopback_only)
 {
-	ck_assert_int_eq(bl_http_address(addresses[_i].text, &address, &err),
+	ck_assert_int_eq(bl_http_address(addresses[_i].text, false, &address,
+					 &err),
 			 addresses[_i].r);
 }
 END_TEST
@@ -199,9 +201,10 @@ START_TEST(one_controller_per_port)
 {
 	struct bl_http *second = NULL;
 
-	ck_assert_int_eq(bl_http_address(strrchr(url, '/') + 1, &address, NULL),
+	ck_assert_int_eq(bl_http_address(strrchr(url, '/') + 1, false, &address,
+					 NULL),
 			 0);
-	ck_assert_int_eq(bl_http_start(&address, store, &second, &err),
+	ck_assert_int_eq(bl_http_start(&address, store, NULL, &second, &err),
 			 -EADDRINUSE);
 }
 END_TEST

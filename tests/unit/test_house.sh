@@ -40,6 +40,8 @@ seam '#include <curl/' '^canary/fetch\.' \
 	'only fetch.c knows libcurl'
 seam '#include <microhttpd\.h>' '^canary/http\.' \
 	'only the HTTP server knows libmicrohttpd'
+seam '#include <gnutls/' '^canary/pki\.' \
+	'only pki.c knows GnuTLS'
 seam '#include <sodium\.h>' '^(loader/bundle/digest|canary/etcd_wire)' \
 	'only digest.c and base64 for etcd know libsodium'
 seam '#include <archive' '^loader/(bundle|lab)/' \

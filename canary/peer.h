@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is at the other end of a request, as far as TLS can tell. What each may
+ * ask for is a column of the table of paths (api.c).
+ */
+#ifndef BL_CANARY_PEER_H
+#define BL_CANARY_PEER_H
+
+#include "loader/base/file.h"
+
+enum bl_role {
+	BL_ROLE_LOCAL,	/* plain HTTP, which is of this machine: anything */
+	BL_ROLE_NOBODY, /* no certificate, or one that does not count */
+	BL_ROLE_HOST,
+	BL_ROLE_OPERATOR,
+	BL_ROLE_CONTROLLER,
+};
+
+#define BL_PEER_WHY_MAX 200
+
+struct bl_peer {
+	enum bl_role role;
+	char name[BL_NAME_MAX + 1]; /* of the certificate; "" */
+	char why[BL_PEER_WHY_MAX];  /* it does not count; "" */
+};
+
+#endif

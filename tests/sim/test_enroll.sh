@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The commands by which a fleet gets its certificates, as a person types them.
+set -u
+belay=$1/belay
+tmp=$(mktemp -d)
+controller=
+trap '[ -z "$controller" ] || kill "$controller"; wait; rm -rf "$tmp"' EXIT
+export BELAY_TLS_DIR=$tmp/tls
+unset BELAY_CONTROLLER
+failed=0
+
+not_ok() {
+	echo "NOT OK: $*"
+	cat "$tmp/out"
+	failed=1
+}
+
+# try STATUS COMMAND…: its output goes to out, and its status is as expected.
+try() {
+	local wanted=$1 status
+	shift
+	"$@" >"$tmp/out" 2>&1
+	status=$?
+	[ "$status" = "$wanted" ] || not_ok "$* ended with $status, not $wanted"
+}
+
+said() {
+	grep -qF -- "$1" "$tmp/out" || not_ok "nothing was said of '$1'"
+}
+
+try 2 "$belay" controller --store "sqlite:$tmp/fleet.db" --listen 127.0.0.1:0
+said 'belay controller init'
+try 0 "$belay" controller init --address fleet.example
+said 'keep ca.key'
+try 2 "$belay" controller init
+said 'there is an authority'
+try 64 "$belay" controller --plaintext --listen 0.0.0.0:0
+said 'plain HTTP goes no further'
+
+"$belay" controller --store "sqlite:$tmp/fleet.db" --listen 127.0.0.1:0 \
+	>"$tmp/controller" 2>&1 &
+controller=$!
+until grep -q '^listening' "$tmp/controller"; do
+	kill -0 "$controller" 2>/dev/null || { cat "$tmp/controller"; exit 1; }
+	sleep 0.1
+done
+port=$(sed -n 's/^listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$tmp/controller")
+export BELAY_CONTROLLER=https://127.0.0.1:$port
+
+try 0 "$belay" host list
+said 'no host has polled yet'
+try 0 "$belay" host token web-1
+token=$(cat "$tmp/out")
+try 0 "$belay" host enroll "$token" --tls-dir "$tmp/web-1"
+said 'this is host web-1'
+try 1 "$belay" host enroll "$token" --tls-dir "$tmp/web-2"
+said 'was used or never made'
+try 64 "$belay" host enroll nonsense
+said 'no token'
+# The host's folder has no operator's certificate in it.
+try 2 env BELAY_TLS_DIR="$tmp/web-1" "$belay" host list
+said 'no certificate was shown'
+try 0 "$belay" controller operator alice --out "$tmp/alice"
+try 0 env BELAY_TLS_DIR="$tmp/alice" "$belay" host list
+# Neither trusts whom it does not know.
+try 2 env BELAY_TLS_DIR="$tmp/nowhere" "$belay" host list
+said 'do not trust each other'
+exit "$failed"
