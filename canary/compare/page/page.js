@@ -64,6 +64,10 @@ function seconds(s) {
 	return Math.floor(whole / 60) + " min " + String(whole % 60).padStart(2, "0") + " s";
 }
 
+function upper(text) {
+	return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 function plural(n, one, many) {
 	return n + " " + (n === 1 ? one : many || one + "s");
 }
@@ -431,7 +435,9 @@ function panelOf(at) {
 		el("div", { class: "columns" },
 			el("div", {}, storyOf(fault)),
 			el("div", {}, usable ? runParts(fault, at, run, cell)
-				: el("div", { class: "verdict" }, el("p", {}, el("b", {}, endings.get(cell.ending))), el("p", {}, cell.why)))),
+				: el("div", { class: "verdict" }, el("p", {}, el("b", {}, upper(endings.get(cell.ending)) + ".")),
+					cell.why ? el("p", {}, cell.why) : null,
+					cell.ending === "no-variant" ? null : el("p", { class: "expect" }, expectedOf(fault, at.way, at.kernel))))),
 		curves.length ? [el("h4", {}, "Hosts down over time, this fault on this kernel"), curve] : null,
 		usable ? accountOf(run) : null);
 
