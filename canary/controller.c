@@ -351,18 +351,12 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 	enum bl_exposure_state state = BL_EXPOSURE_SILENT;
 
 	bl_change_expect(&c, f->rollout_revision, "rollout/%s", r->id);
+	bl_ledger_decided(r, d, now_ms);
 	switch (d->kind) {
 	case BL_DECISION_WAIT:
 		return 0;
 	case BL_DECISION_NEXT_WAVE:
-		r->wave++;
-		r->target = d->target;
-		r->widened = 0;
-		break;
 	case BL_DECISION_EXPOSE:
-		r->target = d->target;
-		if (d->widened)
-			r->widened = d->widened;
 		break;
 	case BL_DECISION_STUCK:
 		state = BL_EXPOSURE_STUCK;
@@ -378,21 +372,10 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 			bl_change_expect(&c, revision, "host/%s", e->host);
 		break;
 	case BL_DECISION_STOP:
-		r->state = BL_ROLLOUT_STOPPING;
-		r->stop_ms = now_ms;
-		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
 		put_tombstone(&c, r, now_ms);
 		break;
 	case BL_DECISION_DONE:
-		r->state = BL_ROLLOUT_DONE;
-		r->end_ms = now_ms;
-		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
-		bl_change_remove(&c, "fleet/active");
-		break;
 	case BL_DECISION_END:
-		r->state = r->state == BL_ROLLOUT_ABORTING ? BL_ROLLOUT_ABORTED
-							   : BL_ROLLOUT_STOPPED;
-		r->end_ms = now_ms;
 		bl_change_remove(&c, "fleet/active");
 		break;
 	}

@@ -387,15 +387,15 @@ static void decide_next(const struct bl_view *v, const struct bl_tally *strata,
 	struct bl_tally all = bl_tally_sum(strata, count);
 	unsigned fleet = bl_tally_exposed(&all) + all.waiting;
 	unsigned next = wave_size(v, v->wave + 1, strata, count);
-	unsigned needed = bl_rates_needed(v->plan, v->wave, all.bad);
+	unsigned needed = bl_rates_widen(v->plan, v->wave, &all, next);
 
-	if (needed > bl_tally_exposed(&all) && needed < next) {
+	if (needed) {
 		if (decide_held(v, v->wave, ret))
 			return;
 		ret->target = needed > v->target ? needed : v->target;
 		ret->widened = needed;
 		decide(ret, BL_DECISION_EXPOSE,
-		       "wave %u widens to %u hosts, to exclude a bad rate of %g %%",
+		       "wave %u widens to %u hosts: a bad rate of %g %% is not excluded yet",
 		       v->wave + 1, needed,
 		       bl_plan_rate(v->plan, v->wave) * 100);
 		return;

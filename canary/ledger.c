@@ -123,6 +123,42 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 	return true;
 }
 
+void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
+		       int64_t now_ms)
+{
+	switch (d->kind) {
+	case BL_DECISION_NEXT_WAVE:
+		r->wave++;
+		r->target = d->target;
+		r->widened = 0;
+		break;
+	case BL_DECISION_EXPOSE:
+		r->target = d->target;
+		if (d->widened)
+			r->widened = d->widened;
+		break;
+	case BL_DECISION_STOP:
+		r->state = BL_ROLLOUT_STOPPING;
+		r->stop_ms = now_ms;
+		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
+		break;
+	case BL_DECISION_DONE:
+		r->state = BL_ROLLOUT_DONE;
+		r->end_ms = now_ms;
+		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
+		break;
+	case BL_DECISION_END:
+		r->state = r->state == BL_ROLLOUT_ABORTING ? BL_ROLLOUT_ABORTED
+							   : BL_ROLLOUT_STOPPED;
+		r->end_ms = now_ms;
+		break;
+	case BL_DECISION_WAIT:
+	case BL_DECISION_SILENT:
+	case BL_DECISION_STUCK:
+		break;
+	}
+}
+
 /* The host says that it ended the order to apply. */
 static bool report_apply(struct bl_rollout *r, struct bl_exposure *e,
 			 const struct bl_poll *poll, bool has_it,

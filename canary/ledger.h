@@ -52,6 +52,11 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 		    enum bl_exposure_state state, const char *reason,
 		    int64_t now_ms);
 
+/* What a decision about the whole rollout makes of its record; those about one
+ * host leave it alone. */
+void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
+		       int64_t now_ms);
+
 /* What @poll of the exposed host says about @e; whether anything changed. */
 bool bl_ledger_report(struct bl_rollout *r, struct bl_exposure *e,
 		      const struct bl_poll *poll, int64_t now_ms);

@@ -113,6 +113,49 @@ unsigned bl_rates_needed(const struct bl_plan *plan, unsigned wave,
 	return good > UINT_MAX - bad ? UINT_MAX : (unsigned)good + bad;
 }
 
+/* Hosts more until the rate is found, if it is there: as Wald has it, the way to
+ * the bound by what a host adds on average. */
+static double expected_more(const struct bl_plan *plan, const struct bl_wald *w,
+			    double llr)
+{
+	double share = bl_rates_guard_alpha(plan) / 2 / plan->ladder_count;
+	double each;
+
+	if (w->p0 <= 0)
+		return ceil(1 / w->p1); /* the first bad one is enough */
+	each = w->p1 * bl_wald_llr(w, 0, 1) +
+	       (1 - w->p1) * (w->p1 < 1 ? bl_wald_llr(w, 1, 0) : 0);
+
+	return ceil((-log(share) - llr) / each);
+}
+
+unsigned bl_rates_widen(const struct bl_plan *plan, unsigned wave,
+			const struct bl_tally *all, unsigned next)
+{
+	unsigned exposed = bl_tally_exposed(all), needed, i;
+	double more;
+
+	for (i = 0; i <= wave && i < plan->ladder_count; i++) {
+		const struct bl_wald w = { .p0 = plan->p0_percent / 100,
+					   .p1 = bl_plan_rate(plan, i),
+					   .alpha = plan->alpha,
+					   .beta = plan->beta };
+
+		needed = bl_rates_needed(plan, i, all->bad);
+		if (needed <= exposed)
+			continue;
+		if (needed >= next)
+			return 0;
+		more = expected_more(plan, &w,
+				     bl_wald_llr(&w, all->good, all->bad));
+		if (more < 1)
+			more = 1;
+		return more < needed - exposed ? exposed + (unsigned)more
+					       : needed;
+	}
+	return 0;
+}
+
 double bl_rates_missed(double rate, unsigned hosts)
 {
 	return pow(1 - rate, hosts);

@@ -73,6 +73,18 @@ bl_rates_guard(const struct bl_plan *plan,
 unsigned bl_rates_needed(const struct bl_plan *plan, unsigned wave,
 			 unsigned bad);
 
+/*
+ * How many hosts in all are to have it before a wave wider than @next hosts may
+ * follow @wave, whose hosts so far are @all (none of them open): 0 if that is
+ * enough, or if it would be no less than @next.
+ *
+ * The ladder is climbed from its first rate on, each time by as many hosts as
+ * exclude the rate, but by no more than Wald expects to need if it is there: so
+ * that what is found is found on few hosts more.
+ */
+unsigned bl_rates_widen(const struct bl_plan *plan, unsigned wave,
+			const struct bl_tally *all, unsigned next);
+
 /* The chance that none of @hosts is bad at a rate of @rate: what a wave of so
  * many good hosts does not see. */
 double bl_rates_missed(double rate, unsigned hosts);

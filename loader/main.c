@@ -38,6 +38,8 @@ static const struct bl_verb verbs[] = {
 	{ "host", "the fleet's hosts", bl_cmd_host },
 	{ "compare", "faults on eBPF and on a module, side by side",
 	  bl_cmd_compare },
+	{ "simulate", "a plan and a fault on a fleet that does not exist",
+	  bl_cmd_simulate },
 	{ "probe", "show an object to the running kernel (in the lab)",
 	  bl_cmd_probe },
 	{ "lab", "kernels and microVMs to check on", bl_cmd_lab },

@@ -21,6 +21,7 @@ int bl_cmd_controller(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollout(int argc, char **argv, struct bl_err *err);
 int bl_cmd_host(int argc, char **argv, struct bl_err *err);
 int bl_cmd_compare(int argc, char **argv, struct bl_err *err);
+int bl_cmd_simulate(int argc, char **argv, struct bl_err *err);
 int bl_cmd_lab(int argc, char **argv, struct bl_err *err);
 
 #endif

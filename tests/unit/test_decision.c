@@ -267,6 +267,8 @@ static void exposed(struct bl_tally *t, unsigned good, unsigned bad,
 
 START_TEST(first_every_stratum_then_two_then_as_many_as_the_rate_asks_for)
 {
+	unsigned most, before = 0;
+
 	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
 	ck_assert_uint_eq(d.target, 3);
 	exposed(&strata[0], 1, 0, 0);
@@ -281,13 +283,23 @@ START_TEST(first_every_stratum_then_two_then_as_many_as_the_rate_asks_for)
 	view.wave = 1;
 	exposed(&strata[0], 1, 0, 0);
 	exposed(&strata[1], 1, 0, 0);
-	/* Half of the fleet is next: not before a rate of 5 % is excluded. */
+	/* Half of the fleet is next: not before 20 % and 5 % are excluded, by
+	 * as many hosts at a time as should have shown the rate. */
 	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
-	ck_assert_uint_eq(d.widened, 135);
-	ck_assert_uint_eq(d.target, 135);
-	view.widened = 135;
-	exposed(&strata[0], 130, 0, 0);
-	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	ck_assert_uint_eq(d.widened, 10);
+	for (most = 5; d.kind == BL_DECISION_EXPOSE; most = before) {
+		before = d.widened;
+		ck_assert_uint_gt(before, most);
+		ck_assert_uint_le(before - most, most < 31 ? 5 : 20);
+		view.widened = d.widened;
+		view.target = before;
+		ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+		exposed(&strata[0], before - most, 0, 0);
+		view.target = before;
+		decide();
+	}
+	ck_assert_uint_eq(most, 135);
+	ck_assert_int_eq(d.kind, BL_DECISION_NEXT_WAVE);
 	ck_assert_uint_eq(d.target, 500);
 }
 END_TEST
