@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Says to the hosts of way A which version they ought to run: HTTP on a port of
- * the loopback, whose every answer is one word. As little as an update server
- * of 2024 needs: no waves, no questions.
+ * Says to the hosts of way A which version they ought to run: one word to
+ * whoever connects to a port of the loopback. As little as an update server of
+ * 2024 needs: no waves, no questions.
  *
  * One thread: bl_depot_serve is called often and never waits.
  */
@@ -13,13 +13,10 @@
 
 #include "loader/base/err.h"
 
-#define BL_DEPOT_CALLS 16
-
 struct bl_depot {
 	int fd; /* -1: closed */
 	uint16_t port;
-	int call[BL_DEPOT_CALLS]; /* accepted, not answered; -1: none */
-	char word[64];		  /* what it answers; the owner's to set */
+	char word[64]; /* what it answers; the owner's to set */
 };
 
 /* Listens on a free port. *ret is to be closed whatever this returns. */

@@ -71,7 +71,7 @@ live() {
 
 # Whether another version is to be run: the runner says which, at PORT.
 wanted() {
-	wget -q -T 2 -O - "http://$host:$port/" 2>/dev/null
+	nc -w 2 $host "$port" </dev/null 2>/dev/null
 }
 
 pushed() {
