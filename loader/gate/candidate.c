@@ -104,6 +104,22 @@ static int take_content(struct bl_candidate *c, struct bl_err *err)
 	return r;
 }
 
+static int open_modules(struct bl_candidate *c, struct bl_err *err)
+{
+	const struct bl_manifest_modules *list = &c->bundle.manifest.modules;
+	int r = 0;
+
+	c->failed_check = "module";
+	for (size_t i = 0; r == 0 && i < list->count; i++) {
+		const struct bl_buf *b = &c->bundle.modules[i];
+
+		r = bl_modfile_read(list->file[i], b->data, b->len,
+				    &c->modules[i], err);
+	}
+	c->has_modules = r == 0;
+	return r;
+}
+
 static int open_bundle(struct bl_candidate *c, struct bl_err *err)
 {
 	int r;
@@ -113,10 +129,12 @@ static int open_bundle(struct bl_candidate *c, struct bl_err *err)
 			    err);
 	if (r == 0 && c->bundle.content_bin.len)
 		r = take_content(c, err);
-	if (r == 0)
-		r = open_object(c, c->bundle.manifest.object, &c->bundle.object,
-				err);
-	return r;
+	if (r < 0)
+		return r;
+	if (c->bundle.manifest.modules.count)
+		return open_modules(c, err);
+	return open_object(c, c->bundle.manifest.object, &c->bundle.object,
+			   err);
 }
 
 int bl_candidate_open(struct bl_candidate *c, struct bl_err *err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is put before the gate: a BPF object, content in JSON, or a bundle that
- * holds both; and, with --previous, what is live now.
+ * holds both, or kernel modules in the place of the object; and, with
+ * --previous, what is live now.
  *
  * It is read once: what is checked, digested and given to kernels are the same
  * bytes. What the file is follows from them, not from its name.
@@ -40,6 +41,10 @@ struct bl_candidate {
 	bool has_object;
 	struct bl_object object;
 	const char *object_name; /* for messages; borrowed */
+
+	/* Of a bundle of modules, as many as its manifest has. */
+	bool has_modules;
+	struct bl_modfile modules[BL_MODULES_MAX];
 
 	bool has_content;
 	const char *content_name;	     /* for messages; borrowed */

@@ -20,12 +20,15 @@
 static const char usage[] =
 	"usage: belay probe OBJECT… [--content FILE] [--previous OBJECT]\n"
 	"                   [--last STEP] [--scale N]\n"
+	"       belay probe --module FILE.ko [--content FILE] [--last STEP] [--scale N]\n"
 	"\n"
 	"Loads, attaches and exercises BPF objects on the running kernel and tells\n"
 	"what happened, a line of JSON for each step. 'belay check' runs it in guests\n"
 	"of the lab; on a machine that matters use 'belay check --kernel host', which\n"
 	"only loads.\n"
 	"\n"
+	"      --module FILE     a kernel module in the place of an object: loaded, its\n"
+	"                        hooks put in, exercised, unloaded and loaded again\n"
 	"      --content FILE    compiled content for belay's sensor\n"
 	"      --previous OBJECT the version to swap from and back to\n"
 	"      --last STEP       load, attach, exercise or swap (default: load)\n"
@@ -60,6 +63,7 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 {
 	static const struct option options[] = {
 		{ "content", required_argument, NULL, 'c' },
+		{ "module", required_argument, NULL, 'm' },
 		{ "previous", required_argument, NULL, 'p' },
 		{ "last", required_argument, NULL, 'l' },
 		{ "scale", required_argument, NULL, 's' },
@@ -73,6 +77,8 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c == 'c') {
 			a->content = optarg;
+		} else if (c == 'm') {
+			a->probe.module = optarg;
 		} else if (c == 'p') {
 			a->previous = optarg;
 		} else if (c == 'h') {
@@ -98,7 +104,11 @@ static int read_args(int argc, char **argv, struct args *a, struct bl_err *err)
 				argv[optind - 1]);
 		}
 	}
-	if (optind == argc)
+	if (a->probe.module && (optind < argc || a->previous))
+		return bl_cli_usage(
+			err, "probe",
+			"--module FILE is asked about alone, without objects");
+	if (optind == argc && !a->probe.module)
 		return bl_cli_usage(err, "probe",
 				    "which object? none was given");
 	return 0;
@@ -115,7 +125,7 @@ static int probe_one(const struct args *a, const char *path, struct bl_err *err)
 	bl_autobuf struct bl_buf content = { 0 };
 	bl_autobuf struct bl_buf previous = { 0 };
 	struct bl_probe p = a->probe;
-	int r = read_part(path, &object, err);
+	int r = read_part(p.module ? NULL : path, &object, err);
 
 	if (r == 0)
 		r = read_part(a->content, &content, err);
@@ -189,7 +199,7 @@ int bl_cmd_probe(int argc, char **argv, struct bl_err *err)
 		fputs(usage, stdout);
 		return BL_EXIT_OK;
 	}
-	if (optind + 1 == argc)
+	if (a.probe.module || optind + 1 == argc)
 		return probe_one(&a, argv[optind], err) < 0 ? BL_EXIT_UNDECIDED
 							    : BL_EXIT_OK;
 	return probe_all(&a, argv + optind, argc - optind) < 0

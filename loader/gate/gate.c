@@ -19,9 +19,13 @@
 #include "loader/gate/kernel/verify.h"
 #include "loader/gate/maps/abi.h"
 #include "loader/gate/maps/state.h"
+#include "loader/gate/module/module.h"
 #include "loader/gate/policy/policy.h"
 
 #define DEADLINE_MS (180 * 1000)
+/* A module is not verified, which is what may take long; and a hang of it is to
+ * be told from a verdict that takes long in a time that somebody waits. */
+#define MODULE_DEADLINE_MS (90 * 1000)
 
 /* One check under way. */
 struct gate {
@@ -169,6 +173,17 @@ static struct bl_probe probe_of(const struct gate *g)
 	return p;
 }
 
+/* Room for the logs, if nobody said where. */
+static int logs(struct gate *g, const char **ret, struct bl_err *err)
+{
+	int r = 0;
+
+	if (!g->opts.log_dir)
+		r = bl_gate_new_log_dir(&g->log_dir, err);
+	*ret = g->log_dir ? g->log_dir : g->opts.log_dir;
+	return r;
+}
+
 static int kernels(struct gate *g, struct bl_err *err)
 {
 	struct bl_gate_target target = {
@@ -178,19 +193,14 @@ static int kernels(struct gate *g, struct bl_err *err)
 		.limits = g->now.kind == BL_CANDIDATE_BUNDLE
 				  ? g->now.bundle.manifest.exercise
 				  : bl_exercise_defaults(),
-		.log_dir = g->opts.log_dir,
 		.kernels = g->choice.kernels,
 		.kernel_count = g->choice.count,
 		.host = g->choice.host,
 	};
-	int r = 0;
+	int r = logs(g, &target.log_dir, err);
 
-	if (!target.log_dir)
-		r = bl_gate_new_log_dir(&g->log_dir, err);
 	if (r < 0)
 		return r;
-	if (g->log_dir)
-		target.log_dir = g->log_dir;
 	r = bl_gate_verify(&target, &g->report, err);
 	/* What types alone could not decide, a kernel's answer does. */
 	if (r == 0)
@@ -198,6 +208,51 @@ static int kernels(struct gate *g, struct bl_err *err)
 	if (r == 0 && g->now.content_info.denies)
 		bl_gate_require_lsm(&g->report);
 	return r;
+}
+
+/* The same of a bundle of modules: what can be asked of files, and what not. */
+static int modules(struct gate *g, struct bl_err *err)
+{
+	int r = bl_module_check_files(&g->now, &g->report);
+
+	(void)err;
+	return r < 0 ? r
+		     : bl_module_not_asked(g->opts.previous != NULL,
+					   &g->report);
+}
+
+/* Each kernel is asked about its own; those without one are answered already. */
+static int module_kernels(struct gate *g, struct bl_err *err)
+{
+	size_t count = g->choice.count, with = 0;
+	bl_autofree struct bl_gate_module *list =
+		calloc(count + 1, sizeof(*list));
+	bl_autofree const struct bl_kernel **kernels =
+		calloc(count + 1, sizeof(*kernels));
+	struct bl_gate_target target = {
+		.opts = &g->opts,
+		.modules = list,
+		.limits = g->now.bundle.manifest.exercise,
+		.kernels = kernels,
+	};
+	int r;
+
+	if (!list || !kernels)
+		return -ENOMEM;
+	r = bl_module_cover(&g->now, &g->choice, list, &g->report);
+	for (size_t i = 0; i < count; i++) {
+		if (!list[i].file)
+			continue;
+		list[with] = list[i];
+		kernels[with++] = g->choice.kernels[i];
+	}
+	if (r < 0 || !with)
+		return r;
+	target.kernel_count = with;
+	target.probe = probe_of(g);
+	target.probe.last = BL_PROBE_SWAP;
+	r = logs(g, &target.log_dir, err);
+	return r < 0 ? r : bl_gate_verify(&target, &g->report, err);
 }
 
 static int budget(struct gate *g, struct bl_err *err)
@@ -211,7 +266,7 @@ static int budget(struct gate *g, struct bl_err *err)
 }
 
 /* What a step looks at; it is taken where all of that is there. */
-enum { OBJECT = 1, CONTENT = 2, PREVIOUS = 4, MANIFEST = 8 };
+enum { OBJECT = 1, CONTENT = 2, PREVIOUS = 4, MANIFEST = 8, MODULES = 16 };
 
 static const struct {
 	unsigned needs;
@@ -219,6 +274,8 @@ static const struct {
 	int (*run)(struct gate *g, struct bl_err *err);
 } steps[] = {
 	{ CONTENT, "judging its content", content },
+	{ MODULES, "reading its modules", modules },
+	{ MODULES, "trying its modules on kernels", module_kernels },
 	{ OBJECT, "applying the policy", policy },
 	{ OBJECT | CONTENT, "holding its content against its object",
 	  contract },
@@ -237,7 +294,8 @@ static int take_steps(struct gate *g, struct bl_err *err)
 	unsigned have = (g->now.has_object ? OBJECT : 0) |
 			(g->now.has_content ? CONTENT : 0) |
 			(g->previous.has_object ? PREVIOUS : 0) |
-			(words_of(&g->now) ? MANIFEST : 0);
+			(words_of(&g->now) ? MANIFEST : 0) |
+			(g->now.has_modules ? MODULES : 0);
 	struct bl_err why = { 0 };
 	size_t i;
 	int r = 0;
@@ -266,7 +324,7 @@ static int open_previous(struct gate *g, struct bl_err *err)
 	r = bl_candidate_read(path, &g->previous, err);
 	if (r == 0)
 		r = bl_candidate_open(&g->previous, err);
-	if (r == 0 && !g->previous.has_object)
+	if (r == 0 && !g->previous.has_object && !g->previous.has_modules)
 		r = bl_err_set(err, -EINVAL, "there is no object in %s", path);
 	return r < 0 ? bl_err_wrap(err, r, "--previous") : 0;
 }
@@ -323,7 +381,10 @@ static int check(struct gate *g, struct bl_err *err)
 		return bl_err_set(err, r, "out of memory");
 	memcpy(g->report.digest, c->digest, sizeof(c->digest));
 	r = open_now(g, err);
-	if (r == 0 && c->has_object)
+	if (!g->opts.deadline_ms)
+		g->opts.deadline_ms = c->has_modules ? MODULE_DEADLINE_MS
+						     : DEADLINE_MS;
+	if (r == 0 && (c->has_object || c->has_modules))
 		r = prepare(g, err);
 	return r < 0 ? r : take_steps(g, err);
 }
@@ -335,8 +396,6 @@ int bl_gate_check(const struct bl_gate_opts *opts, struct bl_report *ret,
 	uint64_t start = bl_clock_mono_ms();
 	int r;
 
-	if (!g.opts.deadline_ms)
-		g.opts.deadline_ms = DEADLINE_MS;
 	if (!g.opts.profile)
 		g.opts.profile = "observe";
 	r = check(&g, err);

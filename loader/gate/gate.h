@@ -43,10 +43,10 @@ struct bl_gate_opts {
 	/* Releases, leading version components, "all" or "host"; none: all. */
 	const char *const *kernels;
 	size_t kernel_count;
-	const char *profile;  /* name or file (profile.h); NULL: observe */
-	const char *log_dir;  /* NULL: a new folder in the cache */
-	unsigned jobs;	      /* VMs at a time; 0: one per CPU */
-	uint64_t deadline_ms; /* per kernel; 0: three minutes */
+	const char *profile; /* name or file (profile.h); NULL: observe */
+	const char *log_dir; /* NULL: a new folder in the cache */
+	unsigned jobs;	     /* VMs at a time; 0: one per CPU */
+	uint64_t deadline_ms; /* per kernel; 0: three minutes, of a module 90 s */
 	/*
 	 * Called often while VMs run. @text says what just happened, NULL: only
 	 * time passed. May be NULL.

@@ -24,7 +24,10 @@ void bl_facts_free(struct bl_facts *f)
 	free(f->maps);
 	free(f->exercise.why_not);
 	free(f->exercise.first_splat);
+	free(f->exercise.broken);
 	free(f->swap.why_not);
+	free(f->swap.first_splat);
+	free(f->swap.left_behind);
 	bl_buf_free(&f->notes);
 	*f = (struct bl_facts){ 0 };
 }

@@ -96,9 +96,13 @@ struct bl_facts_exercise {
 	uint64_t map_bytes;
 	unsigned splats;
 	char *first_splat; /* line of the kernel's log */
+	/* Of a module: what this machine could do before, and not with it: open
+	 * a file, run a program, connect to itself. "": nothing. */
+	char *broken;
 };
 
-/* new → previous → new under numbered operations, overlapping. */
+/* new → previous → new under numbered operations, overlapping. Of a module: out
+ * and in again; worst_ms is the gap then, and nothing is numbered. */
 struct bl_facts_swap {
 	bool ran;
 	char *why_not; /* "" if it ran */
@@ -106,6 +110,10 @@ struct bl_facts_swap {
 	uint64_t sent, lost, doubled; /* operations: all, without any event,
 					 with more than one */
 	uint64_t worst_ms;	      /* the longest switch, attach to detach */
+	/* Of a module, which goes out and in again: splats meanwhile, and a
+	 * function that had its hook when it was gone ("": none). */
+	unsigned splats;
+	char *first_splat, *left_behind;
 };
 
 struct bl_facts {

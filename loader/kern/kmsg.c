@@ -20,6 +20,7 @@
 static const char *const prefixes[] = {
 	"WARNING: ",
 	"BUG: ",
+	"BUG ", /* slab's: "BUG kmalloc-64 (Tainted: …): Redzone overwritten" */
 	"kernel BUG at ",
 	"Oops",
 	"general protection fault",

@@ -293,6 +293,7 @@ static void lost_reason(struct bl_vm *vm, int status)
 			 vm->stream.state == BL_STREAM_RUNNING
 				 ? "before its command ended"
 				 : "before its command could start");
+	vm->res.went_down = WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
 /* Whether the guest was reset; only a watched machine tells. */

@@ -134,6 +134,7 @@ struct bl_vm_result {
 	struct bl_buf output; /* the command's stdout and stderr, as it wrote */
 	size_t output_lost;   /* bytes beyond max_output */
 	char *log_path;	      /* the console log */
+	bool went_down; /* LOST by the guest's own doing: reset or switched off */
 	char reason[256]; /* "Kernel panic - not syncing: …"; "" if EXITED */
 	bool warm;	  /* it woke up from a saved state */
 	uint64_t boot_ms; /* from start to the command's start; 0: never */

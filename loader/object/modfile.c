@@ -9,6 +9,7 @@
 
 #define SECTIONS_MAX 4096
 #define SIGNATURE    "~Module signature appended~\n"
+#define THIS_MODULE  ".gnu.linkonce.this_module"
 
 struct file {
 	const char *name; /* for messages */
@@ -195,6 +196,8 @@ int bl_modfile_read(const char *name, const void *data, size_t len,
 		r = read_build_id(&f, &m, err);
 	if (r)
 		return r;
+	m.machine = f.head.e_machine;
+	m.linked = section(&f, THIS_MODULE).len > 0;
 	m.has_signature = len > mark &&
 			  !memcmp(f.data + len - mark, SIGNATURE, mark);
 	*ret = m;

@@ -28,6 +28,8 @@ struct bl_modfile {
 	char build_id[BL_MODFILE_BUILD_LEN];
 	char tag[BL_MODFILE_TAG_LEN];
 	bool has_signature; /* whose, and of what, is not looked at */
+	unsigned machine;   /* EM_… of elf.h */
+	bool linked; /* it has what the kernel links it in by: struct module */
 };
 
 /*

@@ -8,9 +8,10 @@
 
 #include "loader/base/cleanup.h"
 
-enum { NOTHING, INFO, BUILD_ID, NAMES, SECTIONS };
+enum { NOTHING, INFO, BUILD_ID, LINKED, NAMES, SECTIONS };
 
-static const char names[] = "\0.modinfo\0.note.gnu.build-id\0.shstrtab";
+static const char names[] = "\0.modinfo\0.note.gnu.build-id\0.shstrtab\0"
+			    ".gnu.linkonce.this_module";
 
 static void add(struct bl_buf *to, const void *data, size_t len)
 {
@@ -56,6 +57,7 @@ static void build_make(const struct ko *ko, struct bl_buf *ret)
 void ko_make(const struct ko *ko, struct bl_buf *ret)
 {
 	bl_autobuf struct bl_buf info = { 0 }, build = { 0 }, text = { 0 };
+	bl_autobuf struct bl_buf module = { 0 };
 	Elf64_Shdr sections[SECTIONS] = { 0 };
 	Elf64_Ehdr head = { .e_type = ET_REL,
 			    .e_machine = EM_X86_64,
@@ -71,11 +73,14 @@ void ko_make(const struct ko *ko, struct bl_buf *ret)
 	info_make(ko, &info);
 	if (ko->build_bytes)
 		build_make(ko, &build);
+	if (ko->linked)
+		add(&module, "struct module", 13);
 	add(&text, names, sizeof(names));
 	add(ret, &head, sizeof(head));
 	place(ret, &sections[INFO], 1, &info);
 	place(ret, &sections[BUILD_ID], ko->build_bytes ? 10 : 0, &build);
 	place(ret, &sections[NAMES], 29, &text);
+	place(ret, &sections[LINKED], ko->linked ? 39 : 0, &module);
 	head.e_shoff = ret->len;
 	memcpy(ret->data, &head, sizeof(head));
 	add(ret, sections, sizeof(sections));

@@ -14,6 +14,7 @@ struct ko {
 	unsigned build_bytes; /* of the build id; 0: no such section */
 	unsigned char build;  /* each of its bytes */
 	bool has_signature;
+	bool linked; /* it has a struct module, as one that was linked has */
 };
 
 /* Appends the file to *ret, which is empty. */

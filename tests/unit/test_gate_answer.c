@@ -105,8 +105,15 @@ START_TEST(all_facts_arrive)
 			      .done = { 1, 2, 3 },
 			      .events = { 4, 5, 6 },
 			      .splats = 1,
-			      .first_splat = (char *)"WARNING: x" },
-		.swap = { .ran = true, .switches = 2, .sent = 9, .lost = 1 },
+			      .first_splat = (char *)"WARNING: x",
+			      .broken = (char *)"cannot open" },
+		.swap = { .ran = true,
+			  .switches = 2,
+			  .sent = 9,
+			  .lost = 1,
+			  .splats = 4,
+			  .first_splat = (char *)"BUG: y",
+			  .left_behind = (char *)"f" },
 	};
 	bl_autobuf struct bl_buf text = { 0 };
 	const struct bl_facts_program *p;
@@ -141,7 +148,11 @@ START_TEST(all_facts_arrive)
 	ck_assert_uint_eq(answer.facts.maps[0].bytes, 4096);
 	ck_assert_uint_eq(answer.facts.exercise.events[2], 6);
 	ck_assert_str_eq(answer.facts.exercise.first_splat, "WARNING: x");
+	ck_assert_str_eq(answer.facts.exercise.broken, "cannot open");
 	ck_assert_uint_eq(answer.facts.swap.lost, 1);
+	ck_assert_uint_eq(answer.facts.swap.splats, 4);
+	ck_assert_str_eq(answer.facts.swap.first_splat, "BUG: y");
+	ck_assert_str_eq(answer.facts.swap.left_behind, "f");
 	ck_assert_str_eq(bl_buf_str(&answer.facts.notes), "a note");
 	bl_answer_free(&answer);
 }

@@ -52,6 +52,19 @@ START_TEST(a_module_says_its_kernel_and_its_build)
 }
 END_TEST
 
+START_TEST(for_which_machine_it_is_and_whether_it_was_linked)
+{
+	make(&(struct ko){ .vermagic = MAGIC, .build_bytes = 20 });
+	ck_assert_int_eq(read_file(), 0);
+	ck_assert_uint_eq(m.machine, EM_X86_64);
+	ck_assert(!m.linked);
+	make(&(struct ko){
+		.vermagic = MAGIC, .build_bytes = 20, .linked = true });
+	ck_assert_int_eq(read_file(), 0);
+	ck_assert(m.linked);
+}
+END_TEST
+
 START_TEST(a_signature_behind_it_is_seen)
 {
 	make(&(struct ko){
@@ -141,6 +154,7 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, a_module_says_its_kernel_and_its_build);
 	tcase_add_test(t, a_signature_behind_it_is_seen);
+	tcase_add_test(t, for_which_machine_it_is_and_whether_it_was_linked);
 	tcase_add_loop_test(t, what_is_missing_is_named, 0,
 			    (int)BL_ARRAY_SIZE(wrong));
 	tcase_add_test(t, other_files_are_told_what_they_are);

@@ -127,6 +127,7 @@ static const struct field exercise_fields[] = {
 	EX("map_bytes", COUNT, map_bytes),
 	EX("splats", SMALL, splats),
 	EX("first_splat", TEXT, first_splat),
+	EX("broken", TEXT, broken),
 	{ 0 },
 };
 
@@ -143,6 +144,9 @@ static const struct field swap_fields[] = {
 	SW("lost", COUNT, lost),
 	SW("doubled", COUNT, doubled),
 	SW("worst_ms", COUNT, worst_ms),
+	SW("splats", SMALL, splats),
+	SW("first_splat", TEXT, first_splat),
+	SW("left_behind", TEXT, left_behind),
 	{ 0 },
 };
 

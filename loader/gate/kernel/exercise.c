@@ -67,6 +67,19 @@ static int splats(struct judge *j)
 		j->x->first_splat ? j->x->first_splat : "");
 }
 
+static int broken(struct judge *j)
+{
+	const char *what = j->x->broken;
+
+	if (!what || !*what)
+		return 0;
+	return tell(
+		j, BL_VERDICT_REJECT,
+		"a host with it could not be used, nor repaired",
+		"the machine cannot be used with it, as it could before: %s",
+		what);
+}
+
 static int not_run(struct judge *j)
 {
 	const char *why = j->x->why_not;
@@ -326,6 +339,8 @@ int bl_exercise_check(const struct bl_facts *f,
 	int e = splats(&j);
 
 	sum_up(&j);
+	if (e == 0)
+		e = broken(&j);
 	if (e == 0)
 		e = not_run(&j);
 	if (e < 0 || !f->exercise.ran)

@@ -10,6 +10,7 @@
  *	                                         event, events without room in
  *	                                         the ring, operations let pass
  *	time per event, memory above the limit   reject
+ *	a machine that cannot be used with it    reject: with a module
  *	it did not run                           undecided
  *	a foreign object, nothing of which ran   warning
  *

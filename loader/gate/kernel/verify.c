@@ -14,6 +14,7 @@
 #include "loader/gate/kernel/swap.h"
 #include "loader/gate/kernel/verify_host.h"
 #include "loader/gate/kernel/verify_lab.h"
+#include "loader/gate/module/judge.h"
 #include "loader/gate/object/source.h"
 #include "loader/gate/report/hints.h"
 #include "loader/kern/ask/vlog.h"
@@ -206,6 +207,8 @@ int bl_gate_judge_answer(const struct bl_gate_target *t, const char *kernel,
 	size_t i;
 	int r = 0;
 
+	if (t->modules)
+		return bl_module_judge(a, &t->limits, kernel, report);
 	if (a->error)
 		r = bl_report_note(report, BL_VERDICT_UNDECIDED, "verifier",
 				   kernel, "%s", a->error);

@@ -25,6 +25,7 @@
 #include "loader/gate/finding.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/kernel/answer.h"
+#include "loader/gate/module/module.h"
 #include "loader/kern/ask/probe.h"
 #include "loader/lab/catalog.h"
 #include "loader/object/object.h"
@@ -32,6 +33,9 @@
 struct bl_gate_target {
 	const struct bl_gate_opts *opts;
 	const struct bl_object *object;
+	/* In the place of the object: a module for each of kernels, which is
+	 * asked of the lab alone. NULL: it is an object. */
+	const struct bl_gate_module *modules;
 	struct bl_probe probe;		  /* what the lab's kernels are asked */
 	struct bl_exercise_limits limits; /* for what they show */
 	const char *log_dir;

@@ -10,118 +10,37 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/kernel/answer.h"
-#include "loader/kern/ask/vlog.h"
+#include "loader/gate/kernel/vm_end.h"
 
 #define POLL_MS	   200
 #define OUTPUT_MAX BL_ANSWER_MAX
-#define KILLED	   (128 + 9) /* by SIGKILL: the OOM killer */
-#define SAID_LINES 6
-#define SAID_BYTES 1024
 #define MEM_MIB	   512
 /* Room for the maps of a large object, and for copies of the object. */
 #define MEM_PER_MIB 24
 
-static unsigned guest_mib(const struct bl_object *o)
+/* What is freed or overrun in a module's memory is found when it is poisoned
+ * and fenced; other guests need not pay for that. */
+#define MODULE_APPEND "slub_debug=FZPU"
+
+static unsigned guest_mib(const struct bl_gate_target *t)
 {
-	return MEM_MIB + (unsigned)(o->len >> 20) * MEM_PER_MIB;
-}
-
-static int add_outcome(struct bl_report *report, enum bl_verdict verdict,
-		       const char *kernel, const char *message,
-		       const struct bl_vm_result *res)
-{
-	struct bl_finding f = {
-		.verdict = verdict,
-		.check = (char *)"kernel",
-		.kernel = (char *)kernel,
-		.message = (char *)message,
-		.log_path = res->log_path,
-	};
-
-	return bl_report_add(report, &f);
-}
-
-/* What the guest was at when it ended. */
-static const char *at_what(const struct bl_answer *a)
-{
-	static const char *const during[BL_PROBE_STEPS] = {
-		[BL_PROBE_LOAD] = "while it verified this object",
-		[BL_PROBE_ATTACH] = "while this object was attached",
-		[BL_PROBE_EXERCISE] =
-			"while a workload ran with this object attached",
-		[BL_PROBE_SWAP] = "while this object was swapped",
-	};
-	unsigned i;
-
-	for (i = 0; i < BL_PROBE_STEPS; i++)
-		if (!a->have[i])
-			return during[i];
-	return "after it had answered";
-}
-
-/* A guest in which the command came to its end. */
-static int judge_exit(const struct bl_gate_target *t, const char *kernel,
-		      const struct bl_vm_result *res, const struct bl_answer *a,
-		      struct bl_report *report)
-{
-	const char *said =
-		bl_vlog_tail(bl_buf_str(&res->output), SAID_LINES, SAID_BYTES);
-	char text[SAID_BYTES + 256];
-
-	if (res->exit_status == BL_EXIT_OK && !res->output_lost)
-		return 0;
-	if (res->output_lost)
-		snprintf(text, sizeof(text),
-			 "its answer is larger than %u bytes", OUTPUT_MAX);
-	else if (res->exit_status == KILLED)
-		snprintf(
-			text, sizeof(text),
-			"killed in the guest %s, most likely for want of memory: do the maps of this object need more than %u MiB?",
-			at_what(a), guest_mib(t->object));
-	else
-		snprintf(text, sizeof(text),
-			 "belay ended with status %d in the guest %s: %s",
-			 res->exit_status, at_what(a), said);
-	return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text, res);
-}
-
-static int judge_end(const struct bl_gate_target *t, const char *kernel,
-		     const struct bl_vm_result *res, const struct bl_answer *a,
-		     struct bl_report *report)
-{
-	char text[512];
-
-	if (res->outcome == BL_VM_EXITED)
-		return judge_exit(t, kernel, res, a, report);
-	/* Only after the object got into its hands is a panic its fault. */
-	if (!res->boot_ms) {
-		snprintf(text, sizeof(text), "could not boot (%s): %s",
-			 bl_vm_outcome_name(res->outcome), res->reason);
-		return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text,
-				   res);
-	}
-	switch (res->outcome) {
-	case BL_VM_PANIC:
-		snprintf(text, sizeof(text), "panicked %s: %s", at_what(a),
-			 res->reason);
-		return add_outcome(report, BL_VERDICT_REJECT, kernel, text,
-				   res);
-	case BL_VM_HANG:
-		snprintf(text, sizeof(text), "no answer by the deadline %s: %s",
-			 at_what(a), res->reason);
-		break;
-	default:
-		snprintf(text, sizeof(text), "the guest was lost %s: %s",
-			 at_what(a), res->reason);
-		break;
-	}
-	return add_outcome(report, BL_VERDICT_UNDECIDED, kernel, text, res);
+	if (t->modules)
+		return MEM_MIB;
+	return MEM_MIB + (unsigned)(t->object->len >> 20) * MEM_PER_MIB;
 }
 
 int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
 		     const struct bl_vm_result *res, struct bl_report *report)
 {
 	bl_autoanswer struct bl_answer answer = { 0 };
+	struct bl_vm_end end = {
+		.kernel = kernel,
+		.res = res,
+		.answer = &answer,
+		.module = t->modules != NULL,
+		.mem_mib = guest_mib(t),
+		.max_output = OUTPUT_MAX,
+	};
 	struct bl_err why = { 0 };
 	int r = bl_answer_read(bl_buf_str(&res->output), res->output.len,
 			       &answer, &why);
@@ -130,11 +49,11 @@ int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
 		return r;
 	/* Words of somebody else, such as a shell's, explain an end. */
 	if (r < 0 && res->outcome == BL_VM_EXITED && !res->exit_status)
-		r = bl_report_note(report, BL_VERDICT_UNDECIDED, "verifier",
-				   kernel, "its answer cannot be read: %s",
-				   why.text);
+		r = bl_report_note(report, BL_VERDICT_UNDECIDED,
+				   t->modules ? "module" : "verifier", kernel,
+				   "its answer cannot be read: %s", why.text);
 	else
-		r = judge_end(t, kernel, res, &answer, report);
+		r = bl_vm_end_check(&end, report);
 	if (r == 0 && (answer.have[BL_PROBE_LOAD] || answer.error ||
 		       (res->outcome == BL_VM_EXITED && !res->exit_status)))
 		r = bl_gate_judge_answer(t, kernel, false, &answer, report);
@@ -142,12 +61,13 @@ int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
 }
 
 /* What the guest is given, by its place there. */
-enum part { OBJECT, CONTENT, PREVIOUS, PARTS };
+enum part { OBJECT, MODULE, CONTENT, PREVIOUS, PARTS };
 
 static const struct {
 	const char *option, *path;
 } parts[PARTS] = {
 	[OBJECT] = { NULL, "/check/object.bpf.o" },
+	[MODULE] = { "--module", "/check/module.ko" },
 	[CONTENT] = { "--content", "/check/content.bin" },
 	[PREVIOUS] = { "--previous", "/check/previous.bpf.o" },
 };
@@ -159,6 +79,7 @@ struct lab {
 	size_t started, over;  /* kernels; failed ones are both */
 	char *dir;	       /* copies of the checked bytes */
 	char *files[PARTS];    /* in it; NULL: there is none */
+	char **modules;	       /* as t->kernels, in the place of a file */
 };
 
 static void lab_free(struct lab *lab)
@@ -171,21 +92,50 @@ static void lab_free(struct lab *lab)
 	free(lab->failed);
 	for (i = 0; i < PARTS; i++)
 		free(lab->files[i]);
+	for (i = 0; lab->modules && i < lab->t->kernel_count; i++)
+		free(lab->modules[i]);
+	free(lab->modules);
 	if (lab->dir)
 		bl_file_rmtree(lab->dir, NULL);
 	free(lab->dir);
 }
 
+static int write_copy(char *path, char **ret, const void *data, size_t len,
+		      struct bl_err *err)
+{
+	*ret = path;
+	if (!path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_file_write(path, data, len, 0600, err);
+}
+
 static int write_part(struct lab *lab, enum part part, const void *data,
 		      size_t len, struct bl_err *err)
 {
+	const char *name = strrchr(parts[part].path, '/') + 1;
+
 	if (!data)
 		return 0;
-	lab->files[part] =
-		bl_path("%s/%s", lab->dir, strrchr(parts[part].path, '/') + 1);
-	if (!lab->files[part])
+	return write_copy(bl_path("%s/%s", lab->dir, name), &lab->files[part],
+			  data, len, err);
+}
+
+/* Each kernel has its own. */
+static int write_modules(struct lab *lab, struct bl_err *err)
+{
+	const struct bl_gate_target *t = lab->t;
+	int r = 0;
+
+	if (!t->modules)
+		return 0;
+	lab->modules = calloc(t->kernel_count, sizeof(*lab->modules));
+	if (!lab->modules)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	return bl_file_write(lab->files[part], data, len, 0600, err);
+	for (size_t i = 0; r == 0 && i < t->kernel_count; i++)
+		r = write_copy(bl_path("%s/%zu.ko", lab->dir, i),
+			       &lab->modules[i], t->modules[i].data,
+			       t->modules[i].len, err);
+	return r;
 }
 
 /* The guest gets the bytes that were read and digested, not the path again. */
@@ -211,6 +161,8 @@ static int write_parts(struct lab *lab, struct bl_err *err)
 	if (r == 0)
 		r = write_part(lab, PREVIOUS, p->previous.object,
 			       p->previous.len, err);
+	if (r == 0)
+		r = write_modules(lab, err);
 	return r;
 }
 
@@ -236,9 +188,17 @@ static void add_word(struct order *o, const char *word)
 	o->argv[o->words++] = word;
 }
 
-static void make_order(const struct lab *lab, struct order *o)
+static const char *file_of(const struct lab *lab, size_t kernel, unsigned part)
+{
+	if (part == MODULE && lab->modules)
+		return lab->modules[kernel];
+	return lab->files[part];
+}
+
+static void make_order(const struct lab *lab, size_t kernel, struct order *o)
 {
 	const struct bl_probe *p = &lab->t->probe;
+	const char *file;
 	unsigned i;
 
 	*o = (struct order){ 0 };
@@ -250,13 +210,14 @@ static void make_order(const struct lab *lab, struct order *o)
 	add_word(o, "--scale");
 	add_word(o, o->scale);
 	for (i = 0; i < PARTS; i++) {
-		if (!lab->files[i])
+		file = file_of(lab, kernel, i);
+		if (!file)
 			continue;
 		if (parts[i].option)
 			add_word(o, parts[i].option);
 		add_word(o, parts[i].path);
 		o->files[o->file_count++] =
-			(struct bl_vm_file){ lab->files[i], parts[i].path };
+			(struct bl_vm_file){ file, parts[i].path };
 	}
 }
 
@@ -270,15 +231,16 @@ static void start_one(struct lab *lab, size_t i)
 		.kernel = k,
 		.name = k->release,
 		.log_dir = lab->t->log_dir,
-		.mem_mib = guest_mib(lab->t->object),
+		.mem_mib = guest_mib(lab->t),
 		.warm = true,
+		.append = lab->t->modules ? MODULE_APPEND : NULL,
 		.deadline_ms = lab->t->opts->deadline_ms,
 		.max_output = OUTPUT_MAX,
 		.output_fd = -1,
 	};
 	char text[300];
 
-	make_order(lab, &order);
+	make_order(lab, i, &order);
 	/* libbpf reads it for extern __kconfig. */
 	if (config && boot && access(config, R_OK) == 0)
 		order.files[order.file_count++] =

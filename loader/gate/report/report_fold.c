@@ -215,7 +215,8 @@ static int list_programs(struct work *w)
 
 static bool is_answer(const struct bl_finding *f)
 {
-	return f->status && strcmp(f->check, "verifier") == 0;
+	return f->status && (strcmp(f->check, "verifier") == 0 ||
+			     strcmp(f->check, "module") == 0);
 }
 
 static int list_entries(struct work *w)

@@ -44,7 +44,8 @@ struct bl_fold_program {
 /* What a kernel said about a program. */
 struct bl_fold_cell {
 	size_t program, kernel;		 /* indices of both */
-	const struct bl_finding *answer; /* of the verifier; NULL: none */
+	/* Of the verifier, of a module its load; NULL: none. */
+	const struct bl_finding *answer;
 	/* The gravest of all other checks of the pair; NULL: all passed. */
 	const struct bl_finding *trouble;
 };

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A workload while a session's programs are attached, and what they made of
- * it: events, counters, runs, time, memory, the kernel's log. For loader/kern
- * only.
- *
- *	driver (a process of its own)      this process
- *	furnish, aim
- *	"ready"  ────────────────────────► drain, read the counters
- *	         ◄──────────────────────── "go"
- *	a round, "round", a round, …  ───► drain as events come, time each round
- *	end      ────────────────────────► drain, read the counters again
+ * A workload (listen.h) while a session's programs are attached, and what they
+ * made of it: events, counters, runs, time, memory, the kernel's log. For
+ * loader/kern only.
  */
 #ifndef BL_KERN_EXERCISE_RUN_H
 #define BL_KERN_EXERCISE_RUN_H
 
 #include "loader/kern/ask/session.h"
-
-#define BL_EXERCISE_SCALE_MAX 64
 
 /*
  * Fills facts->exercise and runs, run_ns, missed of its programs. 0 also when

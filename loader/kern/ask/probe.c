@@ -3,6 +3,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/kern/ask/exercise_run.h"
+#include "loader/kern/ask/module_run.h"
 #include "loader/kern/ask/session.h"
 #include "loader/kern/ask/swap.h"
 
@@ -73,8 +74,11 @@ int bl_kern_probe(const struct bl_probe *p, struct bl_err *err)
 {
 	BL_CLEANUP(run_free) struct run run = { .probe = p };
 	unsigned step;
-	int r = bl_session_open(&p->now, &run.now, err);
+	int r;
 
+	if (p->module)
+		return bl_module_probe(p, err);
+	r = bl_session_open(&p->now, &run.now, err);
 	if (r == 0)
 		run.now->only_load = p->last == BL_PROBE_LOAD;
 	for (step = 0; r == 0 && step <= p->last; step++) {

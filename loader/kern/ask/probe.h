@@ -47,8 +47,11 @@ struct bl_probe_part {
 
 struct bl_probe {
 	struct bl_probe_part now, previous; /* previous.object NULL: none */
-	enum bl_probe_step last;	    /* the last step to take */
-	unsigned scale; /* of the workloads; 0 counts as 1 */
+	/* A kernel module's file, in the place of now.object (module_run.h has
+	 * what the steps are then); NULL: it is an object. */
+	const char *module;
+	enum bl_probe_step last; /* the last step to take */
+	unsigned scale;		 /* of the workloads; 0 counts as 1 */
 	/* The facts of @step are in. Below 0 ends the probe with that. */
 	int (*told)(void *ctx, enum bl_probe_step step,
 		    const struct bl_facts *facts, struct bl_err *err);

@@ -134,6 +134,11 @@ void bl_kmod_reader_close(struct bl_kmod_reader *r)
 	free(r);
 }
 
+int bl_kmod_reader_fd(const struct bl_kmod_reader *r)
+{
+	return r->fd;
+}
+
 /* Tells the kernel how far we are. */
 static int ring_give_back(const struct bl_kmod_reader *r,
 			  const struct ring *ring, struct bl_err *err)

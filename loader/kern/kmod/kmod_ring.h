@@ -28,6 +28,9 @@ static inline void bl_kmod_reader_closep(struct bl_kmod_reader **r)
 	bl_kmod_reader_close(*r);
 }
 
+/* Readable when there may be events; the reader's own. */
+int bl_kmod_reader_fd(const struct bl_kmod_reader *r);
+
 /*
  * As bl_kern_ops.events: what is there, or the first to come within
  * @timeout_ms (0: do not wait). Returns how many events were read; -EINTR on a
