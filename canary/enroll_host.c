@@ -17,7 +17,7 @@ static const struct bl_json_field given_fields[] = {
 	  BL_NAME_MAX },
 	{ "certificate", BL_JSON_STRING, false,
 	  offsetof(struct given, certificate), 1, BL_PKI_PEM_MAX },
-	{ "ca", BL_JSON_STRING, true, offsetof(struct given, ca), 1,
+	{ "ca", BL_JSON_STRING, false, offsetof(struct given, ca), 1,
 	  BL_PKI_PEM_MAX },
 };
 
@@ -31,7 +31,7 @@ static int ask(struct bl_client *c, const char *method, const char *path,
 	if (!r)
 		r = bl_json_read(doc, doc->root, "", given_fields,
 				 BL_ARRAY_SIZE(given_fields), ret, err);
-	if (!r && posted && !ret->certificate)
+	if (!r && (!ret->ca || (posted && !ret->certificate)))
 		r = bl_err_set(err, -EPROTO,
 			       "the controller gave no certificate");
 	return r;
@@ -53,7 +53,7 @@ static int fetch_ca(struct bl_client *c, const char *dir,
 	r = ask(c, "GET", "/v1/ca", NULL, &doc, &g, err);
 	if (!r)
 		r = bl_pki_fingerprint(g.ca, strlen(g.ca), fingerprint, err);
-	if (r < 0)
+	if (r)
 		return r;
 	if (strcmp(fingerprint, t->fingerprint) != 0) {
 		bl_err_set(

@@ -198,7 +198,7 @@ static int sign_itself(gnutls_x509_crt_t cert, gnutls_x509_privkey_t key)
 /* A copy as a string; NULL: out of memory. */
 static char *text_of(const gnutls_datum_t *d)
 {
-	return strndup((const char *)d->data, d->size);
+	return d->data ? strndup((const char *)d->data, d->size) : NULL;
 }
 
 int bl_pki_make(int64_t now_ms, struct bl_pki **ret, struct bl_err *err)
@@ -206,8 +206,11 @@ int bl_pki_make(int64_t now_ms, struct bl_pki **ret, struct bl_err *err)
 	BL_CLEANUP(bl_pki_freep) struct bl_pki *p = calloc(1, sizeof(*p));
 	AUTODATUM cert = { 0 };
 	AUTODATUM key = { 0 };
-	int code = p ? make_key(&p->key) : GNUTLS_E_MEMORY_ERROR;
+	int code;
 
+	if (!p)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	code = make_key(&p->key);
 	if (code == 0)
 		code = gnutls_x509_crt_init(&p->cert);
 	if (code == 0)
