@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 #include "canary/api.h"
-#include "canary/controller.h"
+#include "canary/decider.h"
 #include "canary/pki.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -22,8 +23,9 @@ struct bl_http {
 	struct bl_store *store;
 	const struct bl_http_tls *tls; /* NULL: plain */
 	struct bl_http_tls tls_kept;
-	pthread_mutex_t lock; /* of the store's handle */
-	size_t bodies;	      /* bytes; only the serving thread */
+	char who[BL_SESSION_LEN]; /* this controller; drawn */
+	pthread_mutex_t lock;	  /* of the store's handle */
+	size_t bodies;		  /* bytes; only the serving thread */
 	char listens[INET6_ADDRSTRLEN + 16];
 };
 
@@ -436,6 +438,18 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 	return 0;
 }
 
+static void draw_name(char ret[static BL_SESSION_LEN])
+{
+	unsigned char random[(BL_SESSION_LEN - 1) / 2];
+	size_t i;
+
+	/* Without randomness two may decide at once, which is only load. */
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		memset(random, 0, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(ret + 2 * i, 3, "%02x", random[i]);
+}
+
 int bl_http_start(const struct sockaddr_storage *address,
 		  struct bl_store *store, const struct bl_http_tls *tls,
 		  struct bl_http **ret, struct bl_err *err)
@@ -446,6 +460,7 @@ int bl_http_start(const struct sockaddr_storage *address,
 	if (!http)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	http->store = store;
+	draw_name(http->who);
 	if (tls) {
 		http->tls_kept = *tls;
 		http->tls = &http->tls_kept;
@@ -480,7 +495,7 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 	int r;
 
 	pthread_mutex_lock(&http->lock);
-	r = bl_controller_tick(http->store, bl_clock_wall_ms(), err);
+	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
 	pthread_mutex_unlock(&http->lock);
 	return r;
 }

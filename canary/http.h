@@ -50,7 +50,7 @@ void bl_http_stop(struct bl_http *http);
 /* "127.0.0.1:7443", with the port that port 0 became. */
 const char *bl_http_listens(const struct bl_http *http);
 
-/* bl_controller_tick between two requests. */
+/* bl_decider_tick between two requests. */
 int bl_http_tick(struct bl_http *http, struct bl_err *err);
 
 #endif

@@ -167,6 +167,11 @@ static const struct field listening_fields[] = {
 	I64_OF(bl_listening, every_ms),
 };
 
+static const struct field decider_fields[] = {
+	TEXT_OF(bl_decider, who),
+	I64_OF(bl_decider, until_ms),
+};
+
 static json_t *write_field(const struct field *f, const void *record)
 {
 	const void *at = (const char *)record + f->offset;
@@ -445,3 +450,4 @@ PLAIN(bl_stored_bundle, bl_stored_bundle, bundle_fields)
 PLAIN(bl_tombstone, bl_tombstone, tombstone_fields)
 PLAIN(bl_token, bl_token, token_fields)
 PLAIN(bl_listening, bl_listening, listening_fields)
+PLAIN(bl_decider, bl_decider, decider_fields)

@@ -12,6 +12,7 @@
  *	fleet/active		the ID of the rollout that is not over
  *	fleet/last		the number of the newest rollout
  *	fleet/listening		struct bl_listening
+ *	fleet/decider		struct bl_decider
  *
  * Times are wall clock in ms: they outlive processes and boots, and are shared
  * between controllers.
@@ -114,6 +115,12 @@ struct bl_token {
 	int64_t until_ms;
 };
 
+/* The controller whose turn it is to decide (decider.h). */
+struct bl_decider {
+	char who[BL_SESSION_LEN];
+	int64_t until_ms;
+};
+
 /* Since when controllers have been listening without a gap. */
 struct bl_listening {
 	int64_t since_ms, last_ms;
@@ -128,6 +135,7 @@ json_t *bl_stored_bundle_json(const struct bl_stored_bundle *b);
 json_t *bl_tombstone_json(const struct bl_tombstone *t);
 json_t *bl_token_json(const struct bl_token *t);
 json_t *bl_listening_json(const struct bl_listening *l);
+json_t *bl_decider_json(const struct bl_decider *d);
 
 /* Each reads what the function above wrote; -EBADMSG otherwise. */
 int bl_rollout_read(const struct bl_store_item *item, struct bl_rollout *ret,
@@ -144,6 +152,8 @@ int bl_token_read(const struct bl_store_item *item, struct bl_token *ret,
 		  struct bl_err *err);
 int bl_listening_read(const struct bl_store_item *item,
 		      struct bl_listening *ret, struct bl_err *err);
+int bl_decider_read(const struct bl_store_item *item, struct bl_decider *ret,
+		    struct bl_err *err);
 
 /* Copies @text, cut to fit, as text that JSON and a terminal take: control
  * characters become spaces, bytes that are no UTF-8 question marks. NULL counts

@@ -450,7 +450,7 @@ void sim_step(struct sim *s)
 	s->now_ms += SIM_STEP_MS;
 	for (i = 0; i < s->host_count; i++)
 		step_host(s, &s->hosts[i]);
-	if (!s->controller_down && s->now_ms >= s->tick_at_ms) {
+	if (!s->controller_down && !s->no_ticks && s->now_ms >= s->tick_at_ms) {
 		s->tick_at_ms = s->now_ms + BL_TICK_MS;
 		bl_controller_tick(s->store, s->now_ms, NULL);
 	}

@@ -81,6 +81,7 @@ struct sim {
 	struct bl_plan plan;
 	struct sim_chaos chaos;
 	bool controller_down;
+	bool no_ticks; /* it answers polls, and leaves decisions to the test */
 	int64_t asserted;     /* the revision of the store that was looked at */
 	unsigned interrupted; /* other controllers that got in */
 	unsigned max_unconfirmed;
