@@ -57,6 +57,9 @@ static int ring_map(const struct bl_kmod_reader *r, uint32_t cpu,
 	    mmap(base + span, info->ring_bytes, PROT_READ,
 		 MAP_SHARED | MAP_FIXED, r->fd,
 		 at + info->header_bytes) != MAP_FAILED) {
+		/* A child that never runs another program (that which holds a
+		 * watchdog) would keep the module in the kernel by it. */
+		madvise(base, area_bytes(info), MADV_DONTFORK);
 		ret->cpu = cpu;
 		ret->header = (const void *)base;
 		ret->data = base + info->header_bytes;
