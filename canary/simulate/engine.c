@@ -64,14 +64,18 @@ struct engine {
 	bool failed; /* out of memory */
 };
 
-double sim_uniform(struct sim *sim)
+/* splitmix64 (Steele, Lea, Flood 2014) */
+static uint64_t mix(uint64_t z)
 {
-	/* splitmix64 (Steele, Lea, Flood 2014) */
-	uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
-
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+	return z ^ (z >> 31);
+}
+
+double sim_uniform(struct sim *sim)
+{
+	sim->random += UINT64_C(0x9e3779b97f4a7c15);
+	return ((double)(mix(sim->random) >> 11) + 0.5) * 0x1p-53;
 }
 
 double sim_time_per_event(struct sim *sim)
@@ -495,7 +499,8 @@ int bl_sim_run(const struct bl_sim_opts *opts, struct bl_sim_result *ret,
 	e->stop_ms = BL_SIM_NEVER;
 	e->down_since_ms = BEGIN_MS;
 	e->sim.opts = opts;
-	e->sim.random = opts->seed * UINT64_C(0x9e3779b97f4a7c15);
+	/* Mixed, so that the next seed is not the same sequence, one on. */
+	e->sim.random = mix(opts->seed + 1);
 	e->sim.now_ms = BEGIN_MS;
 	e->sim.dirty = true;
 	e->sim.held = true;

@@ -173,7 +173,20 @@ START_TEST(same_seed_is_the_same_run_and_another_is_another)
 	ck_assert_str_eq(again.reason, first.reason);
 	opts.seed++;
 	ck_assert_int_eq(bl_sim_run(&opts, &again, NULL), 0);
-	ck_assert_int_ne(again.stop_ms, first.stop_ms);
+	ck_assert_int_ne(again.first_sign_ms, first.first_sign_ms);
+}
+END_TEST
+
+/* Runs whose sequences overlap would all say the same, and one mean thing. */
+START_TEST(seeds_are_independent_of_each_other)
+{
+	opts.hosts = 2000;
+	opts.background = 0.01;
+	plan.p0_percent = 1;
+	plan.ladder_count = 2;
+	simulate("none", RUNS);
+	/* 20 of each run go down; the mean over all is within 5 sigma. */
+	ck_assert_double_eq_tol(c.down_mean, 20, 5 * 0.223);
 }
 END_TEST
 
@@ -264,6 +277,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, every_baseline_exposes_more, 0, 2);
 	tcase_add_test(t, baselines_stop_what_their_rules_are_for);
 	tcase_add_test(t, same_seed_is_the_same_run_and_another_is_another);
+	tcase_add_test(t, seeds_are_independent_of_each_other);
 	tcase_add_test(t, course_holds_the_cap_and_ends_with_nobody_down);
 	tcase_add_test(t, chart_shows_every_rule);
 	tcase_add_test(t, what_cannot_be_simulated_says_why);
