@@ -238,6 +238,18 @@ static void handle_rollout(struct call *c)
 	answer_rollout(c, 200, c->name);
 }
 
+static void handle_decisions(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_decisions_json(c->store, c->name, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
 static void handle_abort(struct call *c)
 {
 	static const struct bl_json_field fields[] = {
@@ -343,6 +355,8 @@ static const struct route {
 	  handle_abort, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
 	  handle_approve, OPERATOR },
+	{ "GET", "/v1/rollouts/", "/decisions", NULL, 0, handle_decisions,
+	  OPERATOR },
 	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },
 	{ "GET", "/v1/ca", NULL, NULL, 0, handle_ca, EVERYBODY },
 	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX, handle_token,

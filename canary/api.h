@@ -10,6 +10,7 @@
  *	GET  /v1/rollouts		newest first
  *	POST /v1/rollouts		{"digest", "plan"?, "override"?}
  *	GET  /v1/rollouts/ID
+ *	GET  /v1/rollouts/ID/decisions	why: explain.h
  *	POST /v1/rollouts/ID/abort	{"reason"?}
  *	POST /v1/rollouts/ID/approve	{}: the next wave may begin
  *

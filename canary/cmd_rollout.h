@@ -36,5 +36,7 @@ int bl_rollout_print_json(struct bl_json_doc *doc);
 
 int bl_cmd_rollout_start(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollout_approve(int argc, char **argv, struct bl_err *err);
+int bl_cmd_rollout_explain(int argc, char **argv, struct bl_err *err);
+int bl_cmd_rollout_plan(int argc, char **argv, struct bl_err *err);
 
 #endif

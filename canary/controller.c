@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/explain.h"
 #include "loader/base/cleanup.h"
 
 /* How often a loser reads again before it leaves the rest to its caller. */
@@ -340,6 +341,20 @@ static void put_tombstone(struct bl_change *c, const struct bl_rollout *r,
 	bl_change_put(c, bl_tombstone_json(&t), "tombstone/%s", r->digest);
 }
 
+/* Why, for 'rollout explain'. Written with what it led to. */
+static void put_decision(struct bl_change *c, struct bl_rollout *r,
+			 const struct bl_view *before,
+			 const struct bl_decision *d)
+{
+	bool single = d->kind == BL_DECISION_SILENT ||
+		      d->kind == BL_DECISION_STUCK;
+
+	if (single && r->decisions >= BL_DECISIONS_MAX)
+		return;
+	bl_change_put(c, bl_explain_json(before, d), "decision/%s/%06u", r->id,
+		      r->decisions++);
+}
+
 /* Carries one decision out. -EAGAIN: the view is no longer what it was. */
 static int carry_out(struct bl_store *store, struct bl_fleet *f,
 		     const struct bl_decision *d, struct bl_err *err)
@@ -351,10 +366,12 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 	enum bl_exposure_state state = BL_EXPOSURE_SILENT;
 
 	bl_change_expect(&c, f->rollout_revision, "rollout/%s", r->id);
+	if (d->kind == BL_DECISION_WAIT)
+		return 0;
+	put_decision(&c, r, &f->view, d);
 	bl_ledger_decided(r, d, now_ms);
 	switch (d->kind) {
 	case BL_DECISION_WAIT:
-		return 0;
 	case BL_DECISION_NEXT_WAVE:
 	case BL_DECISION_EXPOSE:
 		break;

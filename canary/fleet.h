@@ -76,6 +76,10 @@ struct bl_exposure *bl_fleet_exposure_find(const struct bl_fleet *f,
 json_t *bl_fleet_json(const struct bl_fleet *f);
 json_t *bl_rollout_summary_json(const struct bl_rollout *r);
 
+/* What GET /v1/rollouts/ID/decisions answers: the plan, and explain.h. */
+int bl_fleet_decisions_json(struct bl_store *store, const char *id,
+			    json_t **ret, struct bl_err *err);
+
 /* What GET /v1/hosts answers. */
 int bl_fleet_hosts_json(struct bl_store *store, int64_t now_ms, json_t **ret,
 			struct bl_err *err);

@@ -4,6 +4,7 @@
  *
  *	rollout/ID		struct bl_rollout
  *	exposure/ID/HOST	struct bl_exposure, only for exposed hosts
+ *	decision/ID/NUMBER	why (explain.h)
  *	host/NAME		struct bl_fleet_host
  *	bundle/DIGEST		struct bl_stored_bundle
  *	blob/DIGEST		the bundle's bytes

@@ -5,9 +5,11 @@
  * I6 and I7 after every step.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "canary/controller.h"
+#include "canary/explain.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"
 
@@ -46,6 +48,35 @@ static unsigned tried(const char *role)
 	return n;
 }
 
+/* Every decision is stored with what it was made from, and comes out the same
+ * when it is made again, through JSON. */
+static void assert_explained(const char *last)
+{
+	struct bl_explained *e = calloc(1, sizeof(*e));
+	json_t *doc = NULL, *list, *v;
+	struct bl_decision again;
+	bool said = false;
+	size_t i;
+
+	ck_assert_ptr_nonnull(e);
+	ck_assert_int_eq(
+		bl_fleet_decisions_json(s.store_under, s.id, &doc, NULL), 0);
+	list = json_object_get(doc, "decisions");
+	ck_assert_uint_ge(json_array_size(list), 2);
+	json_array_foreach (list, i, v) {
+		ck_assert_int_eq(bl_explain_read(v, &s.plan, e, NULL), 0);
+		if (e->again)
+			ck_assert_msg(bl_explain_holds(e, &again),
+				      "decision %zu was: %s; it is: %s", i,
+				      e->said.reason, again.reason);
+		said |= strcmp(bl_decision_name(e->said.kind), last) == 0 &&
+			e->again;
+	}
+	ck_assert(said);
+	json_decref(doc);
+	free(e);
+}
+
 START_TEST(first_wave_is_one_host_of_each_stratum)
 {
 	set_up((uint64_t)_i + 1);
@@ -61,6 +92,7 @@ START_TEST(first_wave_is_one_host_of_each_stratum)
 	ck_assert_uint_eq(tried("db"), 2);
 	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
 	ck_assert_uint_eq(sim_running(&s), 12);
+	assert_explained("done");
 }
 END_TEST
 
@@ -76,6 +108,9 @@ START_TEST(fault_of_one_stratum_is_found_in_the_first_wave)
 	ck_assert_uint_eq(sim_read(&s).wave, 0);
 	ck_assert_uint_le(sim_tried(&s), 3);
 	ck_assert_uint_eq(tried("mail"), 1);
+	assert_explained("stop");
+	if (bad[_i % 3] == SIM_KILLS)
+		assert_explained("silent");
 }
 END_TEST
 
@@ -91,6 +126,7 @@ START_TEST(plan_that_tolerates_a_rate_stops_at_two_of_a_stratum)
 	ck_assert_uint_eq(sim_read(&s).wave, 0);
 	ck_assert_uint_eq(tried("db"), 2);
 	ck_assert_uint_le(tried("web"), 1);
+	assert_explained("stop");
 	sim_run_ms(&s, 10000);
 	ck_assert_uint_eq(sim_running(&s), 0);
 }
