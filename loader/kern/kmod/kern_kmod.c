@@ -254,17 +254,20 @@ static int give_content(struct bl_kern_kmod *k, enum bl_slot slot,
 	return r;
 }
 
-static int call_it(struct bl_kern_kmod *k, const struct bl_kmod_slot *s,
-		   struct bl_err *err)
+/* What is loaded and silent, however far whoever loaded it came. */
+static int call_it(struct bl_kern_kmod *k, enum bl_slot slot,
+		   const struct bl_kmod_slot *s, bool timed, struct bl_err *err)
 {
-	int r = 0;
+	int r = give_content(k, slot, err);
 
-	if (s->denies)
+	if (!r && timed)
+		r = k->kernel->time(k->ctx, true, err);
+	if (!r && s->denies)
 		r = k->kernel->lease(k->ctx, BL_KERN_VERDICT_LEASE_MS, err);
 	return r ? r : k->kernel->arm(k->ctx, true, err);
 }
 
-/* All of it, or nothing is in the kernel. Silent until its content is there. */
+/* All of it, or nothing is in the kernel. */
 static int put_in(struct bl_kern_kmod *k, enum bl_slot slot,
 		  const struct bl_kmod_slot *s, bool timed, struct bl_err *err)
 {
@@ -280,11 +283,7 @@ static int put_in(struct bl_kern_kmod *k, enum bl_slot slot,
 	r = k->kernel->load(k->ctx, path, params, err);
 	if (r)
 		return r;
-	r = give_content(k, slot, err);
-	if (!r && timed)
-		r = k->kernel->time(k->ctx, true, err);
-	if (!r)
-		r = call_it(k, s, err);
+	r = call_it(k, slot, s, timed, err);
 	if (r)
 		unload(k, NULL);
 	return r;
@@ -358,9 +357,9 @@ static int put_back(struct bl_kern_kmod *k, enum bl_slot slot,
 
 	if (!v->has[slot] || !s->tried || is_live(v, slot))
 		return 0;
+	/* It could not be taken out, or whoever put it in died over it. */
 	if (v->now.loaded)
-		/* It could not be taken out, so it was never gone. */
-		return v->in == (int)slot ? call_it(k, s, err) : 0;
+		return v->in == (int)slot ? call_it(k, slot, s, false, err) : 0;
 	return put_in(k, slot, s, false, err);
 }
 
