@@ -386,6 +386,7 @@ static struct hook {
 
 static struct tracepoint *exec_tracepoint;
 static bool exec_in;
+static bool could_refuse; /* since the hooks are in */
 
 static int hook_add(struct hook *h, bool deny)
 {
@@ -449,6 +450,7 @@ int bl_hooks_add(bool deny)
 	int err = 0;
 	size_t i;
 
+	could_refuse = deny;
 	for (i = 0; !err && i < ARRAY_SIZE(hooks); i++)
 		err = hook_add(&hooks[i], deny);
 	if (!err)
@@ -471,5 +473,7 @@ void bl_hooks_remove(void)
 	tracepoint_synchronize_unregister();
 	/* A task may have been preempted in refuse(), outside of any callback.
 	 * All have left it when each has slept, or been in user space. */
-	synchronize_rcu_tasks();
+	if (could_refuse)
+		synchronize_rcu_tasks();
+	could_refuse = false;
 }
