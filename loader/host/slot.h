@@ -31,7 +31,10 @@
  *  I1 Some known-good generation is in the kernel at every instant of an
  *     update, and is called at the latest when the lease of a trial runs out.
  *     The live slot is retired only in phase committed, when another one
- *     already is live, attached and pinned.
+ *     already is live, attached and pinned. A kernel module cannot keep
+ *     this: there is one at a time, so the old one is out while the new one
+ *     is on trial, none is in for the moment of the exchange (times.gap_us),
+ *     and a death in the trial is over only when somebody recovers.
  *  I2 Intent is durable before the kernel changes: digest, slot, boot. The
  *     kernel makes the program tags when it loads; they are durable before
  *     anything is called. The bundle itself is stored before the intent.

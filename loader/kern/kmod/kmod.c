@@ -103,19 +103,32 @@ int bl_kmod_load(const char *path, const char *params, struct bl_err *err)
 
 int bl_kmod_unload(struct bl_err *err)
 {
+	char state[16];
+	int code;
+
 	if (!syscall(SYS_delete_module, BL_KMOD_NAME, O_NONBLOCK))
 		return 0;
-	/* The kernel's word for a module in use. */
-	if (errno == EWOULDBLOCK || errno == EBUSY) {
-		bl_err_set(err, -EBUSY,
-			   "module %s: not unloaded: somebody reads its events",
-			   BL_KMOD_NAME);
-		bl_err_hint(err, "end who has %s open: fuser -v %s",
-			    BL_KMOD_DEVICE, BL_KMOD_DEVICE);
-		return -EBUSY;
+	code = -errno;
+	/* The kernel's word for a module in use is EAGAIN. */
+	if (code != -EWOULDBLOCK && code != -EBUSY)
+		return bl_err_errno(err, code, "module %s: not unloaded",
+				    BL_KMOD_NAME);
+	/* One that crashed on its way in or out stays there for good. */
+	word_of("/sys/module/" BL_KMOD_NAME "/initstate", state, sizeof(state));
+	if (*state && strcmp(state, "live") != 0) {
+		bl_err_set(
+			err, -EIO,
+			"module %s: not unloaded: it never came to the end of its load or unload (%s)",
+			BL_KMOD_NAME, state);
+		bl_err_hint(err, "only a reboot takes it out");
+		return -EIO;
 	}
-	return bl_err_errno(err, -errno, "module %s: not unloaded",
-			    BL_KMOD_NAME);
+	bl_err_set(err, -EBUSY,
+		   "module %s: not unloaded: somebody reads its events",
+		   BL_KMOD_NAME);
+	bl_err_hint(err, "end who has %s open: fuser -v %s", BL_KMOD_DEVICE,
+		    BL_KMOD_DEVICE);
+	return -EBUSY;
 }
 
 bool bl_kmod_loaded(void)

@@ -30,7 +30,8 @@ void bl_kmod_facts_of(const char *path, struct bl_kmod_facts *ret);
 int bl_kmod_load(const char *path, const char *params, struct bl_err *err);
 
 /* -EBUSY while somebody reads its events; its hooks may be out long before
- * (bl_kmod_arm). -ENOENT when it is not loaded. */
+ * (bl_kmod_arm). -EIO: it crashed as it was loaded or unloaded, and only a reboot
+ * takes it out. -ENOENT when it is not loaded. */
 int bl_kmod_unload(struct bl_err *err);
 
 bool bl_kmod_loaded(void);
