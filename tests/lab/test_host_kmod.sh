@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # belay's host transaction over a kernel module: apply, exchange, refuse, die in
-# the trial, reboot, remove; and over to eBPF and back. One processor:
-# kmod/README.md.
+# the trial, reboot; over to eBPF and back; a module that brings the kernel down,
+# in its trial and as last-good; what an exchange under load loses; remove. One
+# processor: kmod/README.md.
 #
 # usage: test_host_kmod.sh BUILD_DIR [KERNEL…]   (default: 6.1)
+# ROUNDS: exchanges under load (default: 3)
 set -euo pipefail
 
 # shellcheck source=tests/lab/lib.sh
@@ -14,6 +16,14 @@ shift
 pick_kernels "6.1" "$@"
 
 content=$source/bpf/content.json
+deny() { # deny FILE EVENT HOW PATH: content that refuses it
+	printf '{"contract": 1, "default": {"exec": "emit"}, "rules": [{"id": "no", "event": "%s", "%s": "%s", "action": "deny"}]}\n' \
+		"$2" "$3" "$4" >"$work/$1.json"
+}
+echo '{"contract": 1, "default": {"connect": "emit"}, "rules": []}' >"$work/connects.json"
+deny locks exec prefix /
+deny denies open path /etc/shadow
+
 modules() { # modules FILE VERSION KO [CONTENT]
 	local dir=$work/$1
 	mkdir -p "$dir"
@@ -35,13 +45,20 @@ variant() {
 	BELAY=$belay "$tree/kmod/build" "$tree/out" "$kernel"
 }
 
-vm() { # vm SCENARIO: one boot of the host
-	echo "== $kernel: $1"
-	run_guest "$kernel" test-host-kmod --deadline 150 \
-		--disk "$work/$kernel.img:/var/lib/belay" "${bundles[@]}" \
+# vm CODE SCENARIO…: one boot of the host; 2: the kernel ended it
+vm() {
+	local want=$1 code=0
+	shift
+	echo "== $kernel: $*"
+	"$belay" lab run "$kernel" --name "test-host-kmod-$kernel" \
+		--log-dir "$logs" --deadline 150 \
+		--disk "$work/$kernel.img:/var/lib/belay" \
+		--pstore "$work/$kernel.pstore" "${bundles[@]}" \
+		--file "$work/shadow:/etc/shadow" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/kmod.sh:/b/kmod.sh" \
-		-- sh /b/kmod.sh "$1"
+		-- sh /b/kmod.sh "$@" || code=$?
+	[[ $code -eq $want ]] || fail "$kernel: $*: ended with $code, not $want"
 }
 
 for kernel in "${kernels[@]}"; do
@@ -53,6 +70,8 @@ for kernel in "${kernels[@]}"; do
 			's/\(BL_SENSOR_VERSION\) 1$/\1 2/') ||
 		! bad=$(variant bad bpf/content.h \
 			's/\(BL_CONTENT_CONTRACT\) .*/\1 99/') ||
+		! bang=$(variant bang kmod/hooks.c \
+			's/^\tif (never(content, BL_EVENT_EXEC)) {/\tBUG_ON(!strcmp(current->comm, "bang"));\n&/') ||
 		! other=$(BELAY=$belay "$source/kmod/build" "$work/$foreign" \
 			"$foreign"); then
 		fail "$kernel: the modules do not build"
@@ -62,10 +81,23 @@ for kernel in "${kernels[@]}"; do
 	modules v2 2.0 "$two"
 	modules bad 4.0 "$bad"
 	modules foreign 5.0 "$other"
+	modules bang 6.0 "$bang"
+	modules locks 7.0 "$one" "$work/locks.json"
+	modules denies 8.0 "$one" "$work/denies.json"
+	modules x1 9.0 "$one" "$work/connects.json"
+	modules x2 9.1 "$two" "$work/connects.json"
 	bundle ebpf sensor 3.0 "$build/bpf/sensor.bpf.o" "$content"
-	for scenario in first again bare; do
-		vm "$scenario"
-	done
+	run_guest "$kernel" test-exchange --deadline 150 "${bundles[@]}" \
+		--file "$build/tests/lab/host/host_exchange:/b/exchange" \
+		-- /b/exchange /b/x1.bundle /b/x2.bundle "${ROUNDS:-3}" 500
+	vm 0 first
+	vm 0 again
+	vm 2 trial
+	vm 0 convicted
+	vm 2 live 1
+	vm 2 live 2
+	vm 2 live 3
+	vm 0 bare
 done
 
 exit $failed

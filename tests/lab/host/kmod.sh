@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): a host whose sensor is a kernel module.
-# usage: kmod.sh first|again|bare
+# usage: kmod.sh first|again|trial|convicted|live N|bare
 # shellcheck disable=SC1091
 . /b/common.sh
 
@@ -10,6 +10,15 @@ loaded() { # loaded NUMBER: that generation is in the kernel; 0: none
 	[ -e /sys/module/belay_sensor ] &&
 		have=$(cat /sys/module/belay_sensor/parameters/generation)
 	[ "$have" = "$1" ] || fail "generation $have is in the kernel, not $1"
+}
+
+bang() {
+	sync
+	cp /bin/busybox /tmp/bang
+	/tmp/bang true
+	sleep 30
+	echo "FAIL: it did not go down"
+	exit 1
 }
 
 # The journal's number of what is live.
@@ -24,6 +33,9 @@ committed() {
 	live 1.0
 	says exchange
 	loaded "$(number)"
+	# Another process reads, and must not be in the way.
+	belay events --json >/tmp/events &
+	reader=$!
 	expect 0 belay apply /b/v2.bundle --probation 1
 	says "committed: sensor 2.0"
 	says "no sensor was called for"
@@ -32,8 +44,13 @@ committed() {
 	expect 0 belay history --limit 1 --json
 	says '"strategy": "exchange"'
 	echo "$out" | grep '"gap_ms"'
-	expect 0 belay events --seconds 2 --json
-	says '"event":"exec"'
+	/bin/busybox true
+	sleep 1
+	kill -INT $reader
+	wait $reader
+	out=$(cat /tmp/events)
+	says '"generation":1,'
+	says '"generation":2,'
 }
 
 refused() {
@@ -46,6 +63,26 @@ refused() {
 	expect 1 belay apply /b/foreign.bundle
 	says "none of its modules was built for this kernel"
 	live 2.0
+}
+
+refuses() {
+	step "one that locks the host out does not pass"
+	expect 1 belay apply /b/locks.bundle --probation 1
+	says "this host cannot be used while it is live"
+	says "it will not be tried here again"
+	expect 0 cat /proc/uptime
+	live 2.0
+	step "one that refuses does so on a lease"
+	expect 0 belay apply /b/denies.bundle --probation 1
+	says "nothing renews their lease here"
+	expect 1 cat /etc/shadow
+	echo 0 >/sys/class/misc/belay_sensor/lease_ms
+	expect 0 cat /etc/shadow
+	expect 0 belay status
+	says "expired: allows"
+	expect 0 belay rollback
+	live 2.0
+	expect 0 cat /etc/shadow
 }
 
 killed() {
@@ -107,6 +144,7 @@ case $1 in
 first)
 	committed
 	refused
+	refuses
 	killed
 	kept
 	mixed
@@ -121,9 +159,35 @@ again)
 	expect 0 belay rollback
 	live 1.0
 	;;
-bare)
-	step "nothing is left"
+trial)
+	step "the module brings the kernel down, in its trial"
+	belay apply /b/bang.bundle --probation 60 >/tmp/apply 2>&1 &
+	on_trial >/dev/null
+	bang
+	;;
+convicted)
+	step "the boot after it"
 	expect 0 belay recover
+	live 1.0
+	expect 0 belay history --limit 2
+	says "in phase trial; convicted: "
+	expect 1 belay apply /b/bang.bundle
+	says "it failed here on"
+	expect 0 belay apply /b/bang.bundle --override 'a test' --probation 1
+	live 6.0
+	;;
+live)
+	step "boot $2 of a version that brings the kernel down"
+	expect 0 belay recover
+	loaded "$(number)"
+	bang
+	;;
+bare)
+	step "after three boots that it took down: the host stays up"
+	expect 1 belay recover
+	says "3 boots in a row failed, or were taken down by it"
+	loaded 0
+	step "nothing is left"
 	expect 0 belay remove --yes
 	loaded 0
 	[ ! -e /run/belay ] || fail "/run/belay is there: $(find /run/belay)"
