@@ -110,12 +110,12 @@ struct poll_state {
 static int new_host(struct bl_store *store, const char *name, int64_t now_ms,
 		    struct bl_fleet_host *ret, struct bl_err *err)
 {
-	bl_autostore_list struct bl_store_list list = { 0 };
-	int r = bl_store_list(store, "host/", &list, err);
+	size_t known = 0;
+	int r = bl_store_count(store, "host/", &known, err);
 
 	if (r < 0)
 		return r;
-	if (list.count >= BL_HOSTS_MAX)
+	if (known >= BL_HOSTS_MAX)
 		return bl_err_set(err, -ENOSPC,
 				  "%d hosts are known, no more are taken",
 				  BL_HOSTS_MAX);

@@ -241,6 +241,10 @@ int bl_etcd_answer_read(const char *text, size_t len,
 	if (!r && a.revision <= 0)
 		r = -EBADMSG;
 	if (!r)
+		r = read_number(json_object_get(doc.root, "count"), &a.count);
+	if (!r && a.count < 0)
+		r = -EBADMSG;
+	if (!r)
 		r = read_items(json_object_get(doc.root, "kvs"), &a.items);
 	if (!r)
 		r = read_counts(json_object_get(doc.root, "responses"), &a);

@@ -50,6 +50,7 @@ struct bl_etcd_answer {
 	int64_t revision; /* of the whole of etcd when it answered */
 	bool succeeded;	  /* a transaction whose compares held */
 	bool more;	  /* the limit cut it */
+	int64_t count;	  /* of a range, whatever its limit */
 	struct bl_store_list items;
 	/* Of each operation of a transaction, in order: keys counted. */
 	int64_t counts[BL_STORE_TXN_MAX];

@@ -74,6 +74,13 @@ int bl_store_list(struct bl_store *s, const char *prefix,
 	return s->ops->list(s, prefix, ret, err);
 }
 
+int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
+		   struct bl_err *err)
+{
+	assert(key_valid(prefix));
+	return s->ops->count(s, prefix, ret, err);
+}
+
 int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 		 size_t compare_count, const struct bl_store_put *puts,
 		 size_t put_count, struct bl_err *err)

@@ -69,6 +69,8 @@ struct bl_store_ops {
 		   struct bl_store_item *ret, struct bl_err *err);
 	int (*list)(struct bl_store *s, const char *prefix,
 		    struct bl_store_list *ret, struct bl_err *err);
+	int (*count)(struct bl_store *s, const char *prefix, size_t *ret,
+		     struct bl_err *err);
 	int (*txn)(struct bl_store *s, const struct bl_store_compare *compares,
 		   size_t compare_count, const struct bl_store_put *puts,
 		   size_t put_count, struct bl_err *err);
@@ -97,6 +99,10 @@ int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
 /* All keys that begin with @prefix, in one consistent reading. */
 int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err);
+
+/* How many keys begin with @prefix, without reading what they hold. */
+int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
+		   struct bl_err *err);
 
 /*
  * If every compare holds, does every put (no key twice); else -EAGAIN and

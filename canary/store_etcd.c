@@ -380,6 +380,28 @@ static int etcd_txn(struct bl_store *head,
 	return r < 0 ? fail(s, r, err) : 0;
 }
 
+static int etcd_count(struct bl_store *head, const char *prefix, size_t *ret,
+		      struct bl_err *err)
+{
+	struct etcd_store *s = (struct etcd_store *)head;
+	BL_CLEANUP(bl_etcd_answer_free) struct bl_etcd_answer a = { 0 };
+	char key[KEY_MAX], end[KEY_MAX];
+	int r;
+
+	key_of(s, prefix, key);
+	bl_etcd_end(key, end);
+	r = read_range(s,
+		       &(struct bl_etcd_range){ .key = key,
+						.key_len = strlen(key),
+						.end = end,
+						.count_only = true },
+		       &a, err);
+	if (r < 0)
+		return fail(s, r, err);
+	*ret = (size_t)a.count;
+	return 0;
+}
+
 static int etcd_revision(struct bl_store *head, int64_t *ret,
 			 struct bl_err *err)
 {
@@ -411,6 +433,7 @@ static void etcd_close(struct bl_store *head)
 static const struct bl_store_ops etcd_ops = {
 	.get = etcd_get,
 	.list = etcd_list,
+	.count = etcd_count,
 	.txn = etcd_txn,
 	.revision = etcd_revision,
 	.close = etcd_close,

@@ -20,7 +20,7 @@
 struct sqlite_store {
 	struct bl_store head;
 	sqlite3 *db;
-	sqlite3_stmt *get, *list, *put, *remove, *bump, *revision;
+	sqlite3_stmt *get, *list, *count, *put, *remove, *bump, *revision;
 	char *path;
 };
 
@@ -130,6 +130,8 @@ static int prepare(struct sqlite_store *s, struct bl_err *err)
 		{ &s->get, "SELECT key,value,revision FROM kv WHERE key=?1" },
 		{ &s->list, "SELECT key,value,revision FROM kv WHERE key>=?1 "
 			    "AND key<?2 ORDER BY key" },
+		{ &s->count, "SELECT count(*) FROM kv WHERE key>=?1 "
+			     "AND key<?2" },
 		{ &s->put, "INSERT INTO kv VALUES(?1,?2,?3) ON CONFLICT(key) "
 			   "DO UPDATE SET value=?2,revision=?3" },
 		{ &s->remove, "DELETE FROM kv WHERE key=?1" },
@@ -191,6 +193,35 @@ static int sqlite_get(struct bl_store *head, const char *key,
 	return 0;
 }
 
+/* From @prefix to the first key behind all that begin with it; prefixes are
+ * ASCII and end in '/', so the last byte has a successor. */
+static void bind_prefix(sqlite3_stmt *st, const char *prefix,
+			char end[static BL_STORE_KEY_MAX + 1])
+{
+	size_t len = strlen(prefix);
+
+	memcpy(end, prefix, len + 1);
+	end[len - 1]++;
+	sqlite3_bind_text(st, 1, prefix, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, end, -1, SQLITE_STATIC);
+}
+
+static int sqlite_count(struct bl_store *head, const char *prefix, size_t *ret,
+			struct bl_err *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)head;
+	char end[BL_STORE_KEY_MAX + 1];
+	AUTODONE st = s->count;
+	int code;
+
+	bind_prefix(st, prefix, end);
+	code = sqlite3_step(st);
+	if (code != SQLITE_ROW)
+		return fail(s, code, "read from it", err);
+	*ret = (size_t)sqlite3_column_int64(st, 0);
+	return 0;
+}
+
 static int sqlite_list(struct bl_store *head, const char *prefix,
 		       struct bl_store_list *ret, struct bl_err *err)
 {
@@ -198,15 +229,10 @@ static int sqlite_list(struct bl_store *head, const char *prefix,
 	BL_CLEANUP(bl_store_list_free) struct bl_store_list list = { 0 };
 	char end[BL_STORE_KEY_MAX + 1];
 	AUTODONE st = s->list;
-	size_t room = 0, len = strlen(prefix);
+	size_t room = 0;
 	int code;
 
-	/* The first key behind all that begin with @prefix; prefixes are ASCII
-	 * and end in '/', so the last byte has a successor. */
-	memcpy(end, prefix, len + 1);
-	end[len - 1]++;
-	sqlite3_bind_text(st, 1, prefix, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 2, end, -1, SQLITE_STATIC);
+	bind_prefix(st, prefix, end);
 	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		if (list.count == room) {
 			struct bl_store_item *items;
@@ -321,6 +347,7 @@ static void sqlite_close(struct bl_store *head)
 
 	sqlite3_finalize(s->get);
 	sqlite3_finalize(s->list);
+	sqlite3_finalize(s->count);
 	sqlite3_finalize(s->put);
 	sqlite3_finalize(s->remove);
 	sqlite3_finalize(s->bump);
@@ -333,6 +360,7 @@ static void sqlite_close(struct bl_store *head)
 static const struct bl_store_ops sqlite_ops = {
 	.get = sqlite_get,
 	.list = sqlite_list,
+	.count = sqlite_count,
 	.txn = sqlite_txn,
 	.revision = sqlite_revision,
 	.close = sqlite_close,

@@ -192,7 +192,7 @@ START_TEST(lists_by_prefix_and_nothing_else)
 					      "host/b", "host/b2", "host/c" };
 	bl_autostore_list struct bl_store_list list = { 0 };
 	bl_autostore_list struct bl_store_list none = { 0 };
-	size_t i;
+	size_t i, count = 99;
 
 	for (i = 0; i < BL_ARRAY_SIZE(keys); i++)
 		ck_assert_int_eq(put(s, keys[i], 0, keys[i]), 0);
@@ -204,6 +204,10 @@ START_TEST(lists_by_prefix_and_nothing_else)
 		ck_assert_int_eq(list.items[i].revision,
 				 revision_of(sorted[i], sorted[i]));
 	}
+	ck_assert_int_eq(bl_store_count(other, "host/", &count, &err), 0);
+	ck_assert_uint_eq(count, BL_ARRAY_SIZE(sorted));
+	ck_assert_int_eq(bl_store_count(other, "no/", &count, &err), 0);
+	ck_assert_uint_eq(count, 0);
 	ck_assert_int_eq(bl_store_list(other, "no/", &none, &err), 0);
 	ck_assert_uint_eq(none.count, 0);
 }

@@ -58,6 +58,13 @@ static int wild_list(struct bl_store *head, const char *prefix,
 			     prefix, ret, err);
 }
 
+static int wild_count(struct bl_store *head, const char *prefix, size_t *ret,
+		      struct bl_err *err)
+{
+	return bl_store_count(((struct wild_store *)head)->sim->store_under,
+			      prefix, ret, err);
+}
+
 static void poll_host(struct sim *s, struct sim_host *h);
 
 static int wild_txn(struct bl_store *head,
@@ -101,7 +108,8 @@ static void wild_close(struct bl_store *head)
 	free(head);
 }
 
-static const struct bl_store_ops wild_ops = { wild_get, wild_list, wild_txn,
+static const struct bl_store_ops wild_ops = { wild_get,	     wild_list,
+					      wild_count,    wild_txn,
 					      wild_revision, wild_close };
 
 static void boot_agent(struct sim *s, struct sim_host *h)
