@@ -94,6 +94,7 @@ static double number(const json_t *o, const char *key)
 static void put_overhead(struct bl_md *m, const json_t *overhead)
 {
 	json_t *cases = json_object_get(overhead, "cases"), *v;
+	double module;
 	size_t i;
 
 	if (json_array_size(cases) == 0)
@@ -108,13 +109,17 @@ static void put_overhead(struct bl_md *m, const json_t *overhead)
 		bl_md_prose(m, bl_compare_fault_text(v, "event"));
 		bl_md_put(m, ", ");
 		bl_md_prose(m, bl_compare_fault_text(v, "outcome"));
-		bl_md_printf(m, " | %.0f | %.0f | %.0f | %.2f |\n",
-			     number(v, "indicators"),
-			     number(json_object_get(v, "module"),
-				    "instructions"),
+		module = number(json_object_get(v, "module"), "instructions");
+		bl_md_printf(m, " | %.0f | %.0f | %.0f |",
+			     number(v, "indicators"), module,
 			     number(json_object_get(v, "ebpf_dispatch"),
-				    "instructions"),
-			     number(v, "ratio_dispatch"));
+				    "instructions"));
+		/* What differs between runs can be more than a sensor costs. */
+		if (module > 0)
+			bl_md_printf(m, " %.2f |\n",
+				     number(v, "ratio_dispatch"));
+		else
+			bl_md_put(m, " – |\n");
 	}
 }
 

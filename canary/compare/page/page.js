@@ -351,15 +351,36 @@ function verdictOf(run, cell) {
 
 function numbersOf(run) {
 	const blamed = run.attributed === null ? "no crash" : run.attributed ? "yes" : "no";
-
-	return [
+	const numbers = [
 		["Hosts in the fleet", run.hosts], ["Got the faulty version", run.exposed],
 		["Lost at the end", run.lost], ["Crashes", run.crashes], ["Reboots", run.reboots],
 		["Outage, summed over hosts", run.outage_s ? seconds(run.outage_s) : "none"],
 		["Until all were well for good", run.recover_s === 0 ? "none was down" : seconds(run.recover_s)],
-		["Crash laid to this version", blamed],
 		["The run took", seconds(run.seconds)],
 	];
+	if (run.way !== "A") /* where nobody is there to do it */
+		numbers.splice(-1, 0, ["Crash laid to this version", blamed]);
+	return numbers;
+}
+
+/* "all hosts: version 1", or each by itself. */
+function liveOf(versions) {
+	const say = (v) => v ? "version " + v : "nothing";
+
+	return versions.every((v) => v === versions[0]) ? "All hosts: " + say(versions[0])
+		: versions.map((v, i) => `host ${i + 1}: ${say(v)}`).join(", ");
+}
+
+/* Of each host what it kept; open where that is little. */
+function evidenceOf(run) {
+	const hosts = [...new Set(run.evidence.map((e) => e.host))];
+
+	return hosts.map((host) => {
+		const kept = run.evidence.filter((e) => e.host === host);
+		return el("details", { open: run.evidence.length < 3 },
+			el("summary", {}, `${host || "fleet"}: ${plural(kept.length, "record")}`),
+			kept.map((e) => el("pre", { tabindex: "0" }, e.text)));
+	});
 }
 
 function timelineOf(run) {
@@ -373,12 +394,11 @@ function runParts(fault, at, run, cell) {
 		el("div", { class: "verdict" }, verdictOf(run, cell).map((l) => el("p", {}, l)),
 			el("p", { class: "expect" }, expectedOf(fault, at.way, at.kernel)
 				+ (run.as_expected ? " So it was." : " It was not so."))),
-		el("h4", {}, "Past the gate, in numbers"),
+		el("h4", {}, at.way === "A" ? "In numbers" : "Past the gate, in numbers"),
 		el("dl", { class: "facts" }, numbersOf(run).map(([k, v]) => [el("dt", {}, k), el("dd", {}, String(v))])),
 	];
 	if (run.live_after.length)
-		parts.push(el("h4", {}, "Live at the end"), el("p", { class: "soft" },
-			run.live_after.map((v, i) => `host ${i + 1}: ${v ? "version " + v : "nothing"}`).join(", ")));
+		parts.push(el("h4", {}, "Live at the end"), el("p", { class: "soft" }, liveOf(run.live_after)));
 	return parts;
 }
 
@@ -391,8 +411,7 @@ function accountOf(run) {
 	if (run.gate.words)
 		parts.push(el("h4", {}, "The gate's words"), el("pre", { tabindex: "0" }, run.gate.words));
 	if (run.evidence.length)
-		parts.push(el("h4", {}, "Evidence that hosts kept"),
-			run.evidence.map((e) => el("pre", { tabindex: "0" }, (e.host ? e.host + ": " : "") + e.text)));
+		parts.push(el("h4", {}, "Evidence that hosts kept"), evidenceOf(run));
 	if (run.logs.length)
 		parts.push(el("h4", {}, "Logs"), run.logs.map((l) => el("details", {},
 			el("summary", {}, l.name), el("pre", { tabindex: "0" }, l.text))));
@@ -541,7 +560,7 @@ const sides = [
 
 /* With its thousands apart. */
 function whole(n) {
-	return Math.round(n).toLocaleString("en");
+	return Math.round(n).toLocaleString("en").replace("-", "−");
 }
 
 function costTable(cases) {
@@ -562,7 +581,8 @@ function costTable(cases) {
 			}) : null)),
 			el("td", { class: "n" }, c.module ? whole(c.module.instructions) : ""),
 			el("td", { class: "n" }, c.ebpf_dispatch ? whole(c.ebpf_dispatch.instructions) : ""),
-			el("td", { class: "n" }, typeof c.ratio_dispatch === "number" ? c.ratio_dispatch.toFixed(2) + " ×" : "")))));
+			el("td", { class: "n" }, c.module && c.module.instructions > 0 && c.ratio_dispatch > 0
+				? c.ratio_dispatch.toFixed(2) + " ×" : "–")))));
 }
 
 function goalLine(g) {
