@@ -8,23 +8,30 @@
 
 #define QUESTIONS 24
 
+static __always_inline __u64 mixed(__u64 x)
+{
+	return bl_hash_mix(bl_hash_mix(bl_hash_mix(bl_hash_mix(x))));
+}
+
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open_questions, struct file *file)
 {
 	char end[64] = "";
 	struct scratch *s;
-	__u64 sum = 0;
+	__u64 sum = 0, mix = 0;
 	__u32 level, i;
 
 	s = scratch_get(&level);
 	if (!s)
 		return 0;
 	file_match(level, file, BL_EVENT_OPEN);
-	for (i = 0; i < QUESTIONS; i++)
-		if (s->event.path.path[i] & 1)
+	for (i = 0; i < QUESTIONS; i++) {
+		mix = mixed(mix ^ s->event.path.path[i]);
+		if (mix & 1)
 			sum = sum * 2 + 1;
 		else
 			sum += i;
+	}
 	/* What is used as a size must be known exactly. */
 	bpf_probe_read_kernel(end, sum & 63, s->event.path.path);
 	if (end[0])
