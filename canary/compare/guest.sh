@@ -18,8 +18,9 @@ disk=/var/lib/belay
 # next finds it where it was, unless nobody is.
 remains() {
 	for file in /sys/fs/pstore/dmesg-*; do
-		[ -e "$file" ] || continue
-		grep -aE 'BUG|Oops|RIP|panic|lockup|Comm:|Modules|belay|bpf' \
+		grep -qaE 'BUG:|Oops:|Kernel panic|lockup' "$file" 2>/dev/null ||
+			continue
+		grep -aE 'BUG:|Oops:|RIP: 0010|Kernel panic|lockup|Comm: |Modules linked|belay|bpf_prog' \
 			"$file" | head -n 40 |
 			belay compare line "@remains ${file##*/}"
 		[ "$way" != A ] || rm "$file"

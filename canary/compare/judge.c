@@ -220,7 +220,7 @@ static enum bl_compare_stop stop_on(const struct bl_observed_host *h)
 		return BL_COMPARE_GATE;
 	if (!t->back)
 		return BL_COMPARE_NOWHERE;
-	if (!t->live)
+	if (!t->staged)
 		return is_about(t->reason, verifier) ? BL_COMPARE_VERIFIER
 						     : BL_COMPARE_GATE;
 	return is_about(t->reason, lease) ? BL_COMPARE_LEASE : BL_COMPARE_TRIAL;

@@ -9,9 +9,9 @@
  *	the version reached nobody		gate
  *	a host went down in it			boot-loop; by a reset without a
  *						panic or a cut of power: watchdog
- *	it went back before it was attached	verifier, if that is what refused
- *						it; else gate
- *	it went back from a trial		trial; lease, if that is why
+ *	its kernel did not take it		verifier, if that is who refused;
+ *						else gate
+ *	it went back from there on		trial; lease, if that is why
  *	hosts kept it, and the rollout stopped	canary
  *	hosts kept it all			never; or unaffected, if nothing
  *						was seen and nothing expected

@@ -80,8 +80,7 @@ static void read_txn(const json_t *txn, struct bl_observed_txn *ret)
 	const char *phase = text_of(txn, "phase");
 
 	ret->there = true;
-	ret->live = has_time(txn, "live_ms");
-	ret->committed = has_time(txn, "committed_ms");
+	ret->staged = has_time(txn, "staged_ms");
 	ret->back = strcmp(phase, "rolled-back") == 0;
 	bl_text_copy(ret->attribution, sizeof(ret->attribution),
 		     text_of(txn, "attribution"));

@@ -27,8 +27,7 @@
 /* The newest transaction of the version in question, in a host's journal. */
 struct bl_observed_txn {
 	bool there;
-	bool live;	      /* it was attached for a while */
-	bool committed;	      /* kept */
+	bool staged;	      /* its kernel took it; it was attached next */
 	bool back;	      /* gone back from */
 	char attribution[16]; /* "convicted", "suspect", …; "" */
 	char reason[BL_OBSERVED_WORDS];

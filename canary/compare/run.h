@@ -66,6 +66,7 @@ struct bl_run_asked {
 	bool trial; /* a host has it on trial */
 	char state[BL_RUN_HOSTS][16];
 	const char *want; /* the digest that all are to run */
+	uint64_t well_ms; /* since when they are well; 0: they are not */
 };
 
 struct bl_run {

@@ -122,12 +122,12 @@ static bool never(struct bl_run *run)
 }
 
 /* All that are not given up can be used, and run what they are to run. */
-static bool are_well(struct bl_run *run)
+static bool look_well(struct bl_run *run)
 {
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	struct bl_watch *w = &run->watch;
 
-	if (!is_due(run) || bl_control_hosts(controller(run), &doc, NULL) < 0)
+	if (bl_control_hosts(controller(run), &doc, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < w->count; i++) {
 		const json_t *h =
@@ -138,11 +138,26 @@ static bool are_well(struct bl_run *run)
 	}
 	for (size_t i = 0; i < w->count; i++)
 		if (!w->seen[i].dead &&
-		    (!w->host[i].beats ||
+		    (!w->host[i].beats || w->host[i].bad ||
 		     !bl_observed_up(&w->seen[i], bl_watch_now(w)) ||
 		     strcmp(w->seen[i].live, run->asked.want) != 0))
 			return false;
 	return true;
+}
+
+/* And have been for as long as it takes to see that one is not. */
+static bool are_well(struct bl_run *run)
+{
+	uint64_t now = bl_clock_mono_ms();
+
+	if (!is_due(run))
+		return false;
+	if (!look_well(run))
+		run->asked.well_ms = 0;
+	else if (!run->asked.well_ms)
+		run->asked.well_ms = now;
+	return run->asked.well_ms &&
+	       now - run->asked.well_ms > BL_OBSERVED_GAP_MS;
 }
 
 /* --- the fleet ------------------------------------------------------------ */
@@ -205,6 +220,7 @@ static int heal_fleet(struct bl_run *run, struct bl_err *err)
 			bl_watch_cut(&run->watch, i);
 		k->tainted[i] = false;
 	}
+	run->asked.well_ms = 0;
 	return r ? r : bl_run_until(run, are_well, HEAL_MS, err);
 }
 
@@ -236,7 +252,7 @@ static void keep_fleet(struct bl_run *run)
 
 		well = well && !h->dead &&
 		       bl_observed_up(h, bl_watch_now(&run->watch));
-		k->tainted[i] = run->way == BL_COMPARE_B && h->txn.live &&
+		k->tainted[i] = run->way == BL_COMPARE_B && h->txn.staged &&
 				h->panics + h->resets + h->cuts == 0;
 	}
 	if (!well)
@@ -285,6 +301,7 @@ static int settle(struct bl_run *run, const char *want, struct bl_err *err)
 	int r;
 
 	run->asked.want = want;
+	run->asked.well_ms = 0;
 	bl_run_say(run, "is over; its hosts settle");
 	r = bl_run_until(run, are_well, SETTLE_MS, err);
 	return r < 0 ? r : 0;

@@ -63,7 +63,7 @@ static void crash_and_return(void)
 	hosts[0].exposed = true;
 	hosts[0].panics = hosts[0].reboots = 1;
 	hosts[0].txn = (struct bl_observed_txn){ .there = true,
-						 .live = true,
+						 .staged = true,
 						 .back = true,
 						 .attribution = "convicted" };
 }
@@ -177,7 +177,7 @@ START_TEST(what_everybody_kept_was_not_stopped)
 	for (size_t i = 0; i < 3; i++) {
 		beats(i, 0, 30000);
 		hosts[i].exposed = true;
-		hosts[i].txn.there = hosts[i].txn.live = true;
+		hosts[i].txn.there = hosts[i].txn.staged = true;
 		strcpy(hosts[i].live, BAD);
 	}
 	this.stopped = false;
@@ -198,7 +198,7 @@ START_TEST(nothing_is_unaffected_that_was_down)
 	beats(2, 0, 30000);
 	for (size_t i = 0; i < 3; i++) {
 		hosts[i].exposed = true;
-		hosts[i].txn.there = hosts[i].txn.live = true;
+		hosts[i].txn.there = hosts[i].txn.staged = true;
 		strcpy(hosts[i].live, BAD);
 	}
 	this.stopped = false;
@@ -212,7 +212,7 @@ END_TEST
 /* How a transaction ended on the one host that had it, and what that means. */
 static const struct {
 	const char *reason;
-	bool there, live, back;
+	bool there, staged, back;
 	enum bl_compare_stop stop;
 } ends[] = {
 	{ "load belay-sensor: program bl_open: R7 max value is outside", true,
@@ -231,7 +231,7 @@ START_TEST(which_line_it_was_is_told_by_how_it_ended)
 		beats(i, 0, 30000);
 	hosts[0].exposed = true;
 	hosts[0].txn.there = ends[_i].there;
-	hosts[0].txn.live = ends[_i].live;
+	hosts[0].txn.staged = ends[_i].staged;
 	hosts[0].txn.back = ends[_i].back;
 	strcpy(hosts[0].txn.reason, ends[_i].reason);
 	judge();
@@ -300,7 +300,7 @@ static const char history[] =
 	"  \"reason\": \"\", \"times\": {\"live_ms\": 3}, \"attribution\": null},"
 	" {\"digest\": \"" BAD
 	"\", \"kind\": \"apply\", \"phase\": \"rolled-back\","
-	"  \"reason\": \"BUG\", \"times\": {\"live_ms\": null},"
+	"  \"reason\": \"BUG\", \"times\": {\"staged_ms\": null},"
 	"  \"attribution\": \"convicted\"}], \"tombstones\": []}";
 
 START_TEST(a_journal_says_what_became_of_the_version)
@@ -309,7 +309,7 @@ START_TEST(a_journal_says_what_became_of_the_version)
 
 	ck_assert_int_eq(bl_observed_history(&h, BAD, history, strlen(history)),
 			 0);
-	ck_assert(h.txn.there && h.txn.back && !h.txn.live && !h.txn.committed);
+	ck_assert(h.txn.there && h.txn.back && !h.txn.staged);
 	ck_assert_str_eq(h.txn.attribution, "convicted");
 	ck_assert_int_eq(bl_observed_history(&h, BAD, "{\"trans", 7), -EBADMSG);
 	ck_assert_str_eq(h.txn.reason, "BUG");
