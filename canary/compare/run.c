@@ -86,9 +86,11 @@ int bl_run_variant(const struct bl_runner *r, const struct bl_fault *f,
 int bl_run_good(const struct bl_run *run, const char *version,
 		struct bl_variant *ret, struct bl_err *err)
 {
-	static const struct bl_fault_twin sensor = { .variant = "sensor" };
+	const struct bl_fault_twin before = {
+		.variant = run->twin->before ? run->twin->before : "sensor",
+	};
 
-	return make_version(run->runner, run->way, version, &sensor,
+	return make_version(run->runner, run->way, version, &before,
 			    BL_INJECT_BUNDLE, ret, err);
 }
 

@@ -28,6 +28,7 @@
 struct bl_kept {
 	struct bl_guests *guests; /* NULL: there is none */
 	struct bl_control *control;
+	char digest[BL_DIGEST_HEX];	 /* of the version it began with */
 	char rollout[BL_ROLLOUT_ID_LEN]; /* to be taken back; "": none */
 	bool tainted[BL_RUN_HOSTS];	 /* to be booted anew */
 };
@@ -86,7 +87,7 @@ struct bl_run {
 void bl_run_say(const struct bl_run *run, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The twin as it is, as @version. */
+/* What was live before the fault, as @version: mostly the twin as it is. */
 int bl_run_good(const struct bl_run *run, const char *version,
 		struct bl_variant *ret, struct bl_err *err);
 

@@ -189,6 +189,7 @@ static int make_fleet(struct bl_run *run, struct bl_err *err)
 		r = bl_control_start(store, &k->control, err);
 	if (r)
 		return r;
+	memcpy(k->digest, run->good.digest, sizeof(k->digest));
 	spec.port = bl_control_port(k->control);
 	bl_run_say(run, "boots");
 	r = bl_guests_start(&spec, &k->guests, err);
@@ -230,7 +231,8 @@ static int have_fleet(struct bl_run *run, struct bl_err *err)
 	int r = 1;
 
 	run->asked = (struct bl_run_asked){ .want = run->good.digest };
-	if (run->fault->inject == BL_INJECT_AGENT_LOOP)
+	if (run->fault->inject == BL_INJECT_AGENT_LOOP ||
+	    strcmp(k->digest, run->good.digest) != 0)
 		bl_kept_free(k);
 	if (k->guests)
 		r = heal_fleet(run, err);
