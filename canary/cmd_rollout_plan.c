@@ -169,6 +169,12 @@ static void print(const struct present *p)
 	print_strata(p);
 	print_waves(p);
 	for (i = 0; i < plan->wave_count; i++)
+		if (plan->waves[i].per_stratum)
+			break;
+	if (i < plan->wave_count)
+		printf("a fault of every host of one stratum is seen by wave %u, for certain\n",
+		       i + 1);
+	for (i = 0; i < plan->wave_count; i++)
 		if (plan->waves[i].gate)
 			printf("wave %u waits for 'belay rollout approve'\n",
 			       i + 1);

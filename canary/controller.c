@@ -7,8 +7,11 @@
 #include <string.h>
 
 #include "canary/explain.h"
+#include "canary/pairs.h"
 #include "loader/base/cleanup.h"
 
+/* Hosts that are compared in one tick; the rest is due in the next. */
+#define PAIRS_A_TICK 8
 /* How often a loser reads again before it leaves the rest to its caller. */
 #define TRIES 16
 /* A host that nothing is happening on is written down this often. */
@@ -81,6 +84,8 @@ static bool update_host(struct bl_fleet_host *h, const struct bl_poll *poll)
 	changed |= set_text(h->role, sizeof(h->role), poll->role);
 	changed |= h->label_count != poll->label_count ||
 		   memcmp(h->labels, poll->labels, sizeof(h->labels)) != 0;
+	changed |= memcmp(&h->metrics, &poll->metrics, sizeof(h->metrics)) != 0;
+	h->metrics = poll->metrics;
 	h->label_count = poll->label_count;
 	memcpy(h->labels, poll->labels, sizeof(h->labels));
 	changed |= set_text(h->doing, sizeof(h->doing), doing);
@@ -400,12 +405,38 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 	return bl_change_write(&c, store, err);
 }
 
+/* One pair of hosts more for the guard metrics. 1: there was one; 0: none is
+ * due. */
+static int take_pair(struct bl_store *store, struct bl_fleet *f,
+		     struct bl_err *err)
+{
+	bl_autochange struct bl_change c = { 0 };
+	struct bl_rollout *r = &f->rollout;
+	struct bl_exposure *e;
+	size_t i, other;
+	int result;
+
+	if (!bl_pairs_next(f, &i, &other))
+		return 0;
+	e = &f->exposures[i];
+	bl_pairs_take(r, e, bl_fleet_host_find(f, e->host, NULL),
+		      &f->hosts[other]);
+	bl_change_expect(&c, f->rollout_revision, "rollout/%s", r->id);
+	bl_change_expect(&c, f->exposure_revisions[i], "exposure/%s/%s", r->id,
+			 e->host);
+	bl_change_put(&c, bl_rollout_json(r), "rollout/%s", r->id);
+	bl_change_put(&c, bl_exposure_json(e), "exposure/%s/%s", r->id,
+		      e->host);
+	result = bl_change_write(&c, store, err);
+	return result < 0 ? result : 1;
+}
+
 int bl_controller_tick(struct bl_store *store, int64_t now_ms,
 		       struct bl_err *err)
 {
 	char id[BL_ROLLOUT_ID_LEN];
 	struct bl_err e = { 0 };
-	unsigned contended = 0;
+	unsigned contended = 0, pairs = 0;
 	int r = bl_fleet_active(store, id, err);
 
 	if (!r)
@@ -417,12 +448,19 @@ int bl_controller_tick(struct bl_store *store, int64_t now_ms,
 		r = bl_fleet_load(store, id, now_ms, &f, err);
 		if (r < 0)
 			break;
+		r = pairs < PAIRS_A_TICK ? take_pair(store, &f, &e) : 0;
+		if (r > 0) {
+			pairs++;
+			r = 0;
+			continue;
+		}
 		bl_decide(&f.view, &d);
-		if (d.kind == BL_DECISION_WAIT)
+		if (!r && d.kind == BL_DECISION_WAIT)
 			break;
 		/* Whoever loses looks again; the next tick is soon enough for
 		 * what others keep busy. */
-		r = carry_out(store, &f, &d, &e);
+		if (!r)
+			r = carry_out(store, &f, &d, &e);
 		if (r == -EAGAIN && ++contended < TRIES)
 			r = 0;
 		else if (r == -EAGAIN)

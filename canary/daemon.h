@@ -26,7 +26,7 @@ struct bl_daemon_opts {
 	const char *state_dir;
 	const char *url; /* NULL: as bl_client_open */
 	bool plaintext;
-	const char *tls_dir; /* of its certificate; NULL: as bl_pki_dir */
+	const char *tls_dir;	   /* of its certificate; NULL: as bl_pki_dir */
 	const char *name;	   /* valid as by bl_name_valid */
 	const char *role;	   /* of this host; NULL: none */
 	const char *const *labels; /* valid as by bl_label_valid */

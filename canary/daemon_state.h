@@ -13,6 +13,7 @@
 #include "canary/agent.h"
 #include "canary/client.h"
 #include "canary/daemon.h"
+#include "canary/gauge.h"
 
 struct daemon {
 	const struct bl_daemon_opts *opts;
@@ -31,6 +32,7 @@ struct daemon {
 	uint64_t status_ms;
 	uint64_t trial_ms; /* when the trial went live */
 	bool reader_told;
+	struct bl_gauge gauge;
 };
 
 /* For people, as opts->note. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "loader/base/cleanup.h"
@@ -95,6 +96,34 @@ static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 	return BL_TICK_ABORT;
 }
 
+static uint64_t cpu_us(void)
+{
+	struct rusage u = { 0 };
+
+	getrusage(RUSAGE_SELF, &u);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/* For the plans that compare hosts. The sensor's own count of events, where it
+ * has one: what this agent has read may be less. */
+static void gauge(struct daemon *d, const struct bl_host_status *s)
+{
+	struct bl_poll *p = &d->agent.poll;
+	const struct bl_gauge_sample sample = {
+		.live = s->live.digest,
+		.events = s->sample.sensor ? s->sample.events
+					   : (uint64_t)p->events,
+		.drops = bl_kern_lost(&s->sample),
+		.run_count = s->sample.run_count,
+		.run_time_ns = s->sample.run_time_ns,
+		.memory_bytes = s->sample.memory_bytes,
+		.cpu_us = cpu_us(),
+	};
+
+	bl_gauge_add(&d->gauge, &sample, (int64_t)d->status_ms, &p->metrics);
+}
+
 /* Asks the host what runs; @ret_live is left alone if it does not say. */
 static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
 {
@@ -110,6 +139,7 @@ static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
 	memcpy(ret_live, s->live.digest, BL_DIGEST_HEX);
 	pthread_mutex_lock(&d->lock);
 	d->agent.poll.drops = (int64_t)bl_kern_lost(&s->sample);
+	gauge(d, s);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -285,6 +285,7 @@ static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 		.hosts = f->view_hosts,
 		.count = f->exposure_count,
 	};
+	memcpy(f->view.pairs, f->rollout.pairs, sizeof(f->view.pairs));
 	r = begin_tallies(f, err);
 	for (i = 0; !r && i < f->host_count; i++)
 		view_host(f, &f->hosts[i]);

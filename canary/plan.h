@@ -8,7 +8,7 @@
  *		     { "per_stratum": 1 }, { "per_stratum": 2 },
  *		     { "hosts": 100 },
  *		     { "percent": 10, "gate": true }, { "percent": 100 } ],
- *	  "soak_s": 5, "trial_s": 120, "silence_s": 30, "gone_s": 3600,
+ *	  "soak_s": 60, "trial_s": 120, "silence_s": 30, "gone_s": 3600,
  *	  "probation_s": 0, "cap": 10,
  *	  "strata": ["kernel", "arch", "os", "role"],
  *	  "p0_percent": 0.1, "alpha": 0.001, "beta": 0.001,
@@ -40,7 +40,8 @@
  *	ladder_percent	the first wave is to find the first of these rates, and
  *			so on; the last one stands for all waves after it
  *	guards		metrics (guard.h) to compare with hosts that do not have
- *			the version, and how much worse is tolerated, in percent
+ *			the version, and how much worse is tolerated, in percent;
+ *			they want 40 s of soak_s (gauge.h says what is measured)
  *	freeze		times without new exposure (freeze.h)
  *	leave_out	hosts that never get it
  *
@@ -64,15 +65,16 @@
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 
-#define BL_PLAN_BYTES_MAX   (64 * 1024)
-#define BL_PLAN_WAVES_MAX   16
-#define BL_PLAN_HOSTS_MAX   1000000
-#define BL_PLAN_TIME_MAX_S  (7 * 24 * 3600)
-#define BL_PLAN_NAMES_MAX   32
-#define BL_PLAN_STRATA_MAX  8 /* facts of a stratum */
-#define BL_PLAN_FACT_LEN    48
-#define BL_PLAN_LADDER_MAX  8
-#define BL_PLAN_FREEZES_MAX 16
+#define BL_PLAN_BYTES_MAX    (64 * 1024)
+#define BL_PLAN_WAVES_MAX    16
+#define BL_PLAN_HOSTS_MAX    1000000
+#define BL_PLAN_TIME_MAX_S   (7 * 24 * 3600)
+#define BL_PLAN_NAMES_MAX    32
+#define BL_PLAN_STRATA_MAX   8 /* facts of a stratum */
+#define BL_PLAN_FACT_LEN     48
+#define BL_PLAN_LADDER_MAX   8
+#define BL_PLAN_FREEZES_MAX  16
+#define BL_PLAN_GUARD_SOAK_S 40
 
 /* Some of the plan's names. */
 struct bl_plan_names {

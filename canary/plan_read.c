@@ -330,6 +330,25 @@ static int read_guards(const struct reader *r, const json_t *obj)
 	return 0;
 }
 
+/* A wave is over before anybody of it was compared, else. */
+static int check_soak(const struct reader *r)
+{
+	const struct bl_plan *plan = r->plan;
+	char path[BL_JSON_PATH_MAX];
+	bool any = false;
+	unsigned i;
+
+	for (i = 0; i < BL_GUARD_METRICS; i++)
+		any |= plan->guarded[i];
+	for (i = 0; any && i + 1 < plan->wave_count; i++)
+		if (plan->waves[i].soak_ms < BL_PLAN_GUARD_SOAK_S * SECOND_MS)
+			return bl_json_fail(
+				r->doc, at(r, "waves", i, path), r->err,
+				"guards are measured after the commit: soak_s must be %d or more in all waves but the last",
+				BL_PLAN_GUARD_SOAK_S);
+	return 0;
+}
+
 static int read_freezes(const struct reader *r, const json_t *list)
 {
 	struct bl_plan *plan = r->plan;
@@ -416,6 +435,8 @@ int bl_plan_read(const struct bl_json_doc *doc, const json_t *obj,
 		e = read_ladder(&r, raw.ladder);
 	if (!e)
 		e = read_guards(&r, raw.guards);
+	if (!e)
+		e = check_soak(&r);
 	if (!e)
 		e = read_freezes(&r, raw.freeze);
 	if (!e)

@@ -71,7 +71,7 @@ static int check_digest(const struct bl_json_doc *doc, const char *path,
 struct raw_poll {
 	int64_t v, seq, events, drops;
 	const char *boot, *session, *kernel, *arch, *os, *role, *live;
-	json_t *work, *sample, *labels;
+	json_t *work, *sample, *labels, *metrics;
 };
 
 static const struct bl_json_field poll_fields[] = {
@@ -100,6 +100,8 @@ static const struct bl_json_field poll_fields[] = {
 	  INT64_MAX },
 	{ "sample", BL_JSON_ARRAY, false, offsetof(struct raw_poll, sample), 0,
 	  BL_SAMPLE_MAX },
+	{ "metrics", BL_JSON_OBJECT, false, offsetof(struct raw_poll, metrics),
+	  0, 0 },
 	{ "work", BL_JSON_OBJECT, false, offsetof(struct raw_poll, work), 0,
 	  0 },
 };
@@ -217,6 +219,9 @@ int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 		r = read_sample(&doc, raw.sample, &poll, err);
 	if (!r)
 		r = read_labels(&doc, raw.labels, &poll, err);
+	if (!r && !bl_metrics_read(raw.metrics, &poll.metrics))
+		r = bl_json_fail(&doc, "metrics", err,
+				 "all of it must be known metrics, from 0 on");
 	if (r < 0)
 		return r;
 	bl_text_copy(poll.boot, sizeof(poll.boot), raw.boot);
@@ -264,6 +269,10 @@ json_t *bl_poll_json(const struct bl_poll *p)
 		return NULL;
 	if (p->label_count &&
 	    json_object_set_new(obj, "labels", labels_json(p)) < 0)
+		return NULL;
+	if (p->metrics.known &&
+	    json_object_set_new(obj, "metrics", bl_metrics_json(&p->metrics)) <
+		    0)
 		return NULL;
 	if (p->work.order != BL_ORDER_NONE &&
 	    json_object_set_new(obj, "work",

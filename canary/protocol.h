@@ -7,6 +7,7 @@
  *	{ "v": 1, "boot": "…", "session": "…", "seq": 17,
  *	  "kernel": "6.1.0-44-cloud-amd64", "arch": "x86_64", "os": "Debian 12",
  *	  "role": "web", "labels": ["zone=eu"],
+ *	  "metrics": { "memory": 1048576.0 },
  *	  "live": "DIGEST", "events": 1234, "drops": 0, "sample": ["exec …"],
  *	  "work": { "rollout": "r3", "order": "apply", "state": "going",
  *		    "reason": "" } }
@@ -18,7 +19,7 @@
  * repeated in every poll, so that no answer and no report can get lost.
  *
  * role and labels are what the host's administrator says about it (belay agent
- * --role, --label), and left out if that is nothing.
+ * --role, --label), metrics what gauge.h measured; left out if that is nothing.
  *
  * Both sides are strict: an unknown key is an error. A session is one life of
  * an agent; seq rises with each of its polls, so that one that comes late or
@@ -60,6 +61,7 @@ struct bl_poll {
 	char live[BL_DIGEST_HEX];
 	struct bl_work work;
 	int64_t events, drops;
+	struct bl_metrics metrics;
 	char sample[BL_SAMPLE_MAX][BL_SAMPLE_LEN];
 	unsigned sample_count;
 };

@@ -131,7 +131,8 @@ static const struct field exposure_fields[] = {
 	UINT_OF(bl_exposure, wave),	 TEXT_OF(bl_exposure, boot),
 	TEXT_OF(bl_exposure, previous),	 TEXT_OF(bl_exposure, reason),
 	I64_OF(bl_exposure, exposed_ms), I64_OF(bl_exposure, changed_ms),
-	TEXT_NEW(bl_exposure, stratum),
+	TEXT_NEW(bl_exposure, stratum),	 TEXT_NEW(bl_exposure, other),
+	TEXT_NEW(bl_exposure, worse),
 };
 
 static const struct field host_fields[] = {
@@ -261,6 +262,69 @@ static int read_all(const struct bl_store_item *item,
 	return 0;
 }
 
+json_t *bl_metrics_json(const struct bl_metrics *m)
+{
+	json_t *obj = json_object();
+	enum bl_guard_metric i;
+
+	for (i = 0; i < BL_GUARD_METRICS; i++)
+		if (m->known & 1u << i)
+			json_object_set_new(obj, bl_guard_name(i),
+					    json_real(m->value[i]));
+	return obj;
+}
+
+bool bl_metrics_read(json_t *obj, struct bl_metrics *ret)
+{
+	struct bl_metrics m = { 0 };
+	enum bl_guard_metric i;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach (obj, key, v) {
+		if (bl_guard_parse(key, &i) < 0 || !json_is_number(v) ||
+		    !(json_number_value(v) >= 0))
+			return false;
+		m.value[i] = json_number_value(v);
+		m.known |= 1u << i;
+	}
+	*ret = m;
+	return true;
+}
+
+static json_t *pairs_json(const struct bl_rollout *r)
+{
+	json_t *obj = json_object();
+	enum bl_guard_metric m;
+
+	for (m = 0; m < BL_GUARD_METRICS; m++)
+		if (r->pairs[m].pairs)
+			json_object_set_new(
+				obj, bl_guard_name(m),
+				json_pack("[I,I]",
+					  (json_int_t)r->pairs[m].worse,
+					  (json_int_t)r->pairs[m].pairs));
+	return obj;
+}
+
+static bool read_pairs(json_t *obj, struct bl_rollout *ret)
+{
+	json_int_t worse, pairs;
+	enum bl_guard_metric m;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach (obj, key, v) {
+		if (bl_guard_parse(key, &m) < 0 ||
+		    json_unpack(v, "[I,I]", &worse, &pairs) < 0 || worse < 0 ||
+		    worse > pairs || pairs > UINT32_MAX)
+			return false;
+		ret->pairs[m] =
+			(struct bl_pairs){ (unsigned)worse, (unsigned)pairs };
+	}
+	return true;
+}
+
 /* [KEY, exposed, good, bad] of each. */
 static json_t *strata_json(const struct bl_rollout *r)
 {
@@ -313,7 +377,8 @@ json_t *bl_rollout_json(const struct bl_rollout *r)
 
 	if (!obj || json_object_set_new(obj, "state", json_string(state)) < 0 ||
 	    json_object_set_new(obj, "plan", bl_plan_json(&r->plan)) < 0 ||
-	    json_object_set_new(obj, "strata", strata_json(r)) < 0)
+	    json_object_set_new(obj, "strata", strata_json(r)) < 0 ||
+	    json_object_set_new(obj, "pairs", pairs_json(r)) < 0)
 		return NULL;
 	return BL_TAKE(obj);
 }
@@ -340,6 +405,8 @@ int bl_rollout_read(const struct bl_store_item *item, struct bl_rollout *ret,
 		return bad(item, "wave", err);
 	if (!read_strata(json_object_get(doc.root, "strata"), &rollout))
 		return bad(item, "strata", err);
+	if (!read_pairs(json_object_get(doc.root, "pairs"), &rollout))
+		return bad(item, "pairs", err);
 	*ret = rollout;
 	return 0;
 }
@@ -389,6 +456,8 @@ json_t *bl_fleet_host_json(const struct bl_fleet_host *h)
 		json_array_append_new(labels, json_string(h->labels[i]));
 	if (json_object_set_new(obj, "sessions", sessions) < 0 ||
 	    json_object_set_new(obj, "labels", labels) < 0 ||
+	    json_object_set_new(obj, "metrics", bl_metrics_json(&h->metrics)) <
+		    0 ||
 	    json_object_set_new(obj, "sample", sample) < 0)
 		return NULL;
 	return BL_TAKE(obj);
@@ -423,6 +492,8 @@ int bl_fleet_host_read(const struct bl_store_item *item,
 		bl_text_copy(h.labels[i], BL_LABEL_LEN,
 			     json_string_value(json_array_get(list, i)));
 	h.label_count = (unsigned)i;
+	if (!bl_metrics_read(json_object_get(doc.root, "metrics"), &h.metrics))
+		return bad(item, "metrics", err);
 	*ret = h;
 	return 0;
 }

@@ -48,6 +48,12 @@ struct bl_stratum {
 	unsigned exposed, good, bad;
 };
 
+/* A host's guard metrics (gauge.h). */
+struct bl_metrics {
+	double value[BL_GUARD_METRICS];
+	unsigned known; /* a bit for each metric */
+};
+
 struct bl_rollout {
 	char id[BL_ROLLOUT_ID_LEN];
 	char digest[BL_DIGEST_HEX];
@@ -64,6 +70,7 @@ struct bl_rollout {
 	unsigned decisions; /* how many are stored */
 	struct bl_stratum strata[BL_STRATA_MAX];
 	unsigned stratum_count;
+	struct bl_pairs pairs[BL_GUARD_METRICS];      /* so far (pairs.h) */
 	int64_t start_ms, stop_ms, commit_ms, end_ms; /* 0: not yet */
 };
 
@@ -77,6 +84,9 @@ struct bl_exposure {
 	char previous[BL_DIGEST_HEX];
 	char reason[BL_REASON_MAX];
 	int64_t exposed_ms, changed_ms;
+	char other[BL_NAME_MAX + 1]; /* it was compared with; "": not yet */
+	/* In each metric: w(orse), n(ot) or -, as far as both were measured. */
+	char worse[BL_GUARD_METRICS + 1];
 };
 
 struct bl_fleet_host {
@@ -94,6 +104,7 @@ struct bl_fleet_host {
 	int64_t seq; /* of the newest poll that was written down */
 	int64_t first_ms, heard_ms;
 	int64_t events, drops;
+	struct bl_metrics metrics;
 	char sample[BL_SAMPLE_MAX][BL_SAMPLE_LEN]; /* newest last */
 	unsigned sample_count;
 };
@@ -137,6 +148,11 @@ json_t *bl_tombstone_json(const struct bl_tombstone *t);
 json_t *bl_token_json(const struct bl_token *t);
 json_t *bl_listening_json(const struct bl_listening *l);
 json_t *bl_decider_json(const struct bl_decider *d);
+
+/* {"memory": 1048576.0, …}: those that are known. */
+json_t *bl_metrics_json(const struct bl_metrics *m);
+/* NULL is none. false: an unknown metric, or no number from 0 on. */
+bool bl_metrics_read(json_t *obj, struct bl_metrics *ret);
 
 /* Each reads what the function above wrote; -EBADMSG otherwise. */
 int bl_rollout_read(const struct bl_store_item *item, struct bl_rollout *ret,

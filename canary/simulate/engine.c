@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "canary/ledger.h"
+#include "canary/pairs.h"
 #include "canary/strata.h"
 #include "loader/base/cleanup.h"
 
@@ -38,6 +39,7 @@ enum event {
 	EVENT_SILENT, /* it was not heard of for too long */
 	EVENT_BACK,   /* a silent one says that it went back */
 	EVENT_COMMIT,
+	EVENT_COMPARE, /* it was measured long enough for a pair */
 	EVENT_ARRIVAL, /* a host polls that may have it */
 	EVENT_TICK,    /* the rule looks */
 };
@@ -274,6 +276,14 @@ static void on_down(struct engine *e, unsigned s)
 	}
 }
 
+static bool compared(const struct engine *e)
+{
+	const struct bl_sim_opts *o = e->sim.opts;
+
+	return running(e) && (o->fault == BL_SIM_SLOW ||
+			      o->plan->guarded[BL_GUARD_TIME_PER_EVENT]);
+}
+
 /* A pair for the guard metric: this host and one of its stratum without it. */
 static void pair(struct engine *e, unsigned s)
 {
@@ -283,11 +293,9 @@ static void pair(struct engine *e, unsigned s)
 	double slow = sim->opts->fault == BL_SIM_SLOW ? sim->opts->size : 1;
 	double value, other;
 
-	if (e->paired[s] >= sim->waiting[s])
+	if (!running(e) || e->paired[s] >= sim->waiting[s])
 		return;
-	if (sim->opts->fault != BL_SIM_SLOW &&
-	    !plan->guarded[BL_GUARD_TIME_PER_EVENT])
-		return;
+	sim->dirty = true;
 	e->paired[s]++;
 	value = slow * sim_time_per_event(sim);
 	other = sim_time_per_event(sim);
@@ -320,8 +328,9 @@ static void on_known(struct engine *e, enum event kind, unsigned s)
 		sim->rollout.unconfirmed--;
 		sim->rollout.commit_ms = sim->now_ms;
 		sim->dirty = true;
-		if (running(e))
-			pair(e, s);
+		if (compared(e))
+			push(e, (double)(sim->now_ms + BL_PAIRS_AFTER_MS),
+			     EVENT_COMPARE, s);
 		break;
 	default:
 		return;
@@ -437,6 +446,9 @@ static int step(struct engine *e)
 		break;
 	case EVENT_UP:
 		count_down(e, -1);
+		break;
+	case EVENT_COMPARE:
+		pair(e, s);
 		break;
 	case EVENT_FAILED:
 	case EVENT_SILENT:

@@ -18,7 +18,7 @@
 static const char careful[] =
 	"{ \"waves\": [ { \"per_stratum\": 1, \"soak_s\": 60 }, { \"per_stratum\": 2 },"
 	" { \"percent\": 1 }, { \"percent\": 10 }, { \"percent\": 100 } ],"
-	" \"cap\": 1000, \"p0_percent\": 0.1, \"guards\": { \"time_per_event\": 20 } }";
+	" \"soak_s\": 40, \"cap\": 1000, \"p0_percent\": 0.1, \"guards\": { \"time_per_event\": 20 } }";
 
 static struct bl_plan plan;
 static struct bl_sim_opts opts;

@@ -194,6 +194,60 @@ START_TEST(named_hosts_go_first_and_left_out_hosts_never)
 }
 END_TEST
 
+/* Twenty hosts of one kind, a plan that compares memory. */
+static void set_up_guard(double hungry)
+{
+	sim_start(&s, 9, 20);
+	s.memory = 64 << 20;
+	s.hungry = hungry;
+	s.plan.alpha = 0.05; /* eight pairs, if all are worse */
+	s.plan.guarded[BL_GUARD_MEMORY] = true;
+	s.plan.guard_percent[BL_GUARD_MEMORY] = 50;
+	s.plan.waves[0] = (struct bl_wave){ .hosts = 10, .soak_ms = 40000 };
+	s.plan.waves[1] = (struct bl_wave){ .percent = 100 };
+	s.plan.wave_count = 2;
+	s.plan.ladder_count = 0;
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "v1", SIM_GOOD);
+}
+
+START_TEST(version_that_is_hungry_is_stopped_by_the_guard)
+{
+	struct bl_rollout r;
+
+	set_up_guard(3);
+	ck_assert_int_eq(sim_run_over(&s, 10 * MINUTE_MS), BL_ROLLOUT_STOPPED);
+	r = sim_read(&s);
+	ck_assert_msg(strncmp(r.reason, "memory: ", 8) == 0 &&
+			      strstr(r.reason,
+				     "hosts are more than 50 % worse"),
+		      "%s", r.reason);
+	ck_assert_uint_ge(r.pairs[BL_GUARD_MEMORY].pairs, 8);
+	ck_assert_uint_eq(sim_tried(&s), 10);
+	ck_assert_uint_eq(r.wave, 0);
+	assert_explained("stop");
+	sim_run_ms(&s, 10000);
+	ck_assert_uint_eq(sim_running(&s), 0);
+}
+END_TEST
+
+/* Each host is in one pair, and half of them are the other one. */
+START_TEST(version_that_is_not_is_compared_and_goes_on)
+{
+	struct bl_rollout r;
+
+	set_up_guard(1.2);
+	while (sim_read(&s).wave == 0 &&
+	       sim_read(&s).state == BL_ROLLOUT_RUNNING)
+		sim_step(&s);
+	r = sim_read(&s);
+	ck_assert_uint_eq(r.pairs[BL_GUARD_MEMORY].pairs, 10);
+	ck_assert_uint_eq(r.pairs[BL_GUARD_MEMORY].worse, 0);
+	ck_assert_int_eq(sim_run_over(&s, 10 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 20);
+}
+END_TEST
+
 /* Accidents of every kind do not break the order of strata. */
 START_TEST(unlike_hosts_in_a_fleet_with_accidents)
 {
@@ -237,6 +291,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, plan_that_tolerates_a_rate_goes_on_past_one_bad_host);
 	tcase_add_test(t, wave_behind_a_gate_waits_for_an_operator);
 	tcase_add_test(t, named_hosts_go_first_and_left_out_hosts_never);
+	tcase_add_test(t, version_that_is_hungry_is_stopped_by_the_guard);
+	tcase_add_test(t, version_that_is_not_is_compared_and_goes_on);
 	tcase_add_loop_test(t, unlike_hosts_in_a_fleet_with_accidents, 0, 8);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -298,6 +298,20 @@ static bool deliver(struct sim *s, struct sim_host *h, const char *body,
 	return true;
 }
 
+/* No two hosts are alike. */
+static void measure(const struct sim *s, const struct sim_host *h,
+		    struct bl_poll *poll)
+{
+	bool has_it = strcmp(h->live, s->digest) == 0;
+	double own = s->memory * (1 + 0.01 * (double)(h - s->hosts));
+
+	if (s->memory <= 0)
+		return;
+	poll->metrics.known = 1u << BL_GUARD_MEMORY;
+	poll->metrics.value[BL_GUARD_MEMORY] =
+		has_it && s->hungry > 0 ? own * s->hungry : own;
+}
+
 static void poll_host(struct sim *s, struct sim_host *h)
 {
 	bl_autobuf struct bl_buf answer = { 0 };
@@ -310,6 +324,7 @@ static void poll_host(struct sim *s, struct sim_host *h)
 	if (!h->up)
 		return;
 	bl_agent_poll(&h->agent, &poll);
+	measure(s, h, &poll);
 	body = bl_json_dump(bl_poll_json(&poll));
 	ck_assert_ptr_nonnull(body);
 	if (chance(s, s->chaos.lose_request))

@@ -75,6 +75,8 @@ struct sim {
 	unsigned host_count;
 	enum sim_version version; /* of what is rolled out */
 	const char *only;	  /* hosts of this role; NULL: on all */
+	double memory;		  /* bytes that hosts say they use; 0: none */
+	double hungry;		  /* times that with the version; 0: as much */
 	char digest[BL_DIGEST_HEX];
 	char old[BL_DIGEST_HEX]; /* what hosts run before */
 	char id[BL_ROLLOUT_ID_LEN];

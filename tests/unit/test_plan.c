@@ -47,7 +47,7 @@ START_TEST(reads_what_decides)
 		parse("{\"waves\":[{\"names\":[\"web-*\",\"db-1\"]},{\"per_stratum\":2},"
 		      "{\"percent\":100,\"gate\":true}],\"strata\":[\"series\",\"label:zone\"],"
 		      "\"p0_percent\":0.1,\"alpha\":1e-6,\"beta\":0.01,"
-		      "\"ladder_percent\":[50,2],\"guards\":{\"drop_ratio\":10},"
+		      "\"ladder_percent\":[50,2],\"guards\":{\"drop_ratio\":10},\"soak_s\":40,"
 		      "\"freeze\":[\"Fri 16:00 - Mon 06:00\"],\"leave_out\":[\"old-*\"]}"),
 		0);
 	ck_assert_str_eq(plan.strata[1], "label:zone");
@@ -90,10 +90,10 @@ START_TEST(survives_its_own_json)
 
 	ck_assert_int_eq(
 		parse("{\"waves\":[{\"names\":[\"a\",\"b*\"]},{\"per_stratum\":1},"
-		      "{\"hosts\":2},{\"percent\":33.3,\"soak_s\":0},"
-		      "{\"percent\":100,\"gate\":true}],\"cap\":3,\"alpha\":0.007,"
+		      "{\"hosts\":2},{\"percent\":33.3,\"soak_s\":41},"
+		      "{\"percent\":100,\"soak_s\":0,\"gate\":true}],\"cap\":3,\"alpha\":0.007,"
 		      "\"p0_percent\":0.03,\"ladder_percent\":[20,0.7],"
-		      "\"strata\":[\"os\"],\"guards\":{\"memory\":33.3},"
+		      "\"strata\":[\"os\"],\"guards\":{\"memory\":33.3},\"soak_s\":99,"
 		      "\"freeze\":[\"Sun 00:00 - Mon 00:30\","
 		      "\"2026-02-28 12:00 - 2028-02-29 24:00\"],"
 		      "\"leave_out\":[\"*\"]}"),
@@ -146,6 +146,8 @@ static const struct {
 	  "p.json:2: alpha: 0 is outside 1e-12 to 0.5" },
 	{ "{\"waves\":[{\"hosts\":1}],\n\"guards\":{\"latency\":3}}",
 	  "p.json:2: guards: 'latency' is not time_per_event, drop_ratio, events_more, events_fewer, memory or agent_cpu" },
+	{ "{\"waves\":[{\"hosts\":1},\n{\"percent\":100}],\"soak_s\":39,\"guards\":{\"memory\":3}}",
+	  "p.json:1: waves[0]: guards are measured after the commit: soak_s must be 40 or more in all waves but the last" },
 	{ "{\"waves\":[{\"hosts\":1}],\n\"freeze\":[\"Friday\"]}",
 	  "p.json:2: freeze: element 0 is neither like 'Fri 16:00 - Mon 06:00' nor like '2026-12-23 00:00 - 2027-01-02 00:00' (UTC)" },
 	{ "{\"waves\":[{\"hosts\":1}],\"trial_s\":5,\"probation_s\":5}",
