@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/pki_dir.h"
 #include "canary/store.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -157,6 +158,39 @@ START_TEST(nobody_there_is_said_in_words)
 }
 END_TEST
 
+/* On the way to another machine only TLS will do. */
+START_TEST(etcd_with_tls_is_believed_by_its_authority_only)
+{
+	bl_autofree char *dir = bl_test_tmpdir();
+	bl_autofree char *other = bl_path("%s/other", dir);
+	bl_autofree char *ca = bl_path("%s/ca.pem", dir);
+	bl_autofree char *other_ca = bl_path("%s/ca.pem", other);
+	bl_autofree char *url = NULL;
+	struct bl_store_put put = { "k", "v", 1 };
+	struct bl_store *s = NULL;
+	struct etcd e;
+
+	ck_assert_int_eq(bl_pki_dir_init(dir, NULL, 0, "admin",
+					 bl_clock_wall_ms(), NULL),
+			 0);
+	ck_assert_int_eq(bl_pki_dir_init(other, NULL, 0, "admin",
+					 bl_clock_wall_ms(), NULL),
+			 0);
+	etcd_start_tls(&e, 1, dir);
+	url = etcd_url(&e, "fleet");
+	setenv("BELAY_ETCD_CA", other_ca, 1);
+	ck_assert_int_eq(bl_store_open(url, &s, &err), -EACCES);
+	ck_assert_ptr_nonnull(strstr(err.text, "https://127.0.0.1:"));
+	setenv("BELAY_ETCD_CA", ca, 1);
+	ck_assert_msg(bl_store_open(url, &s, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(bl_store_txn(s, NULL, 0, &put, 1, &err), 0);
+	bl_store_close(s);
+	unsetenv("BELAY_ETCD_CA");
+	etcd_stop(&e);
+	bl_file_rmtree(dir, NULL);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("store_etcd");
@@ -171,6 +205,10 @@ Suite *bl_test_suite(void)
 		t,
 		without_quorum_nobody_new_is_exposed_and_nothing_else_happens);
 	tcase_add_test(t, nobody_there_is_said_in_words);
+	suite_add_tcase(suite, t);
+	t = tcase_create("tls");
+	tcase_set_timeout(t, PATIENCE_S);
+	tcase_add_test(t, etcd_with_tls_is_believed_by_its_authority_only);
 	suite_add_tcase(suite, t);
 	return suite;
 }

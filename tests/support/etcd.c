@@ -67,13 +67,19 @@ static void choose_ports(struct etcd *e)
 		close(fds[i]);
 }
 
+static char *client_url(const struct etcd *e, unsigned i)
+{
+	return bl_path("http%s://127.0.0.1:%u", e->tls_dir ? "s" : "",
+		       e->members[i].client_port);
+}
+
 static void spawn(struct etcd *e, unsigned i)
 {
+	const char *tls = e->tls_dir ? e->tls_dir : "";
 	bl_autofree char *name = bl_path("m%u", i);
 	bl_autofree char *data = bl_path("%s/m%u", e->dir, i);
 	bl_autofree char *log = bl_path("%s/m%u.log", e->dir, i);
-	bl_autofree char *client =
-		bl_path("http://127.0.0.1:%u", e->members[i].client_port);
+	bl_autofree char *client = client_url(e, i);
 	bl_autofree char *peer =
 		bl_path("http://127.0.0.1:%u", e->members[i].peer_port);
 	bl_autobuf struct bl_buf cluster = { 0 };
@@ -84,6 +90,8 @@ static void spawn(struct etcd *e, unsigned i)
 	for (n = 0; n < e->count; n++)
 		bl_buf_printf(&cluster, "%sm%u=http://127.0.0.1:%u",
 			      n ? "," : "", n, e->members[n].peer_port);
+	bl_autofree char *cert = bl_path("%s/controller.pem", tls);
+	bl_autofree char *key = bl_path("%s/controller.key", tls);
 	const char *const argv[] = {
 		"etcd",
 		"--name",
@@ -107,6 +115,10 @@ static void spawn(struct etcd *e, unsigned i)
 		"200",
 		"--election-timeout",
 		"2000",
+		e->tls_dir ? "--cert-file" : NULL,
+		cert,
+		"--key-file",
+		key,
 		NULL,
 	};
 	ck_assert_int_eq(
@@ -117,8 +129,11 @@ static bool call(const struct etcd *e, unsigned i, const char *method,
 		 const char *path, const char *body, struct bl_json_doc *ret)
 {
 	BL_CLEANUP(bl_fetch_closep) struct bl_fetch *f = NULL;
-	bl_autofree char *url = bl_path("http://127.0.0.1:%u%s",
-					e->members[i].client_port, path);
+	const char *dir = e->tls_dir ? e->tls_dir : "";
+	bl_autofree char *at = client_url(e, i);
+	bl_autofree char *url = bl_path("%s%s", at, path);
+	bl_autofree char *ca = bl_path("%s/ca.pem", dir);
+	const struct bl_fetch_tls tls = { .ca = e->tls_dir ? ca : NULL };
 	const struct bl_fetch_request q = {
 		.method = method,
 		.url = url,
@@ -127,6 +142,7 @@ static bool call(const struct etcd *e, unsigned i, const char *method,
 		.connect_ms = CALL_MS,
 		.timeout_ms = CALL_MS,
 		.answer_max = 1 << 20,
+		.tls = &tls,
 	};
 	bl_autobuf struct bl_buf answer = { 0 };
 	long status = 0;
@@ -178,10 +194,17 @@ static bool serves(struct etcd *e)
 
 void etcd_start(struct etcd *e, unsigned members)
 {
+	etcd_start_tls(e, members, NULL);
+}
+
+void etcd_start_tls(struct etcd *e, unsigned members, const char *tls_dir)
+{
 	unsigned i, start;
 
 	for (start = 0; start < STARTS; start++) {
-		*e = (struct etcd){ .count = members, .dir = bl_test_tmpdir() };
+		*e = (struct etcd){ .count = members,
+				    .dir = bl_test_tmpdir(),
+				    .tls_dir = tls_dir };
 		choose_ports(e);
 		for (i = 0; i < members; i++)
 			spawn(e, i);
@@ -263,9 +286,11 @@ char *etcd_url(const struct etcd *e, const char *prefix)
 	unsigned i;
 
 	bl_buf_printf(&url, "etcd:");
-	for (i = 0; i < e->count; i++)
-		bl_buf_printf(&url, "%shttp://127.0.0.1:%u", i ? "," : "",
-			      e->members[i].client_port);
+	for (i = 0; i < e->count; i++) {
+		bl_autofree char *at = client_url(e, i);
+
+		bl_buf_printf(&url, "%s%s", i ? "," : "", at);
+	}
 	bl_buf_printf(&url, "#%s", prefix);
 	return url.data;
 }

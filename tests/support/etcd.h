@@ -17,6 +17,7 @@
 struct etcd {
 	unsigned count;
 	char *dir;
+	const char *tls_dir; /* as of pki_dir.h; NULL: plain HTTP */
 	struct {
 		pid_t pid; /* 0: it does not run */
 		unsigned client_port, peer_port;
@@ -29,6 +30,8 @@ void etcd_need(void);
 
 /* Starts @members members and waits until they serve. */
 void etcd_start(struct etcd *e, unsigned members);
+/* The same for clients with TLS, by the controller's certificate in @tls_dir. */
+void etcd_start_tls(struct etcd *e, unsigned members, const char *tls_dir);
 void etcd_stop(struct etcd *e);
 
 /* kill -9; start it again on what it wrote. */
@@ -40,7 +43,7 @@ void etcd_wait(struct etcd *e);
 /* The member that leads now. */
 unsigned etcd_leader(struct etcd *e);
 
-/* "etcd:http://127.0.0.1:PORT,…#PREFIX"; the caller frees it. */
+/* "etcd:http://127.0.0.1:PORT,…#PREFIX" (or https); the caller frees it. */
 char *etcd_url(const struct etcd *e, const char *prefix);
 
 /* Drops the history of all but what is there now. Whether it did. */
