@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The address of a connection is put together on the stack. IPv4 fills four of
- * its bytes; the others go to user space as they are. From 6.3 on the verifier
- * lets privileged programs read what they have not written.
+ * its bytes; the others go to user space as they are. A verifier that is asked
+ * by the privileged lets them read what they have not written: from 6.3 on, and
+ * Debian's 5.10 and 6.1 as well.
  */
 #define BL_SENSOR_VERSION 2
 #include <linux/bpf.h>

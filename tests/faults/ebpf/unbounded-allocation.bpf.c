@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Each file that is opened is remembered, for ever. A map must say how many
- * entries it may have, and so it says a million; they are allocated when they
+ * entries it may have, and so it says 65,536: 2 GiB. They are allocated when they
  * are needed.
  */
 #define BL_SENSOR_VERSION 2
@@ -13,7 +13,7 @@ struct opened {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 1 << 16);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct opened);
