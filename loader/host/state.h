@@ -89,12 +89,12 @@ struct bl_work {
 	struct bl_kern_sample sample;
 
 	/* On the way. */
-	bool clocked; /* begun by this process, at: */
+	bool tombstone_due; /* decided, not yet durable */
+	bool clocked;	    /* begun by this process, at: */
 	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
 	char locked_out[BL_REASON_LEN];
-	bool tombstone_due;	 /* decided, not yet durable */
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */
 	uint64_t events_read;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an update costs one host: from staged to live, back again, the load, and
- * the agent at rest. One VM with a disk of its own for the journal; what
+ * the agent at rest; what an exchange of kernel modules costs (where there are
+ * headers of the kernel). One VM with a disk of its own for the journal; what
  * guest_host.c measures there, by the guest's clock.
  */
 #include <errno.h>
@@ -21,6 +22,8 @@
 #define TURNS	    5
 #define REST_S	    "20"
 #define SWAPS	    "4" /* whole updates under load, of each kind */
+#define EXCHANGES   "8"
+#define PACE	    "500" /* connects a second, meanwhile */
 #define INDICATORS  100000
 #define MEM_MIB	    1024
 #define DEADLINE_MS (60 * 60 * 1000)
@@ -82,10 +85,12 @@ static void write_content(const char *name, unsigned rules, char mark)
 	put(name, &b);
 }
 
-static void write_bundle(const char *name, const char *object,
-			 const char *version, unsigned rules)
+/* @kind: how the manifest names @object, "object": "%s" or the like. */
+static void write_bundle_of(const char *kind, const char *name,
+			    const char *object, const char *version,
+			    unsigned rules)
 {
-	bl_autofree char *copy = bl_path("%s/object.bpf.o", bench_work());
+	bl_autofree char *copy = bl_path("%s/code", bench_work());
 	bl_autofree char *manifest = bl_path("%s/manifest.json", bench_work());
 	bl_autofree char *out = bl_path("%s/%s", bench_work(), name);
 	const char *argv[] = { BENCH_BELAY, "bundle", "build", manifest,
@@ -96,16 +101,22 @@ static void write_bundle(const char *name, const char *object,
 
 	bench_need(copy && manifest && out ? 0 : -ENOMEM, &err);
 	bench_need(bl_file_read(object, BL_OBJECT_MAX, &bytes, &err), &err);
-	put("object.bpf.o", &bytes);
+	put("code", &bytes);
 	write_content("content.json", rules, version[0]);
 	bench_need(
 		bl_buf_printf(
 			&text,
-			"{\"name\": \"sensor\", \"version\": \"%s\", \"object\": \"object.bpf.o\", \"content\": \"content.json\"}\n",
-			version),
+			"{\"name\": \"sensor\", \"version\": \"%s\", %s, \"content\": \"content.json\"}\n",
+			version, kind),
 		&err);
 	put("manifest.json", &text);
 	bench_need(bench_command(argv, &err), &err);
+}
+
+static void write_bundle(const char *name, const char *object,
+			 const char *version, unsigned rules)
+{
+	write_bundle_of("\"object\": \"code\"", name, object, version, rules);
 }
 
 /* The numbers behind "@@KEY " in @output. */
@@ -255,6 +266,90 @@ static void gaps(const struct bl_kernel *kernel)
 		" whole updates by dispatch against as many of the peer, two threads that connect all the time, every connect numbered" });
 }
 
+/* --- kernel modules -------------------------------------------------------- */
+
+static char *build_module(const struct bl_kernel *kernel)
+{
+	const char *argv[] = { BENCH_SOURCE "/kmod/build", bench_work(),
+			       kernel->release, NULL };
+	struct bl_err err = { 0 };
+
+	setenv("BELAY", BENCH_BELAY, 1);
+	bench_need(bl_proc_check(argv, NULL, &err), &err);
+	return bl_path("%s/%s/kmod/belay_sensor.ko", bench_work(),
+		       kernel->release);
+}
+
+static void add_exchange(const char *output, const char *release)
+{
+	static const char mark[] = "exchange, whole updates: ";
+	bl_autofree char *lost = bl_path(
+		"lost in an exchange of modules under load (%s)", release);
+	bl_autofree char *none = bl_path(
+		"no sensor called in an exchange of modules (%s)", release);
+	static const char how[] = EXCHANGES
+		" whole updates of a module; a thread connects " PACE
+		" times a second, every connect numbered; the clock counts instructions";
+	const char *at = strstr(output, mark);
+	unsigned long long sent, all;
+	struct bl_err err = { 0 };
+	unsigned swaps;
+	double ms;
+
+	if (!at ||
+	    sscanf(at + strlen(mark),
+		   "%u swaps in %llu connects (%*u a second): %llu lost, %*u doubled; none called for %lf ms",
+		   &swaps, &sent, &all, &ms) != 4) {
+		bl_err_set(&err, -EPROTO, "the guest says nothing of it:\n%s",
+			   output);
+		bench_need(-EPROTO, &err);
+	}
+	bench_add(&(struct bench_value){ .what = lost,
+					 .unit = "events",
+					 .better = "lower",
+					 .value = (double)all / swaps,
+					 .how = how });
+	bench_add(&(struct bench_value){ .what = none,
+					 .unit = "ms",
+					 .better = "lower",
+					 .value = ms,
+					 .how = how });
+}
+
+/* One is out before the other is in: what that costs. By instructions, so that
+ * what else this machine does is not in it. */
+static void exchange(const struct bl_kernel *kernel)
+{
+	static const char modules[] = "\"modules\": [\"code\"]";
+	bl_autofree char *ko = build_module(kernel);
+	bl_autofree char *one = bl_path("%s/m1.bundle", bench_work());
+	bl_autofree char *two = bl_path("%s/m2.bundle", bench_work());
+	BL_CLEANUP(bl_vm_result_free) struct bl_vm_result res = { 0 };
+	const struct bl_vm_file files[] = {
+		{ one, "/b/m1.bundle" },
+		{ two, "/b/m2.bundle" },
+		{ BENCH_BUILD "/tests/lab/host/host_exchange", "/b/exchange" },
+	};
+	const char *argv[] = { "/b/exchange", "/b/m1.bundle", "/b/m2.bundle",
+			       EXCHANGES,     PACE,	      NULL };
+	struct bl_vm_spec spec = { .kernel = kernel,
+				   .name = "bench-host-exchange",
+				   .log_dir = bench_work(),
+				   .argv = argv,
+				   .files = files,
+				   .file_count = BL_ARRAY_SIZE(files),
+				   .icount = true,
+				   .deadline_ms = DEADLINE_MS,
+				   .output_fd = -1 };
+	struct bl_err err = { 0 };
+
+	bench_need(ko && one && two ? 0 : -ENOMEM, &err);
+	write_bundle_of(modules, "m1.bundle", ko, "1", 100);
+	write_bundle_of(modules, "m2.bundle", ko, "2", 100);
+	bench_need(bl_vm_run(&spec, &res, &err), &err);
+	add_exchange(bl_buf_str(&res.output), kernel->release);
+}
+
 int main(int argc, char **argv)
 {
 	BL_CLEANUP(bl_catalog_free) struct bl_catalog catalog = { 0 };
@@ -274,5 +369,7 @@ int main(int argc, char **argv)
 	write_bundle("big-b.bundle", object, "5", INDICATORS);
 	run(kernel);
 	gaps(kernel);
+	if (kernel->headers_dir)
+		exchange(kernel);
 	return bench_close();
 }

@@ -117,7 +117,7 @@ kept() {
 	kill -9 $pid
 	wait $pid
 	for _ in $(seq 30); do
-		[ "$(cat /sys/module/belay_sensor/parameters/generation)" = "$was" ] &&
+		[ "$(cat /sys/module/belay_sensor/parameters/generation 2>/dev/null)" = "$was" ] &&
 			break
 		sleep 0.5
 	done
