@@ -30,28 +30,37 @@ def check(good, what):
         failed = 1
 
 
-def start():
+def start(*more):
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for flag in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage",
                  "--hide-scrollbars", "--no-first-run",
                  "--disable-background-networking", "--disable-sync",
                  "--disable-component-update",
-                 "--disable-ipc-flooding-protection"):
+                 "--disable-ipc-flooding-protection", *more):
         options.add_argument(flag)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium refuses root with one
     options.set_capability("goog:loggingPrefs",
                            {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(service=Service("/usr/bin/chromedriver"),
+                            options=options)
+
+
+def start_somehow():
+    """Chromium refuses root, and machines that let nobody make a namespace,
+    unless it does without its sandbox. All it is shown is our own file."""
+    if os.geteuid() != 0:
+        try:
+            return start()
+        except WebDriverException:
+            pass
     try:
-        return webdriver.Chrome(service=Service("/usr/bin/chromedriver"),
-                                options=options)
+        return start("--no-sandbox")
     except WebDriverException as e:
         print("skipped: Chromium does not start here:", str(e).strip()[:300])
         sys.exit(77)
 
 
-browser = start()
+browser = start_somehow()
 requests, complaints = [], []
 
 
