@@ -278,7 +278,7 @@ static void handle_approve(struct call *c)
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const struct bl_request *q = c->request;
 	struct bl_err err = { 0 };
-	unsigned wave;
+	unsigned wave = 0;
 	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
 
 	if (!r)

@@ -64,6 +64,17 @@ static bool set_text(char *to, size_t size, const char *from)
 	return true;
 }
 
+static bool metrics_differ(const struct bl_metrics *a,
+			   const struct bl_metrics *b)
+{
+	size_t i;
+
+	for (i = 0; i < BL_GUARD_METRICS; i++)
+		if (a->value[i] != b->value[i])
+			return true;
+	return a->known != b->known;
+}
+
 /* Takes over what the poll says; whether anything of weight is new. */
 static bool update_host(struct bl_fleet_host *h, const struct bl_poll *poll)
 {
@@ -84,7 +95,7 @@ static bool update_host(struct bl_fleet_host *h, const struct bl_poll *poll)
 	changed |= set_text(h->role, sizeof(h->role), poll->role);
 	changed |= h->label_count != poll->label_count ||
 		   memcmp(h->labels, poll->labels, sizeof(h->labels)) != 0;
-	changed |= memcmp(&h->metrics, &poll->metrics, sizeof(h->metrics)) != 0;
+	changed |= metrics_differ(&h->metrics, &poll->metrics);
 	h->metrics = poll->metrics;
 	h->label_count = poll->label_count;
 	memcpy(h->labels, poll->labels, sizeof(h->labels));

@@ -74,36 +74,21 @@ enum kind { TEXT, I64, UINT, FLAG };
 struct field {
 	const char *key;
 	enum kind kind;
-	size_t offset, size;
 	bool optional; /* not in records of older versions: then it is 0 */
+	size_t offset, size;
 };
 
-#define TEXT_NEW(type, m)                                      \
-	{                                                      \
-#m, TEXT, offsetof(struct type, m),            \
-			sizeof(((struct type *)NULL)->m), true \
+#define FIELD(type, m, kind, optional, size)                         \
+	{                                                            \
+#m, kind, optional, offsetof(struct type, m), (size) \
 	}
-#define UINT_NEW(type, m)                                   \
-	{                                                   \
-#m, UINT, offsetof(struct type, m), 0, true \
-	}
-#define TEXT_OF(type, m)                                        \
-	{                                                       \
-#m, TEXT, offsetof(struct type, m),             \
-			sizeof(((struct type *)NULL)->m), false \
-	}
-#define I64_OF(type, m)                                     \
-	{                                                   \
-#m, I64, offsetof(struct type, m), 0, false \
-	}
-#define UINT_OF(type, m)                                     \
-	{                                                    \
-#m, UINT, offsetof(struct type, m), 0, false \
-	}
-#define FLAG_OF(type, m)                                     \
-	{                                                    \
-#m, FLAG, offsetof(struct type, m), 0, false \
-	}
+#define TEXT_SIZE(type, m) sizeof(((struct type *)NULL)->m)
+#define TEXT_OF(type, m)   FIELD(type, m, TEXT, false, TEXT_SIZE(type, m))
+#define TEXT_NEW(type, m)  FIELD(type, m, TEXT, true, TEXT_SIZE(type, m))
+#define I64_OF(type, m)	   FIELD(type, m, I64, false, 0)
+#define UINT_OF(type, m)   FIELD(type, m, UINT, false, 0)
+#define UINT_NEW(type, m)  FIELD(type, m, UINT, true, 0)
+#define FLAG_OF(type, m)   FIELD(type, m, FLAG, false, 0)
 
 static const struct field rollout_fields[] = {
 	TEXT_OF(bl_rollout, id),

@@ -76,11 +76,11 @@ static double y_of(const struct chart *c, const struct panel *p, double hosts)
 }
 
 /* A distance between marks of time that leaves four to ten of them. */
-static double time_step(double last_s)
+static unsigned time_step(double last_s)
 {
-	static const double steps[] = { 10,    30,    60,    120,  300,
-					600,   1800,  3600,  7200, 14400,
-					28800, 86400, 604800 };
+	static const unsigned steps[] = { 10,	 30,	60,    120,  300,
+					  600,	 1800,	3600,  7200, 14400,
+					  28800, 86400, 604800 };
 	size_t i;
 
 	for (i = 0; i + 1 < BL_ARRAY_SIZE(steps); i++)
@@ -123,12 +123,12 @@ static void put_hosts(struct chart *c, const struct panel *p, double hosts)
 
 static void put_axes(struct chart *c, const struct panel *p)
 {
-	double step = time_step(c->last_s), s, n;
+	unsigned step = time_step(c->last_s), s, n;
 
 	put(c, "<text x=\"%d\" y=\"%.1f\" class=\"title\">%s</text>\n", LEFT,
 	    p->top - 12, p->title);
 	put_hosts(c, p, 0);
-	for (n = 1; n < c->hosts / 2.0; n *= 10)
+	for (n = 1; n <= c->hosts / 2; n *= 10)
 		put_hosts(c, p, n);
 	put_hosts(c, p, c->hosts);
 	for (s = 0; s <= c->last_s; s += step)

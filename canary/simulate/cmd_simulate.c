@@ -22,7 +22,8 @@ static const char usage[] =
 	"\n"
 	"Rolls a version out by the plan over a simulated fleet, with the functions that\n"
 	"a controller decides by: how many hosts get it, how many are down, how soon it\n"
-	"is stopped. The same seed gives the same run.\n"
+	"is stopped. The same seed gives the same run. Gates of the plan open at once;\n"
+	"no host has one of its names.\n"
 	"\n"
 	"  PLAN             as of 'rollout start --plan' (default: as there)\n"
 	"  --hosts N        (default 10000)\n"
@@ -38,7 +39,7 @@ static const char usage[] =
 	"  --rule RULE      belay (default), or what others do: all, hawkbit, kayenta,\n"
 	"                   flagger (canary/simulate/simulate.h); 'every' of them\n"
 	"  --svg FILE       a chart of the first run of each rule\n"
-	"  --json           the numbers as JSON\n"
+	"  --json           the numbers, and the course of the first run, as JSON\n"
 	"\n"
 	"example: belay simulate plan.json --hosts 8500000 --fault rare:20% --rule every\n";
 
@@ -224,7 +225,7 @@ static int run(struct options *o, struct bl_err *err)
 	o->sim.plan = &o->plan;
 	o->sim.go_on = go_on;
 	o->sim.ctx = o;
-	o->sim.series = o->svg != NULL;
+	o->sim.series = o->svg || o->json;
 	for (i = 0; !r && i < o->rule_count; i++) {
 		o->sim.rule = o->rules[i];
 		bl_progress_start(&o->progress, bl_sim_rule_name(o->rules[i]),
@@ -264,6 +265,24 @@ static double wald_expected(const struct bl_plan *plan)
 	return w.p1 > 0 ? bl_wald_expected(&w) : 0;
 }
 
+/* [seconds, ever exposed, down, running it] */
+static json_t *course_json(const struct bl_sim_result *r)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < r->point_count; i++) {
+		const struct bl_sim_point *p = &r->points[i];
+
+		json_array_append_new(list, json_pack("[f,I,I,I]",
+						      (double)p->t_ms / 1000,
+						      (json_int_t)p->exposed,
+						      (json_int_t)p->down,
+						      (json_int_t)p->has_it));
+	}
+	return list;
+}
+
 static int print_json(const struct options *o)
 {
 	json_t *rules = json_array();
@@ -278,6 +297,7 @@ static int print_json(const struct options *o)
 				    json_string(bl_sim_rule_name(o->rules[i])));
 		json_object_set_new(rule, "first_run",
 				    json_string(o->firsts[i].reason));
+		json_object_set_new(rule, "course", course_json(&o->firsts[i]));
 		json_array_append_new(rules, rule);
 	}
 	doc = json_pack("{s:I,s:I,s:I,s:s,s:f,s:I,s:f,s:o,s:o}", "schema",
@@ -335,6 +355,9 @@ static void print(const struct options *o)
 	for (i = 0; i < o->rule_count; i++)
 		print_row(t, o->rules[i], &o->chances[i]);
 	bl_table_print(t, stdout, "");
+	if (o->plan.p0_percent > 0 && o->plan.ladder_count)
+		printf("Wald expects %.1f hosts, one at a time, to find a rate of %g %%\n",
+		       wald_expected(&o->plan), o->plan.ladder_percent[0]);
 	for (i = 0; i < o->rule_count; i++)
 		printf("%s, first run: %s after %.0f s: %s\n",
 		       bl_sim_rule_name(o->rules[i]),

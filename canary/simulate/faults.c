@@ -9,15 +9,15 @@
 
 static const struct {
 	const char *name;
-	enum bl_sim_fault fault;
 	double size; /* if none is given; 0: none may be */
+	enum bl_sim_fault fault;
 	bool wanted, part;
 } faults[] = {
-	{ "none", BL_SIM_NONE, 0, false, false },
-	{ "crash", BL_SIM_CRASH, 1, false, true },
-	{ "rare", BL_SIM_CRASH, 1, true, true },
-	{ "stratum", BL_SIM_STRATUM, 0.01, false, true },
-	{ "slow", BL_SIM_SLOW, 3, false, false },
+	{ "none", 0, BL_SIM_NONE, false, false },
+	{ "crash", 1, BL_SIM_CRASH, false, true },
+	{ "rare", 1, BL_SIM_CRASH, true, true },
+	{ "stratum", 0.01, BL_SIM_STRATUM, false, true },
+	{ "slow", 3, BL_SIM_SLOW, false, false },
 };
 
 /* 20%, or 0.2. */

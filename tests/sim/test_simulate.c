@@ -15,10 +15,8 @@
 
 #define RUNS 400
 
-static const char careful[] =
-	"{ \"waves\": [ { \"per_stratum\": 1, \"soak_s\": 60 }, { \"per_stratum\": 2 },"
-	" { \"percent\": 1 }, { \"percent\": 10 }, { \"percent\": 100 } ],"
-	" \"soak_s\": 40, \"cap\": 1000, \"p0_percent\": 0.1, \"guards\": { \"time_per_event\": 20 } }";
+/* The plan that the tables are made with. */
+#define CAREFUL BL_TEST_SOURCE_DIR "/canary/simulate/careful.json"
 
 static struct bl_plan plan;
 static struct bl_sim_opts opts;
@@ -27,9 +25,7 @@ static struct bl_sim_result first;
 
 static void set_up(void)
 {
-	ck_assert_int_eq(bl_plan_parse("plan", careful, strlen(careful), &plan,
-				       NULL),
-			 0);
+	ck_assert_int_eq(bl_plan_load(CAREFUL, &plan, NULL), 0);
 	opts = (struct bl_sim_opts){ .plan = &plan,
 				     .rule = bl_sim_rule_find("belay"),
 				     .hosts = 8500000,
