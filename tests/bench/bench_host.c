@@ -291,10 +291,10 @@ static void add_exchange(const char *output, const char *release)
 		" whole updates of a module; a thread connects " PACE
 		" times a second, every connect numbered; the clock counts instructions";
 	const char *at = strstr(output, mark);
-	unsigned long long sent, all;
+	unsigned long long sent = 0, all = 0;
 	struct bl_err err = { 0 };
-	unsigned swaps;
-	double ms;
+	unsigned swaps = 0;
+	double ms = 0;
 
 	if (!at ||
 	    sscanf(at + strlen(mark),
