@@ -12,8 +12,8 @@
 #define START_MS  120000 /* for a fleet to come up */
 #define REACH_MS  60000	 /* for a push to reach all */
 #define WATCH_MS  25000	 /* after that */
-#define BOOTS_MS  60000	 /* beyond, for a host that still boots */
-#define SETTLE_MS 6000	 /* after a boot: down again, or up */
+#define BOOTS_MS  120000 /* beyond, for a host that still boots */
+#define SETTLE_MS 15000	 /* after a load: down again, late faults too; or up */
 #define RELOAD_MS 3000	 /* between a version and the next */
 
 /* The modules load as a host allows them most. */
@@ -45,17 +45,20 @@ static bool is_over(struct bl_run *run)
 	return true;
 }
 
-/* Nobody boots, or has booted too recently to tell. */
+/* Nobody boots, or has loaded too recently to tell. */
 static bool is_settled(struct bl_run *run)
 {
 	const struct bl_watch *w = &run->watch;
 	int64_t now = bl_watch_now(w);
 
-	for (size_t i = 0; i < w->count; i++)
-		if (!w->seen[i].dead && w->host[i].boots &&
-		    (w->host[i].boot_ms < 0 ||
-		     now - w->host[i].boot_ms < SETTLE_MS))
+	for (size_t i = 0; i < w->count; i++) {
+		const struct bl_watch_host *h = &w->host[i];
+
+		if (!w->seen[i].dead && h->boots &&
+		    (h->boot_ms < 0 || h->load_ms < h->boot_ms ||
+		     now - h->load_ms < SETTLE_MS))
 			return false;
+	}
 	return true;
 }
 
