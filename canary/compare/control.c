@@ -54,9 +54,9 @@ static int spawn(struct bl_control *c, const char *dir, const char *log,
 {
 	bl_autofree char *store = bl_path("sqlite:%s/fleet.db", dir);
 	const char *const argv[] = {
-		"/proc/self/exe", "controller",	 "--plaintext",
-		"--store",	  store,	 "--listen",
-		"127.0.0.1:0",	  "--plaintext", NULL
+		"/proc/self/exe", "controller", "--plaintext",
+		"--store",	  store,	"--listen",
+		"127.0.0.1:0",	  NULL
 	};
 	bl_autoclose int fd =
 		open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
