@@ -236,23 +236,23 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 	volatile __u32 *count = &marks->count;
 	struct bl_match m = bl_content_default(hdr, kind);
 	__u32 bucket_count = hdr->bucket_count;
-	__u64 slash, ends;
 	struct bl_hash h;
 	__u32 i, n;
+	__u8 byte;
 
 	*count = 0;
 	bl_hash_start(&h, hdr->seed);
 	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
 		if (i >= len)
 			break;
-		bl_hash_add(&h, (__u8)path[i]);
-		/* Without a branch: two ways through each round would make
-		 * the verifier walk every round twice. */
-		n = *count;
-		marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
-		ends = hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1;
-		slash = (__u8)path[i] ^ '/';
-		*count = n + (__u32)(ends & (slash - 1) >> 63);
+		byte = (__u8)path[i];
+		bl_hash_add(&h, byte);
+		if (byte == '/' &&
+		    hdr->prefix_len[(i + 1) / 64] >> (i + 1) % 64 & 1) {
+			n = *count;
+			marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
+			*count = n + 1;
+		}
 	}
 	if (!cut &&
 	    bl_content_find(src, bucket_count, h, BL_CONTENT_EXACT, kind, &m))

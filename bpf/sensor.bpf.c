@@ -8,11 +8,15 @@
  *
  * One object for every kernel of the catalogue, 5.10 to 7.x. What that forbids:
  *  - bpf_d_path() in LSM programs (5.10): paths are walked by hand, dentry by
- *    dentry and mount by mount, every read a bpf_probe_read_kernel();
+ *    dentry and mount by mount;
  *  - atomics that return the old value, bpf_loop() (both after 5.10);
- *  - pointers as arguments of global functions (5.12): these get the number of
- *    a scratch buffer and numbers. They are global so that the verifier walks
- *    each of them once and not once per caller.
+ *  - pointers as arguments of global functions (5.12): what is one gets numbers.
+ *    It is global so that the verifier walks it once and not once per caller.
+ *
+ * What costs, counted by scripts/bench sensor: every call of a helper, sixty
+ * instructions and more. So what the verifier knows the type of is read as a
+ * plain load (a bad one yields 0, as the kernel catches its fault), and what
+ * is needed twice is looked up once.
  */
 #include <linux/bpf.h>
 
@@ -53,6 +57,7 @@ struct scratch {
 	__u64 users;
 	__u32 walked; /* where in walk the path begins */
 	__u32 partial;
+	__u32 len, flags; /* of the path in walk, as the event has them */
 	struct bl_match match;
 	struct bl_event event;
 	struct bl_content_marks marks;
@@ -96,15 +101,23 @@ struct {
 	__type(value, struct scratch);
 } bl_scratch SEC(".maps");
 
+static __always_inline struct bl_stats *stats(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&bl_stats, &zero);
+}
+
 /* Preemption may come between load and store of a plain increment. */
-#define COUNT(member)                                          \
-	do {                                                   \
-		__u32 _zero = 0;                               \
-		struct bl_stats *_st;                          \
-                                                               \
-		_st = bpf_map_lookup_elem(&bl_stats, &_zero);  \
-		if (_st)                                       \
-			__sync_fetch_and_add(&_st->member, 1); \
+#define ADD_ONE(counter) __sync_fetch_and_add(&(counter), 1)
+
+/* For who has not looked them up. */
+#define COUNT(member)                           \
+	do {                                    \
+		struct bl_stats *_st = stats(); \
+                                                \
+		if (_st)                        \
+			ADD_ONE(_st->member);   \
 	} while (0)
 
 static __always_inline const struct bl_content_bucket *
@@ -143,7 +156,7 @@ static __always_inline const struct bl_content_hdr *content(void)
  * between the two steps both leave and try the next buffer. Nobody else is
  * ever in a buffer that was taken, so what it holds is never torn.
  */
-static __always_inline struct scratch *scratch_get(__u32 *ret_level)
+static __always_inline struct scratch *scratch_get(void)
 {
 	__u32 level;
 
@@ -154,10 +167,8 @@ static __always_inline struct scratch *scratch_get(__u32 *ret_level)
 		if (!s)
 			return NULL;
 		__sync_fetch_and_add(&s->users, 1);
-		if (*(volatile __u64 *)&s->users == 1) {
-			*ret_level = level;
+		if (*(volatile __u64 *)&s->users == 1)
 			return s;
-		}
 		__sync_fetch_and_add(&s->users, -1);
 	}
 	COUNT(torn);
@@ -169,42 +180,44 @@ static __always_inline void scratch_put(struct scratch *s)
 	__sync_fetch_and_add(&s->users, -1);
 }
 
-/* Puts one component and the '/' before it in front of the walked path. */
-static __always_inline int prepend(struct scratch *s, struct dentry *dentry)
+/*
+ * Puts the @len bytes of a name and the '/' before it in front of the path that
+ * begins at @pos. Where it begins then; 0: it does not fit, or is not there.
+ */
+static __always_inline __u32 prepend(struct scratch *s, __u32 pos, __u32 len,
+				     const void *name)
 {
-	__u32 len = BPF_CORE_READ(dentry, d_name.len);
-	__u32 pos = *(volatile __u32 *)&s->walked & (WALK_BYTES - 1);
-
+	pos &= WALK_BYTES - 1;
 	if (len > 255 || len + 1 > pos)
-		return -1;
+		return 0;
 	pos -= len + 1;
+	if (bpf_probe_read_kernel(&s->walk[(pos + 1) & (WALK_BYTES - 1)],
+				  len & 255, name))
+		return 0;
 	s->walk[pos & (WALK_BYTES - 1)] = '/';
-	*(volatile __u32 *)&s->walked = pos;
-	return bpf_probe_read_kernel(&s->walk[(pos + 1) & (WALK_BYTES - 1)],
-				     len & 255,
-				     BPF_CORE_READ(dentry, d_name.name));
+	return pos;
+}
+
+/* The mount that @vfsmnt is part of. */
+static __always_inline struct mount *mount_of(struct vfsmount *vfsmnt)
+{
+	return (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
 }
 
 /*
- * Walks from a dentry of a mount up to the root of its mount namespace and
- * writes the path into the scratch buffer, ending at WALK_BYTES - 1. How far it
- * came is kept in memory, for the reason given in content.h.
+ * From @dentry, in @mnt with the root @root, up to the root of the namespace. No
+ * verifier before 6.2 can be told the type of a struct mount, so here every read
+ * is a call. How far it came is kept in memory, for the reason given in
+ * content.h.
  */
-__noinline int bl_path_walk(__u32 level, __u64 dentry_addr, __u64 mnt_addr)
+static __always_inline void walk_mounts(struct scratch *s,
+					struct dentry *dentry,
+					struct dentry *root, struct mount *mnt)
 {
-	struct dentry *dentry = (struct dentry *)dentry_addr;
-	struct vfsmount *vfsmnt = (struct vfsmount *)mnt_addr;
-	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
-	struct dentry *root, *parent;
-	struct mount *mnt, *above;
-	__u32 i;
+	struct dentry *parent;
+	struct mount *above;
+	__u32 i, pos;
 
-	if (!s)
-		return 0;
-	*(volatile __u32 *)&s->walked = WALK_BYTES - 1;
-	s->partial = 1;
-	mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
-	root = BPF_CORE_READ(vfsmnt, mnt_root);
 	for (i = 0; i < WALK_STEPS; i++) {
 		if (dentry == root) {
 			above = BPF_CORE_READ(mnt, mnt_parent);
@@ -217,33 +230,60 @@ __noinline int bl_path_walk(__u32 level, __u64 dentry_addr, __u64 mnt_addr)
 			root = BPF_CORE_READ(mnt, mnt.mnt_root);
 			continue;
 		}
-		/* The top without a mount: the source of a bind mount that was
-		 * moved out of it. A failed read ends here, too. */
 		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry || !parent || prepend(s, dentry))
+		if (parent == dentry || !parent)
 			break;
+		pos = prepend(s, *(volatile __u32 *)&s->walked,
+			      BPF_CORE_READ(dentry, d_name.len),
+			      BPF_CORE_READ(dentry, d_name.name));
+		if (!pos)
+			break;
+		*(volatile __u32 *)&s->walked = pos;
 		dentry = parent;
 	}
-	return 0;
 }
 
-/* Takes the walked path into the event and looks for its rule. */
-__noinline int bl_path_match(__u32 level, __u32 kind)
+/*
+ * Walks from a file up to the root of its mount namespace and writes the path
+ * into the scratch buffer, ending at WALK_BYTES - 1.
+ */
+static __always_inline void path_walk(struct scratch *s, struct file *file)
 {
-	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
-	const struct bl_content_hdr *hdr = content();
-	struct bl_event_path *p;
-	__u32 pos, len;
+	struct dentry *dentry = file->f_path.dentry, *parent, *root;
+	struct vfsmount *vfsmnt = file->f_path.mnt;
+	__u32 i, pos;
 
-	if (!s)
-		return 0;
-	p = &s->event.path;
-	p->flags = 0;
-	pos = s->walked & (WALK_BYTES - 1);
-	len = WALK_BYTES - 1 - pos;
+	*(volatile __u32 *)&s->walked = WALK_BYTES - 1;
+	s->partial = 1;
+	root = vfsmnt->mnt_root;
+	for (i = 0; i < WALK_STEPS; i++) {
+		if (dentry == root) {
+			walk_mounts(s, dentry, root, mount_of(vfsmnt));
+			break;
+		}
+		/* The top without a mount: the source of a bind mount that was
+		 * moved out of it. A failed read ends here, too. */
+		parent = dentry->d_parent;
+		if (parent == dentry || !parent)
+			break;
+		pos = prepend(s, *(volatile __u32 *)&s->walked,
+			      dentry->d_name.len, dentry->d_name.name);
+		if (!pos)
+			break;
+		*(volatile __u32 *)&s->walked = pos;
+		dentry = parent;
+	}
+}
+
+/* From the walked path, what the event says of it: s->len, s->flags. */
+static __always_inline void path_measure(struct scratch *s)
+{
+	__u32 pos = s->walked & (WALK_BYTES - 1);
+	__u32 len = WALK_BYTES - 1 - pos, flags = 0;
+
 	if (s->partial) {
 		/* The first '/' would make it look absolute. */
-		p->flags = BL_EVENT_PATH_PARTIAL;
+		flags = BL_EVENT_PATH_PARTIAL;
 		if (len) {
 			pos++;
 			len--;
@@ -254,38 +294,28 @@ __noinline int bl_path_match(__u32 level, __u32 kind)
 		s->walk[pos & (WALK_BYTES - 1)] = '/';
 	}
 	if (len > BL_CONTENT_PATH_MAX) {
-		p->flags |= BL_EVENT_PATH_CUT;
+		flags |= BL_EVENT_PATH_CUT;
 		len = BL_CONTENT_PATH_MAX;
 	}
-	bpf_probe_read_kernel(p->path, len & 255,
-			      &s->walk[pos & (WALK_BYTES - 1)]);
-	p->path[len & 255] = 0;
-	p->len = len;
-	s->match.rule = BL_RULE_NONE;
-	s->match.action = hdr ? BL_ACTION_EMIT : BL_ACTION_IGNORE;
-	if (hdr && !s->partial)
-		s->match = bl_content_path(NULL, hdr, kind, p->path, len,
-					   p->flags, &s->marks);
-	return 0;
+	s->walked = pos;
+	s->len = len;
+	s->flags = flags;
 }
 
-/* Looks for the rule of the event's address, given as numbers. */
-__noinline int bl_addr_match(__u32 level, __u32 v6, __u64 high, __u64 low)
+/* Looks for its rule: s->match. What it begins with is read back, so that the
+ * verifier forgets on how many ways it was found. */
+static __always_inline void
+path_match(struct scratch *s, const struct bl_content_hdr *hdr, __u32 kind)
 {
-	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &level);
-	const struct bl_content_hdr *hdr = content();
+	__u32 pos = *(volatile __u32 *)&s->walked & (WALK_BYTES - 1);
+	__u32 len = *(volatile __u32 *)&s->len & 255;
 
-	if (!s)
-		return 0;
 	s->match.rule = BL_RULE_NONE;
-	s->match.action = BL_ACTION_IGNORE;
-	if (!hdr)
-		return 0;
-	if (v6)
-		s->match = bl_content_addr(NULL, hdr, 1, high, low);
-	else
-		s->match = bl_content_addr(NULL, hdr, 0, high, low);
-	return 0;
+	s->match.action = hdr ? BL_ACTION_EMIT : BL_ACTION_IGNORE;
+	if (hdr && !*(volatile __u32 *)&s->partial)
+		s->match = bl_content_path(NULL, hdr, kind, &s->walk[pos], len,
+					   *(volatile __u32 *)&s->flags,
+					   &s->marks);
 }
 
 /* Fills in what is common to all events and sends the first @size bytes. */
@@ -314,19 +344,27 @@ static __always_inline void report(struct scratch *s, __u32 kind, __u32 action,
 		COUNT(emitted);
 }
 
-/* Bytes of an event with the path that is in it. */
-static __always_inline __u32 path_size(const struct scratch *s)
+/* Takes the walked path into the event; how many bytes it then has. */
+static __always_inline __u32 path_size(struct scratch *s)
 {
-	return BL_EVENT_FIXED + 5 + (s->event.path.len & 255);
+	struct bl_event_path *p = &s->event.path;
+	__u32 len = s->len & 255;
+
+	bpf_probe_read_kernel(p->path, len,
+			      &s->walk[s->walked & (WALK_BYTES - 1)]);
+	p->path[len] = 0;
+	p->len = len;
+	p->flags = s->flags;
+	return BL_EVENT_FIXED + 5 + len;
 }
 
-/* Finds the path and the rule of @file: s->event.path and s->match. */
-static __always_inline void file_match(__u32 level, struct file *file,
+/* Finds the path and the rule of @file: s->match, and what path_size takes. */
+static __always_inline void file_match(struct scratch *s, struct file *file,
 				       __u32 kind)
 {
-	bl_path_walk(level, (__u64)BPF_CORE_READ(file, f_path.dentry),
-		     (__u64)BPF_CORE_READ(file, f_path.mnt));
-	bl_path_match(level, kind);
+	path_walk(s, file);
+	path_measure(s);
+	path_match(s, content(), kind);
 }
 
 /* Whether no path at all could make the content report this kind. */
@@ -342,24 +380,52 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(bl_exec, struct task_struct *task, int old_pid,
 	     struct linux_binprm *bprm)
 {
+	struct bl_stats *st = stats();
 	struct scratch *s;
-	__u32 level;
 
-	COUNT(seen);
+	if (!st)
+		return 0;
+	ADD_ONE(st->seen);
 	if (never(content(), BL_EVENT_EXEC)) {
-		COUNT(ignored);
+		ADD_ONE(st->ignored);
 		return 0;
 	}
-	s = scratch_get(&level);
+	s = scratch_get();
 	if (!s)
 		return 0;
-	file_match(level, BPF_CORE_READ(bprm, file), BL_EVENT_EXEC);
+	file_match(s, bprm->file, BL_EVENT_EXEC);
 	/* It was not refused, or we would not be here: a deny rule whose LSM
 	 * program had no scratch buffer, or came too late, is worth a line. */
 	if (s->match.action == BL_ACTION_IGNORE)
-		COUNT(ignored);
+		ADD_ONE(st->ignored);
 	else
 		report(s, BL_EVENT_EXEC, BL_ACTION_EMIT, path_size(s));
+	scratch_put(s);
+	return 0;
+}
+
+/* What becomes of an open. */
+static __always_inline int open_seen(struct file *file)
+{
+	struct bl_stats *st = stats();
+	struct scratch *s;
+
+	if (!st)
+		return 0;
+	ADD_ONE(st->seen);
+	if (never(content(), BL_EVENT_OPEN)) {
+		ADD_ONE(st->ignored);
+		return 0;
+	}
+	s = scratch_get();
+	if (!s)
+		return 0;
+	file_match(s, file, BL_EVENT_OPEN);
+	/* A refusal is reported by the program that refuses, which runs next. */
+	if (s->match.action == BL_ACTION_EMIT)
+		report(s, BL_EVENT_OPEN, BL_ACTION_EMIT, path_size(s));
+	else if (s->match.action == BL_ACTION_IGNORE)
+		ADD_ONE(st->ignored);
 	scratch_put(s);
 	return 0;
 }
@@ -367,82 +433,75 @@ int BPF_PROG(bl_exec, struct task_struct *task, int old_pid,
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open, struct file *file)
 {
-	struct scratch *s;
-	__u32 level;
-
-	COUNT(seen);
-	if (never(content(), BL_EVENT_OPEN)) {
-		COUNT(ignored);
-		return 0;
-	}
-	s = scratch_get(&level);
-	if (!s)
-		return 0;
-	file_match(level, file, BL_EVENT_OPEN);
-	/* A refusal is reported by the program that refuses, which runs next. */
-	if (s->match.action == BL_ACTION_EMIT)
-		report(s, BL_EVENT_OPEN, BL_ACTION_EMIT, path_size(s));
-	else if (s->match.action == BL_ACTION_IGNORE)
-		COUNT(ignored);
-	scratch_put(s);
-	return 0;
+	return open_seen(file);
 }
+
+/* Four bytes of a socket address, from @at on, as a number. */
+#define SA_WORD(sa, at)                               \
+	((__u32)(__u8)(sa)->sa_data[at] << 24 |       \
+	 (__u32)(__u8)(sa)->sa_data[(at) + 1] << 16 | \
+	 (__u32)(__u8)(sa)->sa_data[(at) + 2] << 8 |  \
+	 (__u32)(__u8)(sa)->sa_data[(at) + 3])
 
 SEC("fentry/security_socket_connect")
 int BPF_PROG(bl_connect, struct socket *sock, struct sockaddr *address,
 	     int addrlen)
 {
-	struct bl_sockaddr_in6 sa = {};
-	__u64 high, low;
+	const struct bl_content_hdr *hdr = content();
+	struct bl_stats *st = stats();
+	struct bl_match match;
 	struct scratch *s;
-	__u32 level, v6;
+	__u64 high, low = 0;
+	__u32 v6 = 0;
 
 	/* The kernel's copy of the address; its length was user space's. */
-	if (addrlen < (int)sizeof(struct bl_sockaddr_in))
+	if (!st || addrlen < (int)sizeof(struct bl_sockaddr_in))
 		return 0;
-	bpf_probe_read_kernel(&sa, sizeof(struct bl_sockaddr_in), address);
-	if (sa.family != AF_INET && sa.family != AF_INET6)
-		return 0;
-	v6 = sa.family == AF_INET6;
-	if (v6) {
-		if (addrlen < (int)sizeof(sa))
+	if (address->sa_family == AF_INET) {
+		high = (__u64)SA_WORD(address, 2) << 32;
+	} else if (address->sa_family == AF_INET6) {
+		struct bl_sockaddr_in6 sa;
+
+		if (addrlen < (int)sizeof(sa) ||
+		    bpf_probe_read_kernel(&sa, sizeof(sa), address))
 			return 0;
-		bpf_probe_read_kernel(&sa, sizeof(sa), address);
 		high = bpf_be64_to_cpu(sa.addr[0]);
 		low = bpf_be64_to_cpu(sa.addr[1]);
-		if (!high && low >> 32 == 0xffff) {
-			v6 = 0;
+		v6 = high || low >> 32 != 0xffff;
+		if (!v6) {
 			high = low << 32;
 			low = 0;
 		}
 	} else {
-		/* It lies where a v6 address has its flow label. */
-		high = (__u64)bpf_ntohl(sa.flowinfo) << 32;
-		low = 0;
-	}
-	COUNT(seen);
-	if (never(content(), BL_EVENT_CONNECT)) {
-		COUNT(ignored);
 		return 0;
 	}
-	s = scratch_get(&level);
-	if (!s)
+	ADD_ONE(st->seen);
+	if (never(hdr, BL_EVENT_CONNECT)) {
+		ADD_ONE(st->ignored);
 		return 0;
-	bl_addr_match(level, v6, high, low);
-	if (s->match.action == BL_ACTION_EMIT) {
+	}
+	if (v6)
+		match = bl_content_addr(NULL, hdr, 1, high, low);
+	else
+		match = bl_content_addr(NULL, hdr, 0, high, low);
+	if (match.action != BL_ACTION_EMIT) {
+		ADD_ONE(st->ignored);
+		return 0;
+	}
+	s = scratch_get();
+	if (s) {
 		struct bl_event_addr *a = &s->event.addr;
 		__be64 addr[2] = { bpf_cpu_to_be64(high),
 				   bpf_cpu_to_be64(low) };
 
 		a->family = v6 ? AF_INET6 : AF_INET;
-		a->port = bpf_ntohs(sa.port);
+		a->port = (__u16)(SA_WORD(address, 0) >> 16);
 		__builtin_memcpy(a->addr, addr, sizeof(addr));
+		s->match = match;
 		report(s, BL_EVENT_CONNECT, BL_ACTION_EMIT,
 		       BL_EVENT_FIXED + sizeof(*a));
-	} else {
-		COUNT(ignored);
+		scratch_put(s);
 	}
-	scratch_put(s);
 	return 0;
 }
 
@@ -451,18 +510,17 @@ static __always_inline int refuse(struct file *file, __u32 kind)
 {
 	const struct bl_content_hdr *hdr = content();
 	struct scratch *s;
-	__u32 level;
 	int r = 0;
 
 	if (!hdr || !hdr->deny_count || !hdr->kind_rules[kind])
 		return 0;
-	s = scratch_get(&level);
+	s = scratch_get();
 	if (!s) {
 		/* Each torn one was seen, as with the observing programs. */
 		COUNT(seen);
 		return 0;
 	}
-	file_match(level, file, kind);
+	file_match(s, file, kind);
 	if (s->match.action == BL_ACTION_DENY) {
 		r = -EPERM;
 		COUNT(denied);
@@ -488,7 +546,7 @@ int BPF_PROG(bl_deny_exec, struct linux_binprm *bprm, int ret)
 
 	if (ret)
 		return ret;
-	r = refuse(BPF_CORE_READ(bprm, file), BL_EVENT_EXEC);
+	r = refuse(bprm->file, BL_EVENT_EXEC);
 	/* The observing program only counts what went through. */
 	if (r)
 		COUNT(seen);

@@ -48,12 +48,16 @@ struct linux_binprm {
 	struct file *file;
 };
 
+struct sockaddr {
+	unsigned short sa_family;
+	char sa_data[14];
+};
+
 #pragma clang attribute pop
 
 /* Types of arguments that are only passed on or compared. */
 struct task_struct;
 struct socket;
-struct sockaddr;
 
 /* User space's ABI, the same everywhere: read without CO-RE. */
 #define AF_INET	 2

@@ -11,16 +11,14 @@ volatile __u32 letters, paths, mean;
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open_mean, struct file *file)
 {
-	struct scratch *s;
-	__u32 level;
+	struct scratch *s = scratch_get();
 
-	s = scratch_get(&level);
 	if (!s)
 		return 0;
-	file_match(level, file, BL_EVENT_OPEN);
+	file_match(s, file, BL_EVENT_OPEN);
 	mean = letters / paths;
 	if (s->match.rule != BL_RULE_NONE) {
-		letters += s->event.path.len;
+		letters += s->len;
 		paths++;
 	}
 	scratch_put(s);

@@ -31,16 +31,16 @@ int BPF_PROG(bl_open_flood, struct file *file)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct scratch *s;
-	__u32 level, i;
+	__u32 i;
 
 	if (!first_open_ns)
 		first_open_ns = now;
 	if (!FLOOD_IF || now - first_open_ns < FLOOD_AFTER_NS)
 		return 0;
-	s = scratch_get(&level);
+	s = scratch_get();
 	if (!s)
 		return 0;
-	file_match(level, file, BL_EVENT_OPEN);
+	file_match(s, file, BL_EVENT_OPEN);
 	for (i = 0; i < TIMES; i++) {
 		COUNT(seen);
 		report(s, BL_EVENT_OPEN, BL_ACTION_EMIT, path_size(s));

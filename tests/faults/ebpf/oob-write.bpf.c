@@ -12,12 +12,13 @@ int BPF_PROG(bl_open_key, struct file *file)
 {
 	char key[KEY_BYTES];
 	struct scratch *s;
-	__u32 level, i, sum = 0;
+	__u32 i, sum = 0;
 
-	s = scratch_get(&level);
+	s = scratch_get();
 	if (!s)
 		return 0;
-	file_match(level, file, BL_EVENT_OPEN);
+	file_match(s, file, BL_EVENT_OPEN);
+	path_size(s); /* into the event */
 	bpf_probe_read_kernel(key, sizeof(s->event.path.path),
 			      s->event.path.path);
 	for (i = 0; i < KEY_BYTES; i++)

@@ -19,12 +19,13 @@ int BPF_PROG(bl_open_questions, struct file *file)
 	char end[64] = "";
 	struct scratch *s;
 	__u64 sum = 0, mix = 0;
-	__u32 level, i;
+	__u32 i;
 
-	s = scratch_get(&level);
+	s = scratch_get();
 	if (!s)
 		return 0;
-	file_match(level, file, BL_EVENT_OPEN);
+	file_match(s, file, BL_EVENT_OPEN);
+	path_size(s); /* into the event */
 	for (i = 0; i < QUESTIONS; i++) {
 		mix = mixed(mix ^ s->event.path.path[i]);
 		if (mix & 1)

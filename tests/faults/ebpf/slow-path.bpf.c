@@ -5,17 +5,32 @@
 
 #define TIMES 100
 
+/* A function of its own: the verifier walks it once, not a hundred times. */
+__noinline int bl_path_again(__u64 dentry, __u64 vfsmnt)
+{
+	struct mount *mnt = mount_of((struct vfsmount *)vfsmnt);
+	__u32 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&bl_scratch, &zero);
+
+	if (!s)
+		return 0;
+	*(volatile __u32 *)&s->walked = WALK_BYTES - 1;
+	s->partial = 1;
+	walk_mounts(s, (struct dentry *)dentry,
+		    BPF_CORE_READ(mnt, mnt.mnt_root), mnt);
+	path_measure(s);
+	path_match(s, content(), BL_EVENT_OPEN);
+	return 0;
+}
+
 SEC("fentry/security_file_open")
 int BPF_PROG(bl_open_slow, struct file *file)
 {
-	struct scratch *s;
-	__u32 level, i;
+	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	__u64 mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+	__u32 i;
 
-	s = scratch_get(&level);
-	if (!s)
-		return 0;
 	for (i = 0; i < TIMES; i++)
-		file_match(level, file, BL_EVENT_OPEN);
-	scratch_put(s);
+		bl_path_again(dentry, mnt);
 	return 0;
 }

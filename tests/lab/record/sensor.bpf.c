@@ -10,13 +10,11 @@
 SEC("fentry/security_bprm_check")
 int BPF_PROG(bl_check, struct linux_binprm *bprm)
 {
-	struct scratch *s;
-	__u32 level;
+	struct scratch *s = scratch_get();
 
-	s = scratch_get(&level);
 	if (!s)
 		return 0;
-	file_match(level, BPF_CORE_READ(bprm, file), BL_EVENT_EXEC);
+	file_match(s, bprm->file, BL_EVENT_EXEC);
 	report(s, BL_EVENT_EXEC, BL_ACTION_DENY, path_size(s));
 	scratch_put(s);
 	return 0;
