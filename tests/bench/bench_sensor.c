@@ -16,6 +16,7 @@
 #include "loader/bundle/content.h"
 #include "loader/lab/vm.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/sensor_native.h"
 #include "tests/bench/sensor_ops.h"
 #include "tests/bench/sensor_report.h"
 
@@ -25,6 +26,7 @@
 #define MEM_MIB	     1024
 #define DEADLINE_MS  (8 * 60 * 1000)
 #define FILES_MAX    32
+#define NATIVE_TURNS 9
 #define PREFIX_EVERY 10 /* every tenth rule is a folder, or a network */
 
 static struct bl_vm_file files[FILES_MAX];
@@ -48,8 +50,8 @@ static void add_file(const char *src, const char *dst)
 
 static int add_path_rule(struct bl_buf *b, enum bl_event_kind kind, unsigned i)
 {
-	static const char *const usual[] = { "/tmp/", "/var/tmp/", "/dev/shm/",
-					     "/home/" };
+	static const char *const usual[] = { "/var/tmp/", "/var/spool/",
+					     "/dev/shm/", "/media/" };
 	const char *event = bl_event_kind_name(kind);
 	unsigned nth = i / PREFIX_EVERY;
 
@@ -211,6 +213,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < BL_ARRAY_SIZE(contents); i++)
 			add_content((enum bl_event_kind)k, contents[i]);
 	report.kernel = kernel->release;
+	report.native = sensor_native_measure(bench_work(), NATIVE_TURNS);
 	run(kernel, SENSOR_INSTRUCTIONS, &report);
 	run(kernel, SENSOR_NS, &report);
 	sensor_report_write(&report);

@@ -95,6 +95,13 @@ static int run_execs(const char *path, unsigned count, uint64_t *ret_ticks)
 	return r;
 }
 
+int sensor_ops_execs(const char *program, unsigned count)
+{
+	uint64_t ticks[COUNT_MAX];
+
+	return count > COUNT_MAX ? -EINVAL : run_execs(program, count, ticks);
+}
+
 static int run(enum bl_event_kind kind, enum sensor_outcome outcome,
 	       unsigned count, uint64_t *ret_ticks)
 {

@@ -34,4 +34,7 @@ double sensor_ops_ticks(enum bl_event_kind kind, enum sensor_outcome outcome,
 /* Does it once, untimed. 0 or -errno. */
 int sensor_ops_once(enum bl_event_kind kind, enum sensor_outcome outcome);
 
+/* Runs @program (guest_exec, anywhere) that often. 0 or -errno. */
+int sensor_ops_execs(const char *program, unsigned count);
+
 #endif

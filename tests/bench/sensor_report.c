@@ -296,9 +296,10 @@ void sensor_report_write(struct sensor_report *r)
 				json_array_append_new(cases, one_case(r, at));
 				add_row(r, at);
 			}
-	all = must(json_pack("{s:i, s:s, s:s, s:o, s:o, s:o}", "schema", 1,
+	all = must(json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "schema", 1,
 			     "kernel", r->kernel, "note", note, "goals",
-			     goals(r), "cases", cases, "drops", drops(r)));
+			     goals(r), "cases", cases, "drops", drops(r),
+			     "native", must(r->native)));
 	text = bl_json_dump(all);
 	bench_need(path && text
 			   ? bl_file_write(path, text, strlen(text), 0644, &err)

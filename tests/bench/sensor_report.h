@@ -44,6 +44,7 @@ struct sensor_report {
 	struct sensor_samples samples[SENSOR_CLOCKS][SENSOR_WAYS][BL_EVENT_KINDS]
 				     [SENSOR_OUTCOMES][SENSOR_SIZES];
 	struct sensor_flood flood[SENSOR_WAYS];
+	json_t *native; /* sensor_native.h; the report's own once it is written */
 };
 
 /* Takes in all that a guest with that clock said. -EBADMSG: not to its end. */
