@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -23,7 +24,8 @@
 #define KERNEL	     "6.1"
 #define TURNS	     3
 #define COUNT	     "400" /* of each operation, a turn */
-#define MEM_MIB	     1024
+#define NO_PEERS     "scripts/peers could not fetch or build it"
+#define MEM_MIB	     2048 /* bpftrace brings a compiler */
 #define DEADLINE_MS  (8 * 60 * 1000)
 #define FILES_MAX    32
 #define NATIVE_TURNS 9
@@ -149,6 +151,37 @@ static char *build_module(const struct bl_kernel *kernel)
 		       kernel->release);
 }
 
+/* What scripts/peers left for this kernel; without, each is absent with a
+ * reason. */
+static void add_peers(const struct bl_kernel *kernel,
+		      struct sensor_report *report)
+{
+	const char *dir = getenv("BENCH_PEERS");
+	bl_autofree char *lib = bl_path("%s/lib", dir ? dir : "");
+	bl_autofree char *bpftrace = bl_path("%s/bpftrace", dir ? dir : "");
+	bl_autofree char *sysdig = bl_path("%s/sysdig", dir ? dir : "");
+	bl_autofree char *scap =
+		bl_path("%s/%s/scap.ko", dir ? dir : "", kernel->release);
+	bl_autofree char *none =
+		bl_path("%s/%s/scap.why", dir ? dir : "", kernel->release);
+	bl_autobuf struct bl_buf why = { 0 };
+
+	if (access(bpftrace, R_OK) == 0)
+		add_file(bpftrace, "/p/bpftrace");
+	else
+		sensor_report_absent(report, "bpftrace", NO_PEERS);
+	if (access(scap, R_OK) == 0 && access(sysdig, R_OK) == 0) {
+		add_file(sysdig, "/p/sysdig");
+		add_file(scap, "/p/scap.ko");
+	} else if (bl_file_read(none, 4096, &why, NULL) == 0) {
+		sensor_report_absent(report, "sysdig", bl_buf_str(&why));
+	} else {
+		sensor_report_absent(report, "sysdig", NO_PEERS);
+	}
+	/* Where the image looks for their libraries. */
+	setenv("LD_LIBRARY_PATH", lib, 1);
+}
+
 static void run(const struct bl_kernel *kernel, enum sensor_clock clock,
 		struct sensor_report *report)
 {
@@ -213,6 +246,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < BL_ARRAY_SIZE(contents); i++)
 			add_content((enum bl_event_kind)k, contents[i]);
 	report.kernel = kernel->release;
+	add_peers(kernel, &report);
 	report.native = sensor_native_measure(bench_work(), NATIVE_TURNS);
 	run(kernel, SENSOR_INSTRUCTIONS, &report);
 	run(kernel, SENSOR_NS, &report);

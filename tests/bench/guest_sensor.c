@@ -6,6 +6,7 @@
  *
  *	@@case WAY EVENT OUTCOME INDICATORS TICKS
  *	@@drops WAY SENT READ DROPPED
+ *	those of sensor_peers.h
  *	@@ns_per_tick NS
  *	@@end
  *
@@ -38,6 +39,7 @@
 #include "loader/kern/kmod/kmod_ring.h"
 #include "loader/kern/slots/kern_bpf.h"
 #include "tests/bench/sensor_ops.h"
+#include "tests/bench/sensor_peers.h"
 
 #define PIN_DIR	   "/sys/fs/bpf/bench"
 #define OBJECT_MAX (64u << 20)
@@ -341,6 +343,7 @@ int main(int argc, char **argv)
 		turn(count);
 	for (int way = MODULE; way < WAYS; way++)
 		flood(way);
+	sensor_peers(count, count / EXEC_PART);
 	printf("@@ns_per_tick %.9f\n",
 	       (double)(now_ns() - ns) / (double)(__rdtsc() - ticks));
 	puts("@@end");

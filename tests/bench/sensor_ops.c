@@ -142,7 +142,7 @@ double sensor_ops_ticks(enum bl_event_kind kind, enum sensor_outcome outcome,
 	if (r)
 		return r;
 	qsort(ticks, count, sizeof(*ticks), by_value);
-	return (double)ticks[count / 2];
+	return (double)ticks[count / 4];
 }
 
 /* --- what they need ------------------------------------------------------- */

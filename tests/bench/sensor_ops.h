@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operations whose cost guest_sensor takes, and how it takes it: each is
- * timed by itself, by the time stamp counter, and the middle of many counts. So
- * a timer interrupt or a page that had to be found spoils one of them, and not
- * the figure. Where the counter counts instructions (bl_vm_spec.icount), that
- * is exact.
+ * timed by itself, by the time stamp counter, and the lower quarter of many
+ * counts. What comes on top of an operation (a timer, a page that had to be
+ * found) is somebody else's, and spoils one of them and not the figure. Where
+ * the counter counts instructions (bl_vm_spec.icount), that is exact.
  *
  * An operation has a target that content names and one that it does not; the
  * two differ in nothing but their last letters.
@@ -26,8 +26,8 @@ extern const char *const sensor_targets[BL_EVENT_KINDS][SENSOR_OUTCOMES];
  * 0 or -errno. */
 int sensor_ops_prepare(const char *program);
 
-/* Does it @count times (an exec once more, before); the median of what one
- * took, in ticks. -errno. */
+/* Does it @count times (an exec once more, before); the lower quarter
+ * of what one took, in ticks. -errno. */
 double sensor_ops_ticks(enum bl_event_kind kind, enum sensor_outcome outcome,
 			unsigned count);
 

@@ -39,19 +39,35 @@ struct sensor_flood {
 	unsigned long long sent, read, dropped;
 };
 
+#define SENSOR_PEERS 2
+
+/* bpftrace, sysdig: sensor_peers.h */
+struct sensor_peer {
+	char why[256]; /* "": it was measured */
+	double value[SENSOR_CLOCKS][BL_EVENT_KINDS][SENSOR_OUTCOMES];
+	/* Lines that it wrote of the operations, by the first clock. */
+	unsigned long reported[BL_EVENT_KINDS][SENSOR_OUTCOMES];
+};
+
 struct sensor_report {
 	const char *kernel; /* the caller's */
 	struct sensor_samples samples[SENSOR_CLOCKS][SENSOR_WAYS][BL_EVENT_KINDS]
 				     [SENSOR_OUTCOMES][SENSOR_SIZES];
 	struct sensor_flood flood[SENSOR_WAYS];
+	struct sensor_peer peers[SENSOR_PEERS];
 	json_t *native; /* sensor_native.h; the report's own once it is written */
 };
+
+/* Says why a peer ("bpftrace") is not there; until then it is expected. */
+void sensor_report_absent(struct sensor_report *r, const char *peer,
+			  const char *why);
 
 /* Takes in all that a guest with that clock said. -EBADMSG: not to its end. */
 int sensor_report_read(struct sensor_report *r, enum sensor_clock clock,
 		       const char *output, struct bl_err *err);
 
-/* Adds the bench's rows, writes the JSON. Ends the bench if it cannot. */
+/* Adds the bench's rows, writes the JSON, says what is in no row. Ends the bench
+ * if it cannot. */
 void sensor_report_write(struct sensor_report *r);
 
 #endif
