@@ -452,19 +452,24 @@ int BPF_PROG(bl_connect, struct socket *sock, struct sockaddr *address,
 	struct bl_match match;
 	struct scratch *s;
 	__u64 high, low = 0;
-	__u32 v6 = 0;
+	__u32 v6;
 
 	/* The kernel's copy of the address; its length was user space's. */
 	if (!st || addrlen < (int)sizeof(struct bl_sockaddr_in))
 		return 0;
-	if (address->sa_family == AF_INET) {
-		high = (__u64)SA_WORD(address, 2) << 32;
-	} else if (address->sa_family == AF_INET6) {
+	v6 = address->sa_family == AF_INET6;
+	if (v6 ? addrlen < (int)sizeof(struct bl_sockaddr_in6)
+	       : address->sa_family != AF_INET)
+		return 0;
+	ADD_ONE(st->seen);
+	if (never(hdr, BL_EVENT_CONNECT)) {
+		ADD_ONE(st->ignored);
+		return 0;
+	}
+	if (v6) {
 		struct bl_sockaddr_in6 sa;
 
-		if (addrlen < (int)sizeof(sa) ||
-		    bpf_probe_read_kernel(&sa, sizeof(sa), address))
-			return 0;
+		bpf_probe_read_kernel(&sa, sizeof(sa), address);
 		high = bpf_be64_to_cpu(sa.addr[0]);
 		low = bpf_be64_to_cpu(sa.addr[1]);
 		v6 = high || low >> 32 != 0xffff;
@@ -473,12 +478,7 @@ int BPF_PROG(bl_connect, struct socket *sock, struct sockaddr *address,
 			low = 0;
 		}
 	} else {
-		return 0;
-	}
-	ADD_ONE(st->seen);
-	if (never(hdr, BL_EVENT_CONNECT)) {
-		ADD_ONE(st->ignored);
-		return 0;
+		high = (__u64)SA_WORD(address, 2) << 32;
 	}
 	if (v6)
 		match = bl_content_addr(NULL, hdr, 1, high, low);
