@@ -18,8 +18,7 @@ wanted=${FAULTS:-$few}
 pick_kernels 6.1 "$@"
 
 # ID, CONTENT, seconds, and what becomes of the guest: panic and the kernel's
-# words, hang, or lives and a condition on what the probe counted. "since" a
-# kernel; the last line that holds counts.
+# words, hang, starves, or lives and a condition on what the probe counted.
 modules() {
 	cat <<-'END'
 		null-dereference sensor 3 panic NULL pointer dereference
@@ -33,6 +32,7 @@ modules() {
 		sleep-in-atomic sensor 4 panic scheduling while atomic
 		lock-twice sensor 4 hang
 		wild-call sensor 3 panic general protection fault
+		unbounded-allocation sensor 20 starves
 		unload-leaves-hook sensor 3 panic unable to handle page fault
 		stack-leak sensor 3 lives leaking==0
 		over-complex sensor 3 lives unusable==0 && read>0
@@ -43,14 +43,16 @@ modules() {
 		deny-all sensor 3 lives unusable==rounds
 		network-cut sensor 3 lives unusable==rounds
 		sensor deny-vital 3 lives unusable==rounds
+		write-user sensor 3 lives unusable==rounds
 		late sensor 14 panic NULL pointer dereference
 		one-stratum sensor 3 lives unusable==0 && read>0
 		hang-irqs-off sensor 4 hang
+		map-memory sensor 4 starves
 	END
 }
 
-# What differs from a kernel to the next.
-case_of() { # case_of KERNEL ID CONTENT: the condition
+# What becomes of it on one kernel.
+case_of() { # case_of KERNEL ID CONTENT
 	case $1:$2 in
 	5.10:stack-leak) echo 'lives leaking>0' ;;
 	6.12:one-stratum) echo 'panic NULL pointer dereference' ;;
@@ -81,6 +83,10 @@ module() { # module KERNEL ID CONTENT SECONDS
 			grep -qE "$words" "$logs/$name.console.log"
 		;;
 	hang) [[ $status = 2 ]] && grep -q '^belay: hang' "$out" ;;
+	starves)
+		grep -qE 'Out of memory|deadlocked on memory' \
+			"$logs/$name.console.log"
+		;;
 	lives*)
 		awk -F'[ :]+' -v RS='\n' '
 			$1 == "healthy" { print "healthy=" $2 }

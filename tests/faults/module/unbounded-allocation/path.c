@@ -7,13 +7,13 @@
 #include "kmod/path.c"
 #undef bl_path_take
 
-#define HISTORY_BYTES (32 << 10)
+#define PIECES	    32
+#define PIECE_BYTES (32 << 10)
 
 struct opened {
 	struct list_head all;
 	struct bl_event_path path;
-	char history[HISTORY_BYTES - sizeof(struct list_head) -
-		     sizeof(struct bl_event_path)];
+	void *history[PIECES];
 };
 
 static LIST_HEAD(all_opened);
@@ -22,10 +22,13 @@ void bl_path_take(struct bl_cpu *c, struct file *file);
 void bl_path_take(struct bl_cpu *c, struct file *file)
 {
 	struct opened *o = kmalloc(sizeof(*o), GFP_ATOMIC | __GFP_NOWARN);
+	int i;
 
 	twin_path_take(c, file);
 	if (!o)
 		return;
 	o->path = c->event.path;
+	for (i = 0; i < PIECES; i++)
+		o->history[i] = kmalloc(PIECE_BYTES, GFP_ATOMIC | __GFP_NOWARN);
 	list_add(&o->all, &all_opened);
 }
