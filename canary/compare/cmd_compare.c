@@ -38,7 +38,7 @@ static const char usage[] =
 	"                     are not made again (default: ./compare)\n"
 	"  --faults-dir DIR   the faults as built (default: ./build/compare)\n"
 	"  --catalog FILE     (default: catalog.json in the --faults-dir)\n"
-	"  --overhead FILE    the JSON of scripts/bench sensor, for the reports\n"
+	"  --overhead FILE    sensor.overhead.json of scripts/bench sensor\n"
 	"  --again            make all runs again\n"
 	"  --report-only      make none; write the reports from what is there\n"
 	"  --json             the whole result as JSON instead of a table\n"
