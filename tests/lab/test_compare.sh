@@ -12,7 +12,7 @@ set -uo pipefail
 open_lab "$1" compare
 kernel=${2:-6.1}
 pushed=(null-dereference oob-read)
-kept=(null-dereference oob-read deny-all)
+kept=(null-dereference oob-read event-flood)
 out=$work/out
 
 known "$kernel" || skip "no kernel $kernel in the cache; run scripts/kernels"
