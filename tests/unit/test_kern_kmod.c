@@ -329,12 +329,12 @@ START_TEST(one_that_can_refuse_does_so_on_a_lease)
 }
 END_TEST
 
-START_TEST(one_that_only_observes_has_none)
+START_TEST(one_that_only_observes_may_refuse_nothing)
 {
 	apply(TWIN_M1, BL_APPLY_COMMITTED);
 	ck_assert(!twin.kmod->denies);
 	ck_assert(!res.lapses);
-	ck_assert_uint_eq(twin.kmod->lease_ms, UINT64_MAX);
+	ck_assert_uint_eq(twin.kmod->lease_ms, 0);
 	ck_assert_int_eq(status().slots[0].programs.program[0].lease,
 			 BL_LEASE_NONE);
 }
@@ -441,7 +441,7 @@ Suite *bl_test_suite(void)
 			    0, (int)BL_ARRAY_SIZE(kernels));
 	tcase_add_test(t, a_folder_that_others_may_write_is_not_loaded_from);
 	tcase_add_test(t, one_that_can_refuse_does_so_on_a_lease);
-	tcase_add_test(t, one_that_only_observes_has_none);
+	tcase_add_test(t, one_that_only_observes_may_refuse_nothing);
 	tcase_add_test(t, status_tells_where_the_live_one_is_meanwhile);
 	tcase_add_test(t, no_event_that_was_sent_is_lost_in_an_exchange);
 	tcase_add_test(t,

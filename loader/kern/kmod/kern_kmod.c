@@ -262,8 +262,10 @@ static int call_it(struct bl_kern_kmod *k, enum bl_slot slot,
 
 	if (!r && timed)
 		r = k->kernel->time(k->ctx, true, err);
-	if (!r && s->denies)
-		r = k->kernel->lease(k->ctx, BL_KERN_VERDICT_LEASE_MS, err);
+	/* What is not meant to refuse has no time to do so by mistake. */
+	if (!r)
+		r = k->kernel->lease(
+			k->ctx, s->denies ? BL_KERN_VERDICT_LEASE_MS : 0, err);
 	return r ? r : k->kernel->arm(k->ctx, true, err);
 }
 
