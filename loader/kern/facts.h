@@ -99,6 +99,7 @@ struct bl_facts_exercise {
 	/* Of a module: what this machine could do before, and not with it: open
 	 * a file, run a program, connect to itself. "": nothing. */
 	char *broken;
+	uint64_t grown_bytes; /* of a module: more kernel memory than before */
 };
 
 /* new → previous → new under numbered operations, overlapping. Of a module: out

@@ -128,6 +128,7 @@ static const struct field exercise_fields[] = {
 	EX("splats", SMALL, splats),
 	EX("first_splat", TEXT, first_splat),
 	EX("broken", TEXT, broken),
+	EX("grown_bytes", COUNT, grown_bytes),
 	{ 0 },
 };
 

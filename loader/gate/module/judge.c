@@ -10,6 +10,11 @@
 #include "loader/gate/kernel/verify.h"
 
 #define MESSAGE_MAX 1024
+/* A module that keeps something of each event: more than this in all, which is
+ * more than a kernel takes and gives by itself under the workload, and more than
+ * that for each. */
+#define GROWN_MIN	(4u << 20)
+#define GROWN_PER_EVENT 1024
 
 struct judge {
 	const char *kernel;
@@ -74,10 +79,23 @@ static int attach(const struct judge *j, const struct bl_facts_program *p)
 {
 	if (p->attach == BL_ATTACH_DONE)
 		return tell(j, BL_VERDICT_PASS, "attach", "",
-			    "its hooks go in and out");
+			    "its hooks go in");
 	return tell(j, BL_VERDICT_REJECT, "attach", "",
 		    "it is loaded, and its hooks do not go in: %s",
 		    words(p->attach_why));
+}
+
+static int grown(const struct judge *j, const struct bl_facts_exercise *x)
+{
+	if (!x->ran || x->grown_bytes < GROWN_MIN ||
+	    x->grown_bytes / GROWN_PER_EVENT < x->seen)
+		return 0;
+	return tell(j, BL_VERDICT_REJECT, "exercise",
+		    "a host with it runs out of memory, sooner or later",
+		    "the kernel's memory grew by %" PRIu64
+		    " KiB while it saw %" PRIu64
+		    " operations, and did not shrink again",
+		    x->grown_bytes / 1024, x->seen);
 }
 
 static int left(const struct judge *j, const struct bl_facts_swap *s,
@@ -142,6 +160,8 @@ int bl_module_judge(const struct bl_answer *a,
 		return e;
 	if (a->have[BL_PROBE_EXERCISE])
 		e = bl_exercise_check(f, limits, kernel, r);
+	if (e == 0 && a->have[BL_PROBE_EXERCISE])
+		e = grown(&j, &f->exercise);
 	if (e == 0 && a->have[BL_PROBE_SWAP])
 		e = left(&j, &f->swap, f->exercise.ran);
 	if (e == 0 && a->have[BL_PROBE_SWAP])

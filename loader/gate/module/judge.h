@@ -6,7 +6,8 @@
  *	load	check "module"		not taken: reject; refused (signatures,
  *					lockdown): undecided
  *	attach	check "attach"		its hooks do not go in: reject
- *	exercise			as of an object: exercise.h
+ *	exercise			as of an object: exercise.h; and memory
+ *					that grows with each event: reject
  *	swap	check "exercise"	splats, a hook left behind, not out or not
  *					in again: reject
  *		check "swap"		the gap, a warning: a module of a name is

@@ -38,6 +38,7 @@ struct run {
 	unsigned sample_count;
 	struct bl_buf functions; /* that had ftrace hooks before */
 	uint64_t kernel_kib;	 /* what the kernel had for itself before */
+	uint64_t begun_kib;	 /* and when the workload began */
 	bool usable;		 /* the machine was, before */
 	int kmsg_fd;
 	struct bl_kern_splats splats; /* since the last watch() */
@@ -209,10 +210,6 @@ static int attach(struct run *run, struct bl_err *err)
 	if (p->load != BL_LOAD_ACCEPTED)
 		return set_text(&p->attach_why, "it is not loaded", err);
 	r = bl_kmod_arm(true, &why);
-	if (!r)
-		r = bl_kmod_arm(false, &why);
-	if (!r)
-		r = bl_kmod_arm(true, &why);
 	p->attach = r ? BL_ATTACH_FAILED : BL_ATTACH_DONE;
 	note_splats(run, &run->facts.exercise.splats,
 		    &run->facts.exercise.first_splat);
@@ -234,6 +231,7 @@ static int go(void *ctx, struct bl_err *err)
 
 	if (!r)
 		r = bl_kmod_times(&run->runs, &run->ns, err);
+	run->begun_kib = kernel_kib();
 	return r ? r : bl_kmod_stats(&run->before, err);
 }
 
@@ -283,6 +281,8 @@ static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 		x->prog_bytes = strtoull(bl_buf_str(&text), NULL, 10);
 	if (now > run->kernel_kib && run->kernel_kib)
 		x->map_bytes = (now - run->kernel_kib) * 1024;
+	if (now > run->begun_kib && run->begun_kib)
+		x->grown_bytes = (now - run->begun_kib) * 1024;
 }
 
 static int measure(struct run *run, struct bl_facts_exercise *x,
@@ -379,8 +379,10 @@ static int leave(struct run *run, struct bl_err *err)
 	if (r)
 		return r;
 	/* One that makes its machine unusable may not let us do that either. */
-	r = bl_kmod_loaded() ? bl_kmod_arm(true, &why)
+	r = bl_kmod_loaded() ? bl_kmod_arm(false, &why)
 			     : bl_err_set(&why, -ENOENT, "it is not loaded");
+	if (!r)
+		r = bl_kmod_arm(true, &why);
 	for (unsigned i = 0; !r && i < LEAVES; i++)
 		r = out_and_in(run, s, &why);
 	if (!r)

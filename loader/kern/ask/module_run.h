@@ -3,10 +3,11 @@
  * A kernel module on the running kernel, step by step as an object is (probe.h):
  *
  *	load      into the kernel without its hooks, and its content into it
- *	attach    its hooks in, out and in
+ *	attach    its hooks in
  *	exercise  the workload; and is the machine still usable?
- *	swap      out and in again, twice, as when one version makes room for the
- *	          next; in between, work that whatever it left behind would see
+ *	swap      its hooks out and in; all of it out and in again, twice, as when
+ *	          one version makes room for the next; in between, work that
+ *	          whatever it left behind would see
  *
  * For loader/kern only. Nothing verifies a module: whatever it does wrong, the
  * kernel does. So this is for guests that may go down; the steps are told one
