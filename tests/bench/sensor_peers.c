@@ -21,7 +21,7 @@
 #define OUTPUT	   "/run/peer.out"
 #define ERRORS	   "/run/peer.err"
 #define OUTPUT_MAX (64u << 20)
-#define TRIES	   600 /* to be up, each TRY_MS apart */
+#define TRIES	   400 /* to be up, each TRY_MS apart */
 #define TRY_MS	   100
 #define SETTLE_MS  2000
 
@@ -57,7 +57,7 @@ static const struct peer {
 	  "/p/sysdig",
 	  "/p/scap.ko",
 	  { "/p/sysdig", "--unbuffered", "-p",
-	    "@%evt.type %evt.rawtime %proc.pid %thread.tid %user.uid %proc.name %fd.name",
+	    "*@%evt.type %evt.rawtime %proc.pid %thread.tid %user.uid %proc.name %fd.name",
 	    SYSDIG, NULL },
 	  { "@execve ", "@open", "@connect " } },
 };

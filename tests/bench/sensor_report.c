@@ -231,21 +231,23 @@ static double cost(struct sensor_report *r, enum sensor_clock clock,
 	return median(samples(r, clock, way, at)) - baseline(r, clock, at);
 }
 
+/* 0: the module's cost is lost in what an operation itself varies by. */
 static double ratio(struct sensor_report *r, enum sensor_way way,
 		    struct where at)
 {
-	return cost(r, SENSOR_INSTRUCTIONS, way, at) /
-	       cost(r, SENSOR_INSTRUCTIONS, SENSOR_MODULE, at);
+	double module = cost(r, SENSOR_INSTRUCTIONS, SENSOR_MODULE, at);
+
+	return module > 0 ? cost(r, SENSOR_INSTRUCTIONS, way, at) / module : 0;
 }
 
-/* By how much turns differ, in parts of 100 of the cost. */
+/* By how much turns differ, in parts of 100 of the cost; 0: as above. */
 static double spread_percent(struct sensor_report *r, enum sensor_way way,
 			     struct where at)
 {
 	struct sensor_samples *s = samples(r, SENSOR_INSTRUCTIONS, way, at);
+	double of = cost(r, SENSOR_INSTRUCTIONS, way, at); /* sorts them */
 
-	return (s->value[s->count - 1] - s->value[0]) * 100 /
-	       cost(r, SENSOR_INSTRUCTIONS, way, at);
+	return of > 0 ? (s->value[s->count - 1] - s->value[0]) * 100 / of : 0;
 }
 
 static json_t *must(json_t *j)
@@ -254,6 +256,11 @@ static json_t *must(json_t *j)
 
 	bench_need(j ? 0 : -ENOMEM, &err);
 	return j;
+}
+
+static json_t *positive(double v)
+{
+	return must(v > 0 ? json_real(v) : json_null());
 }
 
 static json_t *side(struct sensor_report *r, enum sensor_way way,
@@ -268,7 +275,7 @@ static json_t *side(struct sensor_report *r, enum sensor_way way,
 static json_t *one_case(struct sensor_report *r, struct where at)
 {
 	return must(json_pack(
-		"{s:s, s:s, s:i, s:{s:f, s:f}, s:o, s:o, s:o, s:f, s:f}",
+		"{s:s, s:s, s:i, s:{s:f, s:f}, s:o, s:o, s:o, s:o, s:o}",
 		"event", bl_event_kind_name(at.kind), "outcome",
 		sensor_outcome_names[at.outcome], "indicators",
 		atoi(indicator_names[at.indicators]), "baseline",
@@ -277,8 +284,8 @@ static json_t *one_case(struct sensor_report *r, struct where at)
 		side(r, SENSOR_MODULE, at), "ebpf_dispatch",
 		side(r, SENSOR_DISPATCH, at), "ebpf_direct",
 		side(r, SENSOR_DIRECT, at), "ratio_dispatch",
-		ratio(r, SENSOR_DISPATCH, at), "ratio_direct",
-		ratio(r, SENSOR_DIRECT, at)));
+		positive(ratio(r, SENSOR_DISPATCH, at)), "ratio_direct",
+		positive(ratio(r, SENSOR_DIRECT, at))));
 }
 
 static void add_row(struct sensor_report *r, struct where at)
