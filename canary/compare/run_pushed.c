@@ -34,7 +34,7 @@ static bool has_reached_all(struct bl_run *run)
 	return true;
 }
 
-/* All given up, or all back with the new version: nothing will change. */
+/* All are given up: nothing will change. */
 static bool is_over(struct bl_run *run)
 {
 	const struct bl_watch *w = &run->watch;
@@ -68,7 +68,7 @@ static bool never(struct bl_run *run)
 	return false;
 }
 
-/* A host that hears of it gets no further than the first bytes. */
+/* The first host has written down what to run, and begins to load it. */
 static bool has_begun(struct bl_run *run)
 {
 	return strcmp(run->watch.host[0].loading, "v2") == 0;
