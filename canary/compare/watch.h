@@ -18,7 +18,7 @@
 #include "canary/compare/guests.h"
 #include "canary/compare/observe.h"
 
-#define BL_WATCH_REBOOTS 3 /* of a host */
+#define BL_WATCH_REBOOTS 2 /* of a host */
 
 struct bl_watch_host {
 	bool beats;	    /* since its last boot */
