@@ -248,7 +248,7 @@ static json_t *overhead(void)
 	static const char *const events[] = { "exec", "open", "connect" };
 	static const char *const outcomes[] = { "filtered", "emitted" };
 	static const int sizes[] = { 0, 100, 100000 };
-	json_t *cases = json_array();
+	json_t *cases = json_array(), *all;
 	unsigned e, o, s;
 
 	for (e = 0; e < 3; e++)
@@ -277,7 +277,7 @@ static json_t *overhead(void)
 						"ratio_dispatch", 1.24,
 						"ratio_direct", 1.12));
 			}
-	return json_pack(
+	all = json_pack(
 		"{s:i,s:s,s:s,s:[{s:s,s:f,s:f,s:b}],s:o,s:[{s:s,s:i,s:i,s:i,s:f},{s:s,s:i,s:i,s:i,s:f}]}",
 		"schema", 1, "kernel", kernels[1], "note",
 		"Instructions are exact; time under emulation is not time on hardware.",
@@ -286,6 +286,24 @@ static json_t *overhead(void)
 		"drops", "way", "module", "sent", 200000, "read", 199020,
 		"dropped", 980, "percent", 0.49, "way", "ebpf-dispatch", "sent",
 		200000, "read", 198400, "dropped", 1600, "percent", 0.8);
+	json_object_set_new(
+		all, "peers",
+		json_pack(
+			"[{s:s,s:s,s:b,s:n,s:[{s:s,s:s,s:f,s:f,s:i}]},{s:s,s:s,s:b,s:s,s:[]}]",
+			"name", "bpftrace", "what", "one script", "there", 1,
+			"why", "cases", "event", "open", "outcome", "filtered",
+			"instructions", 5400.0, "ns_emulated", 3000.0,
+			"reported", 0, "name", "sysdig", "what",
+			"with its module", "there", 0, "why",
+			"its module does not build", "cases"));
+	json_object_set_new(
+		all, "native",
+		json_pack("{s:s,s:i,s:[{s:s,s:b,s:i,s:f,s:s},{s:s,s:b,s:s}]}",
+			  "kernel", "6.18.44", "to_reach", 70, "cases", "event",
+			  "open", "measured", 1, "indicators", 100, "ns", 58.4,
+			  "how", "by turns", "event", "connect", "measured", 0,
+			  "why", "this kernel refuses it"));
+	return all;
 }
 
 void compare_fixture(struct bl_compare *ret)

@@ -153,6 +153,10 @@ def the_whole_is_shown():
           "a curve for each way")
     check(browser.find_element(By.CSS_SELECTOR, "#overhead table").is_displayed(),
           "the overhead is shown")
+    text = browser.find_element(By.ID, "overhead").text
+    for part in ("5,400", "sysdig: not measured: its module does not build",
+                 "58.4", "connect: not measured: this kernel refuses it"):
+        check(part in text, f"the overhead has: {part}")
     check_fits(1280, "the page")
     shoot("1280")
 
