@@ -43,8 +43,29 @@ mtype:ledger exposure[HOSTS] = NONE;
 bool told[HOSTS];
 mtype:live host[HOSTS] = OLD;
 
-/* Controllers die between any two steps; what they knew is gone. */
-#define MAY_DIE if :: true :: goto dead fi
+/* What a controller knows is gone when it dies, and when it is done. */
+#define FORGET \
+	d_step { \
+		h = 0; seen_revision = 0; seen_target = 0; seen_exposed = 0; \
+		seen_unconfirmed = 0; seen_stopped = false; bad = false; \
+		said = OLD; seen = NONE \
+	}
+/* Dying is the other choice at every step. (Beside it an `else` would never be
+ * taken.) */
+#define OR_DIE :: FORGET -> goto end_idle
+
+#define READ_ROLLOUT \
+	d_step { \
+		seen_revision = revision; seen_target = target; \
+		seen_exposed = exposed; seen_unconfirmed = unconfirmed; \
+		seen_stopped = stopped \
+	}
+
+/* What a poll leads to, by what was read. */
+#define MAY_EXPOSE \
+	seen == NONE && !seen_stopped && said == OLD && \
+	seen_exposed < seen_target && seen_unconfirmed < CAP
+#define MAY_END seen == EXPOSED && (said == NEW || said == BACK)
 
 /* Before a transaction counts: is the rollout what it was when it was read? */
 #ifdef NO_CAS
@@ -86,23 +107,19 @@ end_idle:
 	:: /* A poll of some host. */
 		select (h : 0 .. HOSTS - 1);
 		said = host[h];
-		MAY_DIE;
-		seen = exposure[h];
-		MAY_DIE;
-		d_step {
-			seen_revision = revision;
-			seen_target = target;
-			seen_exposed = exposed;
-			seen_unconfirmed = unconfirmed;
-			seen_stopped = stopped
-		}
-		MAY_DIE;
 		if
-		:: seen == NONE && !seen_stopped && said == OLD &&
-		   seen_exposed < seen_target && seen_unconfirmed < CAP ->
+		:: seen = exposure[h]
+		OR_DIE
+		fi;
+		if
+		:: READ_ROLLOUT
+		OR_DIE
+		fi;
+		if
+		OR_DIE
+		:: MAY_EXPOSE ->
 #ifdef TOLD_FIRST
 			told[h] = true;
-			MAY_DIE;
 #endif
 			d_step {
 				if
@@ -117,7 +134,7 @@ end_idle:
 				:: else /* it lost; the host comes again */
 				fi
 			}
-		:: seen == EXPOSED && (said == NEW || said == BACK) ->
+		:: MAY_END ->
 			d_step {
 				if
 				:: UNCHANGED && exposure[h] == EXPOSED ->
@@ -135,62 +152,44 @@ end_idle:
 				:: else
 				fi
 			}
-		:: else
+		:: !(MAY_EXPOSE) && !(MAY_END) -> skip
 		fi;
-		MAY_DIE;
+		/* Not telling is the same as dying before it. */
 		if
 		:: seen == EXPOSED && !seen_stopped -> told[h] = true
-		:: else
+		OR_DIE
 		fi;
-		goto dead
+		FORGET
 	:: /* A tick: what is due by a view that may be old. */
-		d_step {
-			seen_revision = revision;
-			seen_target = target;
-			seen_exposed = exposed;
-			seen_unconfirmed = unconfirmed;
-			seen_stopped = stopped
-		}
-		MAY_DIE;
-		h = 0;
+		READ_ROLLOUT;
 		do
-		:: h < HOSTS ->
-			bad = bad || exposure[h] == FAILED;
-			h++
-		:: else -> break
-		od;
-		MAY_DIE;
-		d_step {
-			if
-			:: seen_stopped || !UNCHANGED
-			:: else ->
+		:: d_step {
+			h < HOSTS ->
+				bad = bad || exposure[h] == FAILED;
+				h++
+		   }
+		:: d_step {
+			h == HOSTS ->
 				if
-				:: bad ->
-					stopped = true;
-					revision++
-				:: !bad && seen_unconfirmed == 0 &&
-				   seen_exposed == seen_target &&
-				   seen_target < HOSTS ->
-					target = HOSTS;
-					revision++
-				:: else
+				:: seen_stopped || !UNCHANGED
+				:: else ->
+					if
+					:: bad ->
+						stopped = true;
+						revision++
+					:: !bad && seen_unconfirmed == 0 &&
+					   seen_exposed == seen_target &&
+					   seen_target < HOSTS ->
+						target = HOSTS;
+						revision++
+					:: else
+					fi
 				fi
-			fi
-		}
-dead:
-		skip;
-		/* Dead, or done: nothing is kept in memory either way. */
-		d_step {
-			h = 0;
-			seen_revision = 0;
-			seen_target = 0;
-			seen_exposed = 0;
-			seen_unconfirmed = 0;
-			seen_stopped = false;
-			bad = false;
-			said = OLD;
-			seen = NONE
-		}
+		   };
+			FORGET;
+			goto end_idle
+		OR_DIE
+		od
 	od
 }
 
