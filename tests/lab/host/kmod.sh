@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): a host whose sensor is a kernel module.
-# usage: kmod.sh first|again|trial|convicted|live N|bare
+# usage: kmod.sh first|again|trial|convicted|live N|bare|leave [bare]
 # shellcheck disable=SC1091
 . /b/common.sh
 
@@ -187,6 +187,12 @@ bare)
 	expect 1 belay recover
 	says "3 boots in a row failed, or were taken down by it"
 	loaded 0
+	;;
+leave)
+	[ "${2:-}" = bare ] || {
+		expect 0 belay recover
+		loaded "$(number)"
+	}
 	step "nothing is left"
 	expect 0 belay remove --yes
 	loaded 0
