@@ -65,7 +65,7 @@ holds "B: what crashed left no evidence" \
 	 all([.evidence[].text] | any(contains("convicted")))'
 holds "C: a host was down" \
 	'map(select(.way == "C")) | all(.crashes == 0)'
-grep -q 'null-dereference' "$out/compare.md" || fail "the Markdown says nothing"
+grep -q 'Null dereference' "$out/compare.md" || fail "the Markdown says nothing"
 [[ -s $out/compare.html ]] || fail "there is no page"
 
 echo "== the same again"
