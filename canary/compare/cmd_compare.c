@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "canary/compare/cmd_guest.h"
@@ -35,8 +36,8 @@ static const char usage[] =
 	"  --kernel NAME      as of 'belay check'; can be given again (default: all)\n"
 	"  --way A|B|C        can be given again (default: all three)\n"
 	"  --out DIR          results and reports; runs that are there and still hold\n"
-	"                     are not made again (default: ./compare)\n"
-	"  --faults-dir DIR   the faults as built (default: ./build/compare)\n"
+	"                     are not made again (default: ./build/compare/out)\n"
+	"  --faults-dir DIR   the faults as built (default: ./build/compare/faults)\n"
 	"  --catalog FILE     (default: catalog.json in the --faults-dir)\n"
 	"  --overhead FILE    sensor.overhead.json of scripts/bench sensor\n"
 	"  --again            make all runs again\n"
@@ -44,7 +45,7 @@ static const char usage[] =
 	"  --json             the whole result as JSON instead of a table\n"
 	"\n"
 	"exit status: 0 all as the catalogue expects, 1 something is not, 2 a run\n"
-	"could not be made, 64 wrong usage\n"
+	"that was asked for is not there or could not be made, 64 wrong usage\n"
 	"\n"
 	"example: belay compare --fault null-dereference --kernel 6.1\n";
 
@@ -62,7 +63,10 @@ struct session {
 	struct bl_faults faults;
 	char belay[BL_COMPARE_NAME_MAX];
 	struct bl_progress progress;
-	unsigned done, failed;
+	unsigned done;
+	struct bl_catalog catalog;
+	const struct bl_kernel **kernels; /* of which runs are wanted */
+	size_t kernel_count;
 	char at[BL_COMPARE_NAME_MAX + BL_COMPARE_KERNEL_MAX];
 };
 
@@ -146,9 +150,14 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 	while (!r && !o->help &&
 	       (opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (opt == ':' || opt == '?')
-			return bl_cli_usage(
-				err, "compare", "%s %s", argv[optind - 1],
-				opt == ':' ? "needs a value" : "is unknown");
+			return opt == '?' && optopt
+				       ? bl_cli_usage(err, "compare",
+						      "-%c is unknown", optopt)
+				       : bl_cli_usage(err, "compare", "%s %s",
+						      argv[optind - 1],
+						      opt == ':'
+							      ? "needs a value"
+							      : "is unknown");
 		r = parse_option(opt, o, err);
 	}
 	if (!r && !o->help && optind < argc)
@@ -245,7 +254,6 @@ static int run_one(struct session *s, struct bl_runner *runner,
 	if (r)
 		return r;
 	s->done++;
-	s->failed += result.failed != NULL;
 	tell(s, &result);
 	return 0;
 }
@@ -285,44 +293,87 @@ static bool has_way(const struct session *s, const struct bl_kernel *kernel,
 	       (way == BL_COMPARE_C || (dir && access(dir, F_OK) == 0));
 }
 
-static unsigned count_runs(const struct session *s,
-			   const struct bl_kernel *const *kernels, size_t count)
+/* Calls @fn for each run that is wanted, until it says no. */
+static bool each_wanted(const struct session *s,
+			bool (*fn)(void *ctx, const struct bl_fault *f,
+				   const struct bl_kernel *k,
+				   enum bl_compare_way way),
+			void *ctx)
 {
-	unsigned n = 0;
-
-	for (size_t k = 0; k < count; k++)
+	for (size_t k = 0; k < s->kernel_count; k++)
 		for (unsigned w = 0; w < BL_COMPARE_WAYS; w++)
-			for (size_t i = 0; i < s->faults.count; i++)
-				n += has_way(s, kernels[k], w) &&
-				     is_wanted(s, &s->faults.fault[i]) &&
-				     !bl_fault_twin(&s->faults.fault[i], w)
-					      ->none;
-	return n;
+			for (size_t i = 0; i < s->faults.count; i++) {
+				const struct bl_fault *f = &s->faults.fault[i];
+
+				if (has_way(s, s->kernels[k], w) &&
+				    is_wanted(s, f) &&
+				    !bl_fault_twin(f, w)->none &&
+				    !fn(ctx, f, s->kernels[k], w))
+					return false;
+			}
+	return true;
+}
+
+static bool count_it(void *ctx, const struct bl_fault *f,
+		     const struct bl_kernel *k, enum bl_compare_way way)
+{
+	(void)f;
+	(void)k;
+	(void)way;
+	++*(unsigned *)ctx;
+	return true;
+}
+
+static int select_kernels(struct session *s, struct bl_err *err)
+{
+	static const char *const all[] = { "all" };
+	const struct options *o = s->o;
+	int r = bl_catalog_load(&s->catalog, err);
+
+	return r ? r
+		 : bl_catalog_select(&s->catalog,
+				     o->kernel_count ? o->kernels : all,
+				     o->kernel_count ? o->kernel_count : 1,
+				     &s->kernels, &s->kernel_count, err);
+}
+
+/* A kernel for which nobody built modules is not left out without a word. */
+static void tell_skipped(struct session *s)
+{
+	for (size_t k = 0; k < s->kernel_count; k++)
+		if ((s->o->ways[BL_COMPARE_A] || s->o->ways[BL_COMPARE_B]) &&
+		    !has_way(s, s->kernels[k], BL_COMPARE_A) &&
+		    !has_way(s, s->kernels[k], BL_COMPARE_B))
+			bl_progress_step(&s->progress, 0,
+					 "%s: there are no modules for it in "
+					 "%s: ways A and B are left out",
+					 s->kernels[k]->release, s->o->built);
 }
 
 static int run_all(struct session *s, struct bl_err *err)
 {
-	static const char *const all[] = { "all" };
-	const struct options *o = s->o;
-	bl_autocatalog struct bl_catalog catalog = { 0 };
-	bl_autofree const struct bl_kernel **kernels = NULL;
-	bl_autofree char *work = bl_path("%s/work", o->out);
-	size_t count = 0;
-	int r = bl_catalog_load(&catalog, err);
+	bl_autofree char *work = bl_path("%s/work", s->o->out);
+	unsigned wanted = 0;
+	int r = select_kernels(s, err);
 
-	if (!r)
-		r = bl_catalog_select(&catalog,
-				      o->kernel_count ? o->kernels : all,
-				      o->kernel_count ? o->kernel_count : 1,
-				      &kernels, &count, err);
 	if (r)
 		return r;
-	bl_progress_start(&s->progress, "compare",
-			  count_runs(s, kernels, count));
-	for (size_t k = 0; !r && k < count; k++)
+	each_wanted(s, count_it, &wanted);
+	if (!wanted) {
+		bl_err_set(err, -ENOENT,
+			   "%s: nothing there of what was asked for",
+			   s->o->built);
+		bl_err_hint(
+			err,
+			"scripts/compare-all builds the faults for a kernel");
+		return -ENOENT;
+	}
+	bl_progress_start(&s->progress, "compare", wanted);
+	tell_skipped(s);
+	for (size_t k = 0; !r && k < s->kernel_count; k++)
 		for (unsigned w = 0; !r && w < BL_COMPARE_WAYS; w++)
-			if (has_way(s, kernels[k], w))
-				r = run_way(s, kernels[k], w, err);
+			if (has_way(s, s->kernels[k], w))
+				r = run_way(s, s->kernels[k], w, err);
 	bl_progress_end(&s->progress);
 	if (work)
 		bl_file_rmtree(work, NULL);
@@ -344,12 +395,49 @@ static int add_overhead(const struct options *o, struct bl_compare *all,
 	return r;
 }
 
-static bool is_as_expected(const struct bl_compare *all)
+/* What the exit status is made of: all that is reported, and of what was
+ * asked for that which is not. */
+struct tally {
+	const struct bl_compare *all;
+	unsigned missing, failed, unexpected;
+	const char *first; /* why there is no result */
+};
+
+static bool look_for(void *ctx, const struct bl_fault *f,
+		     const struct bl_kernel *k, enum bl_compare_way way)
 {
-	for (size_t i = 0; i < all->run_count; i++)
-		if (!all->runs[i].failed && !all->runs[i].as_expected)
-			return false;
+	struct tally *t = ctx;
+
+	t->missing += !bl_compare_find(t->all, f->id, k->release, way);
 	return true;
+}
+
+static int conclude(const struct session *s, const struct bl_compare *all,
+		    struct bl_err *err)
+{
+	struct tally t = { .all = all };
+
+	each_wanted(s, look_for, &t);
+	for (size_t i = 0; i < all->run_count; i++) {
+		const struct bl_compare_result *r = &all->runs[i];
+
+		t.failed += r->failed != NULL;
+		t.unexpected += !r->failed && !r->as_expected;
+		if (r->failed && !t.first)
+			t.first = r->failed;
+	}
+	if (!all->run_count)
+		bl_err_set(err, -ENOENT, "%s: there are no runs", s->o->out);
+	else if (t.missing)
+		bl_err_set(err, -ENOENT, "%u runs are not there", t.missing);
+	else if (t.failed)
+		bl_err_set(err, -EIO,
+			   "%u of %zu runs could not be made; the first: %s",
+			   t.failed, all->run_count, t.first);
+	else
+		return t.unexpected ? BL_EXIT_REJECTED : BL_EXIT_OK;
+	bl_err_hint(err, "the same command without --report-only makes them");
+	return BL_EXIT_UNDECIDED;
 }
 
 static int print(const struct options *o, const struct bl_compare *all,
@@ -386,11 +474,7 @@ static int report(const struct session *s, struct bl_err *err)
 		r = bl_shelf_report(s->o->out, &all, err);
 	if (!r)
 		r = print(s->o, &all, err);
-	if (r)
-		return BL_EXIT_UNDECIDED;
-	if (s->failed)
-		return BL_EXIT_UNDECIDED;
-	return is_as_expected(&all) ? BL_EXIT_OK : BL_EXIT_REJECTED;
+	return r ? BL_EXIT_UNDECIDED : conclude(s, &all, err);
 }
 
 static int compare(struct session *s, struct bl_err *err)
@@ -403,7 +487,9 @@ static int compare(struct session *s, struct bl_err *err)
 			: bl_err_set(err, -ENOMEM, "out of memory");
 
 	if (r == -ENOENT)
-		bl_err_hint(err, "scripts/compare-all makes a --faults-dir");
+		bl_err_hint(err,
+			    "scripts/compare-all builds the faults (or name "
+			    "where they are with --faults-dir)");
 	for (size_t i = 0; !r && i < s->o->fault_count; i++)
 		if (!bl_faults_find(&s->faults, s->o->faults[i]))
 			return bl_cli_usage(err, "compare",
@@ -425,7 +511,8 @@ static int compare(struct session *s, struct bl_err *err)
 
 int bl_cmd_compare(int argc, char **argv, struct bl_err *err)
 {
-	struct options o = { .out = "compare", .built = "build/compare" };
+	struct options o = { .out = "build/compare/out",
+			     .built = "build/compare/faults" };
 	struct session s = { .o = &o };
 	int r;
 
@@ -443,5 +530,7 @@ int bl_cmd_compare(int argc, char **argv, struct bl_err *err)
 	bl_cli_catch_signals();
 	r = compare(&s, err);
 	bl_faults_free(&s.faults);
+	bl_catalog_free(&s.catalog);
+	free(s.kernels);
 	return r;
 }

@@ -72,6 +72,7 @@ static int spawn(struct bl_control *c, const char *dir, const char *log,
 static int wait_for_port(struct bl_control *c, const char *log,
 			 struct bl_err *err)
 {
+	bl_autobuf struct bl_buf said = { 0 };
 	uint64_t until = bl_clock_mono_ms() + START_MS;
 	unsigned port = 0;
 
@@ -94,9 +95,10 @@ static int wait_for_port(struct bl_control *c, const char *log,
 		}
 		bl_clock_sleep_ms(50);
 	}
-	bl_err_set(err, -EIO, "the controller did not start");
-	bl_err_hint(err, "%s says why", log);
-	return -EIO;
+	if (bl_file_read(log, LOG_MAX, &said, NULL) < 0 || !said.len)
+		return bl_err_set(err, -EIO, "the controller did not start");
+	return bl_err_set(err, -EIO, "the controller did not start: %s",
+			  bl_buf_str(&said));
 }
 
 int bl_control_start(const char *dir, struct bl_control **ret,

@@ -159,6 +159,16 @@ static void head(const struct bl_run *run, struct bl_compare_result *ret)
 	ret->way = run->way;
 }
 
+/* Why there is no result, and what to do. */
+static int note_failure(struct bl_compare_result *ret, const struct bl_err *why)
+{
+	bl_autofree char *text =
+		*why->hint ? bl_path("%s; %s", why->text, why->hint)
+			   : strdup(why->text);
+
+	return text ? bl_compare_set(&ret->failed, text) : -ENOMEM;
+}
+
 int bl_run(struct bl_runner *runner, const struct bl_fault *f,
 	   enum bl_compare_way way, struct bl_compare_result *ret,
 	   struct bl_err *err)
@@ -185,7 +195,7 @@ int bl_run(struct bl_runner *runner, const struct bl_fault *f,
 	if (r == -ECANCELED || r == -EINTR || r == -ENOMEM)
 		return bl_err_set(err, r == -EINTR ? -ECANCELED : r, "%s",
 				  why.text);
-	return r && bl_compare_set(&ret->failed, why.text) < 0
+	return r && note_failure(ret, &why) < 0
 		       ? bl_err_set(err, -ENOMEM, "out of memory")
 		       : 0;
 }
