@@ -25,7 +25,10 @@ int bl_cmd_compare_beat(void)
 		char line[BL_ERR_TEXT_MAX + 16];
 		struct bl_err why = { 0 };
 		int len = bl_selftest(NULL, &why) == 0
-				  ? snprintf(line, sizeof(line), "@beat ok\n")
+				  ? snprintf(line, sizeof(line),
+					     "@beat ok %llu\n",
+					     (unsigned long long)
+						     bl_clock_mono_ms())
 				  : snprintf(line, sizeof(line),
 					     "@beat bad %s\n", why.text);
 

@@ -118,6 +118,7 @@ static int measure_outage(const struct bl_judge_case *c,
 	bl_autofree struct edge *edges = NULL;
 	struct bl_observed_down d;
 	size_t h, i, n = 0, size = 0;
+	bool down = false; /* somebody, at the end */
 
 	for (h = 0; h < c->count; h++)
 		for (i = 0; bl_observed_down_at(&c->hosts[h], i, c->end_ms, &d);
@@ -133,10 +134,14 @@ static int measure_outage(const struct bl_judge_case *c,
 			/* Who is down at the end stays down in the curve. */
 			if (d.to_ms < c->end_ms)
 				edges[n++] = (struct edge){ d.to_ms, -1 };
+			else
+				down = true;
 			r->outage_ms += d.to_ms - d.from_ms;
 			if (d.to_ms > r->recover_ms)
 				r->recover_ms = d.to_ms;
 		}
+	if (down)
+		r->recover_ms = BL_COMPARE_NEVER;
 	return draw(edges, n, c->end_ms, r);
 }
 
@@ -202,7 +207,8 @@ static bool is_about(const char *reason, const char *const *words)
 }
 
 /* What stopped it on this host; NOWHERE: nothing did. */
-static enum bl_compare_stop stop_on(const struct bl_observed_host *h)
+static enum bl_compare_stop stop_on(const struct bl_judge_case *c,
+				    const struct bl_observed_host *h)
 {
 	static const char *const verifier[] = { "program ", "verifier",
 						"invalid func", "processed ",
@@ -210,7 +216,9 @@ static enum bl_compare_stop stop_on(const struct bl_observed_host *h)
 	static const char *const lease[] = { "lease", "nobody called", NULL };
 	const struct bl_observed_txn *t = &h->txn;
 
-	if (!h->exposed)
+	/* Its journal says so; what never got as far as that leaves no trace in
+	 * it, and the host on what it had. */
+	if (!h->exposed || !(t->back || strcmp(h->live, c->good) == 0))
 		return BL_COMPARE_NOWHERE;
 	if (h->panics + h->resets + h->cuts)
 		return h->resets && !h->panics && !h->cuts
@@ -231,9 +239,12 @@ static enum bl_compare_stop stop_on(const struct bl_observed_host *h)
 static enum bl_compare_stop let_be(const struct bl_judge_case *c,
 				   const struct bl_compare_result *r)
 {
-	bool seen = r->crashes || r->outage_ms || r->lost;
+	bool seen = r->crashes || r->outage_ms || r->lost, refused = c->count;
 
-	if (!seen && c->expect && c->expect->past == BL_COMPARE_UNAFFECTED)
+	for (size_t i = 0; i < c->count; i++)
+		refused = refused && c->hosts[i].refused;
+	if (!seen && (refused ||
+		      (c->expect && c->expect->past == BL_COMPARE_UNAFFECTED)))
 		return BL_COMPARE_UNAFFECTED;
 	return BL_COMPARE_NOWHERE;
 }
@@ -241,19 +252,23 @@ static enum bl_compare_stop let_be(const struct bl_judge_case *c,
 static enum bl_compare_stop stop_past(const struct bl_judge_case *c,
 				      const struct bl_compare_result *r)
 {
+	enum bl_compare_stop last = BL_COMPARE_NOWHERE;
 	size_t i;
 
 	if (c->way == BL_COMPARE_A)
 		return let_be(c, r);
 	if (c->refused || !r->exposed)
 		return BL_COMPARE_GATE;
+	/* The lines are numbered in the order in which an update meets them. */
 	for (i = 0; i < c->count; i++) {
-		enum bl_compare_stop s = stop_on(&c->hosts[i]);
+		enum bl_compare_stop s = stop_on(c, &c->hosts[i]);
 
-		if (s != BL_COMPARE_NOWHERE)
-			return s;
+		if (s > last)
+			last = s;
 	}
-	return c->stopped ? BL_COMPARE_CANARY : let_be(c, r);
+	if (last != BL_COMPARE_NOWHERE)
+		return last;
+	return c->stopped && !r->crashes ? BL_COMPARE_CANARY : let_be(c, r);
 }
 
 static bool lets_through(enum bl_compare_stop s)
@@ -261,15 +276,23 @@ static bool lets_through(enum bl_compare_stop s)
 	return s == BL_COMPARE_NOWHERE || s == BL_COMPARE_UNAFFECTED;
 }
 
-static bool is_expected(const struct bl_judge_case *c,
-			const struct bl_compare_result *r)
+bool bl_judge_expected(const struct bl_fault_lines *expect,
+		       const struct bl_compare_result *r)
 {
-	const struct bl_fault_lines *e = c->expect;
+	enum bl_compare_stop gate = r->gate.verdict == BL_COMPARE_REJECTED ||
+						    r->gate.verdict ==
+							    BL_COMPARE_UNDECIDED
+					    ? r->stopped_by
+					    : BL_COMPARE_NOWHERE;
 
-	if (!e || r->past_gate != e->past)
+	if (!expect || r->past_gate != expect->past)
 		return false;
-	return c->way == BL_COMPARE_A || c->gate == e->gate ||
-	       (lets_through(c->gate) && lets_through(e->gate));
+	if (r->way == BL_COMPARE_A)
+		return true;
+	if (r->recover_ms == BL_COMPARE_NEVER)
+		return false;
+	return gate == expect->gate ||
+	       (lets_through(gate) && lets_through(expect->gate));
 }
 
 int bl_judge(const struct bl_judge_case *c, struct bl_compare_result *r)
@@ -286,6 +309,6 @@ int bl_judge(const struct bl_judge_case *c, struct bl_compare_result *r)
 	r->stopped_by = c->way == BL_COMPARE_A || lets_through(c->gate)
 				? r->past_gate
 				: c->gate;
-	r->as_expected = is_expected(c, r);
+	r->as_expected = bl_judge_expected(c->expect, r);
 	return 0;
 }

@@ -7,14 +7,18 @@
  * (how kernels went down), then by what journals and controller have on record:
  *
  *	the version reached nobody		gate
- *	a host went down in it			boot-loop; by a reset without a
+ *	a host went down in it and went back	boot-loop; by a reset without a
  *						panic or a cut of power: watchdog
  *	its kernel did not take it		verifier, if that is who refused;
  *						else gate
  *	it went back from there on		trial; lease, if that is why
  *	hosts kept it, and the rollout stopped	canary
  *	hosts kept it all			never; or unaffected, if nothing
- *						was seen and nothing expected
+ *						was seen and nothing expected,
+ *						or no kernel took it (way A)
+ *
+ * A host that went down and still runs the version, or cannot say what it runs,
+ * was saved by nothing. Of several hosts the line that held last counts.
  */
 #ifndef BL_CANARY_COMPARE_JUDGE_H
 #define BL_CANARY_COMPARE_JUDGE_H
@@ -38,6 +42,14 @@ struct bl_judge_case {
 
 /* Sets all numbers and words of *r, and its curve. 0 or -ENOMEM. */
 int bl_judge(const struct bl_judge_case *c, struct bl_compare_result *r);
+
+/*
+ * Whether *r, as it was judged, is what @expect says: the lines, and under
+ * belay every host back. Asked again whenever a report is made, as the
+ * catalogue may have changed since. NULL: nothing is expected, so it is not.
+ */
+bool bl_judge_expected(const struct bl_fault_lines *expect,
+		       const struct bl_compare_result *r);
 
 /*
  * Which line the findings of a gate's report stand for: of all that reject (or

@@ -3,7 +3,7 @@
  * What a host of the fleet says, a line at a time (guest.sh). Pure.
  *
  *	@boot			its script runs: the kernel is up
- *	@beat ok		somebody could use this host right now
+ *	@beat ok MS		somebody could use this host when its clock said so
  *	@beat bad WHY		nobody could
  *	@load VERSION		way A: it is about to load it; then one of
  *	@loaded VERSION

@@ -41,6 +41,7 @@ struct bl_observed_host {
 	unsigned reboots;	       /* of the watch */
 	bool dead;		       /* down, and it is not booted any more */
 	bool exposed;		       /* the version reached it */
+	bool refused;		       /* way A: its kernel did not take it */
 	char live[BL_DIGEST_HEX];      /* at the end, as it says; "" */
 	char version[BL_COMPARE_NAME_MAX]; /* of that, in words */
 	struct bl_observed_txn txn;

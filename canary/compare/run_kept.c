@@ -263,6 +263,22 @@ static void keep_fleet(struct bl_run *run)
 
 /* --- the run -------------------------------------------------------------- */
 
+/* Cuts the power of the first host that tries the version. */
+static int cut_in_trial(struct bl_run *run, struct bl_err *err)
+{
+	int r = bl_run_until(run, is_tried, ROLLOUT_MS, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; !r && i < run->watch.count; i++)
+		if (run->watch.seen[i].exposed) {
+			bl_watch_cut(&run->watch, i);
+			return 0;
+		}
+	return bl_err_set(err, -ETIME,
+			  "no host came to try it, so no power was cut");
+}
+
 /* Starts a rollout of @v and follows it to its end; 1: it was not begun. */
 static int roll_out(struct bl_run *run, const struct bl_variant *v,
 		    struct bl_err *err)
@@ -281,20 +297,14 @@ static int roll_out(struct bl_run *run, const struct bl_variant *v,
 		return bl_err_set(err, r, "%s", why.text);
 	bl_watch_say(&run->watch, run->watch.count, "rollout %s of %s",
 		     run->asked.id, v->version);
-	if (run->fault->inject == BL_INJECT_POWER_CUT) {
-		r = bl_run_until(run, is_tried, ROLLOUT_MS, err);
-		for (size_t i = 0; !r && i < run->watch.count; i++)
-			if (run->watch.seen[i].exposed) {
-				bl_watch_cut(&run->watch, i);
-				break;
-			}
-	}
-	if (r >= 0)
+	if (run->fault->inject == BL_INJECT_POWER_CUT)
+		r = cut_in_trial(run, err);
+	if (!r)
 		r = bl_run_until(run, is_over, ROLLOUT_MS, err);
-	if (r > 0)
-		bl_watch_say(&run->watch, run->watch.count,
-			     "the rollout does not end");
-	return r < 0 ? r : 0;
+	/* Who does not know how it ended has nothing to judge. */
+	return r > 0 ? bl_err_set(err, -ETIME, "rollout %s did not end in %d s",
+				  run->asked.id, ROLLOUT_MS / 1000)
+		     : r;
 }
 
 /* Until hosts are as they are going to be. */

@@ -71,7 +71,7 @@ static bool never(struct bl_run *run)
 /* The first host has written down what to run, and begins to load it. */
 static bool has_begun(struct bl_run *run)
 {
-	return strcmp(run->watch.host[0].loading, "v2") == 0;
+	return run->watch.seen[0].exposed;
 }
 
 static int observe(struct bl_run *run, struct bl_depot *depot,
@@ -79,7 +79,7 @@ static int observe(struct bl_run *run, struct bl_depot *depot,
 {
 	int r;
 
-	strcpy(depot->word, "v2");
+	strcpy(depot->word, BL_WATCH_FAULT);
 	if (run->fault->inject == BL_INJECT_POWER_CUT) {
 		r = bl_run_until(run, has_begun, REACH_MS, err);
 		if (!r)
@@ -106,11 +106,10 @@ static void conclude(struct bl_run *run)
 	for (size_t i = 0; i < w->count; i++) {
 		const char *at = w->host[i].loaded;
 
-		w->seen[i].exposed = strcmp(w->host[i].loading, "v1") != 0;
 		snprintf(w->seen[i].version, sizeof(w->seen[i].version), "%s",
-			 strcmp(at, "v2") == 0 ? run->bad.version
-			 : *at		       ? run->good.version
-					       : "");
+			 strcmp(at, BL_WATCH_FAULT) == 0 ? run->bad.version
+			 : *at				 ? run->good.version
+							 : "");
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/compare/judge.h"
 #include "canary/compare/report.h"
 #include "canary/record.h"
 #include "loader/base/cleanup.h"
@@ -96,6 +97,15 @@ static int find_kernels(const char *out, struct bl_compare *ret,
 	return 0;
 }
 
+/* The catalogue may have learned since. */
+static void judge_again(const struct bl_fault *f, struct bl_compare_result *run)
+{
+	struct bl_fault_lines lines;
+
+	run->as_expected = bl_fault_lines(f, run->kernel, run->way, &lines) &&
+			   bl_judge_expected(&lines, run);
+}
+
 /* The runs of one fault; *ret_some: there are some. */
 static int collect_fault(const char *out, const struct bl_fault *f,
 			 struct bl_compare *ret, bool *ret_some,
@@ -111,6 +121,8 @@ static int collect_fault(const char *out, const struct bl_fault *f,
 
 			if (r == -ENOENT)
 				continue;
+			if (!r)
+				judge_again(f, &run);
 			if (!r && bl_compare_add(ret, &run) < 0)
 				r = bl_err_set(err, -ENOMEM, "out of memory");
 			if (r)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "canary/compare/line.h"
@@ -65,12 +66,24 @@ static void hear_log(struct bl_watch *w, size_t i, const char *line)
 		bl_watch_say(w, i, "%s", at + sizeof(agent) - 1);
 }
 
+/* When the host made the beat that says @made_ms of its own clock. */
+static int64_t beat_time(struct bl_watch *w, size_t i, const char *made_ms)
+{
+	struct bl_watch_host *h = &w->host[i];
+	int64_t now = (int64_t)bl_clock_mono_ms();
+	int64_t made = strtoll(made_ms, NULL, 10);
+
+	if (!h->beats || now - made < h->offset_ms)
+		h->offset_ms = now - made;
+	return made + h->offset_ms - (int64_t)w->zero_ms;
+}
+
 static void hear_beat(struct bl_watch *w, size_t i, bool good, const char *why)
 {
 	struct bl_watch_host *h = &w->host[i];
 
 	if (good)
-		note(w, bl_observed_beat(&w->seen[i], bl_watch_now(w)));
+		note(w, bl_observed_beat(&w->seen[i], beat_time(w, i, why)));
 	if (good && !h->beats)
 		bl_watch_say(w, i, "can be used");
 	else if (good && h->bad)
@@ -136,7 +149,8 @@ static void hear(void *ctx, size_t i, const char *line)
 		break;
 	case BL_LINE_LOAD:
 		bl_text_copy(h->loading, sizeof(h->loading), rest);
-		h->load_ms = bl_watch_now(w);
+		if (strcmp(rest, BL_WATCH_FAULT) == 0)
+			w->seen[i].exposed = true;
 		bl_watch_say(w, i, "loads %s", rest);
 		break;
 	case BL_LINE_LOADED:
@@ -144,6 +158,8 @@ static void hear(void *ctx, size_t i, const char *line)
 		break;
 	case BL_LINE_REFUSED:
 		h->loaded[0] = '\0';
+		if (strcmp(h->loading, BL_WATCH_FAULT) == 0)
+			w->seen[i].refused = true;
 		bl_watch_say(w, i, "its kernel does not take %s", rest);
 		break;
 	case BL_LINE_HISTORY:
@@ -190,12 +206,18 @@ static void ended(void *ctx, size_t i, const struct bl_vm_result *res)
 
 	w->host[i].down = true;
 	w->host[i].beats = false;
+	w->host[i].loaded[0] = '\0';
 	if (!w->pushed)
 		return;
 	if (res->outcome == BL_VM_PANIC)
 		seen->panics++;
-	else
+	else if (res->outcome == BL_VM_REBOOTED)
 		seen->resets++;
+	else
+		snprintf(w->broken, sizeof(w->broken),
+			 "the VM of %s ended as no host does: %s%s%s",
+			 seen->name, bl_vm_outcome_name(res->outcome),
+			 *res->reason ? ": " : "", res->reason);
 	bl_watch_say(w, i, "goes down: %s%s%s",
 		     bl_vm_outcome_name(res->outcome), *res->reason ? ": " : "",
 		     res->reason);
@@ -206,6 +228,7 @@ void bl_watch_cut(struct bl_watch *w, size_t i)
 {
 	bl_watch_say(w, i, "its power is cut");
 	bl_guests_cut(w->guests, i);
+	w->host[i].loaded[0] = '\0';
 	w->seen[i].cuts++;
 	w->host[i].down = true;
 	w->host[i].beats = false;
@@ -250,6 +273,8 @@ int bl_watch_step(struct bl_watch *w, struct bl_err *err)
 
 	if (!r && w->failed)
 		r = bl_err_set(err, w->failed, "out of memory");
+	if (!r && *w->broken)
+		r = bl_err_set(err, -EIO, "%s", w->broken);
 	for (size_t i = 0; !r && i < w->count; i++)
 		if (w->host[i].down)
 			r = boot_again(w, i, err);

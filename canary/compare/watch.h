@@ -10,6 +10,9 @@
  *	… bl_watch_step …
  *	bl_watch_end(&w);			logs go to the result
  *
+ * A beat counts from when the host made it, not from when it was heard: the
+ * observer has other things to do as well, and its pauses are no outages.
+ *
  * The guests must outlive the watch or be told of another one. One thread.
  */
 #ifndef BL_CANARY_COMPARE_WATCH_H
@@ -18,14 +21,18 @@
 #include "canary/compare/guests.h"
 #include "canary/compare/observe.h"
 
-#define BL_WATCH_REBOOTS 2 /* of a host */
+#define BL_WATCH_REBOOTS 2    /* of a host */
+#define BL_WATCH_FAULT	 "v2" /* way A: what the version in question is called */
 
 struct bl_watch_host {
-	bool beats;	    /* since its last boot */
-	bool bad;	    /* its last beat was bad */
-	bool down;	    /* waits to be booted */
-	int64_t boot_ms;    /* when it said so last; -1: it boots */
-	int64_t load_ms;    /* way A: when it began to load that version */
+	bool beats;	 /* since its last boot */
+	bool bad;	 /* its last beat was bad */
+	bool down;	 /* waits to be booted */
+	int64_t boot_ms; /* when it said so last; -1: it boots */
+	int64_t load_ms; /* way A: when it began to load that version */
+	/* From its clock to ours: the least that a beat of this boot took to be
+	 * heard. What else it took is ours, not the host's. */
+	int64_t offset_ms;
 	char loaded[32];    /* way A: what it loaded last; "" */
 	char loading[32];   /* way A: what it began to load */
 	struct bl_buf said; /* its log */
@@ -42,6 +49,8 @@ struct bl_watch {
 	struct bl_observed_host seen[BL_GUESTS_MAX];
 	struct bl_watch_host host[BL_GUESTS_MAX];
 	int failed; /* -ENOMEM in a callback */
+	/* A VM ended as no host does: what was seen is of no use. "": none. */
+	char broken[BL_COMPARE_LINE_MAX];
 };
 
 /* @digest may be "" (way A). *w is zeroed by the caller. */

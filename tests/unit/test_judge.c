@@ -90,6 +90,85 @@ START_TEST(a_crash_in_a_trial_is_stopped_by_the_next_boot)
 }
 END_TEST
 
+START_TEST(a_host_that_crashed_and_still_runs_the_version_was_saved_by_nothing)
+{
+	crash_and_return();
+	hosts[0].txn.back = false;
+	strcpy(hosts[0].txn.attribution, "");
+	for (size_t i = 0; i < 3; i++)
+		strcpy(hosts[i].live, BAD);
+	this.stopped = false;
+	expect = (struct bl_fault_lines){ BL_COMPARE_NOWHERE,
+					  BL_COMPARE_BOOT_LOOP };
+	judge();
+	ck_assert_int_eq(result.past_gate, BL_COMPARE_NOWHERE);
+	ck_assert(!result.as_expected);
+}
+END_TEST
+
+START_TEST(a_host_that_is_down_at_the_end_has_not_recovered)
+{
+	crash_and_return();
+	hosts[1].count = 0;
+	beats(1, 0, 24000);
+	expect = (struct bl_fault_lines){ BL_COMPARE_NOWHERE,
+					  BL_COMPARE_BOOT_LOOP };
+	judge();
+	ck_assert_int_eq(result.recover_ms, BL_COMPARE_NEVER);
+	ck_assert_uint_eq(result.lost, 0);
+	ck_assert(!result.as_expected);
+}
+END_TEST
+
+START_TEST(of_several_hosts_the_line_that_held_last_counts)
+{
+	crash_and_return();
+	bl_observed_free(&hosts[2]);
+	hosts[2] = hosts[0]; /* the one that went down comes last */
+	hosts[0] = (struct bl_observed_host){ 0 };
+	beats(0, 0, 30000);
+	strcpy(hosts[0].live, GOOD);
+	hosts[0].exposed = true;
+	hosts[0].txn = (struct bl_observed_txn){ .there = true,
+						 .staged = true,
+						 .back = true };
+	judge();
+	ck_assert_int_eq(result.past_gate, BL_COMPARE_BOOT_LOOP);
+}
+END_TEST
+
+START_TEST(a_push_that_every_kernel_refuses_is_not_what_never_means)
+{
+	this.way = BL_COMPARE_A;
+	this.stopped = false;
+	expect.past = BL_COMPARE_NOWHERE;
+	for (size_t i = 0; i < 3; i++) {
+		beats(i, 0, 30000);
+		hosts[i].exposed = hosts[i].refused = true;
+	}
+	judge();
+	ck_assert_int_eq(result.past_gate, BL_COMPARE_UNAFFECTED);
+	ck_assert(!result.as_expected);
+}
+END_TEST
+
+START_TEST(a_result_is_held_against_the_catalogue_of_today)
+{
+	struct bl_fault_lines other = { BL_COMPARE_VERIFIER,
+					BL_COMPARE_BOOT_LOOP };
+
+	crash_and_return();
+	this.gate = BL_COMPARE_EXERCISE;
+	this.verdict = BL_COMPARE_REJECTED;
+	expect = (struct bl_fault_lines){ BL_COMPARE_EXERCISE,
+					  BL_COMPARE_BOOT_LOOP };
+	judge();
+	ck_assert(bl_judge_expected(&expect, &result));
+	ck_assert(!bl_judge_expected(&other, &result));
+	ck_assert(!bl_judge_expected(NULL, &result));
+}
+END_TEST
+
 START_TEST(the_curve_says_when_hosts_were_down)
 {
 	static const struct bl_compare_point want[] = {
@@ -376,6 +455,14 @@ Suite *bl_test_suite(void)
 
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, a_crash_in_a_trial_is_stopped_by_the_next_boot);
+	tcase_add_test(
+		c,
+		a_host_that_crashed_and_still_runs_the_version_was_saved_by_nothing);
+	tcase_add_test(c, a_host_that_is_down_at_the_end_has_not_recovered);
+	tcase_add_test(c, of_several_hosts_the_line_that_held_last_counts);
+	tcase_add_test(
+		c, a_push_that_every_kernel_refuses_is_not_what_never_means);
+	tcase_add_test(c, a_result_is_held_against_the_catalogue_of_today);
 	tcase_add_test(c, the_curve_says_when_hosts_were_down);
 	tcase_add_test(
 		c, a_crash_that_nobody_lays_to_the_version_is_not_attributed);
