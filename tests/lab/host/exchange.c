@@ -38,6 +38,7 @@ static struct bl_tally tally;
 static struct bl_err err;
 
 static unsigned per_second;
+static int status; /* of the whole */
 static _Atomic uint64_t sent;
 static atomic_bool stop;
 static unsigned char had[NUMBERS]; /* by number: an event */
@@ -106,8 +107,10 @@ static uint64_t apply(const struct bl_bundle *b)
 		snprintf(err.text, sizeof(err.text), "%s", res.reason);
 		give_up("apply");
 	}
-	if (bl_kern_lost(&res.sample))
+	if (bl_kern_lost(&res.sample)) {
 		printf("FAIL: the module lost events by itself\n");
+		status = 1;
+	}
 	return res.gap_us > 0 ? (uint64_t)res.gap_us : 0;
 }
 
@@ -143,7 +146,6 @@ static int by_size(const void *a, const void *b)
 static int report(uint64_t *gaps, unsigned updates)
 {
 	struct bl_tally_count c = bl_tally_count(&tally, sent);
-	int status = 0;
 
 	qsort(gaps, updates, sizeof(*gaps), by_size);
 	printf("exchange, whole updates: %u swaps in %" PRIu64
