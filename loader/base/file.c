@@ -50,14 +50,12 @@ char *bl_path_cache(void)
 	return bl_path("%s/.cache/belay", home && *home ? home : "/tmp");
 }
 
-int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
-		 struct bl_err *err)
+/* A pipe that nobody writes to would be waited for in open() already. */
+static int open_to_read(const char *path, bool pipes, struct bl_err *err)
 {
-	bl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t before = ret->len;
+	bl_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+						 (pipes ? 0 : O_NONBLOCK));
 	struct stat st;
-	ssize_t n;
-	int r;
 
 	if (fd < 0)
 		return bl_err_errno(err, -errno, "cannot open %s", path);
@@ -66,10 +64,25 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 	if (S_ISDIR(st.st_mode))
 		return bl_err_set(err, -EISDIR,
 				  "%s is a folder, a file was expected", path);
-	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return bl_err_set(err, -EINVAL,
-				  "%s is neither a regular file nor a pipe",
-				  path);
+	if (!S_ISREG(st.st_mode) && !(pipes && S_ISFIFO(st.st_mode)))
+		return bl_err_set(
+			err, -EINVAL,
+			pipes ? "%s is neither a regular file nor a pipe"
+			      : "%s is not a regular file",
+			path);
+	return BL_TAKE_FD(fd);
+}
+
+static int read_whole(const char *path, bool pipes, size_t max_bytes,
+		      struct bl_buf *ret, struct bl_err *err)
+{
+	bl_autoclose int fd = open_to_read(path, pipes, err);
+	size_t before = ret->len;
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return fd;
 	for (;;) {
 		r = bl_buf_reserve(ret, 64 * 1024);
 		if (r < 0)
@@ -98,6 +111,18 @@ int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 	}
 	ret->data[ret->len] = '\0';
 	return 0;
+}
+
+int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
+		 struct bl_err *err)
+{
+	return read_whole(path, true, max_bytes, ret, err);
+}
+
+int bl_file_read_regular(const char *path, size_t max_bytes, struct bl_buf *ret,
+			 struct bl_err *err)
+{
+	return read_whole(path, false, max_bytes, ret, err);
 }
 
 static int write_all(int fd, const char *data, size_t len)

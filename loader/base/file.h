@@ -25,11 +25,16 @@
 bool bl_name_valid(const char *name);
 
 /*
- * Reads a whole regular file of at most @max_bytes into *ret (added to what is
- * there). -EISDIR, -EFBIG (too large), -EINVAL (neither file nor pipe).
+ * Reads a whole file, or a pipe to its end, of at most @max_bytes into *ret
+ * (added to what is there). -EISDIR, -EFBIG (too large), -EINVAL (neither file nor pipe).
  */
 int bl_file_read(const char *path, size_t max_bytes, struct bl_buf *ret,
 		 struct bl_err *err);
+
+/* The same of what must be a file, as its name was written by a stranger: never
+ * waits for somebody to write into a pipe. -EINVAL (no regular file). */
+int bl_file_read_regular(const char *path, size_t max_bytes, struct bl_buf *ret,
+			 struct bl_err *err);
 
 /* Durable write as above; the file gets @mode. A link to a file is replaced,
  * not followed. -EISDIR, or -EINVAL for a device, pipe or socket. */

@@ -66,7 +66,7 @@ static int read_beside(const char *manifest_path, const char *name, size_t max,
 
 	if (!path)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	return bl_file_read(path, max, ret, err);
+	return bl_file_read_regular(path, max, ret, err);
 }
 
 static int digests_json(const struct bl_archive *a, struct bl_buf *ret,

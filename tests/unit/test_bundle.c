@@ -171,6 +171,26 @@ START_TEST(missing_object_is_named)
 }
 END_TEST
 
+/* A name in a manifest may lead to a pipe that nobody will ever write to. */
+START_TEST(what_is_no_file_is_refused_and_not_waited_for)
+{
+	static const char *const names[] = { "sensor.bpf.o", "content.json" };
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(names); i++) {
+		bl_autofree char *path = bl_path("%s/%s", dir, names[i]);
+		bl_autofree char *away = bl_path("%s/away", dir);
+
+		ck_assert_int_eq(rename(path, away), 0);
+		ck_assert_int_eq(mkfifo(path, 0600), 0);
+		ck_assert_int_eq(build_in(dir, &bundle), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(err.text, names[i]));
+		ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+		ck_assert_int_eq(rename(away, path), 0);
+	}
+	ck_assert_int_eq(build_in(dir, &bundle), 0);
+}
+END_TEST
+
 START_TEST(object_beyond_the_limit_is_refused)
 {
 	bl_autofree char *path = bl_path("%s/sensor.bpf.o", dir);
@@ -264,6 +284,18 @@ START_TEST(modules_come_in_the_place_of_an_object)
 }
 END_TEST
 
+START_TEST(a_module_that_is_a_pipe_is_refused_and_not_waited_for)
+{
+	bl_autofree char *path = bl_path("%s/a.ko", dir);
+
+	put_modules();
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(build_in(dir, &bundle), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "a.ko is not a regular file"));
+}
+END_TEST
+
 START_TEST(a_bundle_of_modules_takes_other_content)
 {
 	static const char json[] = "{\"contract\": 1, \"rules\": []}";
@@ -340,9 +372,12 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, any_change_of_input_changes_the_digest);
 	tcase_add_test(t, mistake_in_content_names_its_line);
 	tcase_add_test(t, missing_object_is_named);
+	tcase_add_test(t, what_is_no_file_is_refused_and_not_waited_for);
 	tcase_add_test(t, object_beyond_the_limit_is_refused);
 	tcase_add_test(t, a_map_that_the_object_does_not_have_is_named);
 	tcase_add_test(t, modules_come_in_the_place_of_an_object);
+	tcase_add_test(t,
+		       a_module_that_is_a_pipe_is_refused_and_not_waited_for);
 	tcase_add_test(t, a_bundle_of_modules_takes_other_content);
 	tcase_add_test(t, modules_that_no_host_could_choose_from_are_refused);
 	tcase_add_test(t, digest_is_sha256_and_nothing_else_is_one);
