@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host whose sensor is a kernel module, under every fault: each step of the
- * kernel (of either kind) and of the update fails once, and the process dies
- * before each. After one recovery the host is at the old version or the new one,
- * and nothing else of belay is in the kernel. What does not hold for modules is
- * I1: in an exchange, and after a death in it until somebody recovers, none is
- * in.
+ * A host whose sensor is a kernel module, under faults: a step of the kernel (of
+ * either kind) or of the update fails, or the process dies before it. Of the
+ * steps every second is tried, with sanitizers every seventh, from another one
+ * on in each scenario; BELAY_CRASH_STRIDE=1 tries them all. After one recovery
+ * the host is at the old version or the new one, and nothing else of belay is in
+ * the kernel. What does not hold for modules is I1: in an exchange, and after a
+ * death in it until somebody recovers, none is in.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -265,13 +267,27 @@ static void tear_down(void)
 	twin_tear_down(&twin);
 }
 
-START_TEST(every_failing_step_leads_to_old_or_new)
+static unsigned stride(void)
+{
+	const char *text = getenv("BELAY_CRASH_STRIDE");
+	unsigned n = text ? (unsigned)strtoul(text, NULL, 10) : STRIDE;
+
+	return n ? n : 1;
+}
+
+/* Where the sweep of a scenario begins: each has other steps. */
+static unsigned first_step(int sweep)
+{
+	return (unsigned)sweep % stride() + 1;
+}
+
+START_TEST(a_failing_step_leads_to_old_or_new)
 {
 	const struct scenario *s = &scenarios[_i];
 	unsigned n;
 
 	start(s);
-	for (n = 1;; n += STRIDE) {
+	for (n = first_step(_i);; n += stride()) {
 		bool failed;
 
 		back_to_begin();
@@ -286,14 +302,14 @@ START_TEST(every_failing_step_leads_to_old_or_new)
 }
 END_TEST
 
-START_TEST(every_death_leads_to_old_or_new)
+START_TEST(a_death_at_a_step_leads_to_old_or_new)
 {
 	const struct scenario *s = &scenarios[_i];
 	bool old = false, new = false;
 	unsigned n;
 
 	start(s);
-	for (n = 1;; n += STRIDE) {
+	for (n = first_step(_i + 1);; n += stride()) {
 		bool lived;
 		int version;
 
@@ -306,7 +322,9 @@ START_TEST(every_death_leads_to_old_or_new)
 		if (lived)
 			break;
 	}
-	ck_assert(old && new);
+	/* Further apart, they may all lie on one side of the commit. */
+	if (stride() <= 2)
+		ck_assert(old && new);
 }
 END_TEST
 
@@ -318,9 +336,8 @@ Suite *bl_test_suite(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 300);
-	tcase_add_loop_test(t, every_failing_step_leads_to_old_or_new, 0,
-			    count);
-	tcase_add_loop_test(t, every_death_leads_to_old_or_new, 0, count);
+	tcase_add_loop_test(t, a_failing_step_leads_to_old_or_new, 0, count);
+	tcase_add_loop_test(t, a_death_at_a_step_leads_to_old_or_new, 0, count);
 	suite_add_tcase(s, t);
 	return s;
 }
