@@ -115,7 +115,7 @@ static void put_overhead(struct bl_md *m, const json_t *overhead)
 			     number(json_object_get(v, "ebpf_dispatch"),
 				    "instructions"));
 		/* What differs between runs can be more than a sensor costs. */
-		if (module > 0)
+		if (module > 0 && number(v, "ratio_dispatch") > 0)
 			bl_md_printf(m, " %.2f |\n",
 				     number(v, "ratio_dispatch"));
 		else

@@ -212,7 +212,7 @@ static void print_failed(const struct bl_compare *c, FILE *f)
 static void print_goals(const struct bl_compare *c, FILE *f, bool colour)
 {
 	json_t *goals = json_object_get(c->overhead, "goals");
-	char what[BL_COMPARE_WORDS_MAX];
+	char what[BL_COMPARE_WORDS_MAX], why[BL_COMPARE_WORDS_MAX];
 	const json_t *goal;
 	size_t i;
 
@@ -226,6 +226,12 @@ static void print_goals(const struct bl_compare *c, FILE *f, bool colour)
 
 		bl_text_copy(what, sizeof(what),
 			     bl_compare_fault_text(goal, "what"));
+		if (!json_is_number(json_object_get(goal, "value"))) {
+			bl_text_copy(why, sizeof(why),
+				     bl_compare_fault_text(goal, "why"));
+			fprintf(f, "%s: not measured: %s\n", what, why);
+			continue;
+		}
 		fprintf(f, "%s: %s%.2f%s, to reach %.2f\n", what,
 			bl_style(colour, style), value, bl_style_end(colour),
 			to_reach);

@@ -231,23 +231,14 @@ static double cost(struct sensor_report *r, enum sensor_clock clock,
 	return median(samples(r, clock, way, at)) - baseline(r, clock, at);
 }
 
-/* 0: the module's cost is lost in what an operation itself varies by. */
+/* 0: a cost is lost in what an operation itself varies by. */
 static double ratio(struct sensor_report *r, enum sensor_way way,
 		    struct where at)
 {
 	double module = cost(r, SENSOR_INSTRUCTIONS, SENSOR_MODULE, at);
+	double ours = cost(r, SENSOR_INSTRUCTIONS, way, at);
 
-	return module > 0 ? cost(r, SENSOR_INSTRUCTIONS, way, at) / module : 0;
-}
-
-/* By how much turns differ, in parts of 100 of the cost; 0: as above. */
-static double spread_percent(struct sensor_report *r, enum sensor_way way,
-			     struct where at)
-{
-	struct sensor_samples *s = samples(r, SENSOR_INSTRUCTIONS, way, at);
-	double of = cost(r, SENSOR_INSTRUCTIONS, way, at); /* sorts them */
-
-	return of > 0 ? (s->value[s->count - 1] - s->value[0]) * 100 / of : 0;
+	return module > 0 && ours > 0 ? ours / module : 0;
 }
 
 static json_t *must(json_t *j)
@@ -263,10 +254,23 @@ static json_t *positive(double v)
 	return must(v > 0 ? json_real(v) : json_null());
 }
 
+/* By how much turns differ, in parts of 100 of the cost; null: as for ratio(). */
+static json_t *spread_percent(struct sensor_report *r, enum sensor_way way,
+			      struct where at)
+{
+	struct sensor_samples *s = samples(r, SENSOR_INSTRUCTIONS, way, at);
+	double of = cost(r, SENSOR_INSTRUCTIONS, way, at); /* sorts them */
+
+	if (of <= 0)
+		return must(json_null());
+	return must(
+		json_real((s->value[s->count - 1] - s->value[0]) * 100 / of));
+}
+
 static json_t *side(struct sensor_report *r, enum sensor_way way,
 		    struct where at)
 {
-	return must(json_pack("{s:f, s:f, s:f}", "instructions",
+	return must(json_pack("{s:f, s:o, s:f}", "instructions",
 			      cost(r, SENSOR_INSTRUCTIONS, way, at),
 			      "spread_percent", spread_percent(r, way, at),
 			      "ns_emulated", cost(r, SENSOR_NS, way, at)));
@@ -312,25 +316,41 @@ static void add_row(struct sensor_report *r, struct where at)
 	});
 }
 
-static json_t *goal(const char *what, double value, double to_reach)
+/* What was not measured (@why) is neither reached nor missed. */
+static json_t *goal(const char *what, double value, double to_reach,
+		    const char *why)
 {
-	return must(json_pack("{s:s, s:f, s:f, s:b}", "what", what, "value",
-			      value, "to_reach", to_reach, "reached",
-			      value <= to_reach));
+	return must(json_pack(
+		"{s:s, s:o, s:f, s:o, s:s?}", "what", what, "value",
+		why ? json_null() : json_real(value), "to_reach", to_reach,
+		"reached", why ? json_null() : json_boolean(value <= to_reach),
+		"why", why));
 }
 
-/* The worst of the events, filtered, with that many indicators. */
-static double worst_ratio(struct sensor_report *r, enum sensor_indicators n)
+/* The worst of the events, filtered, with that many indicators: one that cannot
+ * be divided may be the worst, so that there is no worst then. */
+static json_t *ratio_goal(struct sensor_report *r, enum sensor_indicators n,
+			  const char *what)
 {
+	char lost[BL_EVENT_KINDS * 16] = "";
+	bl_autofree char *why = NULL;
 	double worst = 0;
 
 	for (int k = 0; k < BL_EVENT_KINDS; k++) {
 		struct where at = { (enum bl_event_kind)k, SENSOR_FILTERED, n };
 		double is = ratio(r, SENSOR_DISPATCH, at);
+		size_t len = strlen(lost);
 
 		worst = is > worst ? is : worst;
+		if (is <= 0)
+			snprintf(lost + len, sizeof(lost) - len, "%s%s",
+				 len ? ", " : "", bl_event_kind_name(at.kind));
 	}
-	return worst;
+	if (*lost)
+		why = bl_path(
+			"%s: what a sensor costs is lost in what the operation itself varies by",
+			lost);
+	return goal(what, worst, RATIO_TO_REACH, why);
 }
 
 static double worst_native(const struct sensor_report *r, int indicators)
@@ -367,12 +387,10 @@ static json_t *goals(struct sensor_report *r)
 		double ns = worst_native(r, atoi(indicator_names[n]));
 
 		json_array_append_new(
-			list,
-			goal(what, worst_ratio(r, (enum sensor_indicators)n),
-			     RATIO_TO_REACH));
+			list, ratio_goal(r, (enum sensor_indicators)n, what));
 		if (ns > 0)
-			json_array_append_new(list,
-					      goal(native, ns, ns_to_reach));
+			json_array_append_new(list, goal(native, ns,
+							 ns_to_reach, NULL));
 	}
 	return list;
 }

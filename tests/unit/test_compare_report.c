@@ -388,6 +388,21 @@ START_TEST(the_cost_of_an_event_is_in_every_form)
 }
 END_TEST
 
+START_TEST(a_goal_that_was_not_measured_is_not_told_as_zero)
+{
+	bl_autofree char *text = NULL;
+
+	small();
+	c.overhead = json_pack("{s:[{s:s, s:n, s:f, s:n, s:s}]}", "goals",
+			       "what", "eBPF / module", "value", "to_reach",
+			       1.3, "reached", "why", "exec: lost");
+	text = print(bl_compare_print_text);
+	has(text, "eBPF / module: not measured: exec: lost\n");
+	has_not(text, "to reach 1.30");
+	bl_compare_free(&c);
+}
+END_TEST
+
 START_TEST(a_comparison_of_nothing_is_reported_as_that)
 {
 	bl_autofree char *text = NULL, *markdown = NULL, *page = NULL;
@@ -423,6 +438,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(forms, nothing_in_the_data_ends_the_pages_script);
 	tcase_add_test(forms, the_page_asks_nobody_for_anything);
 	tcase_add_test(forms, the_cost_of_an_event_is_in_every_form);
+	tcase_add_test(forms, a_goal_that_was_not_measured_is_not_told_as_zero);
 	tcase_add_test(forms, a_comparison_of_nothing_is_reported_as_that);
 	suite_add_tcase(s, forms);
 	tcase_add_checked_fixture(t, set_up, tear_down);

@@ -588,6 +588,8 @@ function costTable(cases) {
 function goalLine(g) {
 	const ending = g.reached ? "held" : "goes-on";
 
+	if (typeof g.value !== "number")
+		return el("p", { class: "goal" }, sign(ending), el("span", {}, `${g.what}: not measured: ${g.why || "no value"}`));
 	return el("p", { class: "goal" }, sign(ending), el("span", {}, `${g.what}: ${Number(g.value).toFixed(2)}, to reach ${g.to_reach}: ${g.reached ? "reached" : "not reached"}`));
 }
 
