@@ -422,8 +422,11 @@ static int read_port(struct bl_vm *vm)
 		r = bl_stream_feed(&vm->stream, chunk, (size_t)n, &out);
 	else
 		r = bl_stream_flush(&vm->stream, &out);
-	if (!r && out.len)
+	if (!r && out.len) {
+		if (n > 0)
+			vm->res.said_ms = bl_clock_mono_ms() - vm->start_ms;
 		r = keep_output(vm, &out);
+	}
 	if (r < 0)
 		return r;
 	moved_on(vm, before);

@@ -138,6 +138,7 @@ struct bl_vm_result {
 	char reason[256]; /* "Kernel panic - not syncing: …"; "" if EXITED */
 	bool warm;	  /* it woke up from a saved state */
 	uint64_t boot_ms; /* from start to the command's start; 0: never */
+	uint64_t said_ms; /* from start to the last of its output; 0: none */
 	uint64_t total_ms;
 };
 

@@ -3,9 +3,11 @@
  * says how little; what it shows in a guest decides. */
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/gate/kernel/verify_lab.h"
 #include "loader/gate/kernel/vm_end.h"
 #include "loader/gate/module/judge.h"
@@ -400,13 +402,13 @@ static const struct {
 } ends[] = {
 	{ BL_VM_PANIC, 0, 900, BL_VERDICT_REJECT, false, "exercise",
 	  "panicked while this module was loaded: why" },
-	{ BL_VM_HANG, 0, 900, BL_VERDICT_REJECT, false, "exercise",
-	  "no answer by the deadline while this module was loaded: why" },
 	{ BL_VM_LOST, 0, 900, BL_VERDICT_REJECT, true, "exercise",
 	  "the guest was lost while" },
 	{ BL_VM_EXITED, 137, 900, BL_VERDICT_REJECT, false, "exercise",
 	  "it used up the memory, 512 MiB" },
 	/* What may well be no doing of the module. */
+	{ BL_VM_HANG, 0, 900, BL_VERDICT_UNDECIDED, false, "kernel",
+	  "no answer by the deadline while this module was loaded: why" },
 	{ BL_VM_PANIC, 0, 0, BL_VERDICT_UNDECIDED, false, "kernel",
 	  "could not boot (panic): why" },
 	{ BL_VM_HANG, 0, 0, BL_VERDICT_UNDECIDED, false, "kernel",
@@ -437,6 +439,84 @@ START_TEST(the_end_of_a_guest_is_told_from_one_that_could_not_run)
 	ck_assert_int_ne(bl_report_exit(&report), BL_EXIT_OK);
 	if (ends[_i].verdict != BL_VERDICT_REJECT)
 		ck_assert_int_eq(bl_report_exit(&report), BL_EXIT_UNDECIDED);
+}
+END_TEST
+
+#define CAME_IN "[    2.0] belay_sensor: loading out-of-tree module taints\r\n"
+
+static const struct {
+	const char *console;
+	uint64_t boot_ms, said_ms, total_ms;
+	unsigned scale;
+	bool loaded; /* was answered */
+	enum bl_verdict verdict;
+	const char *check, *words;
+} hangs[] = {
+	/* One that turns in circles, and one with its interrupts off. */
+	{ CAME_IN "[   25.0] watchdog: BUG: soft lockup - CPU#0 stuck\r\n",
+	  9000, 9500, 40000, 1, true, BL_VERDICT_REJECT, "exercise",
+	  "its kernel said: watchdog: BUG: soft lockup" },
+	{ CAME_IN "[   25.0] INFO: task cat:7 blocked for more than 20 s\r\n",
+	  9000, 0, 40000, 1, false, BL_VERDICT_REJECT, "exercise",
+	  "while this module was loaded: why; its kernel said: INFO: task" },
+	{ CAME_IN, 3000, 3500, 90000, 1, true, BL_VERDICT_REJECT, "exercise",
+	  "while its hooks went in: why; the guest stood still" },
+	{ CAME_IN, 3000, 0, 90000, 1, false, BL_VERDICT_REJECT, "exercise",
+	  "while this module was loaded: why; the guest stood still" },
+	{ "", 3000, 3500, 90000, 1, true, BL_VERDICT_REJECT, "exercise",
+	  "the guest stood still" },
+	/* A machine on which everything is slow. */
+	{ CAME_IN, 20000, 25000, 90000, 1, true, BL_VERDICT_UNDECIDED, "kernel",
+	  "not a slow machine" },
+	/* It answered to the end, and has more to do than others. */
+	{ CAME_IN, 3000, 80000, 90000, 1, true, BL_VERDICT_UNDECIDED, "kernel",
+	  "not a slow machine" },
+	{ CAME_IN, 3000, 3500, 90000, 8, true, BL_VERDICT_UNDECIDED, "kernel",
+	  "not a slow machine" },
+	/* It was never there: whatever it was, it was not the module. */
+	{ "[    1.0] WARNING: CPU: 0 PID: 0 at boot.c:1\r\n", 3000, 0, 90000, 1,
+	  false, BL_VERDICT_UNDECIDED, "kernel", "not a slow machine" },
+};
+
+START_TEST(a_deadline_rejects_only_with_a_sign_that_it_was_the_module)
+{
+	struct bl_gate_module module = { .file = "6.1.ko" };
+	struct bl_gate_target t = { .modules = &module };
+	struct bl_facts_program p = { .name = (char *)"belay_sensor",
+				      .section = (char *)"module.ko",
+				      .load = BL_LOAD_ACCEPTED,
+				      .insn = -1,
+				      .why = (char *)"" };
+	struct bl_facts facts = { .programs = &p, .program_count = 1 };
+	bl_autofree char *dir = bl_test_tmpdir();
+	struct bl_vm_result res = {
+		.outcome = BL_VM_HANG,
+		.boot_ms = hangs[_i].boot_ms,
+		.said_ms = hangs[_i].said_ms,
+		.total_ms = hangs[_i].total_ms,
+		.reason = "why",
+	};
+	bl_autofree char *line = bl_answer_line(BL_PROBE_LOAD, &facts);
+	bl_autofree char *log = NULL;
+
+	log = bl_path("%s/console.log", dir);
+	ck_assert_int_eq(bl_file_write(log, hangs[_i].console,
+				       strlen(hangs[_i].console), 0600, NULL),
+			 0);
+	res.log_path = log;
+	t.probe.scale = hangs[_i].scale;
+	if (hangs[_i].loaded)
+		ck_assert_int_eq(bl_buf_add(&res.output, line, strlen(line)),
+				 0);
+	begin();
+	ck_assert_int_eq(bl_gate_judge_vm(&t, K61, &res, &report), 0);
+	says(hangs[_i].verdict, hangs[_i].check, hangs[_i].words);
+	ck_assert_int_eq(bl_report_exit(&report),
+			 hangs[_i].verdict == BL_VERDICT_REJECT
+				 ? BL_EXIT_REJECTED
+				 : BL_EXIT_UNDECIDED);
+	bl_buf_free(&res.output);
+	bl_file_rmtree(dir, NULL);
 }
 END_TEST
 
@@ -481,6 +561,9 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		t, the_end_of_a_guest_is_told_from_one_that_could_not_run, 0,
 		(int)BL_ARRAY_SIZE(ends));
+	tcase_add_loop_test(
+		t, a_deadline_rejects_only_with_a_sign_that_it_was_the_module,
+		0, (int)BL_ARRAY_SIZE(hangs));
 	tcase_add_test(t,
 		       the_first_complaint_behind_the_load_is_the_one_to_tell);
 	suite_add_tcase(s, t);

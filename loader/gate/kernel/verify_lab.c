@@ -38,6 +38,7 @@ int bl_gate_judge_vm(const struct bl_gate_target *t, const char *kernel,
 		.res = res,
 		.answer = &answer,
 		.module = t->modules != NULL,
+		.scale = t->probe.scale ? t->probe.scale : 1,
 		.mem_mib = guest_mib(t),
 		.max_output = OUTPUT_MAX,
 	};

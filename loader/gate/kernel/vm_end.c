@@ -99,13 +99,20 @@ static int judge_exit(const struct bl_vm_end *e, struct bl_report *report)
 	return add(e, verdict, check, text, report);
 }
 
+/* Where the console says that a module comes in; NULL: it does not. */
+static const char *loading(const char *log, size_t len)
+{
+	static const char words[] = "loading out-of-tree module";
+
+	return memmem(log, len, words, sizeof(words) - 1);
+}
+
 bool bl_vm_end_complaint(const char *log, size_t len, char *ret, size_t size)
 {
 	static const char kernels[] = "0,0,0,-;"; /* as /dev/kmsg has it */
-	static const char loading[] = "loading out-of-tree module";
 	char record[LINE_MAX];
 	const char *end = log + len;
-	const char *loaded = memmem(log, len, loading, sizeof(loading) - 1);
+	const char *loaded = loading(log, len);
 
 	for (const char *at = loaded ? loaded : log; at < end;) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
@@ -125,33 +132,69 @@ bool bl_vm_end_complaint(const char *log, size_t len, char *ret, size_t size)
 	return false;
 }
 
-/* What the kernel had to say. */
-static void its_words(const struct bl_vm_end *e, char *ret, size_t size)
+/* The signs that a module did it. */
+struct signs {
+	bool came_in, still;
+	char words[BL_KERN_SPLAT_LEN]; /* its kernel's complaint; "": none */
+};
+
+static bool was_loaded(const struct bl_answer *a)
+{
+	return a->have[BL_PROBE_LOAD] && a->facts.program_count &&
+	       a->facts.programs[0].load == BL_LOAD_ACCEPTED;
+}
+
+static bool stands_still(const struct bl_vm_end *e)
+{
+	const struct bl_vm_result *res = e->res;
+	uint64_t until = res->said_ms > res->boot_ms ? res->said_ms
+						     : res->boot_ms;
+
+	return res->total_ms > until &&
+	       (res->total_ms - until) / BL_VM_END_STILL / e->scale >= until;
+}
+
+static void look(const struct bl_vm_end *e, struct signs *ret)
 {
 	bl_autobuf struct bl_buf log = { 0 };
-	char line[BL_KERN_SPLAT_LEN] = "";
 
-	*ret = '\0';
-	if (!e->res->log_path ||
-	    bl_file_read(e->res->log_path, CONSOLE_MAX, &log, NULL) < 0)
-		return;
-	if (bl_vm_end_complaint(bl_buf_str(&log), log.len, line, sizeof(line)))
-		snprintf(ret, size, "; its kernel said: %.200s", line);
+	*ret = (struct signs){ .came_in = was_loaded(e->answer) };
+	if (e->res->log_path &&
+	    !bl_file_read(e->res->log_path, CONSOLE_MAX, &log, NULL)) {
+		ret->came_in |= loading(bl_buf_str(&log), log.len) != NULL;
+		if (ret->came_in)
+			bl_vm_end_complaint(bl_buf_str(&log), log.len,
+					    ret->words, sizeof(ret->words));
+	}
+	ret->still = ret->came_in && stands_still(e);
+}
+
+static const char *words_for(const struct signs *s)
+{
+	if (*s->words)
+		return "; its kernel said: ";
+	if (s->still)
+		return "; the guest stood still, after all until then had come fast";
+	return "; nothing shows that the module did it and not a slow machine (a longer --deadline tells them apart)";
 }
 
 /* The guest was up, and nothing came of it. */
 static int judge_silence(const struct bl_vm_end *e, struct bl_report *report)
 {
 	const struct bl_vm_result *res = e->res;
-	bool hang = res->outcome == BL_VM_HANG;
-	bool its_own = e->module && (hang || res->went_down);
-	char text[768], said[256] = "";
+	bool hang = res->outcome == BL_VM_HANG, its_own = false;
+	struct signs signs = { 0 };
+	char text[1024];
 
-	if (its_own)
-		its_words(e, said, sizeof(said));
-	snprintf(text, sizeof(text), "%s %s: %s%s",
+	if (e->module) {
+		look(e, &signs);
+		its_own = hang ? signs.still || *signs.words : res->went_down;
+	}
+	snprintf(text, sizeof(text), "%s %s: %s%s%.200s",
 		 hang ? "no answer by the deadline" : "the guest was lost",
-		 at_what(e), res->reason, said);
+		 at_what(e), res->reason,
+		 e->module && (hang || *signs.words) ? words_for(&signs) : "",
+		 signs.words);
 	return add(e, its_own ? BL_VERDICT_REJECT : BL_VERDICT_UNDECIDED,
 		   its_own ? check_of(e) : "kernel", text, report);
 }
