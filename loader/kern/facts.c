@@ -25,9 +25,11 @@ void bl_facts_free(struct bl_facts *f)
 	free(f->exercise.why_not);
 	free(f->exercise.first_splat);
 	free(f->exercise.broken);
+	free(f->exercise.unseen);
 	free(f->swap.why_not);
 	free(f->swap.first_splat);
 	free(f->swap.left_behind);
+	free(f->swap.unseen);
 	bl_buf_free(&f->notes);
 	*f = (struct bl_facts){ 0 };
 }

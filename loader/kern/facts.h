@@ -100,6 +100,8 @@ struct bl_facts_exercise {
 	 * a file, run a program, connect to itself. "": nothing. */
 	char *broken;
 	uint64_t grown_bytes; /* of a module: more kernel memory than before */
+	char *unseen;	      /* of a module: what could not be looked at, and
+			       * why; "" or NULL: nothing */
 };
 
 /* new → previous → new under numbered operations, overlapping. Of a module: out
@@ -115,6 +117,7 @@ struct bl_facts_swap {
 	 * function that had its hook when it was gone ("": none). */
 	unsigned splats;
 	char *first_splat, *left_behind;
+	char *unseen; /* as above */
 };
 
 struct bl_facts {

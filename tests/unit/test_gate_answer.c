@@ -106,14 +106,16 @@ START_TEST(all_facts_arrive)
 			      .events = { 4, 5, 6 },
 			      .splats = 1,
 			      .first_splat = (char *)"WARNING: x",
-			      .broken = (char *)"cannot open" },
+			      .broken = (char *)"cannot open",
+			      .unseen = (char *)"memory" },
 		.swap = { .ran = true,
 			  .switches = 2,
 			  .sent = 9,
 			  .lost = 1,
 			  .splats = 4,
 			  .first_splat = (char *)"BUG: y",
-			  .left_behind = (char *)"f" },
+			  .left_behind = (char *)"f",
+			  .unseen = (char *)"hooks" },
 	};
 	bl_autobuf struct bl_buf text = { 0 };
 	const struct bl_facts_program *p;
@@ -152,7 +154,9 @@ START_TEST(all_facts_arrive)
 	ck_assert_uint_eq(answer.facts.swap.lost, 1);
 	ck_assert_uint_eq(answer.facts.swap.splats, 4);
 	ck_assert_str_eq(answer.facts.swap.first_splat, "BUG: y");
+	ck_assert_str_eq(answer.facts.exercise.unseen, "memory");
 	ck_assert_str_eq(answer.facts.swap.left_behind, "f");
+	ck_assert_str_eq(answer.facts.swap.unseen, "hooks");
 	ck_assert_str_eq(bl_buf_str(&answer.facts.notes), "a note");
 	bl_answer_free(&answer);
 }

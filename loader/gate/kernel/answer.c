@@ -129,6 +129,7 @@ static const struct field exercise_fields[] = {
 	EX("first_splat", TEXT, first_splat),
 	EX("broken", TEXT, broken),
 	EX("grown_bytes", COUNT, grown_bytes),
+	EX("unseen", TEXT, unseen),
 	{ 0 },
 };
 
@@ -148,6 +149,7 @@ static const struct field swap_fields[] = {
 	SW("splats", SMALL, splats),
 	SW("first_splat", TEXT, first_splat),
 	SW("left_behind", TEXT, left_behind),
+	SW("unseen", TEXT, unseen),
 	{ 0 },
 };
 

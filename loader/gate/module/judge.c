@@ -98,6 +98,14 @@ static int grown(const struct judge *j, const struct bl_facts_exercise *x)
 		    x->grown_bytes / 1024, x->seen);
 }
 
+static int unseen(const struct judge *j, const char *what)
+{
+	if (!what || !*what)
+		return 0;
+	return tell(j, BL_VERDICT_UNDECIDED, "exercise", "",
+		    "could not be seen: %s", what);
+}
+
 static int left(const struct judge *j, const struct bl_facts_swap *s,
 		bool exercised)
 {
@@ -114,10 +122,14 @@ static int left(const struct judge *j, const struct bl_facts_swap *s,
 			"the next call of that function runs code that is gone",
 			"it leaves a hook behind at %s when it is unloaded",
 			s->left_behind);
+	if (s->ran && s->unseen && *s->unseen)
+		return unseen(j, s->unseen);
+	/* A probe that stays at a tracepoint is in no list: one that the work
+	 * afterwards comes by ends the guest, others are not found. */
 	if (s->ran)
 		return tell(
 			j, BL_VERDICT_PASS, "exercise", "",
-			"unloaded under its hooks %u times, and nothing of it was left",
+			"unloaded under its hooks %u times, and no ftrace hook was left",
 			s->switches + 1);
 	return tell(j, exercised ? BL_VERDICT_REJECT : BL_VERDICT_UNDECIDED,
 		    "exercise",
@@ -162,6 +174,8 @@ int bl_module_judge(const struct bl_answer *a,
 		e = bl_exercise_check(f, limits, kernel, r);
 	if (e == 0 && a->have[BL_PROBE_EXERCISE])
 		e = grown(&j, &f->exercise);
+	if (e == 0 && a->have[BL_PROBE_EXERCISE])
+		e = unseen(&j, f->exercise.unseen);
 	if (e == 0 && a->have[BL_PROBE_SWAP])
 		e = left(&j, &f->swap, f->exercise.ran);
 	if (e == 0 && a->have[BL_PROBE_SWAP])

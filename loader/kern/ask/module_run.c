@@ -24,6 +24,7 @@
 #define AFTER_ROUNDS 3 /* of a little work, each time it is out */
 #define TEXT_MAX     (4u << 20)
 #define PARAMS_MAX   64
+#define HOOKS	     "which functions have an ftrace hook"
 
 struct run {
 	const struct bl_probe *probe;
@@ -72,18 +73,32 @@ static uint64_t kernel_kib(void)
 	return total > other ? total - other : 0;
 }
 
-/* Which functions have ftrace hooks, one a line. "" where nobody can tell. */
-static void hooked_functions(struct bl_buf *ret)
+/* Adds @what to what could not be looked at. */
+static int note_unseen(char **to, const char *what, const char *why,
+		       struct bl_err *err)
+{
+	char *all = bl_path("%s%s%s: %s", *to ? *to : "", *to ? "; " : "", what,
+			    why);
+
+	if (!all)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	free(*to);
+	*to = all;
+	return 0;
+}
+
+/* Which functions have ftrace hooks, one a line. */
+static int hooked_functions(struct bl_buf *ret, struct bl_err *err)
 {
 	static const char *const paths[] = {
-		"/sys/kernel/tracing/enabled_functions",
 		"/sys/kernel/debug/tracing/enabled_functions",
+		"/sys/kernel/tracing/enabled_functions",
 	};
+	int r = -ENOENT;
 
-	bl_buf_free(ret);
-	for (size_t i = 0; i < BL_ARRAY_SIZE(paths); i++)
-		if (!bl_file_read(paths[i], TEXT_MAX, ret, NULL))
-			return;
+	for (size_t i = 0; r && i < BL_ARRAY_SIZE(paths); i++)
+		r = bl_file_read(paths[i], TEXT_MAX, ret, err);
+	return r;
 }
 
 static bool has_line_of(const char *text, const char *word, size_t len)
@@ -96,21 +111,30 @@ static bool has_line_of(const char *text, const char *word, size_t len)
 	return false;
 }
 
-/* A function that has a hook which it had not before. Caller frees; NULL. */
-static char *left_hook(struct run *run)
+/* A function that has a hook which it had not before. */
+static int left_hook(struct run *run, struct bl_facts_swap *s,
+		     struct bl_err *err)
 {
 	bl_autobuf struct bl_buf now = { 0 };
+	struct bl_err why = { 0 };
 
-	hooked_functions(&now);
+	if (s->left_behind || s->unseen)
+		return 0;
+	if (hooked_functions(&now, &why))
+		return note_unseen(&s->unseen, HOOKS, why.text, err);
 	for (const char *at = bl_buf_str(&now); at && *at;) {
 		size_t len = strcspn(at, " \n");
 
-		if (len && !has_line_of(bl_buf_str(&run->functions), at, len))
-			return strndup(at, len);
+		if (len && !has_line_of(bl_buf_str(&run->functions), at, len)) {
+			s->left_behind = strndup(at, len);
+			return s->left_behind ? 0
+					      : bl_err_set(err, -ENOMEM,
+							   "out of memory");
+		}
 		at = strchr(at, '\n');
 		at += at != NULL;
 	}
-	return NULL;
+	return 0;
 }
 
 /* A CPU that stands still in the kernel for 20 s panics. */
@@ -179,6 +203,24 @@ static bool is_refusal(int r)
 	return r == -EPERM || r == -EKEYREJECTED || r == -ENOKEY;
 }
 
+/* What the machine is like without it. */
+static int look_before(struct run *run, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int r = 0;
+
+	run->kernel_kib = kernel_kib();
+	run->usable = bl_selftest(NULL, &why) == 0;
+	if (!run->usable)
+		r = note_unseen(
+			&run->facts.exercise.unseen,
+			"whether the machine can be used with it, for it could not be before",
+			why.text, err);
+	if (!r && hooked_functions(&run->functions, &why))
+		r = note_unseen(&run->facts.swap.unseen, HOOKS, why.text, err);
+	return r;
+}
+
 static int load(struct run *run, struct bl_err *err)
 {
 	struct bl_facts_program *p = run->program;
@@ -186,10 +228,9 @@ static int load(struct run *run, struct bl_err *err)
 	int r;
 
 	panic_when_stuck();
-	run->usable = bl_selftest(NULL, NULL) == 0;
-	hooked_functions(&run->functions);
-	run->kernel_kib = kernel_kib();
-	r = watch(run, err);
+	r = look_before(run, err);
+	if (!r)
+		r = watch(run, err);
 	if (r)
 		return r;
 	r = insert(run, &why);
@@ -271,7 +312,8 @@ static int counters(struct run *run, struct bl_facts_exercise *x,
 	return 0;
 }
 
-static void memory_of(const struct run *run, struct bl_facts_exercise *x)
+static int memory_of(const struct run *run, struct bl_facts_exercise *x,
+		     struct bl_err *err)
 {
 	bl_autobuf struct bl_buf text = { 0 };
 	uint64_t now = kernel_kib();
@@ -279,10 +321,14 @@ static void memory_of(const struct run *run, struct bl_facts_exercise *x)
 	if (!bl_file_read("/sys/module/" BL_KMOD_NAME "/coresize", 64, &text,
 			  NULL))
 		x->prog_bytes = strtoull(bl_buf_str(&text), NULL, 10);
-	if (now > run->kernel_kib && run->kernel_kib)
+	if (!now || !run->kernel_kib || !run->begun_kib)
+		return note_unseen(&x->unseen, "what memory its kernel took",
+				   "/proc/meminfo does not tell", err);
+	if (now > run->kernel_kib)
 		x->map_bytes = (now - run->kernel_kib) * 1024;
-	if (now > run->begun_kib && run->begun_kib)
+	if (now > run->begun_kib)
 		x->grown_bytes = (now - run->begun_kib) * 1024;
+	return 0;
 }
 
 static int measure(struct run *run, struct bl_facts_exercise *x,
@@ -304,9 +350,7 @@ static int measure(struct run *run, struct bl_facts_exercise *x,
 	r = bl_listen(&source, run->probe->scale, x, err);
 	if (!r)
 		r = counters(run, x, err);
-	if (!r)
-		memory_of(run, x);
-	return r;
+	return r ? r : memory_of(run, x, err);
 }
 
 /* What could be done before and cannot be done now is the module's doing. */
@@ -345,9 +389,7 @@ static int out(struct run *run, struct bl_facts_swap *s, struct bl_err *err)
 
 	for (unsigned i = 0; !r && i < AFTER_ROUNDS; i++)
 		r = bl_exercise(err);
-	if (!r && !s->left_behind)
-		s->left_behind = left_hook(run);
-	return r;
+	return r ? r : left_hook(run, s, err);
 }
 
 static int out_and_in(struct run *run, struct bl_facts_swap *s,
