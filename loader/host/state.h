@@ -94,6 +94,8 @@ struct bl_work {
 	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
+	bool exchanged; /* one module for another; of splats.text until then: */
+	size_t exchange_len;
 	char locked_out[BL_REASON_LEN];
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */

@@ -53,17 +53,23 @@ static const struct {
 	/* The twin. The version before was a module, too, and not loaded. */
 	{ "5.10-kmod-null", MODULE, "", BL_BLAME_CONVICTED, NULL_DEREF,
 	  "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
-	{ "6.1-kmod-null", MODULE, MODULE_BEFORE, BL_BLAME_CONVICTED,
-	  NULL_DEREF, "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
+	{ "6.1-kmod-null", MODULE, "", BL_BLAME_CONVICTED, NULL_DEREF,
+	  "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
 	{ "6.12-kmod-null", MODULE, "bl_exec:" TAG, BL_BLAME_CONVICTED,
 	  NULL_DEREF, "on_exec+0x1b", "on_exec+0x1b/", "belay_sensor" },
-	/* Only the content is new: it is what is on trial. */
-	{ "6.1-kmod-null", MODULE, MODULE, BL_BLAME_CONVICTED, NULL_DEREF,
-	  "on_exec+0x17", "on_exec+0x17/", "belay_sensor" },
+	/* The exchange was not over, and the trace has no build id: it may be
+	 * the one whose hooks were being taken out. */
+	{ "6.1-kmod-null", MODULE, MODULE_BEFORE, BL_BLAME_SUSPECT, NULL_DEREF,
+	  "on_exec+0x17", "which may be of the version before",
+	  "belay_sensor" },
+	/* The same, and only the content is new. */
+	{ "6.1-kmod-null", MODULE, MODULE, BL_BLAME_SUSPECT, NULL_DEREF,
+	  "on_exec+0x17", "which may be of the version before",
+	  "belay_sensor" },
 	/* The module is not what is on trial. */
 	{ "6.1-kmod-null", "bl_open:" OTHER, MODULE_BEFORE, BL_BLAME_SUSPECT,
 	  NULL_DEREF, "on_exec+0x17", "", "belay_sensor" },
-	{ "5.10-kmod-hang", MODULE, MODULE_BEFORE, BL_BLAME_CONVICTED,
+	{ "5.10-kmod-hang", MODULE, "", BL_BLAME_CONVICTED,
 	  "watchdog: BUG: soft lockup", "on_exec+0xc6", "on_exec+0xc6/",
 	  "belay_sensor" },
 	{ "6.12-kmod-stack", MODULE, "", BL_BLAME_CONVICTED,
@@ -230,6 +236,44 @@ START_TEST(only_the_trace_of_what_ended_it_convicts)
 }
 END_TEST
 
+/* The version before was the same module, and may have been in the kernel. */
+static const struct {
+	const char *text;
+	enum bl_blame blame;
+	const char *named;
+} exchanges[] = {
+	{ OOPS("  9.0") LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]")
+		  LINE("Modules linked in: belay_sensor(OE)"),
+	  BL_BLAME_SUSPECT, "f+0x1/0x2, which may be of the version before" },
+	/* A build id tells them apart. */
+	{ OOPS("  9.0") LINE("Call Trace:")
+		  LINE(" f+0x1/0x2 [belay_sensor e63794ea012537dca5b9ca77]"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("Call Trace:")
+		  LINE(" f+0x1/0x2 [belay_sensor 111122223333444455556666]"),
+	  BL_BLAME_SUSPECT, "" },
+	/* What comes in is the new one, what goes out the old one. */
+	{ OOPS("  9.0") LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]")
+		  LINE("Modules linked in: a(E) belay_sensor(OE+)"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("Modules linked in: belay_sensor(OE+)")
+		  LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]")
+		  LINE("Modules linked in: belay_sensor(OE-) a(E+)"),
+	  BL_BLAME_SUSPECT, "belay_sensor, which was being unloaded" },
+};
+
+START_TEST(in_an_exchange_only_the_new_module_is_convicted)
+{
+	bl_evidence_read(exchanges[_i].text, strlen(exchanges[_i].text), MODULE,
+			 MODULE_BEFORE, &e);
+	ck_assert_str_eq(bl_blame_name(e.blame),
+			 bl_blame_name(exchanges[_i].blame));
+	holds(e.named, exchanges[_i].named);
+}
+END_TEST
+
 START_TEST(no_report_convicts_nobody)
 {
 	static const char *const none[] = {
@@ -361,6 +405,8 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(cases));
 	tcase_add_loop_test(t, each_report_of_a_kernel_that_goes_on_is_read, 0,
 			    (int)BL_ARRAY_SIZE(warns));
+	tcase_add_loop_test(t, in_an_exchange_only_the_new_module_is_convicted,
+			    0, (int)BL_ARRAY_SIZE(exchanges));
 	tcase_add_test(t, no_report_convicts_nobody);
 	tcase_add_test(t, no_tags_accuse_nobody);
 	tcase_add_test(t, a_sentence_says_it_all_and_fits_a_reason);

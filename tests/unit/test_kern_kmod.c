@@ -354,6 +354,9 @@ static enum bl_tick look_at_trial(void *ctx, const struct bl_trial_view *view,
 	++*looks;
 	ck_assert(s.gave_way);
 	ck_assert(s.healthy);
+	/* On disk, as a crash from here on is the new one's. */
+	ck_assert_int_ge(last().times.live_ms, 0);
+	ck_assert_int_gt(last().times.gap_us, 0);
 	ck_assert_uint_eq(s.trial.txn, view->txn);
 	ck_assert_uint_eq(twin.kmod->now.generation, view->txn);
 	ck_assert(twin.kmod->timed);

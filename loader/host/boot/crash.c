@@ -2,6 +2,7 @@
 #include "loader/host/boot/crash.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -14,12 +15,44 @@ static char *kept_path(const struct bl_host *h, const struct bl_journal_txn *t)
 		       t->row.id);
 }
 
-/* The tags of the generation that was live when @txn began, or "". */
+static bool is_exchange(const struct bl_journal_txn *t)
+{
+	return !strcmp(t->row.strategy, bl_strategy_name(BL_STRATEGY_EXCHANGE));
+}
+
+/* Whether it is on record that the module of @t had taken the other's place, and
+ * not that it was to leave it again. */
+static bool exchange_over(const struct bl_journal_txn *t)
+{
+	switch (t->phase) {
+	case BL_PHASE_TRIAL:
+		return t->row.times.live_ms >= 0;
+	case BL_PHASE_COMMITTING:
+	case BL_PHASE_COMMITTED:
+	case BL_PHASE_DONE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The tags of the generation that was live when @txn began, as far as it may
+ * stand in the trace as well; or "". */
 static void tags_before(struct bl_host *h, const struct bl_journal_txn *t,
 			struct bl_buf *ret)
 {
-	if (t->parent && t->kind == BL_TXN_APPLY)
-		bl_journal_tags(h->journal, t->parent, ret, NULL);
+	struct bl_journal_txn live;
+	uint64_t before = t->kind == BL_TXN_APPLY ? t->parent : 0;
+
+	if (is_exchange(t) && exchange_over(t))
+		return;
+	/* Programs of a rollback are those that were good; of modules it is not
+	 * known which of the two it was. */
+	if (is_exchange(t) && t->kind == BL_TXN_ROLLBACK &&
+	    bl_journal_live(h->journal, &live, NULL) > 0)
+		before = live.row.id;
+	if (before)
+		bl_journal_tags(h->journal, before, ret, NULL);
 }
 
 static void judge(struct bl_host *h, const struct bl_journal_txn *t,

@@ -310,8 +310,10 @@ struct reader {
 	bool interrupted;   /* behind the end of an interrupt's own stack */
 	bool nowhere;	    /* the instruction is nobody's code */
 	bool any_entry;	    /* of this trace */
-	struct span module; /* the one that convicted it; or empty */
+	struct span module; /* the one that is meant; or empty */
+	struct span either; /* its first entry, if that may be of two versions */
 	struct span going;  /* the one that was being unloaded; or empty */
+	struct span coming; /* the one that was being loaded; or empty */
 };
 
 /* What was found of the version, and does not convict it. */
@@ -381,6 +383,11 @@ static void entry(struct reader *r, struct span s, bool marked)
 		remark(r, symbol, "which the version before has too");
 	} else if (module && equal(w.module, r->going)) {
 		remark(r, w.module, "which was being unloaded");
+	} else if (module && has_module(r->before, &w) &&
+		   !equal(w.module, r->coming)) {
+		remark(r, symbol, "which may be of the version before");
+		r->module = w.module;
+		r->either = symbol;
 	} else {
 		r->e->blame = BL_BLAME_CONVICTED;
 		copy(symbol, r->e->named);
@@ -402,13 +409,13 @@ static void instruction(struct reader *r, struct span s)
 	entry(r, s, false);
 }
 
-/* The first word of @s that has the flag '-', without its flags; or empty. */
-static struct span marked_as_going(struct span s)
+/* The first word of @s that has the flag, without its flags; or empty. */
+static struct span marked(struct span s, struct span flag)
 {
 	while (s.len) {
 		struct span word = until(s, " "), name = until(word, "(");
 
-		if (from(skip(word, name.len), SPAN("-")).len)
+		if (from(skip(word, name.len), flag).len)
 			return name;
 		s = skip(s, word.len + 1);
 	}
@@ -419,7 +426,7 @@ static struct span marked_as_going(struct span s)
  * "Modules linked in: belay_sensor(OE) foo(E-) [last unloaded: bar]", before the
  * trace or behind it. A module marked '-' is on its way out of the kernel: in a
  * trial that is the version before, which makes room, for of one name only one
- * is loaded. One that is gone and still called left a hook behind, and is not
+ * is loaded; so one marked '+', on its way in, is the one on trial. One that is gone and still called left a hook behind, and is not
  * the one on trial either.
  */
 static void linked_in(struct reader *r, struct span line)
@@ -428,11 +435,15 @@ static void linked_in(struct reader *r, struct span line)
 	struct who was = { .module = until(skip(gone, 16), "(] ") };
 
 	line.len -= gone.len;
-	r->going = marked_as_going(line);
+	r->going = marked(line, SPAN("-"));
+	r->coming = marked(line, SPAN("+"));
 	if (r->module.len && equal(r->module, r->going)) {
 		*r->e->named = '\0';
 		r->e->blame = BL_BLAME_SUSPECT;
 		remark(r, r->going, "which was being unloaded");
+	} else if (r->either.len && equal(r->module, r->coming)) {
+		r->e->blame = BL_BLAME_CONVICTED;
+		copy(r->either, r->e->named);
 	} else if (r->nowhere && has_module(r->tags, &was)) {
 		remark(r, was.module, "unloaded, may have left a hook");
 	}
@@ -509,6 +520,7 @@ void bl_evidence_splats(const char *text, size_t len, const char *tags,
 		if (headline(line)) {
 			r.in_trace = r.interrupted = r.nowhere = false;
 			r.module = r.going = (struct span){ "", 0 };
+			r.either = r.coming = (struct span){ "", 0 };
 		}
 		if (!e.crashed)
 			copy(line, e.what);

@@ -14,12 +14,15 @@
  *	suspect		none is; or only as a leftover on the stack ("? …"), or
  *			as what an interrupt interrupted; or a program that the
  *			version before has, too; or a module that was being
- *			unloaded, or had been; or nobody said anything
+ *			unloaded, or had been, or may be of the version before;
+ *			or nobody said anything
  *
- * Modules of one name are not told apart by the trace of most kernels, and need
- * not be: one is loaded at a time, and from the start of a trial it is the one
- * on trial, whether its code or its content is new. What is on its way out then
- * ("(OE-)") is the version before. Being loaded ("Modules linked in"), even as
+ * Modules of one name are not told apart by the trace of most kernels. One is
+ * loaded at a time: once the exchange was over, it is the one on trial, whether
+ * its code or its content is new, and the caller gives no version before. Until
+ * then it may be the version before, whose hooks are taken out, unless the trace
+ * has a build id; what is on its way out ("(OE-)") is, what is on its way in
+ * ("(OE+)") is not. Being loaded ("Modules linked in"), even as
  * the only one from outside the kernel's tree, convicts nobody: memory that it
  * overwrote and somebody else ran into leaves it suspect, which is enough for
  * the way back.
@@ -67,7 +70,8 @@ struct bl_evidence {
  * @tags: what the version has, as in the journal ("name:tag name:tag …"). Of
  * belay_sensor, and where the tag is not 16 hex digits, it is a module's name
  * and (the beginning of) its build id.
- * @before: the same of the version before. Either may be "".
+ * @before: the same of the version before; "" if it is a module that cannot have
+ * been in the kernel any more. Either may be "".
  */
 void bl_evidence_read(const char *text, size_t len, const char *tags,
 		      const char *before, struct bl_evidence *ret);

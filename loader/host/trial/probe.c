@@ -321,14 +321,21 @@ static void excuse_drops(struct trial *t)
 static void find_accused(const struct bl_work *w, struct bl_evidence *ret)
 {
 	bl_autobuf struct bl_buf tags = { 0 }, before = { 0 };
+	size_t len = w->splats.text_len;
 
 	*ret = (struct bl_evidence){ 0 };
 	if (!w->splats.count || bl_tags_text(&w->staged, &tags, NULL))
 		return;
 	if (w->txn.parent)
 		bl_journal_tags(w->host->journal, w->txn.parent, &before, NULL);
-	bl_evidence_splats(w->splats.text, w->splats.text_len,
-			   bl_buf_str(&tags), bl_buf_str(&before), ret);
+	if (w->exchanged)
+		len = w->exchange_len;
+	bl_evidence_splats(w->splats.text, len, bl_buf_str(&tags),
+			   bl_buf_str(&before), ret);
+	if (w->exchanged && ret->blame != BL_BLAME_CONVICTED)
+		bl_evidence_splats(w->splats.text + len,
+				   w->splats.text_len - len, bl_buf_str(&tags),
+				   "", ret);
 	if (ret->blame != BL_BLAME_CONVICTED)
 		*ret->named = 0;
 }
@@ -435,6 +442,28 @@ static void rest(struct bl_work *w, uint64_t pause_ms)
 	}
 }
 
+/*
+ * From here on a trace that names the module is about the one on trial. On disk,
+ * as the trace may be the kernel's last; and if that fails, nobody is convicted
+ * for it.
+ */
+static void note_exchange(struct bl_work *w)
+{
+	const struct bl_journal_step over = {
+		.txn = w->txn.row.id,
+		.phase = w->txn.phase,
+		.at_ms = w->txn.row.changed_ms,
+		.times = &w->txn.row.times,
+	};
+
+	if (w->staged.program[0].strategy != BL_STRATEGY_EXCHANGE)
+		return;
+	read_splats(w, NULL);
+	w->exchanged = true;
+	w->exchange_len = w->splats.text_len;
+	bl_journal_write(w->host->journal, &over, NULL);
+}
+
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
 	static const enum bl_txn_event events[] = {
@@ -450,6 +479,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	if (find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
 	    bl_work_attach(w, err))
 		return BL_TXN_FAILED;
+	note_exchange(w);
 	t.start_ms = w->drained_ms = now_ms(w);
 	if (set_terms(&t, err) || set_commands(&t, err))
 		return BL_TXN_FAILED;
