@@ -174,6 +174,7 @@ static void report(const struct bl_work *w, struct bl_apply_result *ret)
 	ret->tombstoned = w->tombstoned;
 	ret->sample = w->sample;
 	ret->gap_us = w->txn.row.times.gap_us;
+	ret->gap_back_us = w->txn.row.times.gap_back_us;
 	memcpy(ret->reason, w->reason, sizeof(ret->reason));
 	if (w->committed)
 		bl_host_describe(&w->txn, &ret->now);

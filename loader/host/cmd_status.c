@@ -27,7 +27,8 @@ static const char usage_history[] =
 	"Every transaction of this host, newest first, and what failed here.\n"
 	"JSON has the milliseconds from its begin to each point (staged, live,\n"
 	"committed, ended); of a kernel module also those in which no sensor was\n"
-	"called, as one was exchanged for the other (gap_ms).\n"
+	"called, as one was exchanged for the other (gap_ms) and as the one before\n"
+	"came back (gap_back_ms); null if belay died before it was over.\n"
 	"\n"
 	"      --limit N          at most N transactions (default 20; JSON: all)\n" BL_HOST_USAGE_COMMON
 	"\n"
@@ -384,17 +385,22 @@ static json_t *ms_json(int64_t ms)
 	return ms < 0 ? json_null() : json_integer(ms);
 }
 
+static json_t *us_json(int64_t us)
+{
+	return ms_json(us < 0 ? -1 : (us + 500) / 1000);
+}
+
 static json_t *times_json(const struct bl_host_times *t)
 {
 	bool both = t->staged_ms >= 0 && t->live_ms >= 0;
 
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o}", "staged_ms",
-		ms_json(t->staged_ms), "live_ms", ms_json(t->live_ms),
-		"committed_ms", ms_json(t->committed_ms), "ended_ms",
-		ms_json(t->ended_ms), "staged_to_live_ms",
-		ms_json(both ? t->live_ms - t->staged_ms : -1), "gap_ms",
-		ms_json(t->gap_us < 0 ? -1 : (t->gap_us + 500) / 1000));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "staged_ms",
+			 ms_json(t->staged_ms), "live_ms", ms_json(t->live_ms),
+			 "committed_ms", ms_json(t->committed_ms), "ended_ms",
+			 ms_json(t->ended_ms), "staged_to_live_ms",
+			 ms_json(both ? t->live_ms - t->staged_ms : -1),
+			 "gap_ms", us_json(t->gap_us), "gap_back_ms",
+			 us_json(t->gap_back_us));
 }
 
 static json_t *txn_json(const struct bl_host_txn *x)

@@ -125,7 +125,7 @@ int bl_work_begin(struct bl_work *w, struct bl_err *err)
 	int r;
 
 	row->started_ms = row->changed_ms = wall_ms(w);
-	row->times = (struct bl_host_times){ -1, -1, -1, -1, -1 };
+	row->times = (struct bl_host_times){ -1, -1, -1, -1, -1, -1 };
 	w->began_ms = w->host->clock.mono_ms(w->host->clock.ctx);
 	w->clocked = true;
 	w->txn.phase = BL_PHASE_INTENT;
@@ -179,10 +179,20 @@ static int stage(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
+/* -1: nothing was measured. */
+static int64_t gap_of(const struct bl_work *w, enum bl_slot slot)
+{
+	struct bl_kern_slot_state state = { 0 };
+
+	if (w->host->ops->inspect(w->host->kern, slot, &state, NULL) ||
+	    !state.gap_us)
+		return -1;
+	return (int64_t)state.gap_us;
+}
+
 int bl_work_attach(struct bl_work *w, struct bl_err *err)
 {
 	const struct bl_kern_ops *ops = w->host->ops;
-	struct bl_kern_slot_state state = { 0 };
 	int r;
 
 	if (!w->bundle)
@@ -191,9 +201,7 @@ int bl_work_attach(struct bl_work *w, struct bl_err *err)
 	if (r)
 		return r;
 	bl_work_mark(w, &w->txn.row.times.live_ms);
-	if (!ops->inspect(w->host->kern, w->txn.row.slot, &state, NULL) &&
-	    state.gap_us)
-		w->txn.row.times.gap_us = (int64_t)state.gap_us;
+	w->txn.row.times.gap_us = gap_of(w, w->txn.row.slot);
 	return 0;
 }
 
@@ -223,6 +231,25 @@ static int retire_old(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
+static bool is_exchange(const struct bl_work *w)
+{
+	return !strcmp(w->txn.row.strategy,
+		       bl_strategy_name(BL_STRATEGY_EXCHANGE));
+}
+
+static int retire_new(struct bl_work *w, struct bl_err *err)
+{
+	int r = w->host->ops->retire(w->host->kern, w->txn.row.slot, err);
+	int64_t us = -1;
+
+	if (!r && is_exchange(w))
+		us = gap_of(w, bl_slot_other(w->txn.row.slot));
+	/* A second one, as the first was not on record, exchanges nothing. */
+	if (us >= 0)
+		w->txn.row.times.gap_back_us = us;
+	return r;
+}
+
 static enum bl_txn_event act(struct bl_work *w, struct bl_err *err)
 {
 	int r = 0;
@@ -243,7 +270,7 @@ static enum bl_txn_event act(struct bl_work *w, struct bl_err *err)
 		r = retire_old(w, err);
 		break;
 	case BL_ACT_RETIRE_NEW:
-		r = w->host->ops->retire(w->host->kern, w->txn.row.slot, err);
+		r = retire_new(w, err);
 		break;
 	case BL_ACT_NONE:
 		break;
@@ -319,7 +346,7 @@ static int abandon(struct bl_work *w, int code, struct bl_err *err)
 	int r;
 
 	because(w, err);
-	r = w->host->ops->retire(w->host->kern, w->txn.row.slot, &later);
+	r = retire_new(w, &later);
 	if (r)
 		return bl_err_set(err, r, "%s; undo it: %s", w->reason,
 				  later.text);

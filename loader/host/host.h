@@ -191,12 +191,12 @@ struct bl_host_generation {
 struct bl_apply_result {
 	enum bl_apply_outcome outcome;
 	enum bl_refusal refusal;
-	char digest[BL_DIGEST_HEX]; /* what was tried; after a rollback what
+	char digest[BL_DIGEST_HEX];  /* what was tried; after a rollback what
 				       * is live now, "" for nothing */
-	char reason[BL_REASON_LEN]; /* "" when all is well */
-	char hint[BL_REASON_LEN];   /* what to do about a refusal; "" */
-	bool tombstoned;	    /* by this call */
-	int64_t gap_us;		    /* as in bl_host_times */
+	char reason[BL_REASON_LEN];  /* "" when all is well */
+	char hint[BL_REASON_LEN];    /* what to do about a refusal; "" */
+	bool tombstoned;	     /* by this call */
+	int64_t gap_us, gap_back_us; /* as in bl_host_times */
 	bool lapses;  /* what is live now can refuse, and nobody renews that */
 	uint64_t txn; /* 0 when refused */
 	struct bl_kern_sample sample; /* the last of the trial */
@@ -318,8 +318,9 @@ struct bl_host_times {
 	int64_t committed_ms; /* the commit goes to the disk */
 	int64_t ended_ms;     /* the old, or the new, is gone */
 	/* Microseconds in which none was called, since it came by an exchange
-	 * (modules only); -1 if it did not. */
-	int64_t gap_us;
+	 * (modules only), and since the one before came back that way. -1 if it
+	 * did not, or nobody measured it from begin to end: belay died in it. */
+	int64_t gap_us, gap_back_us;
 };
 
 struct bl_host_txn {

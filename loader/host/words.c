@@ -195,6 +195,10 @@ static void gap(struct words *w, const struct bl_apply_result *res)
 		say(w,
 		    "no sensor was called for %.1f ms, as one module was exchanged for the other\n",
 		    (double)res->gap_us / 1000);
+	if (res->gap_back_us > 0)
+		say(w,
+		    "no sensor was called for %.1f ms, until the module before was back\n",
+		    (double)res->gap_back_us / 1000);
 }
 
 static void committed(struct words *w, const char *tried,
@@ -230,6 +234,7 @@ int bl_words_apply(struct bl_buf *ret, const struct bl_manifest *tried,
 		say(&w, ": %s", text);
 		because(&w, res->reason);
 		stays(&w, &res->now);
+		gap(&w, res);
 		break;
 	case BL_APPLY_REFUSED:
 		head(&w,
@@ -262,6 +267,7 @@ static void rolled_back(struct words *w, const struct bl_apply_result *res)
 	    "%s was left; it will not be tried here again (apply --override REASON forces it)\n",
 	    what(&res->was, text));
 	carried(w, &res->now);
+	gap(w, res);
 	lapses(w, res);
 	leftover(w, res->reason);
 }

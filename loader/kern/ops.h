@@ -164,8 +164,9 @@ struct bl_kern_slot_state {
 	unsigned lost; /* not of these: their interface or cgroup is gone */
 	struct bl_kern_staged programs;
 	uint64_t verdict_left_ms; /* of the lease; 0: it ran out */
-	/* Of an exchange: how long nothing was called when this one came. 0: it
-	 * was not exchanged for another. */
+	/* Of an exchange: how long nothing was called when the last attach or
+	 * retire put this one in. 0: it was none, or not measured from begin to
+	 * end, since that takes one process that lives. */
 	uint64_t gap_us;
 };
 

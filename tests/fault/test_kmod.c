@@ -93,7 +93,7 @@ static const struct scenario {
 /* --- the begin of a scenario, again and again ------------------------------ */
 
 static const char *const parts[] = { "module.ko", "content.bin", "record.json",
-				     "tried", "gap" };
+				     "tried" };
 #define PARTS BL_ARRAY_SIZE(parts)
 
 static struct {

@@ -158,6 +158,7 @@ static void make_old(void)
 			     "ALTER TABLE txn DROP COLUMN maps;"
 			     "ALTER TABLE txn DROP COLUMN attribution;"
 			     "ALTER TABLE txn DROP COLUMN gap_us;"
+			     "ALTER TABLE txn DROP COLUMN gap_back_us;"
 			     "PRAGMA user_version=1;",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bpf/event.h"
 #include "loader/base/cleanup.h"
@@ -129,6 +131,9 @@ START_TEST(one_that_loses_events_goes_and_the_old_one_is_back)
 	ck_assert_ptr_nonnull(strstr(res.reason, "lost "));
 	ck_assert(res.tombstoned);
 	assert_live(TWIN_M1);
+	ck_assert_int_gt(last().times.gap_us, 0);
+	ck_assert_int_gt(last().times.gap_back_us, 0);
+	ck_assert_int_eq(res.gap_back_us, last().times.gap_back_us);
 }
 END_TEST
 
@@ -140,6 +145,50 @@ START_TEST(one_that_takes_no_content_goes_and_nobody_is_convicted)
 	ck_assert_ptr_nonnull(strstr(res.reason, "it does not take it"));
 	ck_assert(!res.tombstoned);
 	assert_live(TWIN_M1);
+	/* It never came, and from the old one's end to its return is one gap. */
+	ck_assert_int_eq(last().times.gap_us, -1);
+	ck_assert_int_gt(last().times.gap_back_us, 0);
+}
+END_TEST
+
+/* Whoever finds it cannot tell how long nothing was called. */
+START_TEST(a_gap_that_nobody_saw_begin_is_not_measured)
+{
+	struct bl_recover_result rec;
+	bool open = true;
+
+	apply(TWIN_M1, BL_APPLY_COMMITTED);
+	bl_host_close(host);
+	for (unsigned n = 1; open; n++) {
+		int status;
+		pid_t pid;
+
+		fake_kern_calm(twin.kern);
+		pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (!pid) {
+			host = twin_open(&twin);
+			twin.kern->die_at = n;
+			bl_host_apply(host, &twin.bundles[TWIN_M2], NULL, &res,
+				      &err);
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WEXITSTATUS(status) == FAKE_DIED,
+			      "the hooks were never out");
+		fake_kern_process_died(twin.kern);
+		fake_kmod_process_died(twin.kmod);
+		fake_kern_calm(twin.kern);
+		open = twin.kmod->now.armed;
+		host = twin_open(&twin);
+		ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
+		if (open)
+			bl_host_close(host);
+	}
+	assert_live(TWIN_M1);
+	ck_assert_str_eq(last().phase, "rolled-back");
+	ck_assert_int_eq(last().times.gap_us, -1);
+	ck_assert_int_eq(last().times.gap_back_us, -1);
 }
 END_TEST
 
@@ -431,6 +480,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, one_that_loses_events_goes_and_the_old_one_is_back);
 	tcase_add_test(t,
 		       one_that_takes_no_content_goes_and_nobody_is_convicted);
+	tcase_add_test(t, a_gap_that_nobody_saw_begin_is_not_measured);
 	tcase_add_test(t, one_that_is_in_use_is_waited_for);
 	tcase_add_test(t, one_that_stays_in_use_goes_on_as_before);
 	tcase_add_test(t, programs_and_modules_give_way_to_each_other);

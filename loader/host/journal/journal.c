@@ -13,12 +13,13 @@
 
 #define KEEP_TXNS 1000 /* closed transactions kept for the history */
 
-#define TXN_COLUMNS                                               \
-	"t.id, t.kind, t.phase, t.digest, t.name, t.version,"     \
-	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt," \
-	" t.boot_id, t.reason, t.tags, t.started_ms,"             \
-	" t.changed_ms, t.content, t.staged_ms, t.live_ms,"       \
-	" t.committed_ms, t.ended_ms, t.maps, t.attribution, t.gap_us"
+#define TXN_COLUMNS                                                     \
+	"t.id, t.kind, t.phase, t.digest, t.name, t.version,"           \
+	" t.old_digest, t.strategy, t.slot, t.parent, t.attempt,"       \
+	" t.boot_id, t.reason, t.tags, t.started_ms,"                   \
+	" t.changed_ms, t.content, t.staged_ms, t.live_ms,"             \
+	" t.committed_ms, t.ended_ms, t.maps, t.attribution, t.gap_us," \
+	" t.gap_back_us"
 
 int bl_journal_open(const char *path, struct bl_journal **ret,
 		    struct bl_err *err)
@@ -136,16 +137,17 @@ static int keep_times(struct bl_journal *j, const struct bl_journal_step *s,
 {
 	static const char sql[] =
 		"UPDATE txn SET staged_ms = ?2, live_ms = ?3,"
-		" committed_ms = ?4, ended_ms = ?5, gap_us = ?6 WHERE id = ?1";
+		" committed_ms = ?4, ended_ms = ?5, gap_us = ?6,"
+		" gap_back_us = ?7 WHERE id = ?1";
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r;
 
 	if (!s->times)
 		return 0;
-	r = bl_db_prepare(j, &stmt, err, sql, "iiiiii", (int64_t)s->txn,
+	r = bl_db_prepare(j, &stmt, err, sql, "iiiiiii", (int64_t)s->txn,
 			  s->times->staged_ms, s->times->live_ms,
 			  s->times->committed_ms, s->times->ended_ms,
-			  s->times->gap_us);
+			  s->times->gap_us, s->times->gap_back_us);
 	return r ? r : bl_db_finish(j, stmt, "write the times", err);
 }
 
@@ -244,6 +246,7 @@ static int read_txn(struct bl_journal *j, sqlite3_stmt *stmt,
 		.committed_ms = sqlite3_column_int64(stmt, 19),
 		.ended_ms = sqlite3_column_int64(stmt, 20),
 		.gap_us = sqlite3_column_int64(stmt, 23),
+		.gap_back_us = sqlite3_column_int64(stmt, 24),
 	};
 	TEXT(stmt, 21, t.row.maps);
 	TEXT(stmt, 22, t.row.attribution);

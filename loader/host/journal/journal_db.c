@@ -61,6 +61,8 @@ static const char *const steps[] = {
 	"ALTER TABLE txn ADD COLUMN attribution TEXT NOT NULL DEFAULT '';",
 
 	"ALTER TABLE txn ADD COLUMN gap_us INTEGER NOT NULL DEFAULT -1;",
+
+	"ALTER TABLE txn ADD COLUMN gap_back_us INTEGER NOT NULL DEFAULT -1;",
 };
 
 static int to_errno(int rc)

@@ -31,6 +31,11 @@ struct bl_kern_kmod {
 	void *ctx;
 	void *reader; /* of whoever waits for events; NULL */
 	struct bl_kmod_left left[BL_SLOT_COUNT];
+	/* When this process took hooks out and none came in since, and how long
+	 * that was when a slot's came: nobody else can tell. */
+	bool silent;
+	uint64_t silent_us;
+	uint64_t gap_us[BL_SLOT_COUNT];
 };
 
 static enum bl_slot other_of(enum bl_slot slot)
@@ -151,7 +156,7 @@ static int inspect(void *kern, enum bl_slot slot,
 	if (v.has[slot]) {
 		s.kind = BL_KERN_SLOT_STAGED;
 		s.programs = programs_of(&v.slot[slot]);
-		s.gap_us = v.slot[slot].gap_us;
+		s.gap_us = k->gap_us[slot];
 	}
 	if (is_live(&v, slot)) {
 		s.kind = BL_KERN_SLOT_ATTACHED;
@@ -182,6 +187,7 @@ static int stage(void *kern, enum bl_slot slot, const struct bl_generation *gen,
 		return r;
 	memcpy(s.tag, m.tag, sizeof(s.tag));
 	bl_kmod_left_free(&k->left[slot]);
+	k->silent = false; /* of whatever came before */
 	r = bl_kmod_slot_make(k->dir, slot, &s, ko, gen, err);
 	if (!r)
 		*ret = programs_of(&s);
@@ -227,10 +233,15 @@ static int unload(struct bl_kern_kmod *k, struct bl_err *err)
 static int take_out(struct bl_kern_kmod *k, const struct view *v,
 		    struct bl_err *err)
 {
+	uint64_t since = k->kernel->clock_us(k->ctx);
 	int r = v->now.armed ? k->kernel->arm(k->ctx, false, err) : 0;
 
 	if (r)
 		return r;
+	if (v->now.armed) {
+		k->silent = true;
+		k->silent_us = since;
+	}
 	keep_left(k, v->in);
 	return unload(k, err);
 }
@@ -266,7 +277,13 @@ static int call_it(struct bl_kern_kmod *k, enum bl_slot slot,
 	if (!r)
 		r = k->kernel->lease(
 			k->ctx, s->denies ? BL_KERN_VERDICT_LEASE_MS : 0, err);
-	return r ? r : k->kernel->arm(k->ctx, true, err);
+	if (!r)
+		r = k->kernel->arm(k->ctx, true, err);
+	if (!r && k->silent)
+		k->gap_us[slot] = k->kernel->clock_us(k->ctx) - k->silent_us;
+	if (!r)
+		k->silent = false;
+	return r;
 }
 
 /* All of it, or nothing is in the kernel. */
@@ -291,34 +308,23 @@ static int put_in(struct bl_kern_kmod *k, enum bl_slot slot,
 	return r;
 }
 
-static void note_gap(struct bl_kern_kmod *k, enum bl_slot slot, uint64_t since)
-{
-	uint64_t us = k->kernel->clock_us(k->ctx) - since;
-
-	/* For people: that it cannot be written ends nothing. */
-	bl_kmod_slot_gap(k->dir, slot, us, NULL);
-}
-
 static int attach(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct bl_kern_kmod *k = kern;
-	uint64_t since;
 	struct view v;
 	int r = look(k, &v, err);
 
+	k->gap_us[slot] = 0;
 	if (!r && !v.has[slot])
 		r = bl_err_set(err, -EINVAL, "attach: nothing was staged");
 	if (!r)
 		r = stranger(&v, err);
 	if (!r)
 		r = bl_kmod_slot_tried(k->dir, slot, err);
-	since = k->kernel->clock_us(k->ctx);
 	if (!r && v.now.loaded)
 		r = take_out(k, &v, err);
 	if (!r)
 		r = put_in(k, slot, &v.slot[slot], true, err);
-	if (!r && v.now.armed)
-		note_gap(k, slot, since);
 	return r;
 }
 
@@ -369,14 +375,13 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct bl_kern_kmod *k = kern;
 	enum bl_slot other = other_of(slot);
-	uint64_t since;
 	struct view v;
 	int r = look(k, &v, err);
 	bool out;
 
+	k->gap_us[slot] = k->gap_us[other] = 0;
 	if (r)
 		return r;
-	since = k->kernel->clock_us(k->ctx);
 	out = v.in == (int)slot;
 	if (out)
 		r = take_out(k, &v, err);
@@ -386,8 +391,6 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 		r = put_back(k, other, &v, err);
 	if (r)
 		return r;
-	if (out && v.has[other] && v.slot[other].tried)
-		note_gap(k, other, since);
 	return bl_kmod_slot_drop(k->dir, slot, err);
 }
 

@@ -13,7 +13,6 @@
 #include "loader/kern/boot_id.h"
 
 #define RECORD	   "record.json"
-#define GAP	   "gap"
 #define TRIED	   "tried"
 #define RECORD_MAX 1024 /* bytes */
 
@@ -127,17 +126,6 @@ static bool read_tried(const char *dir, enum bl_slot slot)
 	return path && !access(path, F_OK);
 }
 
-static uint64_t read_gap(const char *dir, enum bl_slot slot)
-{
-	bl_autofree char *path = bl_kmod_slot_path(dir, slot, GAP);
-	bl_autobuf struct bl_buf text = { 0 };
-	unsigned long long us = 0;
-
-	if (path && !bl_file_read(path, 64, &text, NULL))
-		sscanf(bl_buf_str(&text), "%llu", &us);
-	return us;
-}
-
 int bl_kmod_slot_read(const char *dir, enum bl_slot slot,
 		      struct bl_kmod_slot *ret, struct bl_err *err)
 {
@@ -165,8 +153,7 @@ int bl_kmod_slot_read(const char *dir, enum bl_slot slot,
 		return 0;
 	*ret = (struct bl_kmod_slot){ .number = (uint32_t)record.number,
 				      .denies = record.denies,
-				      .tried = read_tried(dir, slot),
-				      .gap_us = read_gap(dir, slot) };
+				      .tried = read_tried(dir, slot) };
 	snprintf(ret->tag, sizeof(ret->tag), "%s", record.tag);
 	return 1;
 }
@@ -176,18 +163,6 @@ int bl_kmod_slot_tried(const char *dir, enum bl_slot slot, struct bl_err *err)
 	bl_autofree char *path = bl_kmod_slot_path(dir, slot, TRIED);
 
 	return path ? bl_file_write(path, "", 0, 0600, err)
-		    : bl_err_errno(err, -ENOMEM, "slot");
-}
-
-int bl_kmod_slot_gap(const char *dir, enum bl_slot slot, uint64_t gap_us,
-		     struct bl_err *err)
-{
-	bl_autofree char *path = bl_kmod_slot_path(dir, slot, GAP);
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%llu\n",
-			   (unsigned long long)gap_us);
-
-	return path ? bl_file_write(path, text, (size_t)len, 0600, err)
 		    : bl_err_errno(err, -ENOMEM, "slot");
 }
 

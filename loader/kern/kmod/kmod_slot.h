@@ -7,7 +7,6 @@
  *	DIR/a/content.bin	if the bundle has content
  *	DIR/a/record.json	struct bl_kmod_slot, and which boot this was
  *	DIR/a/tried		once it was to be put in
- *	DIR/a/gap		microseconds; once it was exchanged for another
  *
  * A slot is there as a whole or not at all, whenever its writer dies: it is made
  * beside and renamed. One that another boot left is none: DIR is on a tmpfs
@@ -31,7 +30,6 @@ struct bl_kmod_slot {
 	bool denies;		   /* to be loaded so that it can refuse */
 	char tag[BL_KERN_TAG_LEN]; /* of its build id */
 	bool tried;		   /* it was in the kernel, or was to be */
-	uint64_t gap_us;	   /* 0: it was not exchanged for another */
 };
 
 /* "DIR/a/NAME". NULL: out of memory. Caller frees. */
@@ -53,10 +51,6 @@ int bl_kmod_slot_read(const char *dir, enum bl_slot slot,
 
 /* Notes that it is about to be put in. */
 int bl_kmod_slot_tried(const char *dir, enum bl_slot slot, struct bl_err *err);
-
-/* Notes how long there was none when it came. */
-int bl_kmod_slot_gap(const char *dir, enum bl_slot slot, uint64_t gap_us,
-		     struct bl_err *err);
 
 /* Empties the slot, whatever is left of it. */
 int bl_kmod_slot_drop(const char *dir, enum bl_slot slot, struct bl_err *err);
