@@ -78,8 +78,7 @@ static bool holds(const char *pid, const char *device)
 	return false;
 }
 
-/* Which process has it open. "" if that cannot be found out. */
-static void find_holder(const char *device, char ret[static BL_GUARD_WORDS_LEN])
+void bl_guard_holder(const char *device, char ret[static BL_GUARD_WORDS_LEN])
 {
 	bl_autoclosedir DIR *proc = opendir("/proc");
 	struct dirent *e;
@@ -132,7 +131,7 @@ static int list(void *ctx, struct bl_guard_device *ret, struct bl_err *err)
 		attribute(d.name, "nowayout", text, sizeof(text));
 		d.unstoppable = strcmp(text, "0") != 0;
 		if (d.active)
-			find_holder(d.name, d.holder);
+			bl_guard_holder(d.name, d.holder);
 		ret[n++] = d;
 	}
 	qsort(ret, (size_t)n, sizeof(*ret), by_name);

@@ -52,6 +52,10 @@ struct bl_guard_ops {
 	void *ctx;
 };
 
+/* Which process has /dev/@device open, for people. "" if that cannot be found
+ * out. Reads all of /proc. */
+void bl_guard_holder(const char *device, char ret[static BL_GUARD_WORDS_LEN]);
+
 /* One armed device for each process. */
 extern const struct bl_guard_ops bl_guard_kernel;
 

@@ -135,6 +135,13 @@ static int unload(void *ctx, struct bl_err *err)
 	return 0;
 }
 
+static void holder(void *ctx, char ret[static BL_GUARD_WORDS_LEN])
+{
+	const struct fake_kmod *fake = ctx;
+
+	snprintf(ret, BL_GUARD_WORDS_LEN, "%s", fake->holder);
+}
+
 static int content(void *ctx, const void *bin, size_t len, struct bl_err *err)
 {
 	struct fake_kmod *fake = ctx;
@@ -274,6 +281,7 @@ const struct bl_kmod_kernel fake_kmod_kernel = {
 	.now = now,
 	.load = load,
 	.unload = unload,
+	.holder = holder,
 	.content = content,
 	.arm = arm,
 	.lease = lease,

@@ -29,6 +29,7 @@ struct fake_kmod {
 	struct bl_kmod_facts facts;
 	char refuses[BL_KERN_TAG_LEN]; /* the build that takes no content */
 	unsigned busy;		       /* unloads that find it in use */
+	char holder[32];	       /* by whom, as far as it is found */
 	uint64_t drops_of_8; /* of 8 events, lost by the tag in lossy */
 	char lossy[BL_KERN_TAG_LEN];
 	uint64_t clock_us; /* goes on by 1000 with every step */

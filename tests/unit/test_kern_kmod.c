@@ -2,6 +2,7 @@
 /* Kernel modules under a host's transaction, over a model of the kernel: what
  * is in it, and what a user is told. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -210,6 +211,43 @@ START_TEST(one_that_stays_in_use_goes_on_as_before)
 	apply(TWIN_M2, BL_APPLY_ROLLED_BACK);
 	ck_assert_ptr_nonnull(strstr(res.reason, "somebody reads its events"));
 	twin.kmod->busy = 0;
+	assert_live(TWIN_M1);
+}
+END_TEST
+
+static enum bl_tick hold_on(void *ctx, const struct bl_trial_view *view,
+			    struct bl_err *why)
+{
+	(void)ctx;
+	(void)view;
+	(void)why;
+	twin.kmod->busy = 1000000;
+	return BL_TICK_GO_ON;
+}
+
+/* A stopped reader of the one on trial, which fails. */
+START_TEST(one_that_failed_and_stays_in_use_is_silent_and_says_who_holds_it)
+{
+	struct bl_apply_opts opts = { .tick = hold_on };
+	struct bl_recover_result rec;
+
+	apply(TWIN_M1, BL_APPLY_COMMITTED);
+	memcpy(twin.kmod->lossy, TWIN_TAG(TWIN_M2), BL_KERN_TAG_LEN);
+	twin.kmod->drops_of_8 = 4;
+	snprintf(twin.kmod->holder, sizeof(twin.kmod->holder),
+		 "belay (process 42)");
+	ck_assert_int_eq(bl_host_apply(host, &twin.bundles[TWIN_M2], &opts,
+				       &res, &err),
+			 -EBUSY);
+	ck_assert_ptr_nonnull(strstr(err.text, "no sensor is called: "));
+	ck_assert_ptr_nonnull(
+		strstr(err.text, "belay (process 42) reads its events"));
+	ck_assert(!twin.kmod->now.armed);
+	ck_assert(!status().healthy);
+	ck_assert_int_eq(bl_host_recover(host, &rec, &err), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(err.text, "belay (process 42)"));
+	twin.kmod->busy = 0;
+	ck_assert_int_eq(bl_host_recover(host, &rec, &err), 0);
 	assert_live(TWIN_M1);
 }
 END_TEST
@@ -483,6 +521,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_gap_that_nobody_saw_begin_is_not_measured);
 	tcase_add_test(t, one_that_is_in_use_is_waited_for);
 	tcase_add_test(t, one_that_stays_in_use_goes_on_as_before);
+	tcase_add_test(
+		t,
+		one_that_failed_and_stays_in_use_is_silent_and_says_who_holds_it);
 	tcase_add_test(t, programs_and_modules_give_way_to_each_other);
 	tcase_add_test(t, a_trial_beside_the_live_one_leaves_it_alone);
 	tcase_add_test(t, a_reboot_brings_last_good_back);

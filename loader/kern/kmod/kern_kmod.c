@@ -215,6 +215,18 @@ static void keep_left(struct bl_kern_kmod *k, int slot)
 	let_go(k);
 }
 
+static int still_read(const struct bl_kern_kmod *k, struct bl_err *err)
+{
+	char who[BL_GUARD_WORDS_LEN];
+
+	k->kernel->holder(k->ctx, who);
+	return bl_err_set(
+		err, -EBUSY,
+		"module " BL_KMOD_NAME
+		": not unloaded: %s reads its events, and did not let go when they ended",
+		*who ? who : "somebody");
+}
+
 static int unload(struct bl_kern_kmod *k, struct bl_err *err)
 {
 	struct bl_err why = { 0 };
@@ -224,6 +236,8 @@ static int unload(struct bl_kern_kmod *k, struct bl_err *err)
 		k->kernel->sleep_ms(k->ctx, UNLOAD_PAUSE_MS);
 		r = k->kernel->unload(k->ctx, &why);
 	}
+	if (r == -EBUSY)
+		return still_read(k, err);
 	if (r && err)
 		*err = why;
 	return r;
@@ -371,10 +385,20 @@ static int put_back(struct bl_kern_kmod *k, enum bl_slot slot,
 	return put_in(k, slot, s, false, err);
 }
 
+/* It failed, so its hooks stay out; and under its name no other can come. */
+static int none_is_in(const struct bl_err *why, struct bl_err *err)
+{
+	return bl_err_set(
+		err, why->code,
+		"no sensor is called: %s; let it go on (kill -CONT) or end it, then 'belay recover'",
+		why->text);
+}
+
 static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 {
 	struct bl_kern_kmod *k = kern;
 	enum bl_slot other = other_of(slot);
+	struct bl_err why = { 0 };
 	struct view v;
 	int r = look(k, &v, err);
 	bool out;
@@ -384,11 +408,16 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 		return r;
 	out = v.in == (int)slot;
 	if (out)
-		r = take_out(k, &v, err);
-	if (!r && out)
+		r = take_out(k, &v, &why);
+	if (r == -EBUSY)
+		return none_is_in(&why, err);
+	if (r && err)
+		*err = why;
+	if (r)
+		return r;
+	if (out)
 		v.now.loaded = false;
-	if (!r)
-		r = put_back(k, other, &v, err);
+	r = put_back(k, other, &v, err);
 	if (r)
 		return r;
 	return bl_kmod_slot_drop(k->dir, slot, err);

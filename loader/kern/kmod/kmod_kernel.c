@@ -81,6 +81,12 @@ static int unload(void *ctx, struct bl_err *err)
 	return bl_kmod_unload(err);
 }
 
+static void holder(void *ctx, char ret[static BL_GUARD_WORDS_LEN])
+{
+	(void)ctx;
+	bl_guard_holder(BL_KMOD_NAME, ret);
+}
+
 static int content(void *ctx, const void *bin, size_t len, struct bl_err *err)
 {
 	(void)ctx;
@@ -190,6 +196,7 @@ const struct bl_kmod_kernel bl_kmod_this = {
 	.now = now,
 	.load = load,
 	.unload = unload,
+	.holder = holder,
 	.content = content,
 	.arm = arm,
 	.lease = lease,

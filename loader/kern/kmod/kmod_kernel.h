@@ -14,6 +14,7 @@
 
 #include "bpf/event.h"
 #include "loader/base/err.h"
+#include "loader/kern/guard.h"
 #include "loader/kern/kmod/kmod_refusal.h"
 #include "loader/kern/ops.h"
 
@@ -37,6 +38,8 @@ struct bl_kmod_kernel {
 	int (*load)(void *ctx, const char *path, const char *params,
 		    struct bl_err *err);
 	int (*unload)(void *ctx, struct bl_err *err); /* -EBUSY */
+	/* Who keeps it from that, for people; "" if that is not to be found. */
+	void (*holder)(void *ctx, char ret[static BL_GUARD_WORDS_LEN]);
 	int (*content)(void *ctx, const void *bin, size_t len,
 		       struct bl_err *err);
 	int (*arm)(void *ctx, bool armed, struct bl_err *err);
