@@ -259,6 +259,16 @@ static const struct {
 	{ OOPS("  9.0") LINE("Modules linked in: belay_sensor(OE+)")
 		  LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]"),
 	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	/* Content is given to the new one, hooks are taken out of both. */
+	{ OOPS("  9.0") LINE("RIP: 0010:strncmp+0x1/0x2") LINE("Call Trace:")
+		  LINE(" f+0x1/0x2 [belay_sensor]") LINE(" ? g+0x1/0x2")
+			  LINE(" vfs_write+0x1/0x2")
+				  LINE("Modules linked in: belay_sensor(OE)"),
+	  BL_BLAME_CONVICTED, "f+0x1/0x2" },
+	{ OOPS("  9.0") LINE("RIP: 0010:f+0x1/0x2 [belay_sensor]")
+		  LINE("Call Trace:") LINE(" kernfs_fop_write_iter+0x1/0x2")
+			  LINE(" vfs_write+0x1/0x2"),
+	  BL_BLAME_SUSPECT, "f+0x1/0x2, which may be of the version before" },
 	{ OOPS("  9.0") LINE("Call Trace:") LINE(" f+0x1/0x2 [belay_sensor]")
 		  LINE("Modules linked in: belay_sensor(OE-) a(E+)"),
 	  BL_BLAME_SUSPECT, "belay_sensor, which was being unloaded" },

@@ -312,6 +312,7 @@ struct reader {
 	bool any_entry;	    /* of this trace */
 	struct span module; /* the one that is meant; or empty */
 	struct span either; /* its first entry, if that may be of two versions */
+	bool above;	    /* the entry before was of the module */
 	struct span going;  /* the one that was being unloaded; or empty */
 	struct span coming; /* the one that was being loaded; or empty */
 };
@@ -358,6 +359,26 @@ static bool is_leftover(const struct reader *r, bool marked)
 	return marked && !(r->nowhere && !r->any_entry);
 }
 
+static void convict_either(struct reader *r)
+{
+	r->e->blame = BL_BLAME_CONVICTED;
+	copy(r->either, r->e->named);
+}
+
+/*
+ * What may be of two versions was called by vfs_write(): somebody writes to the
+ * module's device, and that is how content is given, to the new one only. Its
+ * sysfs files have other callers.
+ */
+static bool is_content(struct reader *r, struct span symbol, bool module)
+{
+	bool above = r->above;
+
+	r->above = module;
+	return above && r->either.len && !r->interrupted &&
+	       begins(symbol, SPAN("vfs_write+"));
+}
+
 /* One entry; @marked with a "?". */
 static void entry(struct reader *r, struct span s, bool marked)
 {
@@ -373,6 +394,8 @@ static void entry(struct reader *r, struct span s, bool marked)
 		copy(w.module, r->e->module);
 	module = has_module(r->tags, &w);
 	ours = module || has_program(r->tags, w.tag);
+	if (!leftover && is_content(r, symbol, module))
+		convict_either(r);
 	if (r->e->blame == BL_BLAME_CONVICTED || !ours)
 		return;
 	if (leftover) {
@@ -442,8 +465,7 @@ static void linked_in(struct reader *r, struct span line)
 		r->e->blame = BL_BLAME_SUSPECT;
 		remark(r, r->going, "which was being unloaded");
 	} else if (r->either.len && equal(r->module, r->coming)) {
-		r->e->blame = BL_BLAME_CONVICTED;
-		copy(r->either, r->e->named);
+		convict_either(r);
 	} else if (r->nowhere && has_module(r->tags, &was)) {
 		remark(r, was.module, "unloaded, may have left a hook");
 	}
@@ -518,7 +540,8 @@ void bl_evidence_splats(const char *text, size_t len, const char *tags,
 
 	while (next_line(&all, &line)) {
 		if (headline(line)) {
-			r.in_trace = r.interrupted = r.nowhere = false;
+			r.in_trace = r.interrupted = r.nowhere = r.above =
+				false;
 			r.module = r.going = (struct span){ "", 0 };
 			r.either = r.coming = (struct span){ "", 0 };
 		}

@@ -22,7 +22,7 @@
  * its code or its content is new, and the caller gives no version before. Until
  * then it may be the version before, whose hooks are taken out, unless the trace
  * has a build id; what is on its way out ("(OE-)") is, what is on its way in
- * ("(OE+)") is not. Being loaded ("Modules linked in"), even as
+ * ("(OE+)"), or is given content, is not. Being loaded ("Modules linked in"), even as
  * the only one from outside the kernel's tree, convicts nobody: memory that it
  * overwrote and somebody else ran into leaves it suspect, which is enough for
  * the way back.
