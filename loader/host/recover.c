@@ -68,8 +68,10 @@ static int close_stale(struct bl_host *h, const struct bl_journal_txn *t,
 	return r ? r : 1;
 }
 
-/* Belay and whoever held the device for it were killed at the same moment: it
- * goes on, and would restart a host that has gone back. */
+/* Belay and whoever held the device for it were killed at the same moment, or
+ * the trial was one that belay's death does not end: the device goes on, and
+ * would restart a host that has gone back. Not before it has: a host that hangs
+ * in that is what it is for. */
 static void stop_watchdog(struct bl_host *h, const struct bl_journal_txn *t)
 {
 	struct bl_journal_trial terms;
@@ -100,14 +102,14 @@ static int close_open(struct bl_host *h, struct found *ret,
 	memcpy(ret->reason, w.txn.row.reason, sizeof(ret->reason));
 	w.committed = w.txn.phase == BL_PHASE_COMMITTED;
 	rebooted = strcmp(boot, w.txn.row.boot_id) != 0;
-	if (!rebooted)
-		stop_watchdog(h, &w.txn);
 	blame(h, &w.txn, rebooted, &crash);
 	if (crash.blame)
 		w.attribution = bl_blame_name(crash.blame);
 	if (*crash.words)
 		w.why_down = crash.words;
 	r = bl_work_resume(&w, rebooted, err);
+	if (!rebooted)
+		stop_watchdog(h, &w.txn);
 	if (r)
 		return r;
 	snprintf(res->attribution, sizeof(res->attribution), "%s",

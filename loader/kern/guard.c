@@ -200,7 +200,7 @@ static int stop_device(int dev)
 }
 
 __attribute__((noreturn)) static void hold(const char *path, int seconds,
-					   int fd)
+					   bool stay, int fd)
 {
 	char word = WORD_PING;
 	sigset_t all;
@@ -222,8 +222,10 @@ __attribute__((noreturn)) static void hold(const char *path, int seconds,
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n <= 0 && stay)
+			_exit(0); /* belay is gone; closed without a word, it runs */
 		if (n <= 0)
-			word = WORD_STOP; /* belay is gone */
+			word = WORD_STOP;
 		else if (word == WORD_PING)
 			(void)ioctl(dev, WDIOC_KEEPALIVE, 0);
 	}
@@ -262,7 +264,7 @@ static int answer(void)
 	return value;
 }
 
-static int arm(void *ctx, const char *name, unsigned seconds,
+static int arm(void *ctx, const char *name, unsigned seconds, bool stay,
 	       struct bl_err *err)
 {
 	bl_autofree char *path = bl_path("/dev/%s", name);
@@ -276,7 +278,7 @@ static int arm(void *ctx, const char *name, unsigned seconds,
 		return bl_err_errno(err, -errno, "arm %s", name);
 	holder.pid = fork();
 	if (!holder.pid)
-		hold(path, (int)seconds, fds[1]);
+		hold(path, (int)seconds, stay, fds[1]);
 	r = holder.pid < 0 ? -errno : 0;
 	close(fds[1]);
 	holder.fd = fds[0];

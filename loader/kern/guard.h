@@ -5,11 +5,15 @@
  * bl_guard_kernel is the real one, tests have another.
  *
  * Opening a device starts it, and a device whose holder dies without a word
- * restarts the host. That belay was killed must not do that: its trial falls
+ * restarts the host. That belay was killed must not do that where its trial falls
  * back by itself. So a small process of its own holds the device and speaks up
  * only when belay does; it stops the device when belay is done, or gone. What
  * is left to restart the host is what it is for: a kernel that hangs, or a
  * belay that lives and does not go on.
+ *
+ * Where the trial goes on without belay (a kernel module, a link that was given
+ * another program), its death is a reason: the device is let run, and either the
+ * next belay goes back in time and stops it, or the next boot goes back.
  */
 #ifndef BL_KERN_GUARD_H
 #define BL_KERN_GUARD_H
@@ -42,9 +46,9 @@ struct bl_guard_ops {
 	int (*load_soft)(void *ctx, struct bl_err *err);
 	void (*unload_soft)(void *ctx);
 	/* Starts @name with a time of about @seconds, as near as it can, or
-	 * takes over what nobody holds. -ERANGE if that is too short to be kept,
-	 * -EBUSY: somebody has it. */
-	int (*arm)(void *ctx, const char *name, unsigned seconds,
+	 * takes over what nobody holds. @stay: it runs on when belay is gone.
+	 * -ERANGE if the time is too short to be kept, -EBUSY: somebody has it. */
+	int (*arm)(void *ctx, const char *name, unsigned seconds, bool stay,
 		   struct bl_err *err);
 	/* -errno: nobody holds it any more; arm it again. */
 	int (*ping)(void *ctx);

@@ -43,6 +43,7 @@ static struct {
 	size_t count;
 	bool has_soft, loaded, cannot_arm, holder_dies, others_soft;
 	unsigned armed, arms, pings, disarms, seconds;
+	bool stays;
 	char name[BL_GUARD_NAME_LEN];
 } model;
 
@@ -78,7 +79,7 @@ static void on_unload(void *ctx)
 	model.loaded = false;
 }
 
-static int on_arm(void *ctx, const char *name, unsigned seconds,
+static int on_arm(void *ctx, const char *name, unsigned seconds, bool stay,
 		  struct bl_err *err)
 {
 	(void)ctx;
@@ -86,6 +87,7 @@ static int on_arm(void *ctx, const char *name, unsigned seconds,
 		return bl_err_set(err, -EBUSY, "somebody was faster");
 	snprintf(model.name, sizeof(model.name), "%s", name);
 	model.seconds = seconds;
+	model.stays = stay;
 	model.armed = 1;
 	model.arms++;
 	return 0;
@@ -240,7 +242,9 @@ START_TEST(what_a_dead_trial_left_running_is_stopped)
 	make(0);
 	model.devices[0] = lefts[_i].device;
 	model.count = 1;
+	model.stays = true;
 	bl_watchdog_stop_left(&fake_guard, lefts[_i].words);
+	ck_assert_uint_eq(model.stays, !lefts[_i].stopped);
 	ck_assert_uint_eq(model.arms, lefts[_i].stopped);
 	ck_assert_uint_eq(model.disarms, lefts[_i].stopped);
 	ck_assert_uint_eq(model.armed, 0);
@@ -277,6 +281,22 @@ START_TEST(one_that_cannot_be_armed_matters_if_it_is_required)
 
 	ck_assert_int_eq(bl_watchdog_prepare(&w, BL_WATCHDOG_REQUIRE, &err), 0);
 	ck_assert_int_eq(bl_watchdog_arm(&w, &err), -EBUSY);
+}
+END_TEST
+
+START_TEST(it_runs_on_without_belay_only_where_the_trial_does)
+{
+	struct bl_watchdog w = { .ops = &fake_guard, .stay = _i };
+
+	make(0);
+	ck_assert_int_eq(bl_watchdog_prepare(&w, BL_WATCHDOG_AUTO, NULL), 0);
+	ck_assert_int_eq(bl_watchdog_arm(&w, NULL), 0);
+	ck_assert_int_eq(model.stays, _i);
+	model.holder_dies = true;
+	bl_watchdog_ping(&w);
+	ck_assert_int_eq(model.stays, _i);
+	bl_watchdog_release(&w);
+	ck_assert_uint_eq(model.disarms, 1);
 }
 END_TEST
 
@@ -391,6 +411,8 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(lefts));
 	tcase_add_test(tc, off_is_off);
 	tcase_add_test(tc, one_that_cannot_be_armed_matters_if_it_is_required);
+	tcase_add_loop_test(
+		tc, it_runs_on_without_belay_only_where_the_trial_does, 0, 2);
 	tcase_add_test(tc, a_holder_that_was_killed_is_replaced);
 	tcase_add_test(tc, it_is_armed_for_the_length_of_the_trial);
 	suite_add_tcase(suite, tc);

@@ -464,6 +464,17 @@ static void note_exchange(struct bl_work *w)
 	bl_journal_write(w->host->journal, &over, NULL);
 }
 
+/* Whether the kernel calls some of it for as long as nobody goes back: neither
+ * a lease nor the end of this process ends that (ops.h). */
+static bool outlives(const struct bl_kern_staged *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->program[i].strategy == BL_STRATEGY_EXCHANGE ||
+		    s->program[i].strategy == BL_STRATEGY_REPLACE)
+			return true;
+	return false;
+}
+
 enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 {
 	static const enum bl_txn_event events[] = {
@@ -476,6 +487,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 	enum bl_verdict verdict;
 	uint64_t pause = 0;
 
+	w->watchdog->stay = outlives(&w->staged);
 	if (find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
 	    bl_work_attach(w, err))
 		return BL_TXN_FAILED;

@@ -146,7 +146,7 @@ static int arm(struct bl_watchdog *w, struct bl_err *err)
 {
 	uint64_t ms = w->timeout_ms ? w->timeout_ms : BL_WATCHDOG_MS;
 	int r = w->ops->arm(w->ops->ctx, w->name, (unsigned)((ms + 999) / 1000),
-			    err);
+			    w->stay, err);
 
 	w->armed = !r;
 	return r;
@@ -198,7 +198,7 @@ void bl_watchdog_stop_left(const struct bl_guard_ops *ops, const char *words)
 			continue;
 		/* Whoever opens it can stop it. */
 		if (!ops->arm(ops->ctx, list[i].name, BL_WATCHDOG_MS / 1000,
-			      NULL))
+			      false, NULL))
 			ops->disarm(ops->ctx, NULL);
 	}
 }

@@ -12,6 +12,8 @@
  * Never armed outside of a trial. A device that somebody else keeps (systemd's
  * RuntimeWatchdogSec) guards the host as well; one that cannot be stopped again
  * is not started. Without any, softdog is loaded for the time of the trial.
+ * When belay dies it is stopped by whoever holds it, as the kernel ends the trial
+ * by itself; where it does not (stay), it runs until the next belay has gone back.
  */
 #ifndef BL_HOST_WATCHDOG_H
 #define BL_HOST_WATCHDOG_H
@@ -40,6 +42,9 @@ struct bl_watchdog {
 	const struct bl_guard_ops *ops; /* NULL: there is none here */
 	enum bl_watchdog_mode mode;
 	uint64_t timeout_ms; /* 0: BL_WATCHDOG_MS */
+	/* The trial does not end with belay: nor does its watchdog then. Set
+	 * before it is armed. */
+	bool stay;
 	bool chosen, armed, guarded, loaded;
 	bool taken; /* it ran, and nobody seemed to hold it */
 	char name[BL_GUARD_NAME_LEN];
