@@ -262,6 +262,13 @@ static int read_events(void *ctx, void *reader, int timeout_ms, bl_event_fn fn,
 	return count;
 }
 
+static void say(void *ctx, const char *line)
+{
+	struct fake_kmod *fake = ctx;
+
+	snprintf(fake->said, sizeof(fake->said), "%s", line);
+}
+
 static uint64_t clock_us(void *ctx)
 {
 	const struct fake_kmod *fake = ctx;
@@ -291,6 +298,7 @@ const struct bl_kmod_kernel fake_kmod_kernel = {
 	.open = open_reader,
 	.close = close_reader,
 	.read = read_events,
+	.say = say,
 	.clock_us = clock_us,
 	.sleep_ms = sleep_ms,
 };

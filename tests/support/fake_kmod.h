@@ -34,6 +34,8 @@ struct fake_kmod {
 	char lossy[BL_KERN_TAG_LEN];
 	uint64_t clock_us; /* goes on by 1000 with every step */
 
+	char said[80]; /* the last line in the kernel's log */
+
 	/* For the tests: what was never to be. */
 	unsigned silent; /* hooks were in, and no content yet */
 };

@@ -441,7 +441,9 @@ static enum bl_tick look_at_trial(void *ctx, const struct bl_trial_view *view,
 	++*looks;
 	ck_assert(s.gave_way);
 	ck_assert(s.healthy);
-	/* On disk, as a crash from here on is the new one's. */
+	/* In the log and on disk, as a crash from here on is the new one's. */
+	ck_assert_ptr_nonnull(
+		strstr(twin.kmod->said, "belay: module of generation "));
 	ck_assert_int_ge(last().times.live_ms, 0);
 	ck_assert_int_gt(last().times.gap_us, 0);
 	ck_assert_uint_eq(s.trial.txn, view->txn);

@@ -2,11 +2,13 @@
 #include "loader/host/boot/crash.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/host/boot/pstore.h"
+#include "loader/kern/kmod/kern_kmod.h"
 
 /* Where the evidence about @txn is kept. Caller frees; NULL without memory. */
 static char *kept_path(const struct bl_host *h, const struct bl_journal_txn *t)
@@ -36,15 +38,27 @@ static bool exchange_over(const struct bl_journal_txn *t)
 	}
 }
 
+/* The same in the kernel's own words, which are older than the journal's. */
+static bool said_to_be_in(const struct bl_journal_txn *t,
+			  const struct bl_buf *text)
+{
+	char line[80];
+	int len = snprintf(line, sizeof(line), BL_KMOD_SAID "\n",
+			   (unsigned)t->row.id);
+
+	return (t->phase == BL_PHASE_STAGED || t->phase == BL_PHASE_TRIAL) &&
+	       text->len && memmem(text->data, text->len, line, (size_t)len);
+}
+
 /* The tags of the generation that was live when @txn began, as far as it may
  * stand in the trace as well; or "". */
 static void tags_before(struct bl_host *h, const struct bl_journal_txn *t,
-			struct bl_buf *ret)
+			const struct bl_buf *text, struct bl_buf *ret)
 {
 	struct bl_journal_txn live;
 	uint64_t before = t->kind == BL_TXN_APPLY ? t->parent : 0;
 
-	if (is_exchange(t) && exchange_over(t))
+	if (is_exchange(t) && (exchange_over(t) || said_to_be_in(t, text)))
 		return;
 	/* Programs of a rollback are those that were good; of modules it is not
 	 * known which of the two it was. */
@@ -62,8 +76,8 @@ static void judge(struct bl_host *h, const struct bl_journal_txn *t,
 	struct bl_crash c = { 0 };
 
 	bl_journal_tags(h->journal, t->row.id, &tags, NULL);
-	tags_before(h, t, &before);
 	bl_pstore_read(h->pstore_dir, t->row.started_ms, kept, &text);
+	tags_before(h, t, &text, &before);
 	bl_evidence_read(bl_buf_str(&text), text.len, bl_buf_str(&tags),
 			 bl_buf_str(&before), &c.evidence);
 	c.blame = c.evidence.blame;

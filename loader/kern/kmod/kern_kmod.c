@@ -316,6 +316,8 @@ static int put_in(struct bl_kern_kmod *k, enum bl_slot slot,
 	r = k->kernel->load(k->ctx, path, params, err);
 	if (r)
 		return r;
+	snprintf(params, sizeof(params), BL_KMOD_SAID "\n", s->number);
+	k->kernel->say(k->ctx, params);
 	r = call_it(k, slot, s, timed, err);
 	if (r)
 		unload(k, NULL);

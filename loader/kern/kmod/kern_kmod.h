@@ -21,6 +21,10 @@
 #include "loader/kern/kmod/kmod_kernel.h"
 #include "loader/kern/ops.h"
 
+/* What stands in the kernel's log once no other module of the name is in any
+ * more, and before this one's hooks are; with the number of its generation. */
+#define BL_KMOD_SAID "belay: module of generation %u is in"
+
 struct bl_kern_kmod;
 
 extern const struct bl_kern_ops bl_kern_kmod_ops;

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -176,6 +177,16 @@ static int read_events(void *ctx, void *reader, int timeout_ms, bl_event_fn fn,
 	return bl_kmod_reader_events(reader, timeout_ms, fn, fn_ctx, err);
 }
 
+static void say(void *ctx, const char *line)
+{
+	bl_autoclose int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	(void)ctx;
+	/* For whoever reads a crash: that it cannot be said ends nothing. */
+	if (fd >= 0)
+		(void)!write(fd, line, strlen(line));
+}
+
 static uint64_t clock_us(void *ctx)
 {
 	struct timespec t;
@@ -206,6 +217,7 @@ const struct bl_kmod_kernel bl_kmod_this = {
 	.open = open_reader,
 	.close = close_reader,
 	.read = read_events,
+	.say = say,
 	.clock_us = clock_us,
 	.sleep_ms = sleep_ms,
 };

@@ -53,6 +53,8 @@ struct bl_kmod_kernel {
 	void (*close)(void *ctx, void *reader);
 	int (*read)(void *ctx, void *reader, int timeout_ms, bl_event_fn fn,
 		    void *fn_ctx, struct bl_err *err);
+	/* Puts a line into the kernel's log, where a crash leaves it. */
+	void (*say)(void *ctx, const char *line);
 	uint64_t (*clock_us)(void *ctx);
 	void (*sleep_ms)(void *ctx, unsigned ms);
 };
