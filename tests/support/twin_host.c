@@ -85,7 +85,8 @@ struct bl_host *twin_open(const struct twin *twin)
 	struct bl_host_config config = { .state_dir = twin->state_dir,
 					 .ops = &bl_kern_both_ops,
 					 .kern = twin->both,
-					 .clock = &fake_clock };
+					 .clock = &fake_clock,
+					 .pstore_dir = twin->pstore_dir };
 	struct bl_host *host = NULL;
 	struct bl_err err = { 0 };
 

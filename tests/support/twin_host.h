@@ -29,6 +29,7 @@ struct twin {
 	struct fake_kmod *kmod;
 	struct bl_kern_both *both;
 	char *dir, *state_dir, *module_dir;
+	const char *pstore_dir; /* the test's; NULL: none */
 	struct bl_bundle bundles[TWIN_VERSIONS];
 };
 

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A host goes down in the trial of a module whose name says nothing, as the one
+ * before had it too: which of the two it was. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "tests/main.h"
+#include "tests/support/twin_host.h"
+
+static struct twin twin;
+static char *pstore;
+static struct bl_err err;
+
+static void set_up(void)
+{
+	twin_set_up(&twin);
+	twin.pstore_dir = pstore = bl_path("%s/pstore", twin.dir);
+	ck_assert_int_eq(mkdir(pstore, 0700), 0);
+	err = (struct bl_err){ 0 };
+}
+
+static void tear_down(void)
+{
+	twin_tear_down(&twin);
+	free(pstore);
+}
+
+static void apply(int version)
+{
+	const struct bl_apply_opts opts = { .override_reason = "again" };
+	struct bl_host *h = twin_open(&twin);
+	struct bl_apply_result res;
+
+	ck_assert_msg(!bl_host_apply(h, &twin.bundles[version], &opts, &res,
+				     &err),
+		      "%s", err.text);
+	bl_host_close(h);
+}
+
+static struct bl_recover_result recover(void)
+{
+	struct bl_recover_result rec = { 0 };
+	struct bl_host *h = twin_open(&twin);
+
+	ck_assert_msg(!bl_host_recover(h, &rec, &err), "%s", err.text);
+	bl_host_close(h);
+	return rec;
+}
+
+static void dies_at(unsigned step)
+{
+	int status;
+	pid_t pid;
+
+	fake_kern_calm(twin.kern);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		twin.kern->die_at = step;
+		apply(TWIN_M2);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), FAKE_DIED);
+	fake_kern_process_died(twin.kern);
+	fake_kmod_process_died(twin.kmod);
+	fake_kern_calm(twin.kern);
+}
+
+/* At the first step at which M2's hooks are in: the journal knows nothing. */
+static void goes_down_with_the_new_one_in(void)
+{
+	const struct bl_kmod_now *now = &twin.kmod->now;
+
+	apply(TWIN_M1);
+	for (unsigned n = 1;; n++) {
+		dies_at(n);
+		if (now->armed && !strcmp(now->tag, TWIN_TAG(TWIN_M2)))
+			break;
+		recover();
+	}
+}
+
+/* The kernel's last words, after @said. */
+static void leaves(const char *said)
+{
+	bl_autofree char *path = bl_path("%s/dmesg-erst-1", pstore);
+	bl_autofree char *text = bl_path(
+		"Panic#1 Part1\n<12>[    8.0] %s"
+		"<1>[    9.0] BUG: kernel NULL pointer dereference\n"
+		"<4>[    9.0] RIP: 0010:on_exec+0x1/0x2 [belay_sensor]\n"
+		"<0>[    9.0] Kernel panic - not syncing: Fatal exception\n",
+		said);
+
+	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0400, NULL),
+			 0);
+	twin_reboot(&twin);
+}
+
+START_TEST(the_new_one_that_the_log_says_is_in_is_convicted)
+{
+	goes_down_with_the_new_one_in();
+	leaves(twin.kmod->said);
+	ck_assert_str_eq(recover().attribution, "convicted");
+}
+END_TEST
+
+START_TEST(where_nothing_says_so_it_is_a_suspect)
+{
+	goes_down_with_the_new_one_in();
+	leaves("belay: module of generation 1 is in\n");
+	ck_assert_str_eq(recover().attribution, "suspect");
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("kmod_crash");
+	TCase *t = tcase_create("boot");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, the_new_one_that_the_log_says_is_in_is_convicted);
+	tcase_add_test(t, where_nothing_says_so_it_is_a_suspect);
+	suite_add_tcase(s, t);
+	return s;
+}
