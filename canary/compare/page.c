@@ -9,20 +9,33 @@
 #include "loader/base/cleanup.h"
 
 /* BL_COMPARE_PAGE: the folder, from CMakeLists.txt. */
-#define EMBED(name)                                                \
-	__asm__(".pushsection .rodata\n"                           \
-		"bl_compare_page_" #name ":\n"                     \
-		".incbin \"" BL_COMPARE_PAGE "/page." #name "\"\n" \
-		"bl_compare_page_" #name "_end:\n"                 \
-		".popsection\n");                                  \
-	extern const char bl_compare_page_##name[]                 \
-		__attribute__((visibility("hidden")));             \
-	extern const char bl_compare_page_##name##_end[]           \
+#define EMBED(name, file)                                    \
+	__asm__(".pushsection .rodata\n"                     \
+		"bl_compare_page_" #name ":\n"               \
+		".incbin \"" BL_COMPARE_PAGE "/" file "\"\n" \
+		"bl_compare_page_" #name "_end:\n"           \
+		".popsection\n");                            \
+	extern const char bl_compare_page_##name[]           \
+		__attribute__((visibility("hidden")));       \
+	extern const char bl_compare_page_##name##_end[]     \
 		__attribute__((visibility("hidden")))
 
-EMBED(html);
-EMBED(css);
-EMBED(js);
+EMBED(html, "page.html");
+EMBED(css, "page.css");
+EMBED(data, "data.js");
+EMBED(curves, "curves.js");
+EMBED(overhead, "overhead.js");
+EMBED(page, "page.js");
+
+/* One scope for all of them; the last one begins. */
+static const struct {
+	const char *begin, *end;
+} scripts[] = {
+	{ bl_compare_page_data, bl_compare_page_data_end },
+	{ bl_compare_page_curves, bl_compare_page_curves_end },
+	{ bl_compare_page_overhead, bl_compare_page_overhead_end },
+	{ bl_compare_page_page, bl_compare_page_page_end },
+};
 
 /* What stands in page.html where a part goes. */
 #define MARK	 "@@"
@@ -215,7 +228,8 @@ int bl_compare_print_page(const struct bl_compare *c, FILE *f)
 		if (strncmp(at, "css", 3) == 0)
 			put(bl_compare_page_css, bl_compare_page_css_end, f);
 		else if (strncmp(at, "js", 2) == 0)
-			put(bl_compare_page_js, bl_compare_page_js_end, f);
+			for (size_t i = 0; i < BL_ARRAY_SIZE(scripts); i++)
+				put(scripts[i].begin, scripts[i].end, f);
 		else
 			r = put_data(c, f);
 		at = mark == end ? end : mark + MARK_LEN;
