@@ -10,11 +10,12 @@
 #include "canary/compare/report.h"
 #include "canary/compare/run.h"
 #include "canary/compare/shelf.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/base/term.h"
+#include "loader/base/text.h"
 #include "loader/verbs.h"
 
 #define NAMES_MAX    64

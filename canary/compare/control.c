@@ -14,6 +14,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
+#include "loader/base/text.h"
 
 #define START_MS  20000
 #define LOG_MAX	  (1u << 20)

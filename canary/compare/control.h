@@ -8,9 +8,9 @@
 #ifndef BL_CANARY_COMPARE_CONTROL_H
 #define BL_CANARY_COMPARE_CONTROL_H
 
-#include "canary/client.h"
 #include "canary/compare/variant.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
+#include "canary/wire/client.h"
 
 struct bl_control;
 

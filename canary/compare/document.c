@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 void bl_compare_free(struct bl_compare *c)
 {

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 #define FIRST_SIZE 256
 

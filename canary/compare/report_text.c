@@ -5,9 +5,10 @@
 
 #include "canary/compare/cell.h"
 #include "canary/compare/report.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/term.h"
+#include "loader/base/text.h"
 
 static const enum bl_style styles[BL_COMPARE_ENDINGS] = {
 	[BL_COMPARE_HELD] = BL_STYLE_GOOD,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/text.h"
 

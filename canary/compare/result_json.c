@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "canary/compare/result.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 /* Milliseconds as seconds come out as they were meant: 6.2, not 6.2000…02. */
 #define SECONDS_DIGITS 12

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 void bl_run_say(const struct bl_run *run, const char *fmt, ...)
 {

@@ -8,10 +8,11 @@
 #include <sys/wait.h>
 
 #include "canary/compare/run.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
+#include "loader/base/text.h"
 
 #define GATE_MS	   240000 /* whatever it does */
 #define GATE_S	   "100"  /* of it for the kernel: some faults hang it */

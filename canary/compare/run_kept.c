@@ -9,10 +9,11 @@
 #include <string.h>
 
 #include "canary/compare/run.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 #define START_MS   180000 /* for a fleet to come up, with its first version */
 #define HEAL_MS	   60000  /* for a kept one to be as it was */

@@ -9,9 +9,10 @@
 
 #include "canary/compare/judge.h"
 #include "canary/compare/report.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 #include "loader/lab/catalog.h"
 
 bool bl_shelf_current(const struct bl_compare_result *have, const char *belay,

@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/json.h"
+#include "loader/base/text.h"
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
 

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "canary/compare/line.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 #define STEP_MS	     50
 #define SAID_MAX     (64u << 10) /* bytes kept of what a host says */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/decide/wald.h"
 #include "canary/simulate/chances.h"
 #include "canary/simulate/chart.h"
-#include "canary/wald.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/file.h"

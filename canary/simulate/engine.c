@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/ledger.h"
-#include "canary/pairs.h"
-#include "canary/strata.h"
+#include "canary/ledger/ledger.h"
+#include "canary/ledger/pairs.h"
+#include "canary/ledger/strata.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 /* A Monday morning: a plan's freezes are those of its week. */
 #define BEGIN_MS INT64_C(1796032800000)

@@ -10,8 +10,8 @@
 #ifndef BL_CANARY_SIMULATE_ENGINE_H
 #define BL_CANARY_SIMULATE_ENGINE_H
 
-#include "canary/decision.h"
-#include "canary/record.h"
+#include "canary/decide/decision.h"
+#include "canary/ledger/record.h"
 #include "canary/simulate/simulate.h"
 
 #define SIM_SAMPLE 512 /* values of time per event that a rule may look at */

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/ledger.h"
+#include "canary/ledger/ledger.h"
 #include "canary/simulate/engine.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 #define SECOND_MS 1000
 #define MINUTE_MS 60000

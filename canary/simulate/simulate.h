@@ -42,7 +42,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "canary/plan.h"
+#include "canary/decide/plan.h"
 #include "loader/base/err.h"
 
 #define BL_SIM_HOSTS_MAX  20000000

@@ -61,3 +61,26 @@ char *bl_text_clean(const char *text)
 	copy[len] = '\0';
 	return copy;
 }
+
+void bl_text_copy(char *ret, size_t size, const char *text)
+{
+	size_t used = 0, left = text ? strlen(text) : 0;
+
+	while (left) {
+		size_t n = utf8_len((const unsigned char *)text, left);
+		size_t len = n ? n : 1;
+
+		if (used + len >= size)
+			break;
+		if (!n)
+			ret[used] = '?';
+		else if (n == 1)
+			ret[used] = *text < ' ' || *text == 0x7f ? ' ' : *text;
+		else
+			memcpy(ret + used, text, n);
+		used += len;
+		text += len;
+		left -= len;
+	}
+	ret[used] = '\0';
+}

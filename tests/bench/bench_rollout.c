@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "canary/decide/wald.h"
 #include "canary/simulate/chances.h"
-#include "canary/wald.h"
 #include "loader/base/cleanup.h"
 #include "tests/bench/bench.h"
 

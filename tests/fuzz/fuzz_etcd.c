@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "canary/etcd_wire.h"
+#include "canary/store/etcd_wire.h"
 #include "loader/base/cleanup.h"
 #include "tests/fuzz/fuzz.h"
 

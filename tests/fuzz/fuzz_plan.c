@@ -4,7 +4,7 @@
  * same plan when written and read again. */
 #include <string.h>
 
-#include "canary/plan.h"
+#include "canary/decide/plan.h"
 #include "loader/base/cleanup.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -3,7 +3,7 @@
  * again in the same words. Every input is tried as both. */
 #include <string.h>
 
-#include "canary/protocol.h"
+#include "canary/ledger/protocol.h"
 #include "loader/base/cleanup.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "canary/api.h"
-#include "canary/controller.h"
+#include "canary/controller/api.h"
+#include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"
 

@@ -18,10 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "canary/agent.h"
-#include "canary/client.h"
-#include "canary/controller.h"
-#include "canary/http.h"
+#include "canary/agent/agent.h"
+#include "canary/controller/controller.h"
+#include "canary/controller/http.h"
+#include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"

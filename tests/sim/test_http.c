@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "canary/client.h"
-#include "canary/http.h"
+#include "canary/controller/http.h"
+#include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/controller.h"
+#include "canary/controller/controller.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"
 

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "canary/decide/wald.h"
 #include "canary/simulate/chances.h"
 #include "canary/simulate/chart.h"
-#include "canary/wald.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "canary/store.h"
+#include "canary/store/store.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "tests/main.h"

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/pki_dir.h"
-#include "canary/store.h"
+#include "canary/store/store.h"
+#include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "tests/main.h"

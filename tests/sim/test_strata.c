@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/controller.h"
-#include "canary/explain.h"
+#include "canary/controller/controller.h"
+#include "canary/ledger/explain.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"
 

@@ -11,11 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "canary/client.h"
-#include "canary/enroll_host.h"
-#include "canary/http.h"
-#include "canary/pki_dir.h"
-#include "canary/protocol.h"
+#include "canary/agent/enroll_host.h"
+#include "canary/controller/enroll.h"
+#include "canary/controller/http.h"
+#include "canary/ledger/protocol.h"
+#include "canary/wire/client.h"
+#include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "tests/main.h"

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 
 #define CATALOG BL_TEST_SOURCE_DIR "/tests/faults/catalog.json"

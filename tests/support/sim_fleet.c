@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/api.h"
-#include "canary/controller.h"
+#include "canary/controller/api.h"
+#include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 #define TRIAL_MS    2000
 #define ROLLBACK_MS 300

@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "canary/agent.h"
-#include "canary/fleet.h"
+#include "canary/agent/agent.h"
+#include "canary/ledger/fleet.h"
 
 #define SIM_HOSTS_MAX 32
 #define SIM_STEP_MS   100

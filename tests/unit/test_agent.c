@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/agent.h"
+#include "canary/agent/agent.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 
 static char old[BL_DIGEST_HEX], new[BL_DIGEST_HEX], third[BL_DIGEST_HEX];

@@ -10,9 +10,10 @@
 
 #include "canary/compare/cell.h"
 #include "canary/compare/report.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 #include "tests/support/compare_fixture.h"
 

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "canary/compare/document.h"
-#include "canary/record.h"
+#include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 
 static struct bl_err err;

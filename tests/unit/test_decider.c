@@ -2,7 +2,7 @@
 /* Who of two controllers decides: one, until it does not renew. */
 #include <string.h>
 
-#include "canary/decider.h"
+#include "canary/controller/decider.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"

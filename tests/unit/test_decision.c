@@ -2,7 +2,7 @@
 /* The decision: each row of its table, and what no view may ever decide. */
 #include <string.h>
 
-#include "canary/decision.h"
+#include "canary/decide/decision.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 

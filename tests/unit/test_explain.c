@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "canary/explain.h"
-#include "canary/outlook.h"
+#include "canary/decide/outlook.h"
+#include "canary/ledger/explain.h"
 #include "tests/main.h"
 
 #define NOW INT64_C(1795651200000)

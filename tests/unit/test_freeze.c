@@ -2,7 +2,7 @@
 /* Frozen times: what can be written, and when they begin and end. */
 #include <errno.h>
 
-#include "canary/freeze.h"
+#include "canary/decide/freeze.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 

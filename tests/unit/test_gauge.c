@@ -2,7 +2,7 @@
 /* What an agent measures of its host: over whole windows of one version. */
 #include <string.h>
 
-#include "canary/gauge.h"
+#include "canary/ledger/gauge.h"
 #include "tests/main.h"
 
 static struct bl_gauge g;

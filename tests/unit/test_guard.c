@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "canary/guard.h"
+#include "canary/decide/guard.h"
 #include "tests/main.h"
 
 START_TEST(worse_is_more_than_tolerated_and_more_than_nothing)

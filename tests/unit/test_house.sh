@@ -34,15 +34,15 @@ seam '#include <bpf/(libbpf|bpf|btf)\.h>' '^loader/kern/' \
 seam '\b(finit_module|init_module|delete_module)\b' '^loader/kern/' \
 	'only loader/kern/ loads modules'
 seam 'qemu-system' '^loader/lab/' 'only loader/lab/ starts QEMU'
-seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store_sqlite)' \
+seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store/store_sqlite)' \
 	'only the journal and the SQLite store know SQLite'
-seam '#include <curl/' '^canary/fetch\.' \
+seam '#include <curl/' '^canary/wire/fetch\.' \
 	'only fetch.c knows libcurl'
-seam '#include <microhttpd\.h>' '^canary/http\.' \
+seam '#include <microhttpd\.h>' '^canary/controller/http\.' \
 	'only the HTTP server knows libmicrohttpd'
-seam '#include <gnutls/' '^canary/pki\.' \
+seam '#include <gnutls/' '^canary/wire/pki\.' \
 	'only pki.c knows GnuTLS'
-seam '#include <sodium\.h>' '^(loader/bundle/digest|canary/etcd_wire)' \
+seam '#include <sodium\.h>' '^(loader/bundle/digest|canary/store/etcd_wire)' \
 	'only digest.c and base64 for etcd know libsodium'
 seam '#include <archive' '^loader/(bundle|lab)/' \
 	'only bundles and initramfs know libarchive'
@@ -65,8 +65,21 @@ for dir in "${rooms[@]}" loader/*/ loader/*/*/ canary/*/; do
 	[ -f "$dir/README.md" ] || fail "$dir has no README.md"
 done
 
+# A room of canary/ includes from those before it (canary/README.md).
+above=' '
+for room in decide wire store ledger controller agent operator simulate compare; do
+	above="$above$room "
+	for other in $(grep -rhoE '^#include "canary/[a-z]+/' "canary/$room" |
+		sed 's|.*canary/||; s|/$||' | sort -u); do
+		case $above in
+		*" $other "*) ;;
+		*) fail "canary/$room includes from canary/$other, a room below it" ;;
+		esac
+	done
+done
+
 # Library code neither prints nor exits; verbs and the terminal layer may.
-hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c loader/*/*/*.c canary/*.c canary/*/*.c 2>/dev/null |
+hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c loader/*/*/*.c canary/*/*.c 2>/dev/null |
 	grep -vE '/(cmd_[a-z_]*|term|cli|report_[a-z]*|watch)\.c$')
 for file in $hits; do
 	grep -nE '(^|[^a-z_])(printf|puts|perror|exit)\(' "$file" /dev/null

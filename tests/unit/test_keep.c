@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
-#include "loader/host/boot/keep.h"
 #include "loader/base/selftest.h"
+#include "loader/host/boot/keep.h"
 #include "tests/main.h"
 
 #define LEASE 15000

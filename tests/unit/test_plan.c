@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/plan.h"
+#include "canary/decide/plan.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/store.h"
+#include "canary/store/store.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "tests/main.h"

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "canary/wald.h"
+#include "canary/decide/wald.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
 

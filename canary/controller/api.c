@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/controller/api.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "canary/controller/controller.h"
+#include "canary/controller/enroll.h"
+#include "loader/base/cleanup.h"
+
+static const char type_json[] = "application/json";
+static const char type_blob[] = "application/octet-stream";
+
+/* One call: the request, and the part of its path that is a name. */
+struct call {
+	struct bl_store *store;
+	const struct bl_request *request;
+	int64_t now_ms;
+	char name[BL_NAME_MAX + 1];
+	struct bl_response *ret;
+};
+
+static void answer_json(struct call *c, unsigned status, json_t *value)
+{
+	bl_autofree char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+
+	json_decref(value);
+	if (!text || bl_buf_add(&c->ret->body, text, strlen(text)) < 0) {
+		bl_buf_free(&c->ret->body);
+		c->ret->status = 500;
+		return;
+	}
+	c->ret->status = status;
+	c->ret->content_type = type_json;
+}
+
+void bl_api_fail(unsigned status, const char *error, const char *hint,
+		 struct bl_response *ret)
+{
+	struct call c = { .ret = ret };
+
+	bl_buf_free(&ret->body);
+	answer_json(&c, status,
+		    json_pack("{s:s,s:s}", "error", error, "hint", hint));
+}
+
+static unsigned status_of(int code)
+{
+	switch (code) {
+	case -EINVAL:
+	case -EBADMSG:
+		return 400;
+	case -ENOENT:
+		return 404;
+	case -ESTALE:
+	case -EBUSY:
+		return 409;
+	case -EPERM:
+		return 403;
+	case -ENOTSUP:
+		return 409;
+	case -EFBIG:
+		return 413;
+	case -ENOSPC:
+		return 507;
+	case -EAGAIN:
+	case -EHOSTUNREACH:
+		return 503;
+	default:
+		return 500;
+	}
+}
+
+static void answer_error(struct call *c, int code, const struct bl_err *err)
+{
+	bl_api_fail(status_of(code), err->text, err->hint, c->ret);
+}
+
+static void handle_poll(struct call *c)
+{
+	const struct bl_request *q = c->request;
+	struct bl_err err = { 0 };
+	struct bl_order order;
+	struct bl_poll poll;
+	int r = bl_poll_parse(q->body, q->len, &poll, &err);
+
+	if (q->peer && q->peer->role == BL_ROLE_HOST &&
+	    strcmp(q->peer->name, c->name) != 0)
+		r = bl_err_set(
+			&err, -EPERM,
+			"the certificate is of host %s: it cannot speak for %s",
+			q->peer->name, c->name);
+	if (!r)
+		r = bl_controller_poll(c->store, c->name, &poll, c->now_ms,
+				       &order, &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, bl_order_json(&order));
+}
+
+static void handle_hosts(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_hosts_json(c->store, c->now_ms, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
+static void handle_get_bundle(struct call *c)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_fleet_get(c->store, &item, &err, "blob/", c->name);
+
+	if (!r && !item.revision)
+		r = bl_err_set(&err, -ENOENT, "there is no bundle %s here",
+			       c->name);
+	if (r < 0) {
+		answer_error(c, r, &err);
+		return;
+	}
+	c->ret->body = item.value;
+	item.value = (struct bl_buf){ 0 };
+	c->ret->status = 200;
+	c->ret->content_type = type_blob;
+}
+
+static void handle_put_bundle(struct call *c)
+{
+	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
+	const struct bl_request *q = c->request;
+	char digest[BL_DIGEST_HEX];
+	struct bl_err err = { 0 };
+	int r;
+
+	if (!bl_digest_valid(c->name)) {
+		r = bl_err_set(&err, -EINVAL, "'%s' is not a digest", c->name);
+		answer_error(c, r, &err);
+		return;
+	}
+	/* The digest first: only what was meant gets parsed. */
+	r = bl_digest(q->body, q->len, digest);
+	if (r < 0)
+		bl_err_errno(&err, r, "cannot make a digest");
+	else if (strcmp(digest, c->name) != 0)
+		r = bl_err_set(&err, -EBADMSG,
+			       "the bundle arrived damaged: its digest is %s",
+			       digest);
+	if (!r)
+		r = bl_bundle_parse("bundle", q->body, q->len, &bundle, &err);
+	if (!r)
+		r = bl_controller_store_bundle(c->store, &bundle, c->now_ms,
+					       &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200,
+			    json_pack("{s:s,s:s,s:s}", "digest", c->name,
+				      "name", bundle.manifest.name, "version",
+				      bundle.manifest.version));
+}
+
+static void handle_rollouts(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_rollouts_json(c->store, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
+static void answer_rollout(struct call *c, unsigned status, const char *id)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	struct bl_err err = { 0 };
+	int r = bl_fleet_load(c->store, id, c->now_ms, &f, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, status, bl_fleet_json(&f));
+}
+
+struct raw_start {
+	const char *digest, *override_reason;
+	json_t *plan;
+};
+
+static const struct bl_json_field start_fields[] = {
+	{ "digest", BL_JSON_STRING, true, offsetof(struct raw_start, digest), 1,
+	  BL_DIGEST_HEX - 1 },
+	{ "plan", BL_JSON_OBJECT, false, offsetof(struct raw_start, plan), 0,
+	  0 },
+	{ "override", BL_JSON_STRING, false,
+	  offsetof(struct raw_start, override_reason), 0, BL_REASON_MAX - 1 },
+};
+
+static void handle_start(struct call *c)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	struct raw_start raw = { .override_reason = "" };
+	const struct bl_request *q = c->request;
+	char id[BL_ROLLOUT_ID_LEN];
+	struct bl_start start;
+	struct bl_err err = { 0 };
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	bl_plan_default(&start.plan);
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", start_fields,
+				 BL_ARRAY_SIZE(start_fields), &raw, &err);
+	if (!r && raw.plan)
+		r = bl_plan_read(&doc, raw.plan, "plan", &start.plan, &err);
+	if (!r) {
+		start.digest = raw.digest;
+		start.override_reason = raw.override_reason;
+		r = bl_controller_start(c->store, &start, c->now_ms, id, &err);
+	}
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_rollout(c, 201, id);
+}
+
+static void handle_rollout(struct call *c)
+{
+	answer_rollout(c, 200, c->name);
+}
+
+static void handle_decisions(struct call *c)
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = bl_fleet_decisions_json(c->store, c->name, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200, value);
+}
+
+static void handle_abort(struct call *c)
+{
+	static const struct bl_json_field fields[] = {
+		{ "reason", BL_JSON_STRING, false, 0, 0, BL_REASON_MAX - 1 },
+	};
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const struct bl_request *q = c->request;
+	const char *reason = "";
+	struct bl_err err = { 0 };
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", fields,
+				 BL_ARRAY_SIZE(fields), &reason, &err);
+	if (!r)
+		r = bl_controller_abort(c->store, c->name, reason, c->now_ms,
+					&err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_rollout(c, 200, c->name);
+}
+
+static void handle_approve(struct call *c)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const struct bl_request *q = c->request;
+	struct bl_err err = { 0 };
+	unsigned wave = 0;
+	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+
+	if (!r)
+		r = bl_json_read(&doc, doc.root, "", NULL, 0, NULL, &err);
+	if (!r)
+		r = bl_controller_approve(c->store, c->name, &wave, &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, 200,
+			    json_pack("{s:s,s:I}", "id", c->name, "approved",
+				      (json_int_t)wave));
+}
+
+/* Certificates: the calls are enroll.h's. */
+static void answer_call(struct call *c, unsigned status,
+			int (*fn)(struct bl_store *store,
+				  const struct bl_request *q, int64_t now_ms,
+				  json_t **ret, struct bl_err *err))
+{
+	struct bl_err err = { 0 };
+	json_t *value = NULL;
+	int r = fn(c->store, c->request, c->now_ms, &value, &err);
+
+	if (r < 0)
+		answer_error(c, r, &err);
+	else
+		answer_json(c, status, value);
+}
+
+static void handle_ca(struct call *c)
+{
+	answer_call(c, 200, bl_enroll_ca);
+}
+
+static void handle_token(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_token);
+}
+
+static void handle_enroll(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_redeem);
+}
+
+static void handle_renew(struct call *c)
+{
+	answer_call(c, 201, bl_enroll_renew);
+}
+
+#define HOST	  (1u << BL_ROLE_HOST)
+#define OPERATOR  (1u << BL_ROLE_OPERATOR)
+#define EVERYBODY (~0u)
+
+static const struct route {
+	const char *method;
+	const char *before, *after; /* of the name; after NULL: no name */
+	const char *body_type;	    /* NULL: no body */
+	size_t body_max;
+	void (*handle)(struct call *c);
+	unsigned roles; /* beside BL_ROLE_LOCAL, which may do anything */
+} routes[] = {
+	{ "POST", "/v1/hosts/", "/poll", type_json, BL_POLL_BYTES_MAX,
+	  handle_poll, HOST },
+	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts, OPERATOR },
+	{ "GET", "/v1/bundles/", "", NULL, 0, handle_get_bundle,
+	  HOST | OPERATOR },
+	{ "PUT", "/v1/bundles/", "", type_blob, BL_BUNDLE_MAX,
+	  handle_put_bundle, OPERATOR },
+	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts, OPERATOR },
+	{ "POST", "/v1/rollouts", NULL, type_json, BL_API_BODY_MAX,
+	  handle_start, OPERATOR },
+	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
+	  handle_abort, OPERATOR },
+	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
+	  handle_approve, OPERATOR },
+	{ "GET", "/v1/rollouts/", "/decisions", NULL, 0, handle_decisions,
+	  OPERATOR },
+	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },
+	{ "GET", "/v1/ca", NULL, NULL, 0, handle_ca, EVERYBODY },
+	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX, handle_token,
+	  OPERATOR },
+	{ "POST", "/v1/enroll", NULL, type_json, BL_API_BODY_MAX, handle_enroll,
+	  EVERYBODY },
+	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX, handle_renew,
+	  HOST | OPERATOR },
+};
+
+/* Whether @path is of this route; the name in it goes to @ret_name. */
+static bool path_fits(const struct route *route, const char *path,
+		      char ret_name[static BL_NAME_MAX + 1])
+{
+	size_t before = strlen(route->before), len = strlen(path), after;
+
+	ret_name[0] = '\0';
+	if (!route->after)
+		return strcmp(path, route->before) == 0;
+	after = strlen(route->after);
+	if (len <= before + after || len - before - after > BL_NAME_MAX ||
+	    memcmp(path, route->before, before) != 0 ||
+	    strcmp(path + len - after, route->after) != 0)
+		return false;
+	memcpy(ret_name, path + before, len - before - after);
+	ret_name[len - before - after] = '\0';
+	return bl_name_valid(ret_name);
+}
+
+static const struct route *find_route(const char *method, const char *path,
+				      char ret_name[static BL_NAME_MAX + 1],
+				      bool *ret_path_known)
+{
+	size_t i;
+
+	*ret_path_known = false;
+	for (i = 0; i < BL_ARRAY_SIZE(routes); i++) {
+		if (!path_fits(&routes[i], path, ret_name))
+			continue;
+		*ret_path_known = true;
+		if (strcmp(routes[i].method, method) == 0)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static const char *role_name(enum bl_role role)
+{
+	return role == BL_ROLE_HOST ? "a host" : "an operator";
+}
+
+static bool allows(const struct route *route, const struct bl_peer *peer,
+		   struct bl_response *ret)
+{
+	char text[2 * BL_PEER_WHY_MAX];
+
+	if (!peer || peer->role == BL_ROLE_LOCAL ||
+	    route->roles & (1u << peer->role))
+		return true;
+	if (peer->role == BL_ROLE_NOBODY) {
+		bl_api_fail(
+			401,
+			*peer->why ? peer->why : "no certificate was shown",
+			"'belay host enroll TOKEN' gets a host's, 'belay controller operator NAME' an operator's",
+			ret);
+		return false;
+	}
+	snprintf(text, sizeof(text), "%s is %s, and that is for %s", peer->name,
+		 role_name(peer->role),
+		 role_name(peer->role == BL_ROLE_HOST ? BL_ROLE_OPERATOR
+						      : BL_ROLE_HOST));
+	bl_api_fail(403, text, "", ret);
+	return false;
+}
+
+bool bl_api_allows(const char *method, const char *path,
+		   const struct bl_peer *peer, struct bl_response *ret)
+{
+	char name[BL_NAME_MAX + 1];
+	bool known;
+	const struct route *route = find_route(method, path, name, &known);
+
+	return !route || allows(route, peer, ret);
+}
+
+size_t bl_api_body_max(const char *method, const char *path)
+{
+	char name[BL_NAME_MAX + 1];
+	bool known;
+	const struct route *route = find_route(method, path, name, &known);
+
+	return route ? route->body_max : 0;
+}
+
+/* "application/json; charset=utf-8" is application/json. */
+static bool type_fits(const char *given, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	return given && strncasecmp(given, wanted, len) == 0 &&
+	       (!given[len] || given[len] == ';' || given[len] == ' ');
+}
+
+void bl_api_handle(struct bl_store *store, const struct bl_request *request,
+		   int64_t now_ms, struct bl_response *ret)
+{
+	struct call c = {
+		.store = store, .request = request, .now_ms = now_ms, .ret = ret
+	};
+	const struct route *route;
+	bool known;
+
+	*ret = (struct bl_response){ 0 };
+	route = find_route(request->method, request->path, c.name, &known);
+	if (!route)
+		bl_api_fail(known ? 405 : 404,
+			    known ? "the method does not fit this path"
+				  : "there is no such path",
+			    "", ret);
+	else if (!allows(route, request->peer, ret))
+		return;
+	else if (request->len > route->body_max)
+		bl_api_fail(413, "the body is too large", "", ret);
+	else if (route->body_type &&
+		 !type_fits(request->content_type, route->body_type))
+		bl_api_fail(415, "the Content-Type does not fit this path",
+			    route->body_type, ret);
+	else
+		route->handle(&c);
+	if (ret->status == 500 && !ret->body.len)
+		ret->content_type = type_json;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller's API: requests in, answers out, no sockets and no clock. The
+ * HTTP server and the simulated fleet both call bl_api_handle.
+ *
+ *	POST /v1/hosts/NAME/poll	protocol.h
+ *	GET  /v1/hosts
+ *	GET  /v1/bundles/DIGEST		the bundle's bytes
+ *	PUT  /v1/bundles/DIGEST		checked whole before it is kept
+ *	GET  /v1/rollouts		newest first
+ *	POST /v1/rollouts		{"digest", "plan"?, "override"?}
+ *	GET  /v1/rollouts/ID
+ *	GET  /v1/rollouts/ID/decisions	why: explain.h
+ *	POST /v1/rollouts/ID/abort	{"reason"?}
+ *	POST /v1/rollouts/ID/approve	{}: the next wave may begin
+ *
+ *	GET  /v1/ca			the authority's certificate
+ *	POST /v1/tokens			{"host", "valid_s"?}: one host may enroll
+ *	POST /v1/enroll			{"secret", "request"}: a host's certificate
+ *	POST /v1/renew			{"request"}: the same name, a new one
+ *
+ * Who may ask for what is a column of the table in api.c: a host for itself and
+ * for bundles, an operator for the rest, anybody for the way to become a host.
+ * Bodies are JSON (Content-Type: application/json, which also keeps a browser
+ * from sending them for somebody else) except for bundles, which are
+ * application/octet-stream. Every failure is {"error": "…", "hint": "…"}.
+ */
+#ifndef BL_CANARY_API_H
+#define BL_CANARY_API_H
+
+#include "canary/store/store.h"
+#include "canary/wire/peer.h"
+
+#define BL_API_BODY_MAX (128 * 1024) /* of any body but polls and bundles */
+
+struct bl_pki;
+
+struct bl_request {
+	const char *method, *path;
+	const char *content_type; /* NULL: none given */
+	const void *body;
+	size_t len;
+	const struct bl_peer *peer; /* NULL: BL_ROLE_LOCAL */
+	const struct bl_pki *pki;   /* NULL: it is served without TLS */
+};
+
+struct bl_response {
+	unsigned status; /* as in HTTP */
+	const char *content_type;
+	struct bl_buf body;
+};
+
+/* Handles one request; *ret is filled whatever happens. The caller frees
+ * ret->body. */
+void bl_api_handle(struct bl_store *store, const struct bl_request *request,
+		   int64_t now_ms, struct bl_response *ret);
+
+/* Whether the peer may ask for that at all; else *ret is the answer. Worth
+ * asking before a body is read. */
+bool bl_api_allows(const char *method, const char *path,
+		   const struct bl_peer *peer, struct bl_response *ret);
+
+/* How large a body may be for this request. */
+size_t bl_api_body_max(const char *method, const char *path);
+
+/* Fills *ret with an error answer. */
+void bl_api_fail(unsigned status, const char *error, const char *hint,
+		 struct bl_response *ret);
+
+#endif

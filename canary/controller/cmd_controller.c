@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay controller: serves the fleet until it is told to end. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/controller/cmd_controller.h"
+#include "canary/controller/controller.h"
+#include "canary/controller/http.h"
+#include "canary/wire/pki_dir.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/verbs.h"
+
+#define DEFAULT_DIR   "/var/lib/belay"
+#define DEFAULT_STORE "sqlite:" DEFAULT_DIR "/fleet.db"
+
+static const char usage[] =
+	"usage: belay controller init [options]          makes the fleet's authority\n"
+	"       belay controller operator NAME [options] makes an operator's certificate\n"
+	"       belay controller [--store URL] [--listen ADDRESS:PORT] [--tls-dir DIR]\n"
+	"                        [--plaintext]\n"
+	"\n"
+	"Decides which host may try which version, and keeps the ledger of exposed\n"
+	"hosts in the store. It may be killed and started again at any time, and\n"
+	"several may share a store. Runs until SIGINT or SIGTERM.\n"
+	"\n"
+	"  --store URL     where the fleet's state is: sqlite:FILE, made if it is\n"
+	"                  missing (default " DEFAULT_STORE "),\n"
+	"                  or etcd:URL[,URL…][#PREFIX], the members of one etcd (run\n"
+	"                  it with --auto-compaction-retention=1h; for https://,\n"
+	"                  $BELAY_ETCD_CA, and _CERT and _KEY, name files in PEM)\n"
+	"  --listen A:P    (default 127.0.0.1:7443; port 0 takes a free one and says\n"
+	"                  which; 0.0.0.0:7443 for the network)\n"
+	"  --tls-dir DIR   the certificates that 'init' made\n"
+	"                  (default $BELAY_TLS_DIR, or " BL_PKI_DIR ")\n"
+	"  --plaintext     plain HTTP, without certificates, for this machine alone:\n"
+	"                  who can connect can do anything (a demo, a lab)\n"
+	"\n"
+	"example: belay controller --plaintext --store sqlite:/tmp/fleet.db\n"
+	"         belay controller --store etcd:http://127.0.0.1:2379\n";
+
+struct options {
+	const char *store, *listen, *tls_dir;
+	bool plaintext;
+};
+
+static int parse(int argc, char **argv, struct options *o, bool *ret_help,
+		 struct bl_err *err)
+{
+	static const struct option options[] = {
+		{ "store", required_argument, NULL, 's' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "tls-dir", required_argument, NULL, 't' },
+		{ "plaintext", no_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int opt;
+
+	optind = 0;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->store = optarg;
+			break;
+		case 'l':
+			o->listen = optarg;
+			break;
+		case 't':
+			o->tls_dir = optarg;
+			break;
+		case 'p':
+			o->plaintext = true;
+			break;
+		case 'h':
+			*ret_help = true;
+			return 0;
+		case ':':
+			return bl_cli_usage(err, "controller",
+					    "%s needs a value",
+					    argv[optind - 1]);
+		default:
+			return bl_cli_usage(err, "controller",
+					    "unknown option %s",
+					    argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return bl_cli_usage(err, "controller",
+				    "'%s' is more than expected", argv[optind]);
+	return 0;
+}
+
+/* Says a failure once, not at every tick, and says when it is over. */
+static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
+{
+	if (r < 0 && strcmp(last, e->text) != 0) {
+		fprintf(stderr, "belay controller: %s\n", e->text);
+		snprintf(last, size, "%s", e->text);
+	} else if (r == 0 && *last) {
+		fprintf(stderr, "belay controller: deciding again\n");
+		*last = '\0';
+	}
+}
+
+static int make_default_dir(struct bl_err *err)
+{
+	int r = bl_file_mkdirs(DEFAULT_DIR, 0700, err);
+
+	if (r < 0)
+		bl_err_hint(err, "run it as root, or name another place with "
+				 "--store sqlite:FILE");
+	return r;
+}
+
+static int load_tls(const struct options *o, struct bl_pki_server *ret,
+		    struct bl_err *err)
+{
+	int r = bl_pki_dir_load(bl_pki_dir(o->tls_dir), ret, err);
+
+	if (r == -ENOENT)
+		bl_err_hint(
+			err,
+			"'belay controller init' makes them; --plaintext serves this machine alone, without");
+	return r;
+}
+
+static int serve(const struct options *o, struct bl_err *err)
+{
+	BL_CLEANUP(bl_pki_server_free) struct bl_pki_server server = { 0 };
+	struct sockaddr_storage address;
+	struct bl_store *store = NULL;
+	struct bl_http *http = NULL;
+	struct bl_http_tls tls;
+	char last[BL_ERR_TEXT_MAX] = "";
+	int r = bl_http_address(o->listen, !o->plaintext, &address, err);
+
+	if (!r && !o->plaintext)
+		r = load_tls(o, &server, err);
+	if (!r && strcmp(o->store, DEFAULT_STORE) == 0)
+		r = make_default_dir(err);
+	if (!r)
+		r = bl_store_open(o->store, &store, err);
+	tls = (struct bl_http_tls){ server.pki, server.cert.data,
+				    server.key.data };
+	if (!r)
+		r = bl_http_start(&address, store, o->plaintext ? NULL : &tls,
+				  &http, err);
+	if (!r) {
+		printf("listening on %s, store %s%s\n", bl_http_listens(http),
+		       o->store, o->plaintext ? ", plain HTTP" : "");
+		fflush(stdout);
+	}
+	while (!r && !bl_cli_interrupted()) {
+		struct bl_err e = { 0 };
+
+		note_tick(bl_http_tick(http, &e), &e, last, sizeof(last));
+		bl_clock_sleep_ms(BL_TICK_MS);
+	}
+	bl_http_stop(http);
+	bl_store_close(store);
+	return r;
+}
+
+int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
+{
+	struct options o = { .store = DEFAULT_STORE,
+			     .listen = "127.0.0.1:7443" };
+	bool help = false;
+	int r;
+
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return bl_cmd_controller_init(argc - 1, argv + 1, err);
+	if (argc > 1 && strcmp(argv[1], "operator") == 0)
+		return bl_cmd_controller_operator(argc - 1, argv + 1, err);
+	r = parse(argc, argv, &o, &help, err);
+	if (r)
+		return r;
+	if (help) {
+		fputs(usage, stdout);
+		return BL_EXIT_OK;
+	}
+	bl_cli_catch_signals();
+	r = serve(&o, err);
+	if (r == -EINVAL || r == -EPERM)
+		return BL_EXIT_USAGE;
+	return r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/controller/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "canary/controller/api.h"
+#include "canary/controller/decider.h"
+#include "canary/wire/pki.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+
+struct bl_http {
+	struct MHD_Daemon *daemon;
+	struct bl_store *store;
+	const struct bl_http_tls *tls; /* NULL: plain */
+	struct bl_http_tls tls_kept;
+	char who[BL_SESSION_LEN]; /* this controller; drawn */
+	pthread_mutex_t lock;	  /* of the store's handle */
+	size_t bodies;		  /* bytes; only the serving thread */
+	char listens[INET6_ADDRSTRLEN + 16];
+};
+
+/* A connection with TLS: who is at its other end. */
+struct caller {
+	struct bl_peer peer;
+	uint64_t looked_ms; /* 0: not yet */
+};
+
+/* One request under way. */
+struct job {
+	struct bl_http *http;
+	const struct bl_peer *peer; /* NULL: plain HTTP */
+	struct bl_buf body;
+	size_t max;
+	uint64_t start_ms;
+	unsigned refused; /* a status: the rest of the body is not kept */
+	const char *why;
+};
+
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+
+	if (a->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static bool read_ip(const char *host, uint16_t port,
+		    struct sockaddr_storage *ret)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port) };
+
+	*ret = (struct sockaddr_storage){ 0 };
+	if (strcmp(host, "localhost") == 0)
+		host = "127.0.0.1";
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+		memcpy(ret, &v4, sizeof(v4));
+		return true;
+	}
+	if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+		memcpy(ret, &v6, sizeof(v6));
+		return true;
+	}
+	return false;
+}
+
+int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
+		    struct bl_err *err)
+{
+	struct sockaddr_storage address;
+	char host[INET6_ADDRSTRLEN];
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	long port = -1;
+	char *end = NULL;
+
+	if (colon && colon[1] >= '0' && colon[1] <= '9')
+		port = strtol(colon + 1, &end, 10);
+	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (!end || *end || port < 0 || port > 65535 || len == 0 ||
+	    len >= sizeof(host)) {
+		bl_err_set(err, -EINVAL, "'%s' is not ADDRESS:PORT", text);
+		bl_err_hint(err, "for example 127.0.0.1:%d", BL_HTTP_PORT);
+		return -EINVAL;
+	}
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (!read_ip(host, (uint16_t)port, &address)) {
+		bl_err_set(err, -EINVAL, "'%s' is not an IP address", host);
+		bl_err_hint(err, "for example 127.0.0.1:%d", BL_HTTP_PORT);
+		return -EINVAL;
+	}
+	if (!tls && !is_loopback(&address)) {
+		bl_err_set(
+			err, -EPERM,
+			"%s is not a loopback address, and plain HTTP goes no further",
+			host);
+		bl_err_hint(
+			err,
+			"'belay controller init' makes certificates; then leave --plaintext out");
+		return -EPERM;
+	}
+	*ret = address;
+	return 0;
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *connection,
+				     struct bl_response *a)
+{
+	static char broken[] = "{\"error\":\"out of memory\",\"hint\":\"\"}";
+	struct MHD_Response *response;
+	enum MHD_Result r;
+
+	if (a->body.len)
+		response = MHD_create_response_from_buffer(
+			a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
+	else
+		response = MHD_create_response_from_buffer(
+			sizeof(broken) - 1, broken, MHD_RESPMEM_PERSISTENT);
+	if (!response) {
+		bl_buf_free(&a->body);
+		return MHD_NO;
+	}
+	a->body = (struct bl_buf){ 0 }; /* the response frees it */
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				a->content_type ? a->content_type
+						: "application/json");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+				"no-store");
+	r = MHD_queue_response(connection, a->status ? a->status : 500,
+			       response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection,
+			      unsigned status, const char *why)
+{
+	struct bl_response a = { 0 };
+
+	bl_api_fail(status, why, "", &a);
+	return send_response(connection, &a);
+}
+
+/*
+ * A web page that made its own name point to 127.0.0.1 would be let in by the
+ * browser as if it were ours. It cannot make the browser call us by a number.
+ */
+static bool host_is_ours(struct MHD_Connection *connection)
+{
+	const char *host = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	struct sockaddr_storage ignored;
+	char name[INET6_ADDRSTRLEN + 1];
+	size_t len;
+
+	if (!host)
+		return true; /* HTTP/1.0: not a browser */
+	if (*host == '[')
+		len = strcspn(++host, "]");
+	else
+		len = strcspn(host, ":");
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	return read_ip(name, 0, &ignored);
+}
+
+/* Looked at again now and then: certificates expire on open connections, too. */
+static const struct bl_peer *peer_of(const struct bl_http *http,
+				     struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *own = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *tls = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	static const struct bl_peer nobody = { .role = BL_ROLE_NOBODY };
+	struct caller *c = own ? own->socket_context : NULL;
+	uint64_t now_ms = bl_clock_mono_ms();
+
+	if (!http->tls)
+		return NULL;
+	if (!c || !tls || !tls->tls_session)
+		return &nobody;
+	if (!c->looked_ms || now_ms - c->looked_ms > BL_HTTP_PEER_MS) {
+		bl_pki_peer(tls->tls_session, &c->peer);
+		c->looked_ms = now_ms;
+	}
+	return &c->peer;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection,
+			  void **caller_at,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *tls;
+
+	(void)ctx;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		free(*caller_at);
+		*caller_at = NULL;
+		return;
+	}
+	*caller_at = calloc(1, sizeof(struct caller));
+	tls = MHD_get_connection_info(connection,
+				      MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (tls && tls->tls_session)
+		bl_pki_ask_all(tls->tls_session);
+}
+
+static struct job *new_job(struct bl_http *http,
+			   struct MHD_Connection *connection, const char *url,
+			   const char *method)
+{
+	const char *length = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->http = http;
+	job->peer = peer_of(http, connection);
+	job->max = bl_api_body_max(method, url);
+	job->start_ms = bl_clock_mono_ms();
+	/* A browser has no certificate of ours to lend. */
+	if (!http->tls && !host_is_ours(connection)) {
+		job->refused = 403;
+		job->why = "call this controller by its IP address";
+	} else if (length && strtoull(length, NULL, 10) > job->max) {
+		job->refused = 413;
+		job->why = "the body is too large";
+	}
+	return job;
+}
+
+/* Keeps a piece of the body. MHD_NO closes the connection at once. */
+static enum MHD_Result take(struct job *job, const char *data, size_t len)
+{
+	struct bl_http *http = job->http;
+
+	if (bl_clock_mono_ms() - job->start_ms > BL_HTTP_REQUEST_MAX_MS)
+		return MHD_NO;
+	if (job->refused)
+		return MHD_YES;
+	if (len > job->max - job->body.len) {
+		job->refused = 413;
+		job->why = "the body is too large";
+		return MHD_NO;
+	}
+	if (len > BL_HTTP_BODIES_MAX - http->bodies ||
+	    bl_buf_add(&job->body, data, len) < 0) {
+		job->refused = 503;
+		job->why = "too much is being sent at once; try again later";
+		return MHD_YES;
+	}
+	http->bodies += len;
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(struct job *job,
+			      struct MHD_Connection *connection,
+			      const char *url, const char *method)
+{
+	struct bl_http *http = job->http;
+	struct bl_request request = {
+		.method = method,
+		.path = url,
+		.content_type = MHD_lookup_connection_value(
+			connection, MHD_HEADER_KIND,
+			MHD_HTTP_HEADER_CONTENT_TYPE),
+		.body = bl_buf_str(&job->body),
+		.len = job->body.len,
+		.peer = job->peer,
+		.pki = http->tls ? http->tls->pki : NULL,
+	};
+	struct bl_response a;
+
+	pthread_mutex_lock(&http->lock);
+	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
+	pthread_mutex_unlock(&http->lock);
+	return send_response(connection, &a);
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
+				  const char *url, const char *method,
+				  const char *version, const char *data,
+				  size_t *len, void **job_at)
+{
+	struct bl_http *http = ctx;
+	struct job *job = *job_at;
+	struct bl_response a = { 0 };
+	enum MHD_Result r;
+
+	(void)version;
+	if (!job) {
+		*job_at = job = new_job(http, connection, url, method);
+		if (!job)
+			return MHD_NO;
+		if (!job->refused && !bl_api_allows(method, url, job->peer, &a))
+			return send_response(connection, &a);
+		/* Answering now spares both sides the whole body. */
+		return job->refused ? refuse(connection, job->refused, job->why)
+				    : MHD_YES;
+	}
+	if (*len) {
+		r = take(job, data, *len);
+		*len = 0;
+		return r;
+	}
+	if (job->refused)
+		return refuse(connection, job->refused, job->why);
+	return handle(job, connection, url, method);
+}
+
+static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
+		   enum MHD_RequestTerminationCode code)
+{
+	struct job *job = *job_at;
+
+	(void)ctx;
+	(void)connection;
+	(void)code;
+	if (!job)
+		return;
+	job->http->bodies -= job->body.len;
+	bl_buf_free(&job->body);
+	free(job);
+	*job_at = NULL;
+}
+
+static void on_log(void *ctx, const char *fmt, va_list ap)
+{
+	/* What a client did wrong is the client's to hear. */
+	(void)ctx;
+	(void)fmt;
+	(void)ap;
+}
+
+static void name_address(const struct sockaddr_storage *a, uint16_t port,
+			 char *ret, size_t size)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (a->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6,
+			  &((const struct sockaddr_in6 *)a)->sin6_addr, host,
+			  sizeof(host));
+		snprintf(ret, size, "[%s]:%u", host, port);
+		return;
+	}
+	inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, host,
+		  sizeof(host));
+	snprintf(ret, size, "%s:%u", host, port);
+}
+
+static uint16_t port_of(const struct sockaddr_storage *a)
+{
+	return ntohs(a->ss_family == AF_INET6
+			     ? ((const struct sockaddr_in6 *)a)->sin6_port
+			     : ((const struct sockaddr_in *)a)->sin_port);
+}
+
+static int start(struct bl_http *http, const struct sockaddr_storage *address,
+		 struct bl_err *err)
+{
+	static const char priorities[] =
+		"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
+			 MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem options[8];
+	size_t n = 0;
+	const union MHD_DaemonInfo *info;
+	uint16_t port = port_of(address);
+	char name[sizeof(http->listens)];
+
+	if (address->ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	if (http->tls) {
+		flags |= MHD_USE_TLS;
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
+						 (char *)http->tls->key };
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
+						 (char *)http->tls->cert };
+		options[n++] = (struct MHD_OptionItem){
+			MHD_OPTION_HTTPS_MEM_TRUST, 0,
+			(char *)bl_pki_cert(http->tls->pki)
+		};
+		options[n++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0,
+						 (char *)priorities };
+	}
+	options[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
+	errno = 0;
+	http->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, http,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR,
+		(const struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)BL_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)BL_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_end,
+		NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+		MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	if (!http->daemon) {
+		int code = errno ? -errno : -EIO;
+
+		name_address(address, port, name, sizeof(name));
+		bl_err_errno(err, code, "cannot listen on %s", name);
+		if (code == -EADDRINUSE)
+			bl_err_hint(
+				err,
+				"another controller runs there; --listen takes another port");
+		return code;
+	}
+	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	if (info)
+		port = info->port;
+	name_address(address, port, http->listens, sizeof(http->listens));
+	return 0;
+}
+
+static void draw_name(char ret[static BL_SESSION_LEN])
+{
+	unsigned char random[(BL_SESSION_LEN - 1) / 2];
+	size_t i;
+
+	/* Without randomness two may decide at once, which is only load. */
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		memset(random, 0, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(ret + 2 * i, 3, "%02x", random[i]);
+}
+
+int bl_http_start(const struct sockaddr_storage *address,
+		  struct bl_store *store, const struct bl_http_tls *tls,
+		  struct bl_http **ret, struct bl_err *err)
+{
+	struct bl_http *http = calloc(1, sizeof(*http));
+	int r;
+
+	if (!http)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	http->store = store;
+	draw_name(http->who);
+	if (tls) {
+		http->tls_kept = *tls;
+		http->tls = &http->tls_kept;
+	}
+	pthread_mutex_init(&http->lock, NULL);
+	r = start(http, address, err);
+	if (r < 0) {
+		bl_http_stop(http);
+		return r;
+	}
+	*ret = http;
+	return 0;
+}
+
+void bl_http_stop(struct bl_http *http)
+{
+	if (!http)
+		return;
+	if (http->daemon)
+		MHD_stop_daemon(http->daemon);
+	pthread_mutex_destroy(&http->lock);
+	free(http);
+}
+
+const char *bl_http_listens(const struct bl_http *http)
+{
+	return http->listens;
+}
+
+int bl_http_tick(struct bl_http *http, struct bl_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&http->lock);
+	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
+	pthread_mutex_unlock(&http->lock);
+	return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP server around api.h: with TLS anywhere, without on the loopback only,
+ * since what it says is what hosts load into their kernels, and plain HTTP tells
+ * it to anyone. Who a client is, its certificate says (peer.h); one that shows
+ * none, or one that does not count, is answered with the reason.
+ *
+ * One thread serves all connections without ever waiting for one, so a slow
+ * client holds up nobody; limits below bound what clients can make it keep.
+ * Requests are handled one at a time under a lock that bl_http_tick takes too.
+ */
+#ifndef BL_CANARY_HTTP_H
+#define BL_CANARY_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "canary/store/store.h"
+
+#define BL_HTTP_PORT	       7443
+#define BL_HTTP_CONNECTIONS    512
+#define BL_HTTP_IDLE_S	       15    /* without a byte */
+#define BL_HTTP_REQUEST_MAX_MS 60000 /* from its headers to its end */
+#define BL_HTTP_PEER_MS	       60000 /* a certificate is looked at again */
+#define BL_HTTP_BODIES_MAX     (128u << 20) /* bytes of all bodies under way */
+
+struct bl_http;
+struct bl_pki;
+
+/* What is used until bl_http_stop and stays the caller's. */
+struct bl_http_tls {
+	const struct bl_pki *pki;
+	const char *cert, *key; /* the controller's, PEM */
+};
+
+/* Reads "ADDRESS:PORT" ("127.0.0.1:7443", "[::1]:0", "localhost:80"). -EINVAL
+ * when malformed, -EPERM when it is not a loopback address and there is no
+ * @tls. */
+int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
+		    struct bl_err *err);
+
+/* Serves @store, which stays the caller's, until bl_http_stop. @tls NULL: plain
+ * HTTP, whose clients are all of this machine. */
+int bl_http_start(const struct sockaddr_storage *address,
+		  struct bl_store *store, const struct bl_http_tls *tls,
+		  struct bl_http **ret, struct bl_err *err);
+void bl_http_stop(struct bl_http *http);
+
+/* "127.0.0.1:7443", with the port that port 0 became. */
+const char *bl_http_listens(const struct bl_http *http);
+
+/* bl_decider_tick between two requests. */
+int bl_http_tick(struct bl_http *http, struct bl_err *err);
+
+#endif

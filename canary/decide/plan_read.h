@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What plan.c and plan_read.c share. */
+#ifndef BL_CANARY_PLAN_READ_H
+#define BL_CANARY_PLAN_READ_H
+
+#include "canary/decide/plan.h"
+
+/* The rates of the issue that are above the plan's p0. */
+void bl_plan_default_ladder(struct bl_plan *plan);
+
+#endif

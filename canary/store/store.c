@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+
+void bl_store_item_free(struct bl_store_item *item)
+{
+	free(item->key);
+	bl_buf_free(&item->value);
+	*item = (struct bl_store_item){ 0 };
+}
+
+void bl_store_list_free(struct bl_store_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		bl_store_item_free(&list->items[i]);
+	free(list->items);
+	*list = (struct bl_store_list){ 0 };
+}
+
+/* What follows @scheme in @url; NULL if it is another, or nothing follows. */
+static const char *behind(const char *url, const char *scheme)
+{
+	size_t len = strlen(scheme);
+
+	return strncmp(url, scheme, len) == 0 && url[len] ? url + len : NULL;
+}
+
+int bl_store_open(const char *url, struct bl_store **ret, struct bl_err *err)
+{
+	const char *path = behind(url, "sqlite:");
+	const char *urls = behind(url, "etcd:");
+
+	if (path)
+		return bl_store_sqlite_open(path, ret, err);
+	if (urls)
+		return bl_store_etcd_open(urls, NULL, ret, err);
+	bl_err_set(err, -EINVAL, "'%s' names no store", url);
+	bl_err_hint(err, "a store is sqlite:FILE or etcd:URL[,URL…]");
+	return -EINVAL;
+}
+
+void bl_store_close(struct bl_store *s)
+{
+	if (s)
+		s->ops->close(s);
+}
+
+static bool key_valid(const char *key)
+{
+	size_t len = strlen(key);
+
+	return len > 0 && len <= BL_STORE_KEY_MAX;
+}
+
+int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
+		 struct bl_err *err)
+{
+	assert(key_valid(key));
+	return s->ops->get(s, key, ret, err);
+}
+
+int bl_store_list(struct bl_store *s, const char *prefix,
+		  struct bl_store_list *ret, struct bl_err *err)
+{
+	assert(key_valid(prefix));
+	return s->ops->list(s, prefix, ret, err);
+}
+
+int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
+		   struct bl_err *err)
+{
+	assert(key_valid(prefix));
+	return s->ops->count(s, prefix, ret, err);
+}
+
+int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
+		 size_t compare_count, const struct bl_store_put *puts,
+		 size_t put_count, struct bl_err *err)
+{
+	size_t i;
+
+	assert(compare_count <= BL_STORE_TXN_MAX);
+	assert(put_count > 0 && put_count <= BL_STORE_TXN_MAX);
+	for (i = 0; i < put_count; i++) {
+		assert(key_valid(puts[i].key));
+		if (puts[i].len > BL_STORE_VALUE_MAX)
+			return bl_err_set(
+				err, -EFBIG,
+				"the value of %s is larger than the limit of %u bytes",
+				puts[i].key, BL_STORE_VALUE_MAX);
+	}
+	return s->ops->txn(s, compares, compare_count, puts, put_count, err);
+}
+
+int bl_store_revision(struct bl_store *s, int64_t *ret, struct bl_err *err)
+{
+	return s->ops->revision(s, ret, err);
+}
