@@ -9,6 +9,7 @@
 
 #include "canary/controller/controller.h"
 #include "canary/controller/enroll.h"
+#include "canary/controller/openapi.h"
 #include "loader/base/cleanup.h"
 
 static const char type_json[] = "application/json";
@@ -329,6 +330,19 @@ static void handle_renew(struct call *c)
 	answer_call(c, 201, bl_enroll_renew);
 }
 
+static void handle_openapi(struct call *c)
+{
+	size_t len;
+	const char *text = bl_openapi(&len);
+
+	if (bl_buf_add(&c->ret->body, text, len) < 0) {
+		c->ret->status = 500;
+		return;
+	}
+	c->ret->status = 200;
+	c->ret->content_type = type_json;
+}
+
 #define HOST	  (1u << BL_ROLE_HOST)
 #define OPERATOR  (1u << BL_ROLE_OPERATOR)
 #define EVERYBODY (~0u)
@@ -365,7 +379,19 @@ static const struct route {
 	  EVERYBODY },
 	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX, handle_renew,
 	  HOST | OPERATOR },
+	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
+
+bool bl_api_route(size_t i, struct bl_api_route *ret)
+{
+	const struct route *r = &routes[i];
+
+	if (i >= BL_ARRAY_SIZE(routes))
+		return false;
+	*ret = (struct bl_api_route){ r->method,    r->before,	 r->after,
+				      r->body_type, r->body_max, r->roles };
+	return true;
+}
 
 /* Whether @path is of this route; the name in it goes to @ret_name. */
 static bool path_fits(const struct route *route, const char *path,

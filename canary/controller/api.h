@@ -18,6 +18,7 @@
  *	POST /v1/tokens			{"host", "valid_s"?}: one host may enroll
  *	POST /v1/enroll			{"secret", "request"}: a host's certificate
  *	POST /v1/renew			{"request"}: the same name, a new one
+ *	GET  /v1/openapi.json		all of this, for machines (openapi.json)
  *
  * Who may ask for what is a column of the table in api.c: a host for itself and
  * for bundles, an operator for the rest, anybody for the way to become a host.
@@ -62,6 +63,17 @@ bool bl_api_allows(const char *method, const char *path,
 
 /* How large a body may be for this request. */
 size_t bl_api_body_max(const char *method, const char *path);
+
+/* A row of the table of paths, for what describes it. */
+struct bl_api_route {
+	const char *method;
+	const char *before, *after; /* of the name; after NULL: no name */
+	const char *body_type;	    /* NULL: no body */
+	size_t body_max;
+	unsigned roles; /* a bit for each enum bl_role */
+};
+/* The row @i; false behind the last one. */
+bool bl_api_route(size_t i, struct bl_api_route *ret);
 
 /* Fills *ret with an error answer. */
 void bl_api_fail(unsigned status, const char *error, const char *hint,
