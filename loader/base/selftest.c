@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,18 @@
 #include "loader/base/proc.h"
 
 #define PROBE_FILE "/proc/self/status"
+
+/* What it takes to ask was not to be had; the answer may be any. */
+static bool not_made(int code)
+{
+	static const int codes[] = { -EAGAIN, -ENOMEM, -EMFILE, -ENFILE,
+				     -ENOBUFS };
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(codes); i++)
+		if (code == codes[i])
+			return true;
+	return false;
+}
 
 static int can_open(struct bl_err *err)
 {
@@ -39,7 +52,8 @@ static int can_run(struct bl_err *err)
 					    NULL };
 	int r = run(small, err);
 
-	if (!r || r == -ECANCELED)
+	/* What is short of processes or time now is so for the other one. */
+	if (!r || r == -ECANCELED || r == -ETIMEDOUT || not_made(r))
 		return r;
 	r = run(self, err);
 	return r ? bl_err_wrap(err, r, "cannot run a program") : 0;
@@ -105,7 +119,7 @@ static int can_connect(struct bl_err *err)
 	return 0;
 }
 
-int bl_selftest(const char *check, struct bl_err *err)
+static int ask(const char *check, struct bl_err *err)
 {
 	const char *const argv[] = { "/bin/sh", "-c", check, NULL };
 	int r = can_open(err);
@@ -118,4 +132,11 @@ int bl_selftest(const char *check, struct bl_err *err)
 		return r;
 	r = run(argv, err);
 	return r ? bl_err_wrap(err, r, "the owner's check") : 0;
+}
+
+int bl_selftest(const char *check, struct bl_err *err)
+{
+	int r = ask(check, err);
+
+	return not_made(r) ? -EAGAIN : r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether this host can be used: what a person who logs in needs, done by the
- * keeper itself. It opens a file, runs a program and connects to itself, as
+ * Whether this host can be used: what a person who logs in needs, done by who
+ * asks itself. It opens a file, runs a program and connects to itself, as
  * root, within a deadline.
  *
  * What it cannot see is a network beyond the loopback: a filter on a network
@@ -16,7 +16,13 @@
 
 /*
  * 0, or -errno and which step failed. @check is a command (or NULL) that must
- * end with 0 as well. -EINTR or -ECANCELED: interrupted, nothing is known.
+ * end with 0 as well. Of these, nothing or little is known:
+ *
+ *	-EINTR, -ECANCELED	interrupted
+ *	-EAGAIN			a step could not be made: there was no process, no
+ *				descriptor or no memory for it
+ *	-ETIMEDOUT		it did not end in time: something keeps it, or the
+ *				machine is busy
  */
 int bl_selftest(const char *check, struct bl_err *err);
 

@@ -96,6 +96,7 @@ struct bl_work {
 	struct bl_kern_splats splats;
 	bool exchanged; /* one module for another; of splats.text until then: */
 	size_t exchange_len;
+	int usable_before, usable; /* as the self test says: 0 or -errno */
 	char locked_out[BL_REASON_LEN];
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */

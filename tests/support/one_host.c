@@ -10,15 +10,24 @@
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
 
+static const struct one_host *asked; /* the newest */
+
+static int usable(struct bl_err *err)
+{
+	return asked->usable ? asked->usable(asked, err) : 0;
+}
+
 struct bl_host *one_host_open(const struct one_host *one)
 {
 	struct bl_host_config config = { .state_dir = one->state_dir,
 					 .ops = &fake_kern_ops,
 					 .kern = one->fake,
-					 .clock = &fake_clock };
+					 .clock = &fake_clock,
+					 .usable = usable };
 	struct bl_host *host = NULL;
 	struct bl_err err = { 0 };
 
+	asked = one;
 	ck_assert_msg(!bl_host_open(&config, &host, &err), "%s", err.text);
 	return host;
 }

@@ -24,6 +24,8 @@ struct one_host {
 	struct bl_host *host;
 	struct bl_bundle v1, v2;
 	struct bl_apply_result res; /* of the last one_host_apply */
+	/* What the self test of the host says; NULL: it can be used. */
+	int (*usable)(const struct one_host *one, struct bl_err *err);
 };
 
 void one_host_set_up(struct one_host *one);

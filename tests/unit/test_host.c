@@ -116,6 +116,62 @@ START_TEST(a_failed_trial_leaves_the_old_and_a_tombstone)
 }
 END_TEST
 
+/* It cannot refuse anything, and no program runs any more once it is live. */
+static int broken_code, broken_before;
+
+static int breaks_programs(const struct one_host *o, struct bl_err *e)
+{
+	int code = fake_slot_live(&o->fake->slot[BL_SLOT_B]) ? broken_code
+							     : broken_before;
+
+	return code ? bl_err_set(e, code, "cannot run a program") : 0;
+}
+
+static const struct {
+	int code, before;
+	bool tombstoned;
+} breaks[] = {
+	{ -EREMOTEIO, 0, true },
+	{ -EAGAIN, 0, false }, /* the test could not be made */
+	{ -EREMOTEIO, -EREMOTEIO, false },
+};
+
+START_TEST(what_only_observes_is_asked_for_the_host_as_well)
+{
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	broken_code = breaks[_i].code;
+	broken_before = breaks[_i].before;
+	one.usable = breaks_programs;
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert_int_eq(one.res.tombstoned, breaks[_i].tombstoned);
+	ck_assert_msg(strstr(one.res.reason, "cannot run a program"), "%s",
+		      one.res.reason);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
+	ck_assert(fake_slot_empty(&one.fake->slot[BL_SLOT_B]));
+}
+END_TEST
+
+START_TEST(what_makes_a_host_usable_again_may_stay)
+{
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	broken_code = 0;
+	broken_before = -EREMOTEIO;
+	one.usable = breaks_programs;
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+START_TEST(a_self_test_that_was_interrupted_ends_the_trial)
+{
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	broken_code = -ECANCELED;
+	broken_before = 0;
+	one.usable = breaks_programs;
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert(!one.res.tombstoned);
+}
+END_TEST
+
 START_TEST(an_override_forces_and_a_success_forgives)
 {
 	struct bl_host_tombstone tomb;
@@ -460,6 +516,11 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, status_follows_apply_and_rollback);
 	tcase_add_loop_test(tc, a_failed_trial_leaves_the_old_and_a_tombstone,
 			    0, BL_ARRAY_SIZE(spoil));
+	tcase_add_loop_test(tc,
+			    what_only_observes_is_asked_for_the_host_as_well, 0,
+			    BL_ARRAY_SIZE(breaks));
+	tcase_add_test(tc, what_makes_a_host_usable_again_may_stay);
+	tcase_add_test(tc, a_self_test_that_was_interrupted_ends_the_trial);
 	tcase_add_test(tc, an_override_forces_and_a_success_forgives);
 	tcase_add_test(tc, what_is_live_is_not_applied_again);
 	tcase_add_test(tc, a_tick_can_stop_the_trial_without_a_verdict);

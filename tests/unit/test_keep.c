@@ -3,6 +3,7 @@
  * is. */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/selftest.h"
@@ -107,6 +108,24 @@ START_TEST(this_host_can_be_used)
 }
 END_TEST
 
+/* That there was no descriptor says nothing about the host. */
+START_TEST(a_self_test_that_could_not_be_made_says_so)
+{
+	struct rlimit was, none;
+	struct bl_err err = { 0 };
+	int r;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = bl_selftest(NULL, &err);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	ck_assert_int_eq(r, -EAGAIN);
+	ck_assert_str_ne(err.text, "");
+}
+END_TEST
+
 START_TEST(the_owners_check_decides_too)
 {
 	struct bl_err err = { 0 };
@@ -128,6 +147,7 @@ Suite *bl_test_suite(void)
 		t, what_is_withheld_gets_another_chance_less_and_less_often);
 	tcase_add_test(t, another_generation_begins_anew);
 	tcase_add_test(t, this_host_can_be_used);
+	tcase_add_test(t, a_self_test_that_could_not_be_made_says_so);
 	tcase_add_test(t, the_owners_check_decides_too);
 	suite_add_tcase(s, t);
 	return s;

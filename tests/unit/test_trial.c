@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The judge of a trial, and what counts as a splat in the kernel's log. */
+#include <errno.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
@@ -82,6 +83,7 @@ static void detached(void)
 
 static void locks_out(void)
 {
+	facts.usable = -EPERM;
 	facts.locked_out = "/bin/true: Operation not permitted";
 }
 
@@ -272,6 +274,39 @@ START_TEST(a_probe_that_is_broken_convicts_nobody)
 	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
 	ck_assert_str_eq(reason,
 			 "probe 'sh probe' could not be run: not found");
+}
+END_TEST
+
+static const struct {
+	int usable, before;
+	bool can_refuse;
+	enum bl_verdict verdict;
+	const char *says;
+} usables[] = {
+	{ -EREMOTEIO, 0, false, BL_VERDICT_BAD, "while it is live: no shell" },
+	{ -EREMOTEIO, 0, true, BL_VERDICT_BAD, "while it is live: no shell" },
+	{ -EAGAIN, 0, true, BL_VERDICT_UNDECIDED, "cannot tell" },
+	/* Who refuses may also keep waiting; who only looks on is as slow as
+	 * the machine. */
+	{ -ETIMEDOUT, 0, true, BL_VERDICT_BAD, "while it is live: no shell" },
+	{ -ETIMEDOUT, 0, false, BL_VERDICT_UNDECIDED, "too busy: no shell" },
+	/* It was so before. */
+	{ -EREMOTEIO, -EREMOTEIO, true, BL_VERDICT_UNDECIDED, "nor could it" },
+	{ -EREMOTEIO, -EAGAIN, false, BL_VERDICT_UNDECIDED, "nor could it" },
+	/* It heals a host. */
+	{ 0, -EREMOTEIO, false, BL_VERDICT_GOOD, "" },
+};
+
+START_TEST(what_breaks_the_host_is_bad_if_it_was_this)
+{
+	healthy();
+	facts.elapsed_ms = 1000;
+	facts.usable = usables[_i].usable;
+	facts.usable_before = usables[_i].before;
+	facts.can_refuse = usables[_i].can_refuse;
+	facts.locked_out = facts.usable ? "no shell" : "";
+	ck_assert_int_eq(judge(), usables[_i].verdict);
+	ck_assert_msg(strstr(reason, usables[_i].says), "%s", reason);
 }
 END_TEST
 
@@ -510,6 +545,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_pause_does_not_convict);
 	tcase_add_test(tc, short_intervals_say_nothing_about_a_share);
 	tcase_add_test(tc, a_probe_that_is_broken_convicts_nobody);
+	tcase_add_loop_test(tc, what_breaks_the_host_is_bad_if_it_was_this, 0,
+			    BL_ARRAY_SIZE(usables));
 	tcase_add_test(tc, every_command_has_run_before_it_is_good);
 	tcase_add_loop_test(tc, who_confirms_has_the_last_word, 0,
 			    BL_ARRAY_SIZE(confirms));

@@ -135,21 +135,31 @@ static int read_new(struct bl_work *w, struct bl_err *err)
 	return 0;
 }
 
-/* What can refuse may refuse this host's own people. */
+/*
+ * What can refuse may refuse this host's own people, and what cannot may break
+ * their programs: so every trial asks. *ret as the self test says it, with its
+ * words in @why; an error here is one that says nothing.
+ */
+static int ask_usable(const struct bl_work *w, int *ret, struct bl_err *why,
+		      struct bl_err *err)
+{
+	int r = w->host->usable ? w->host->usable(why) : 0;
+
+	if (r == -EINTR || r == -ECANCELED)
+		return bl_err_set(err, r, "interrupted");
+	*ret = r;
+	return 0;
+}
+
 static int find_lock_out(struct bl_work *w, struct bl_err *err)
 {
 	struct bl_err why = { 0 };
-	int r;
+	int r = ask_usable(w, &w->usable, &why, err);
 
-	if (!w->host->usable || !bl_host_leased(&w->staged))
-		return 0;
-	r = w->host->usable(&why);
-	if (r == -EINTR || r == -ECANCELED)
-		return bl_err_set(err, r, "interrupted");
-	if (r)
+	if (!r && w->usable)
 		snprintf(w->locked_out, sizeof(w->locked_out), "%.*s",
 			 BL_REASON_LEN - 1, why.text);
-	return 0;
+	return r;
 }
 
 /* A trial with a report in the log is over, but who is to blame stands further
@@ -361,6 +371,9 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 		.events_read = w->events_read,
 		.splats = &w->splats,
 		.accused = evidence.named,
+		.usable = w->usable,
+		.usable_before = w->usable_before,
+		.can_refuse = bl_host_leased(&w->staged),
 		.locked_out = w->locked_out,
 		.pace = &t->pace,
 		.confirm = t->confirm,
@@ -484,11 +497,13 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 		[BL_VERDICT_UNCONFIRMED] = BL_TXN_ABORT,
 	};
 	BL_CLEANUP(trial_free) struct trial t = { .w = w };
+	struct bl_err why = { 0 };
 	enum bl_verdict verdict;
 	uint64_t pause = 0;
 
 	w->watchdog->stay = outlives(&w->staged);
-	if (find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
+	if (ask_usable(w, &w->usable_before, &why, err) ||
+	    find_exclusive(w, err) || bl_watchdog_arm(w->watchdog, err) ||
 	    bl_work_attach(w, err))
 		return BL_TXN_FAILED;
 	note_exchange(w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/host/trial/trial.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,13 +51,30 @@ static enum bl_verdict splats(struct judge *j)
 		   s->first);
 }
 
-/* Asked only of what can refuse. */
+/* What could be used before it was live and cannot now is its doing, unless a
+ * machine that is short of time or memory says the same. */
 static enum bl_verdict locks_out(struct judge *j)
 {
-	const char *how = j->facts->locked_out;
+	const struct bl_trial_facts *f = j->facts;
+	const char *how = f->locked_out ? f->locked_out : "";
 
-	if (!how || !*how)
+	if (!f->usable)
 		return BL_VERDICT_GO_ON;
+	if (f->usable == -EAGAIN)
+		return say(
+			j, BL_VERDICT_UNDECIDED,
+			"cannot tell whether this host can be used while it is live: %s",
+			how);
+	if (f->usable_before)
+		return say(
+			j, BL_VERDICT_UNDECIDED,
+			"this host cannot be used, nor could it be seen to just before this was live: %s",
+			how);
+	if (f->usable == -ETIMEDOUT && !f->can_refuse)
+		return say(
+			j, BL_VERDICT_UNDECIDED,
+			"this host cannot be used while it is live, or is too busy: %s",
+			how);
 	return bad(j, "this host cannot be used while it is live: %s", how);
 }
 

@@ -29,8 +29,12 @@ struct bl_trial_facts {
 				 * or belay itself did not come to it */
 	uint64_t events_read;	/* that came out of the ring */
 	const struct bl_kern_splats *splats;
-	const char *accused;	/* its program that is named in one; "": none */
-	const char *locked_out; /* how the host cannot be used; "": it can */
+	const char *accused; /* its program that is named in one; "": none */
+	/* Whether this host can be used, and could be just before it was live:
+	 * 0, or -errno as loader/base/selftest.h has it; how not. */
+	int usable, usable_before;
+	const char *locked_out;
+	bool can_refuse; /* it may keep somebody waiting, too */
 	const struct bl_pace *pace;
 	enum bl_confirm confirm;
 	bool confirmed;	    /* by a person, or by the caller */

@@ -25,6 +25,7 @@
 #define TEXT_MAX     (4u << 20)
 #define PARAMS_MAX   64
 #define HOOKS	     "which functions have an ftrace hook"
+#define USABLE	     "whether the machine can be used with it"
 
 struct run {
 	const struct bl_probe *probe;
@@ -212,10 +213,9 @@ static int look_before(struct run *run, struct bl_err *err)
 	run->kernel_kib = kernel_kib();
 	run->usable = bl_selftest(NULL, &why) == 0;
 	if (!run->usable)
-		r = note_unseen(
-			&run->facts.exercise.unseen,
-			"whether the machine can be used with it, for it could not be before",
-			why.text, err);
+		r = note_unseen(&run->facts.exercise.unseen,
+				USABLE ", for it could not be before", why.text,
+				err);
 	if (!r && hooked_functions(&run->functions, &why))
 		r = note_unseen(&run->facts.swap.unseen, HOOKS, why.text, err);
 	return r;
@@ -358,10 +358,12 @@ static int still_usable(struct run *run, struct bl_facts_exercise *x,
 			struct bl_err *err)
 {
 	struct bl_err why = { 0 };
+	int r = run->usable ? bl_selftest(NULL, &why) : 0;
 
-	if (!run->usable || !bl_selftest(NULL, &why))
+	if (!r)
 		return 0;
-	return set_text(&x->broken, why.text, err);
+	return r == -EAGAIN ? note_unseen(&x->unseen, USABLE, why.text, err)
+			    : set_text(&x->broken, why.text, err);
 }
 
 static int exercise(struct run *run, struct bl_err *err)
