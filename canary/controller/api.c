@@ -80,6 +80,18 @@ static void answer_error(struct call *c, int code, const struct bl_err *err)
 	bl_api_fail(status_of(code), err->text, err->hint, c->ret);
 }
 
+static void answer_order(struct call *c, const struct bl_order *order)
+{
+	const char *known = c->request->if_none_match;
+	char *etag = c->ret->etag;
+
+	bl_order_etag(order, etag);
+	if (*etag && known && strcmp(known, etag) == 0)
+		c->ret->status = 304;
+	else
+		answer_json(c, 200, bl_order_json(order));
+}
+
 static void handle_poll(struct call *c)
 {
 	const struct bl_request *q = c->request;
@@ -100,7 +112,7 @@ static void handle_poll(struct call *c)
 	if (r < 0)
 		answer_error(c, r, &err);
 	else
-		answer_json(c, 200, bl_order_json(&order));
+		answer_order(c, &order);
 }
 
 static void handle_hosts(struct call *c)

@@ -29,6 +29,7 @@
 #ifndef BL_CANARY_API_H
 #define BL_CANARY_API_H
 
+#include "canary/ledger/protocol.h"
 #include "canary/store/store.h"
 #include "canary/wire/peer.h"
 
@@ -38,7 +39,8 @@ struct bl_pki;
 
 struct bl_request {
 	const char *method, *path;
-	const char *content_type; /* NULL: none given */
+	const char *content_type;  /* NULL: none given */
+	const char *if_none_match; /* likewise */
 	const void *body;
 	size_t len;
 	const struct bl_peer *peer; /* NULL: BL_ROLE_LOCAL */
@@ -48,7 +50,8 @@ struct bl_request {
 struct bl_response {
 	unsigned status; /* as in HTTP */
 	const char *content_type;
-	struct bl_buf body;
+	char etag[BL_ETAG_LEN]; /* "": none */
+	struct bl_buf body;	/* 304: empty */
 };
 
 /* Handles one request; *ret is filled whatever happens. The caller frees

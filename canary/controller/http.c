@@ -128,7 +128,7 @@ static enum MHD_Result send_response(struct MHD_Connection *connection,
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
-	if (a->body.len)
+	if (a->body.len || a->status == 304)
 		response = MHD_create_response_from_buffer(
 			a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
 	else
@@ -139,9 +139,13 @@ static enum MHD_Result send_response(struct MHD_Connection *connection,
 		return MHD_NO;
 	}
 	a->body = (struct bl_buf){ 0 }; /* the response frees it */
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				a->content_type ? a->content_type
-						: "application/json");
+	if (a->status != 304)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					a->content_type ? a->content_type
+							: "application/json");
+	if (*a->etag)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG,
+					a->etag);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
 				"no-store");
@@ -287,6 +291,9 @@ static enum MHD_Result handle(struct job *job,
 		.content_type = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND,
 			MHD_HTTP_HEADER_CONTENT_TYPE),
+		.if_none_match = MHD_lookup_connection_value(
+			connection, MHD_HEADER_KIND,
+			MHD_HTTP_HEADER_IF_NONE_MATCH),
 		.body = bl_buf_str(&job->body),
 		.len = job->body.len,
 		.peer = job->peer,

@@ -2,7 +2,9 @@
 #include "canary/ledger/protocol.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/base/cleanup.h"
@@ -352,4 +354,11 @@ json_t *bl_order_json(const struct bl_order *o)
 			 o->override_reason, "reason", o->reason,
 			 "probation_ms", (json_int_t)o->probation_ms, "poll_ms",
 			 (json_int_t)o->poll_ms);
+}
+
+void bl_order_etag(const struct bl_order *o, char ret[static BL_ETAG_LEN])
+{
+	*ret = '\0';
+	if (o->kind == BL_ORDER_NONE)
+		snprintf(ret, BL_ETAG_LEN, "\"none-%" PRId64 "\"", o->poll_ms);
 }

@@ -18,6 +18,18 @@
  * work is the newest order that the agent took and what became of it; it is
  * repeated in every poll, so that no answer and no report can get lost.
  *
+ * An answer without an order ("none") has an ETag, and is the only one that has.
+ * An agent sends the newest one back in every poll:
+ *
+ *	If-None-Match: "none-1000"
+ *	Prefer: wait=25				(RFC 7240; if it likes)
+ *
+ * and 304 without a body means: the same answer as the one with that ETag. The
+ * poll itself is as ever, and counts as one. With Prefer the controller may keep
+ * the request for so long (at most BL_POLL_WAIT_MAX_S), while its answer would
+ * be 304, and answers as soon as it is another. An ETag is made of the answer
+ * alone: any controller knows it, also one that was started since.
+ *
  * role and labels are what the host's administrator says about it (belay agent
  * --role, --label), metrics what gauge.h measured; left out if that is nothing.
  *
@@ -33,6 +45,8 @@
 #define BL_PROTOCOL_VERSION 1
 #define BL_POLL_BYTES_MAX   (16 * 1024)
 #define BL_ORDER_BYTES_MAX  (16 * 1024)
+#define BL_POLL_WAIT_MAX_S  30
+#define BL_ETAG_LEN	    32
 
 enum bl_order_kind { BL_ORDER_NONE, BL_ORDER_APPLY, BL_ORDER_ROLLBACK };
 
@@ -78,6 +92,9 @@ struct bl_order {
 
 json_t *bl_poll_json(const struct bl_poll *p);
 json_t *bl_order_json(const struct bl_order *o);
+
+/* The answer's ETag, with its quotes; "" for an order, which is never left out. */
+void bl_order_etag(const struct bl_order *o, char ret[static BL_ETAG_LEN]);
 
 /* -EBADMSG: says which field. */
 int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,

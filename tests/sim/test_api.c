@@ -144,6 +144,60 @@ START_TEST(bodies_have_limits_and_types)
 }
 END_TEST
 
+/* What x is answered to its next poll, having been answered @etag before. */
+static unsigned poll_again(struct bl_poll *p, const char *etag,
+			   struct bl_response *ret)
+{
+	bl_autofree char *body = NULL;
+	struct bl_request q = { .method = "POST",
+				.path = "/v1/hosts/x/poll",
+				.content_type = "application/json",
+				.if_none_match = etag };
+
+	p->seq++;
+	body = bl_json_dump(bl_poll_json(p));
+	ck_assert_ptr_nonnull(body);
+	q.body = body;
+	q.len = strlen(body);
+	bl_api_handle(s.store, &q, s.now_ms, ret);
+	return ret->status;
+}
+
+START_TEST(answer_that_is_known_is_left_out_and_an_order_never)
+{
+	struct bl_poll p = { .boot = "boot", .session = "one" };
+	char etag[BL_ETAG_LEN];
+	struct bl_response a;
+	struct bl_order order;
+
+	ck_assert_uint_eq(poll_again(&p, NULL, &a), 200);
+	ck_assert_int_eq(bl_order_parse(a.body.data, a.body.len, &order, NULL),
+			 0);
+	ck_assert_int_eq(order.kind, BL_ORDER_NONE);
+	bl_text_copy(etag, sizeof(etag), a.etag);
+	bl_buf_free(&a.body);
+	ck_assert_uint_eq(poll_again(&p, etag, &a), 304);
+	ck_assert_uint_eq(a.body.len, 0);
+	ck_assert_str_eq(a.etag, etag);
+	ck_assert_uint_eq(poll_again(&p, "\"another\"", &a), 200);
+	bl_buf_free(&a.body);
+	/* While something goes on it is to come more often: another answer. */
+	s.hosts[0].mute = s.hosts[1].mute = s.hosts[2].mute = true;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	ck_assert_uint_eq(poll_again(&p, etag, &a), 200);
+	ck_assert_str_ne(a.etag, etag);
+	bl_text_copy(etag, sizeof(etag), a.etag);
+	bl_buf_free(&a.body);
+	bl_controller_tick(s.store, s.now_ms, NULL);
+	ck_assert_uint_eq(poll_again(&p, etag, &a), 200);
+	ck_assert_str_eq(a.etag, "");
+	ck_assert_int_eq(bl_order_parse(a.body.data, a.body.len, &order, NULL),
+			 0);
+	ck_assert_int_eq(order.kind, BL_ORDER_APPLY);
+	bl_buf_free(&a.body);
+}
+END_TEST
+
 START_TEST(bundle_is_checked_whole_before_it_is_kept)
 {
 	char path[128], digest[BL_DIGEST_HEX];
@@ -485,6 +539,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, everybody_may_do_what_is_theirs, 0,
 			    (int)BL_ARRAY_SIZE(rights));
 	tcase_add_test(t, bodies_have_limits_and_types);
+	tcase_add_test(t, answer_that_is_known_is_left_out_and_an_order_never);
 	tcase_add_test(t, bundle_is_checked_whole_before_it_is_kept);
 	tcase_add_test(t, late_poll_changes_nothing);
 	tcase_add_loop_test(t, host_that_leaves_the_version_is_a_failure, 0, 2);
