@@ -263,47 +263,47 @@ static void handle_decisions(struct call *c)
 		answer_json(c, 200, value);
 }
 
-static void handle_abort(struct call *c)
+/* What an operator decides about a rollout; the answer is how it stands now. */
+static void act(struct call *c, enum bl_decision_kind kind)
 {
 	static const struct bl_json_field fields[] = {
 		{ "reason", BL_JSON_STRING, false, 0, 0, BL_REASON_MAX - 1 },
 	};
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const struct bl_request *q = c->request;
-	const char *reason = "";
+	struct bl_act a = { kind, q->peer ? q->peer->name : "", "" };
 	struct bl_err err = { 0 };
 	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
 
 	if (!r)
 		r = bl_json_read(&doc, doc.root, "", fields,
-				 BL_ARRAY_SIZE(fields), &reason, &err);
+				 BL_ARRAY_SIZE(fields), &a.reason, &err);
 	if (!r)
-		r = bl_controller_abort(c->store, c->name, reason, c->now_ms,
-					&err);
+		r = bl_controller_act(c->store, c->name, &a, c->now_ms, &err);
 	if (r < 0)
 		answer_error(c, r, &err);
 	else
 		answer_rollout(c, 200, c->name);
 }
 
+static void handle_abort(struct call *c)
+{
+	act(c, BL_DECISION_ABORT);
+}
+
 static void handle_approve(struct call *c)
 {
-	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	const struct bl_request *q = c->request;
-	struct bl_err err = { 0 };
-	unsigned wave = 0;
-	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
+	act(c, BL_DECISION_APPROVE);
+}
 
-	if (!r)
-		r = bl_json_read(&doc, doc.root, "", NULL, 0, NULL, &err);
-	if (!r)
-		r = bl_controller_approve(c->store, c->name, &wave, &err);
-	if (r < 0)
-		answer_error(c, r, &err);
-	else
-		answer_json(c, 200,
-			    json_pack("{s:s,s:I}", "id", c->name, "approved",
-				      (json_int_t)wave));
+static void handle_pause(struct call *c)
+{
+	act(c, BL_DECISION_PAUSE);
+}
+
+static void handle_resume(struct call *c)
+{
+	act(c, BL_DECISION_RESUME);
 }
 
 /* Certificates: the calls are enroll.h's. */
@@ -381,6 +381,10 @@ static const struct route {
 	  handle_abort, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
 	  handle_approve, OPERATOR },
+	{ "POST", "/v1/rollouts/", "/pause", type_json, BL_API_BODY_MAX,
+	  handle_pause, OPERATOR },
+	{ "POST", "/v1/rollouts/", "/resume", type_json, BL_API_BODY_MAX,
+	  handle_resume, OPERATOR },
 	{ "GET", "/v1/rollouts/", "/decisions", NULL, 0, handle_decisions,
 	  OPERATOR },
 	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },

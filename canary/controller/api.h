@@ -11,8 +11,10 @@
  *	POST /v1/rollouts		{"digest", "plan"?, "override"?}
  *	GET  /v1/rollouts/ID
  *	GET  /v1/rollouts/ID/decisions	why: explain.h
- *	POST /v1/rollouts/ID/abort	{"reason"?}
- *	POST /v1/rollouts/ID/approve	{}: the next wave may begin
+ *	POST /v1/rollouts/ID/abort	{"reason"?}, and so the next three
+ *	POST /v1/rollouts/ID/approve	the next wave may begin
+ *	POST /v1/rollouts/ID/pause	nobody new is exposed
+ *	POST /v1/rollouts/ID/resume
  *
  *	GET  /v1/ca			the authority's certificate
  *	POST /v1/tokens			{"host", "valid_s"?}: one host may enroll

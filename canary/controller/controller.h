@@ -51,17 +51,28 @@ int bl_controller_start(struct bl_store *store, const struct bl_start *start,
 			int64_t now_ms, char ret_id[static BL_ROLLOUT_ID_LEN],
 			struct bl_err *err);
 
-/*
- * Takes every host that the rollout exposed back. One that is going back, or
- * has, stays as it is. A done rollout can be aborted while it is the newest:
- * after that its hosts have moved on.
- */
-int bl_controller_abort(struct bl_store *store, const char *id,
-			const char *reason, int64_t now_ms, struct bl_err *err);
+/* What an operator decides about a rollout. */
+struct bl_act {
+	enum bl_decision_kind kind; /* bl_decision_is_act */
+	const char *by;		    /* the operator; "": not known */
+	const char *reason;	    /* "": none was given */
+};
 
-/* Lets the next wave of the rollout begin, if it waits for an operator or will;
- * its number, from 1, to @ret_wave. -EINVAL: no wave is left. */
-int bl_controller_approve(struct bl_store *store, const char *id,
-			  unsigned *ret_wave, struct bl_err *err);
+/*
+ * Carries it out and keeps it with the rollout's decisions, in one transaction.
+ * What is so already is success, and changes nothing.
+ *
+ * ABORT	takes every host that the rollout exposed back. A done rollout
+ *		can be aborted while it is the newest: after that its hosts have
+ *		moved on (-EBUSY).
+ * APPROVE	lets the next wave begin, if it waits for an operator or will.
+ * PAUSE	exposes nobody new until RESUME; hosts that were exposed end
+ *		their trials, and a bad one still stops it.
+ *
+ * -EINVAL: the rollout is over, or on its way back; no wave is left to approve.
+ */
+int bl_controller_act(struct bl_store *store, const char *id,
+		      const struct bl_act *act, int64_t now_ms,
+		      struct bl_err *err);
 
 #endif

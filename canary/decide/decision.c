@@ -23,15 +23,22 @@ static const char *const exposure_names[] = {
 };
 
 static const char *const decision_names[] = {
-	[BL_DECISION_WAIT] = "wait",	  [BL_DECISION_EXPOSE] = "expose",
-	[BL_DECISION_NEXT_WAVE] = "next", [BL_DECISION_SILENT] = "silent",
-	[BL_DECISION_STUCK] = "stuck",	  [BL_DECISION_STOP] = "stop",
-	[BL_DECISION_DONE] = "done",	  [BL_DECISION_END] = "end",
+	[BL_DECISION_WAIT] = "wait",	   [BL_DECISION_EXPOSE] = "expose",
+	[BL_DECISION_NEXT_WAVE] = "next",  [BL_DECISION_SILENT] = "silent",
+	[BL_DECISION_STUCK] = "stuck",	   [BL_DECISION_STOP] = "stop",
+	[BL_DECISION_DONE] = "done",	   [BL_DECISION_END] = "end",
+	[BL_DECISION_PAUSE] = "pause",	   [BL_DECISION_RESUME] = "resume",
+	[BL_DECISION_APPROVE] = "approve", [BL_DECISION_ABORT] = "abort",
 };
 
 const char *bl_decision_name(enum bl_decision_kind kind)
 {
 	return decision_names[kind];
+}
+
+bool bl_decision_is_act(enum bl_decision_kind kind)
+{
+	return kind >= BL_DECISION_PAUSE && kind < BL_DECISION_KINDS;
 }
 
 const char *bl_rollout_state_name(enum bl_rollout_state state)
@@ -453,6 +460,20 @@ static void decide_forward(const struct bl_view *v,
 		decide_next(v, strata, count, ret);
 }
 
+static void decide_paused(const struct bl_tally *strata, size_t count,
+			  struct bl_decision *ret)
+{
+	struct bl_tally all = bl_tally_sum(strata, count);
+
+	if (all.open)
+		decide(ret, BL_DECISION_WAIT,
+		       "paused: %u host%s still to confirm it, no other gets it",
+		       all.open, plural(all.open));
+	else
+		decide(ret, BL_DECISION_WAIT,
+		       "paused: no other host gets it (belay rollout resume)");
+}
+
 void bl_decide(const struct bl_view *view, struct bl_decision *ret)
 {
 	struct bl_tally one;
@@ -474,6 +495,10 @@ void bl_decide(const struct bl_view *view, struct bl_decision *ret)
 		break;
 	}
 	strata = strata_of(view, &one, &count);
-	if (!decide_bad(view, ret) && !decide_rates(view, strata, count, ret))
+	if (decide_bad(view, ret) || decide_rates(view, strata, count, ret))
+		return;
+	if (view->paused)
+		decide_paused(strata, count, ret);
+	else
 		decide_forward(view, strata, count, ret);
 }

@@ -10,6 +10,10 @@
  *	RUNNING  --DONE-->  DONE
  *	RUNNING, DONE  --the operator's abort-->  ABORTING --END-->  ABORTED
  *
+ * One that an operator paused is RUNNING and stands still: hosts that were
+ * exposed end their trials and are looked at as before, so that it may be
+ * stopped, but nothing is raised and it is not done.
+ *
  * What stops it: by a plan that tolerates nothing (p0_percent 0) the first bad
  * host; by one that does the tests of rates.h, and bad hosts until then are
  * marked and waited for no more. Guard metrics stop either.
@@ -26,8 +30,8 @@
  *    tolerated as bad;
  *  - the target never exceeds the plan's wave, or what its rate asks for below
  *    the next wave, and never shrinks;
- *  - nothing is raised in a time that the plan freezes, or through a gate that
- *    no operator has opened.
+ *  - nothing is raised in a time that the plan freezes, through a gate that no
+ *    operator has opened, or while it is paused.
  */
 #ifndef BL_CANARY_DECISION_H
 #define BL_CANARY_DECISION_H
@@ -83,6 +87,7 @@ struct bl_view {
 	unsigned target;   /* hosts that may be exposed in all */
 	unsigned widened;  /* the wave was widened to so many; 0: it was not */
 	unsigned approved; /* waves that operators have let begin */
+	unsigned paused;   /* by an operator: 1, else 0 */
 	int64_t stop_ms;   /* when going back began */
 	int64_t commit_ms; /* newest commit; 0: none */
 	int64_t now_ms;
@@ -112,17 +117,27 @@ enum bl_decision_kind {
 	BL_DECISION_STOP,      /* with @reason; hosts[host] is the cause */
 	BL_DECISION_DONE,
 	BL_DECISION_END, /* STOPPING, ABORTING: everyone who can is back */
+	/* An operator's, never of bl_decide. */
+	BL_DECISION_PAUSE,
+	BL_DECISION_RESUME,
+	BL_DECISION_APPROVE,
+	BL_DECISION_ABORT,
+	BL_DECISION_KINDS,
 };
 
 const char *bl_decision_name(enum bl_decision_kind kind);
 
 struct bl_decision {
 	enum bl_decision_kind kind;
-	unsigned target;
+	unsigned target;  /* APPROVE: waves that may begin */
 	unsigned widened; /* EXPOSE; 0: as it was */
 	size_t host;
 	char reason[BL_REASON_MAX]; /* for people; also of WAIT */
+	char by[BL_NAME_MAX + 1];   /* the operator; "": it is not known who */
 };
+
+/* Whether it is one that an operator made. */
+bool bl_decision_is_act(enum bl_decision_kind kind);
 
 void bl_decide(const struct bl_view *view, struct bl_decision *ret);
 

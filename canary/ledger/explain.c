@@ -53,23 +53,28 @@ static json_t *host_json(const struct bl_view *v, const struct bl_decision *d)
 }
 
 /* Numbers of a view, for writing and reading alike. */
-#define UINT(m)                                        \
-	{                                              \
-#m, false, offsetof(struct bl_view, m) \
+#define UINT(m)                                               \
+	{                                                     \
+#m, false, false, offsetof(struct bl_view, m) \
 	}
-#define MS(m)                                         \
-	{                                             \
-#m, true, offsetof(struct bl_view, m) \
+#define UINT_NEW(m)                                          \
+	{                                                    \
+#m, false, true, offsetof(struct bl_view, m) \
+	}
+#define MS(m)                                                \
+	{                                                    \
+#m, true, false, offsetof(struct bl_view, m) \
 	}
 static const struct {
 	const char *key;
-	bool wide; /* int64_t, else unsigned */
+	bool wide;     /* int64_t, else unsigned */
+	bool optional; /* not in those of older versions: then it is 0 */
 	size_t offset;
 } numbers[] = {
-	UINT(wave),	  UINT(target),	 UINT(widened), UINT(approved),
-	UINT(waiting),	  UINT(already), UINT(gone),	UINT(left_out),
-	UINT(named),	  MS(stop_ms),	 MS(commit_ms), MS(now_ms),
-	MS(listening_ms),
+	UINT(wave),	  UINT(target),	    UINT(widened), UINT(approved),
+	UINT(waiting),	  UINT(already),    UINT(gone),	   UINT(left_out),
+	UINT(named),	  MS(stop_ms),	    MS(commit_ms), MS(now_ms),
+	MS(listening_ms), UINT_NEW(paused),
 };
 
 json_t *bl_explain_json(const struct bl_view *view, const struct bl_decision *d)
@@ -90,10 +95,10 @@ json_t *bl_explain_json(const struct bl_view *view, const struct bl_decision *d)
 					json_integer(n)) < 0)
 			return NULL;
 	}
-	return json_pack("{s:I,s:s,s:s,s:I,s:I,s:O}", "at_ms",
+	return json_pack("{s:I,s:s,s:s,s:s,s:I,s:I,s:O}", "at_ms",
 			 (json_int_t)view->now_ms, "kind",
-			 bl_decision_name(d->kind), "reason", d->reason,
-			 "target", (json_int_t)d->target, "widened",
+			 bl_decision_name(d->kind), "reason", d->reason, "by",
+			 d->by, "target", (json_int_t)d->target, "widened",
 			 (json_int_t)d->widened, "inputs", inputs);
 }
 
@@ -106,6 +111,8 @@ static bool read_numbers(const json_t *inputs, struct bl_view *v)
 		json_int_t value = json_integer_value(n);
 		char *at = (char *)v + numbers[i].offset;
 
+		if (!n && numbers[i].optional)
+			continue;
 		if (!json_is_integer(n))
 			return false;
 		if (numbers[i].wide)
@@ -193,7 +200,7 @@ static int kind_of(const char *name)
 {
 	int k;
 
-	for (k = 0; k <= BL_DECISION_END; k++)
+	for (k = 0; k < BL_DECISION_KINDS; k++)
 		if (strcmp(bl_decision_name((enum bl_decision_kind)k), name) ==
 		    0)
 			return k;
@@ -227,7 +234,10 @@ int bl_explain_read(const json_t *obj, const struct bl_plan *plan,
 					  .target = (unsigned)target,
 					  .widened = (unsigned)widened };
 	bl_text_copy(ret->said.reason, sizeof(ret->said.reason), reason);
-	ret->again = ret->view.state == BL_ROLLOUT_RUNNING &&
+	bl_text_copy(ret->said.by, sizeof(ret->said.by),
+		     json_string_value(json_object_get(obj, "by")));
+	ret->again = !bl_decision_is_act(ret->said.kind) &&
+		     ret->view.state == BL_ROLLOUT_RUNNING &&
 		     json_is_array(strata);
 	return 0;
 }

@@ -11,6 +11,8 @@
  *
  * Of the hosts only the one is kept that a decision is about: all others were
  * well, or are in the sums. The plan is the rollout's, which never changes.
+ * What an operator decided says by whom ("by"), and is not made again; its
+ * inputs are those of the rollout's record: one sum for all exposed hosts.
  *
  * Pure: no I/O, no clock.
  */
@@ -35,8 +37,8 @@ struct bl_explained {
 	struct bl_view_host host;
 	char host_name[BL_NAME_MAX + 1], host_reason[BL_REASON_MAX];
 	struct bl_decision said;
-	/* It can be made again: not the end of going back, which is made from
-	 * hosts that are not kept. */
+	/* It can be made again: not what an operator decided, and not the end
+	 * of going back, which is made from hosts that are not kept. */
 	bool again;
 };
 

@@ -250,6 +250,45 @@ static void view_host(struct bl_fleet *f, const struct bl_fleet_host *h)
 	}
 }
 
+/* What the record says about itself. */
+static struct bl_view view_of(const struct bl_rollout *r, int64_t now_ms)
+{
+	struct bl_view v = {
+		.plan = &r->plan,
+		.state = r->state,
+		.wave = r->wave,
+		.target = r->target,
+		.widened = r->widened,
+		.approved = r->approved,
+		.paused = r->paused_ms != 0,
+		.stop_ms = r->stop_ms,
+		.commit_ms = r->commit_ms,
+		.now_ms = now_ms,
+	};
+
+	memcpy(v.pairs, r->pairs, sizeof(v.pairs));
+	return v;
+}
+
+void bl_rollout_view(const struct bl_rollout *r, int64_t now_ms,
+		     struct bl_tally *ret_sum, struct bl_view *ret)
+{
+	struct bl_tally sum = { .name = "exposed hosts" };
+	unsigned i;
+
+	for (i = 0; i < r->stratum_count; i++) {
+		const struct bl_stratum *s = &r->strata[i];
+
+		sum.open += s->exposed - s->good - s->bad;
+		sum.good += s->good;
+		sum.bad += s->bad;
+	}
+	*ret_sum = sum;
+	*ret = view_of(r, now_ms);
+	ret->strata = ret_sum;
+	ret->stratum_count = 1;
+}
+
 static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 {
 	size_t i;
@@ -271,21 +310,10 @@ static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 			.reason = e->reason,
 		};
 	}
-	f->view = (struct bl_view){
-		.plan = &f->rollout.plan,
-		.state = f->rollout.state,
-		.wave = f->rollout.wave,
-		.target = f->rollout.target,
-		.widened = f->rollout.widened,
-		.approved = f->rollout.approved,
-		.stop_ms = f->rollout.stop_ms,
-		.commit_ms = f->rollout.commit_ms,
-		.now_ms = now_ms,
-		.listening_ms = f->listening.since_ms,
-		.hosts = f->view_hosts,
-		.count = f->exposure_count,
-	};
-	memcpy(f->view.pairs, f->rollout.pairs, sizeof(f->view.pairs));
+	f->view = view_of(&f->rollout, now_ms);
+	f->view.listening_ms = f->listening.since_ms;
+	f->view.hosts = f->view_hosts;
+	f->view.count = f->exposure_count;
 	r = begin_tallies(f, err);
 	for (i = 0; !r && i < f->host_count; i++)
 		view_host(f, &f->hosts[i]);
@@ -319,16 +347,26 @@ int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
 	return r;
 }
 
+/* Who paused it, why and when; null: it is not paused. */
+static json_t *paused_json(const struct bl_rollout *r)
+{
+	if (!r->paused_ms)
+		return json_null();
+	return json_pack("{s:s,s:s,s:I}", "by", r->paused_by, "reason",
+			 r->paused_reason, "at_ms", (json_int_t)r->paused_ms);
+}
+
 json_t *bl_rollout_summary_json(const struct bl_rollout *r)
 {
 	return json_pack(
-		"{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+		"{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:I}",
 		"id", r->id, "digest", r->digest, "name", r->name, "version",
 		r->version, "state", bl_rollout_state_name(r->state), "reason",
 		r->reason, "override", r->override_reason, "wave",
 		(json_int_t)r->wave + 1, "target", (json_int_t)r->target,
 		"exposed", (json_int_t)r->exposed, "unconfirmed",
-		(json_int_t)r->unconfirmed, "start_ms", (json_int_t)r->start_ms,
+		(json_int_t)r->unconfirmed, "approved", (json_int_t)r->approved,
+		"paused", paused_json(r), "start_ms", (json_int_t)r->start_ms,
 		"stop_ms", (json_int_t)r->stop_ms, "end_ms",
 		(json_int_t)r->end_ms);
 }

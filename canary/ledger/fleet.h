@@ -60,6 +60,11 @@ int bl_fleet_rollout(struct bl_store *store, const char *id,
 int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
 		  struct bl_fleet *ret, struct bl_err *err);
 
+/* The view as far as the rollout's record alone gives it: no hosts, and @ret_sum
+ * for those that were exposed. It borrows from both. */
+void bl_rollout_view(const struct bl_rollout *r, int64_t now_ms,
+		     struct bl_tally *ret_sum, struct bl_view *ret);
+
 /* Where @h counts; made if it is missing. */
 struct bl_tally *bl_tallies_of(struct bl_tallies *t, const struct bl_plan *plan,
 			       const struct bl_fleet_host *h);

@@ -57,8 +57,9 @@ bool bl_ledger_may(const struct bl_rollout *r, const struct bl_stratum *s,
 {
 	int64_t until_ms;
 
-	return r->state == BL_ROLLOUT_RUNNING && r->exposed < r->target &&
-	       r->unconfirmed < r->plan.cap && bl_strata_allow(r, s) &&
+	return r->state == BL_ROLLOUT_RUNNING && !r->paused_ms &&
+	       r->exposed < r->target && r->unconfirmed < r->plan.cap &&
+	       bl_strata_allow(r, s) &&
 	       !bl_plan_frozen(&r->plan, now_ms, &until_ms);
 }
 
@@ -141,6 +142,7 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 	case BL_DECISION_STOP:
 		r->state = BL_ROLLOUT_STOPPING;
 		r->stop_ms = now_ms;
+		r->paused_ms = 0;
 		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
 		break;
 	case BL_DECISION_DONE:
@@ -153,6 +155,25 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 							   : BL_ROLLOUT_STOPPED;
 		r->end_ms = now_ms;
 		break;
+	case BL_DECISION_PAUSE:
+		r->paused_ms = now_ms;
+		bl_text_copy(r->paused_by, sizeof(r->paused_by), d->by);
+		bl_text_copy(r->paused_reason, sizeof(r->paused_reason),
+			     d->reason);
+		break;
+	case BL_DECISION_RESUME:
+		r->paused_ms = 0;
+		break;
+	case BL_DECISION_APPROVE:
+		r->approved = d->target;
+		break;
+	case BL_DECISION_ABORT:
+		r->state = BL_ROLLOUT_ABORTING;
+		r->stop_ms = now_ms;
+		r->end_ms = r->paused_ms = 0;
+		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
+		break;
+	case BL_DECISION_KINDS:
 	case BL_DECISION_WAIT:
 	case BL_DECISION_SILENT:
 	case BL_DECISION_STUCK:

@@ -12,7 +12,7 @@
  * Invariants:
  *  - I7: bl_ledger_expose is the only way to a new exposure, and it refuses
  *    when `unconfirmed` has reached the plan's cap or `exposed` the target,
- *    or strata.h or the plan (left out, frozen) says no;
+ *    when it is paused, or strata.h or the plan (left out, frozen) says no;
  *  - an exposure and the rollout's counters change in one transaction;
  *  - exposures move only along the arrows of bl_ledger_mark: what was
  *    committed never becomes a trial again, and FAILED and BACK are final;

@@ -32,6 +32,7 @@ struct field {
 #define TEXT_OF(type, m)   FIELD(type, m, TEXT, false, TEXT_SIZE(type, m))
 #define TEXT_NEW(type, m)  FIELD(type, m, TEXT, true, TEXT_SIZE(type, m))
 #define I64_OF(type, m)	   FIELD(type, m, I64, false, 0)
+#define I64_NEW(type, m)   FIELD(type, m, I64, true, 0)
 #define UINT_OF(type, m)   FIELD(type, m, UINT, false, 0)
 #define UINT_NEW(type, m)  FIELD(type, m, UINT, true, 0)
 #define FLAG_OF(type, m)   FIELD(type, m, FLAG, false, 0)
@@ -51,6 +52,9 @@ static const struct field rollout_fields[] = {
 	UINT_NEW(bl_rollout, widened),
 	UINT_NEW(bl_rollout, approved),
 	UINT_NEW(bl_rollout, decisions),
+	I64_NEW(bl_rollout, paused_ms),
+	TEXT_NEW(bl_rollout, paused_by),
+	TEXT_NEW(bl_rollout, paused_reason),
 	I64_OF(bl_rollout, start_ms),
 	I64_OF(bl_rollout, stop_ms),
 	I64_OF(bl_rollout, commit_ms),

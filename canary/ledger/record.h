@@ -68,6 +68,8 @@ struct bl_rollout {
 	unsigned widened;     /* as in bl_view */
 	unsigned approved;
 	unsigned decisions; /* how many are stored */
+	int64_t paused_ms;  /* since when it is; 0: it is not */
+	char paused_by[BL_NAME_MAX + 1], paused_reason[BL_REASON_MAX];
 	struct bl_stratum strata[BL_STRATA_MAX];
 	unsigned stratum_count;
 	struct bl_pairs pairs[BL_GUARD_METRICS];      /* so far (pairs.h) */

@@ -384,53 +384,6 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	return code;
 }
 
-static const char abort_usage[] =
-	"usage: belay rollout abort ID [--reason TEXT]\n"
-	"\n"
-	"Takes every host that the rollout exposed back to what it ran before. A done\n"
-	"rollout can be aborted as long as no other came after it. The version is not\n"
-	"started again without --override.\n"
-	"\n"
-	"  --reason TEXT       kept with the rollout and the hosts\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
-	"example: belay rollout abort r7 --reason 'too many page faults'\n";
-
-static int cmd_abort(int argc, char **argv, struct bl_err *err)
-{
-	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
-	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	bl_autofree char *path = NULL;
-	struct bl_rollout_args a;
-	char state[32];
-	json_t *body;
-	int r = bl_rollout_args("rollout abort", "r", argc, argv, &a, err);
-
-	if (r)
-		return r;
-	if (a.help) {
-		fputs(abort_usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (!a.operand || !bl_name_valid(a.operand))
-		return bl_cli_usage(err, "rollout abort", "which rollout?");
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
-		return BL_EXIT_USAGE;
-	path = bl_path("/v1/rollouts/%s/abort", a.operand);
-	body = json_pack("{s:s}", "reason", a.reason ? a.reason : "");
-	if (!path || !body) {
-		bl_err_set(err, -ENOMEM, "out of memory");
-		return BL_EXIT_UNDECIDED;
-	}
-	r = bl_client_json(c, "POST", path, body, &doc, err);
-	if (r < 0)
-		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		return bl_rollout_print_json(&doc);
-	bl_text_copy(state, sizeof(state), state_of(doc.root));
-	printf("rollout %s is %s\n", a.operand, state);
-	return BL_EXIT_OK;
-}
-
 static const char list_usage[] = "usage: belay rollout list [--json]\n"
 				 "\n"
 				 "Lists the rollouts, the newest first.\n"
@@ -451,6 +404,9 @@ static void list_row(struct bl_table *t, const json_t *r)
 			     json_string_value(json_object_get(r, keys[i])));
 		if (strcmp(keys[i], "digest") == 0)
 			text[12] = '\0';
+		if (strcmp(keys[i], "state") == 0 &&
+		    json_is_object(json_object_get(r, "paused")))
+			bl_text_copy(text, sizeof(text), "paused");
 		if (strcmp(keys[i], "reason") == 0)
 			bl_table_cell(
 				t, BL_STYLE_PLAIN, "%s",
@@ -514,8 +470,11 @@ int bl_cmd_rollout(int argc, char **argv, struct bl_err *err)
 		{ "explain", "why a rollout went on or back",
 		  bl_cmd_rollout_explain },
 		{ "approve", "open the gate of the next wave",
-		  bl_cmd_rollout_approve },
-		{ "abort", "take every exposed host back", cmd_abort },
+		  bl_cmd_rollout_act },
+		{ "pause", "give it to no other host for now",
+		  bl_cmd_rollout_act },
+		{ "resume", "go on after a pause", bl_cmd_rollout_act },
+		{ "abort", "take every exposed host back", bl_cmd_rollout_act },
 		{ "list", "all rollouts", cmd_list },
 	};
 

@@ -35,7 +35,8 @@ int bl_rollout_args(const char *verb, const char *takes, int argc, char **argv,
 int bl_rollout_print_json(struct bl_json_doc *doc);
 
 int bl_cmd_rollout_start(int argc, char **argv, struct bl_err *err);
-int bl_cmd_rollout_approve(int argc, char **argv, struct bl_err *err);
+/* approve, pause, resume and abort, as argv[0] says. */
+int bl_cmd_rollout_act(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollout_explain(int argc, char **argv, struct bl_err *err);
 int bl_cmd_rollout_plan(int argc, char **argv, struct bl_err *err);
 

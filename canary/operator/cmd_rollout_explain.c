@@ -87,16 +87,19 @@ static int print_one(const json_t *obj, const struct bl_plan *plan, bool last,
 	bl_autofree struct bl_explained *e = calloc(1, sizeof(*e));
 	char when[BL_TIME_ISO_LEN];
 	struct bl_decision now;
+	const char *about;
 	int r = e ? bl_explain_read(obj, plan, e, err)
 		  : bl_err_set(err, -ENOMEM, "out of memory");
 
 	if (r < 0)
 		return r;
-	printf("%s  %-6s  %s%s%s\n", bl_clock_iso(e->view.now_ms, when),
-	       bl_decision_name(e->said.kind),
-	       e->view.count ? e->host_name : "", e->view.count ? ": " : "",
+	about = e->view.count ? e->host_name : e->said.by;
+	printf("%s  %-7s  %s%s%s\n", bl_clock_iso(e->view.now_ms, when),
+	       bl_decision_name(e->said.kind), about, *about ? ": " : "",
 	       e->said.reason);
-	if (last || e->said.kind == BL_DECISION_STOP) {
+	/* With an operator's act only the sums of the record are kept. */
+	if (e->said.kind == BL_DECISION_STOP ||
+	    (last && !bl_decision_is_act(e->said.kind))) {
 		print_strata(e);
 		print_rates(e);
 	}

@@ -75,8 +75,12 @@ static size_t host_look(const json_t *host)
 	return look_of(host_looks, BL_ARRAY_SIZE(host_looks), host);
 }
 
+static const struct look paused_look = { "running", "paused", BL_STYLE_WARN };
+
 static const struct look *rollout_look(const json_t *rollout)
 {
+	if (json_is_object(json_object_get(rollout, "paused")))
+		return &paused_look;
 	return &rollout_looks[look_of(rollout_looks,
 				      BL_ARRAY_SIZE(rollout_looks), rollout)];
 }
@@ -89,6 +93,17 @@ static void bar(char *ret, unsigned width, long long part, long long all)
 	for (i = 0; i < width; i++)
 		ret[i] = i < filled ? '#' : '.';
 	ret[width] = '\0';
+}
+
+static void print_pause(const json_t *r, FILE *f)
+{
+	const json_t *paused = json_object_get(r, "paused");
+	char by[TEXT], why[TEXT];
+
+	fprintf(f, "  paused %lld s ago%s%s: %s\n",
+		(number(r, "now_ms") - number(paused, "at_ms")) / 1000,
+		*text(paused, "by", by) ? " by " : "", by,
+		text(paused, "reason", why));
 }
 
 static void print_head(const json_t *r, FILE *f, bool colour)
@@ -110,6 +125,8 @@ static void print_head(const json_t *r, FILE *f, bool colour)
 	if (*text(r, "next", a))
 		fprintf(f, "  %s%s%s\n", bl_style(colour, BL_STYLE_DIM), a,
 			bl_style_end(colour));
+	if (look == &paused_look)
+		print_pause(r, f);
 	if (*text(r, "override", a))
 		fprintf(f, "  started despite a tombstone: %s\n", a);
 }
@@ -257,7 +274,7 @@ void bl_watch_changes(const json_t *before, const json_t *now, FILE *f)
 		fprintf(f, "%s host %s: %s%s%s\n", when, text(h, "name", a),
 			host_looks[host_look(h)].words, *b ? ": " : "", b);
 	}
-	if (!same(before, now, "state")) {
+	if (!same(before, now, "state") || !same(before, now, "paused")) {
 		text(now, "reason", a);
 		fprintf(f, "%s rollout %s%s%s\n", when,
 			rollout_look(now)->words, *a ? ": " : "", a);

@@ -78,6 +78,8 @@ static const struct {
 	{ "POST", "/v1/rollouts", 401, 403, 400 },
 	{ "POST", "/v1/rollouts/r9/abort", 401, 403, 404 },
 	{ "POST", "/v1/rollouts/r9/approve", 401, 403, 404 },
+	{ "POST", "/v1/rollouts/r9/pause", 401, 403, 404 },
+	{ "POST", "/v1/rollouts/r9/resume", 401, 403, 404 },
 	{ "POST", "/v1/hosts/web-1/poll", 401, 400, 403 },
 	{ "GET", "/v1/bundles/aaaa", 401, 404, 404 },
 	{ "PUT", "/v1/bundles/aaaa", 401, 403, 415 },
@@ -456,9 +458,7 @@ START_TEST(I7_exposure_between_an_abort_and_its_writing)
 {
 	two_hosts();
 	disturb("\"aborting\"", y_is_exposed);
-	ck_assert_int_eq(bl_controller_abort(s.store_under, s.id, "", s.now_ms,
-					     NULL),
-			 0);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_ABORT), 0);
 	undisturbed();
 	assert_sums();
 	ck_assert_uint_eq(sim_read(&s).exposed, 2);
@@ -468,9 +468,7 @@ END_TEST
 
 static void aborts(void)
 {
-	ck_assert_int_eq(bl_controller_abort(s.store_under, s.id, "", s.now_ms,
-					     NULL),
-			 0);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_ABORT), 0);
 }
 
 START_TEST(I7_abort_between_an_exposure_and_its_writing)

@@ -126,13 +126,9 @@ START_TEST(done_rollout_is_aborted_only_while_it_is_the_newest)
 	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
 	memcpy(first, s.id, sizeof(first));
 	sim_rollout(&s, "v2", SIM_GOOD);
-	ck_assert_int_eq(bl_controller_abort(s.store, first, "", s.now_ms,
-					     NULL),
-			 -EBUSY);
+	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EBUSY);
 	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
-	ck_assert_int_eq(bl_controller_abort(s.store, first, "", s.now_ms,
-					     NULL),
-			 -EBUSY);
+	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EBUSY);
 	sim_abort(&s);
 	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS), BL_ROLLOUT_ABORTED);
 	/* Back to v1, not to what was before it. */
@@ -289,6 +285,76 @@ START_TEST(absent_hosts_are_waited_for_until_they_are_gone)
 }
 END_TEST
 
+/* Pause at many moments of a rollout's life, one run each. sim_step asserts
+ * that nobody is exposed while it is paused. */
+START_TEST(paused_rollout_gives_it_to_nobody_and_goes_on_after)
+{
+	struct bl_rollout r;
+
+	sim_start(&s, (uint64_t)_i + 1, 6);
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "v", SIM_GOOD);
+	sim_run_ms(&s, _i * 1700);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_PAUSE), 0);
+	r = sim_read(&s);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_PAUSE), 0);
+	ck_assert_int_eq(sim_read(&s).decisions, r.decisions); /* once */
+	ck_assert_str_eq(r.paused_by, "alice");
+	ck_assert_str_eq(r.paused_reason, "sim");
+	ck_assert_int_eq(sim_run_over(&s, 10 * MINUTE_MS), BL_ROLLOUT_RUNNING);
+	/* Trials that ran ended; nothing else began. */
+	ck_assert_uint_eq(sim_read(&s).exposed, r.exposed);
+	ck_assert_uint_eq(sim_read(&s).unconfirmed, 0);
+	ck_assert_uint_eq(sim_running(&s), r.exposed);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_RESUME), 0);
+	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 6);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_PAUSE), -EINVAL);
+}
+END_TEST
+
+/* 0: a host fails its trial; 1: one falls silent; 2: the operator aborts. */
+START_TEST(paused_rollout_still_takes_everyone_back)
+{
+	set_up(6);
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "v", SIM_GOOD);
+	while (sim_tried(&s) < 2)
+		sim_step(&s);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_PAUSE), 0);
+	if (_i == 0)
+		s.version = SIM_FAILS;
+	else if (_i == 1)
+		for (unsigned i = 0; i < s.host_count; i++)
+			s.hosts[i].mute = s.hosts[i].trials > 0;
+	else
+		sim_abort(&s);
+	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS),
+			 _i == 2 ? BL_ROLLOUT_ABORTED : BL_ROLLOUT_STOPPED);
+	for (unsigned i = 0; i < s.host_count; i++)
+		s.hosts[i].mute = false;
+	sim_run_ms(&s, 10000);
+	ck_assert_uint_eq(sim_running(&s), 0);
+	ck_assert_uint_eq(sim_tried(&s), 2);
+	/* Nobody reads 'paused' of one that is over. */
+	ck_assert_int_eq(sim_read(&s).paused_ms, 0);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_RESUME), -EINVAL);
+}
+END_TEST
+
+/* Pauses and resumes through a store that fails; what was done may not be
+ * known, as to a person whose connection broke. */
+static void pause_now_and_then(unsigned step)
+{
+	struct bl_act act = { BL_DECISION_PAUSE, "alice", "chaos" };
+
+	if (step % 150 == 50)
+		bl_controller_act(s.store, s.id, &act, s.now_ms, NULL);
+	act.kind = BL_DECISION_RESUME;
+	if (step % 150 == 100)
+		bl_controller_act(s.store, s.id, &act, s.now_ms, NULL);
+}
+
 /* Everything at once, for a minute; then peace. Either all have it or none,
  * and the sums held at every step. */
 START_TEST(chaos_ends_with_all_or_none)
@@ -316,10 +382,13 @@ START_TEST(chaos_ends_with_all_or_none)
 		    bl_rollout_open(&(struct bl_rollout){
 			    .state = sim_read(&s).state }))
 			sim_abort(&s);
+		if (_i % 2)
+			pause_now_and_then(i);
 		sim_step(&s);
 	}
 	s.controller_down = false;
 	s.chaos = (struct sim_chaos){ 0 };
+	sim_act(&s, s.id, BL_DECISION_RESUME);
 	state = sim_run_over(&s, 3 * MINUTE_MS);
 	sim_run_ms(&s, 10000);
 	running = sim_running(&s);
@@ -359,6 +428,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, hosts_that_appear_join_the_rollout);
 	tcase_add_test(t, empty_fleet_is_never_done);
 	tcase_add_test(t, absent_hosts_are_waited_for_until_they_are_gone);
+	tcase_add_loop_test(
+		t, paused_rollout_gives_it_to_nobody_and_goes_on_after, 0, 12);
+	tcase_add_loop_test(t, paused_rollout_still_takes_everyone_back, 0, 3);
 	tcase_add_loop_test(t, chaos_ends_with_all_or_none, 0, SEEDS);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -4,6 +4,7 @@
  * who is first, who is never, and what waits for an operator. sim_step asserts
  * I6 and I7 after every step.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,19 +149,15 @@ END_TEST
 
 START_TEST(wave_behind_a_gate_waits_for_an_operator)
 {
-	unsigned wave = 0;
-
 	set_up(3);
 	s.plan.waves[1].gate = true;
 	sim_rollout(&s, "v1", SIM_GOOD);
 	sim_run_ms(&s, MINUTE_MS);
 	ck_assert_uint_eq(sim_tried(&s), 3);
-	ck_assert_int_eq(
-		bl_controller_approve(s.store_under, s.id, &wave, NULL), 0);
-	ck_assert_uint_eq(wave, 2);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), 0);
+	ck_assert_uint_eq(sim_read(&s).approved, 2);
 	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
-	ck_assert_int_lt(
-		bl_controller_approve(s.store_under, s.id, &wave, NULL), 0);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), -EINVAL);
 }
 END_TEST
 

@@ -411,8 +411,14 @@ static void assert_ledger(struct sim *s)
 	size_t i;
 
 	ck_assert_int_eq(bl_fleet_load(s->look, s->id, s->now_ms, &f, NULL), 0);
-	for (i = 0; i < f.exposure_count; i++)
+	for (i = 0; i < f.exposure_count; i++) {
 		counted += f.exposures[i].counted;
+		ck_assert_msg(!f.rollout.paused_ms ||
+				      f.exposures[i].exposed_ms <=
+					      f.rollout.paused_ms,
+			      "host %s was exposed while it was paused",
+			      f.exposures[i].host);
+	}
 	for (i = 0; i < f.view.stratum_count; i++)
 		strata += bl_tally_exposed(&f.view.strata[i]);
 	ck_assert_uint_eq(strata, f.rollout.exposed);
@@ -537,11 +543,16 @@ void sim_rollout(struct sim *s, const char *name, enum sim_version version)
 			 0);
 }
 
+int sim_act(struct sim *s, const char *id, enum bl_decision_kind kind)
+{
+	const struct bl_act act = { kind, "alice", "sim" };
+
+	return bl_controller_act(s->store_under, id, &act, s->now_ms, NULL);
+}
+
 void sim_abort(struct sim *s)
 {
-	ck_assert_int_eq(bl_controller_abort(s->store_under, s->id, "sim",
-					     s->now_ms, NULL),
-			 0);
+	ck_assert_int_eq(sim_act(s, s->id, BL_DECISION_ABORT), 0);
 }
 
 unsigned sim_running(const struct sim *s)

@@ -109,6 +109,8 @@ void sim_run_ms(struct sim *s, int64_t ms);
 enum bl_rollout_state sim_run_over(struct sim *s, int64_t ms);
 
 void sim_abort(struct sim *s);
+/* An operator, alice, acts on the rollout @id. */
+int sim_act(struct sim *s, const char *id, enum bl_decision_kind kind);
 struct bl_rollout sim_read(struct sim *s);
 /* Hosts that run the version of the rollout; hosts that ever tried it. */
 unsigned sim_running(const struct sim *s);

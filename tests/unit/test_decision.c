@@ -387,6 +387,30 @@ START_TEST(guard_metric_stops_what_crashes_nobody)
 }
 END_TEST
 
+START_TEST(paused_rollout_stands_still_and_is_stopped_all_the_same)
+{
+	view.paused = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_ptr_nonnull(strstr(d.reason, "belay rollout resume"));
+	/* A trial that runs is waited for. */
+	hosts[0].state = BL_EXPOSURE_TRIAL;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_ptr_nonnull(strstr(d.reason, "1 host still to confirm"));
+	hosts[0].heard_ms = NOW - 600000;
+	ck_assert_int_eq(decide(), BL_DECISION_SILENT);
+	hosts[0].state = BL_EXPOSURE_FAILED;
+	ck_assert_int_eq(decide(), BL_DECISION_STOP);
+	/* Nor is it done, though nobody is left. */
+	hosts[0].state = BL_EXPOSURE_COMMITTED;
+	hosts[0].heard_ms = NOW - 500;
+	view.wave = 2;
+	view.waiting = 0;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	view.paused = 0;
+	ck_assert_int_eq(decide(), BL_DECISION_DONE);
+}
+END_TEST
+
 START_TEST(nothing_rises_in_a_freeze_or_before_a_gate)
 {
 	plan.freeze_count = 1; /* NOW is a Thursday, 1970 */
@@ -433,6 +457,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, I6_silence_is_never_health);
 	tcase_add_test(t, clock_that_was_set_back_hides_no_silence);
 	tcase_add_test(t, trial_has_a_deadline);
+	tcase_add_test(t,
+		       paused_rollout_stands_still_and_is_stopped_all_the_same);
 	tcase_add_test(t, fleet_of_none_and_fleet_that_has_it);
 	tcase_add_test(t, fleet_that_shrinks_and_grows);
 	tcase_add_loop_test(t, going_back_ends_when_all_are_accounted_for, 0,

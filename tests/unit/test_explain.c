@@ -110,6 +110,41 @@ START_TEST(end_of_going_back_is_told_and_not_made_again)
 }
 END_TEST
 
+START_TEST(what_an_operator_decided_says_who_and_is_not_made_again)
+{
+	json_t *obj;
+
+	host.state = BL_EXPOSURE_COMMITTED;
+	view.paused = 1;
+	d = (struct bl_decision){ .kind = BL_DECISION_RESUME,
+				  .reason = "the storage team is done",
+				  .by = "alice" };
+	obj = bl_explain_json(&view, &d);
+	ck_assert_int_eq(bl_explain_read(obj, &plan, &e, NULL), 0);
+	ck_assert(!e.again);
+	ck_assert_int_eq(e.said.kind, BL_DECISION_RESUME);
+	ck_assert_str_eq(e.said.by, "alice");
+	ck_assert_str_eq(e.said.reason, d.reason);
+	ck_assert_uint_eq(e.view.paused, 1);
+	json_decref(obj);
+}
+END_TEST
+
+/* One that an older belay wrote knows of no pause. */
+START_TEST(older_decision_is_made_again)
+{
+	json_t *obj = bl_explain_json(&view, &d);
+	struct bl_decision again;
+
+	json_object_del(obj, "by");
+	json_object_del(json_object_get(obj, "inputs"), "paused");
+	ck_assert_int_eq(bl_explain_read(obj, &plan, &e, NULL), 0);
+	ck_assert(e.again);
+	ck_assert(bl_explain_holds(&e, &again));
+	json_decref(obj);
+}
+END_TEST
+
 /* A fleet of 110 in two strata by the default plan. */
 START_TEST(outlook_says_what_waves_are_and_see)
 {
@@ -143,6 +178,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, decision_comes_back_as_it_was_and_out_the_same);
 	tcase_add_test(t, damaged_record_is_refused);
 	tcase_add_test(t, end_of_going_back_is_told_and_not_made_again);
+	tcase_add_test(t,
+		       what_an_operator_decided_says_who_and_is_not_made_again);
+	tcase_add_test(t, older_decision_is_made_again);
 	tcase_add_test(t, outlook_says_what_waves_are_and_see);
 	suite_add_tcase(s, t);
 	return s;

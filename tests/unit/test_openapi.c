@@ -309,6 +309,12 @@ static void rollouts(void)
 	sim_rollout(&s, "v4", SIM_GOOD);
 	snprintf(path, sizeof(path), "/v1/rollouts/%s/approve", s.id);
 	ask_json(&admin, "POST", path, json_object(), 200, NULL);
+	snprintf(path, sizeof(path), "/v1/rollouts/%s/pause", s.id);
+	ask_json(&admin, "POST", path, json_pack("{s:s}", "reason", "wait"),
+		 200, NULL);
+	look_at_rollout(s.id);
+	snprintf(path, sizeof(path), "/v1/rollouts/%s/resume", s.id);
+	ask_json(&admin, "POST", path, json_object(), 200, NULL);
 	poll_as_web(&web, 1, 200);
 	poll_as_web(&web, 2, 200);
 	poll_as_web(&web, 2, 409);

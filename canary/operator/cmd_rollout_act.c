@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay rollout approve, pause, resume, abort: what a person decides. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/operator/cmd_rollout.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/file.h"
+
+#define REASON \
+	"  --reason TEXT       kept with the rollout; 'explain' shows it\n"
+
+static const char approve_usage[] =
+	"usage: belay rollout approve ID [--reason TEXT]\n"
+	"\n"
+	"Lets the next wave of a rollout begin. Waves of a plan with \"gate\": true wait\n"
+	"for that, after all that they wait for by themselves. Said before the wave is\n"
+	"due it counts, too; each gate is opened by itself.\n"
+	"\n" //
+	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	"example: belay rollout approve r7\n";
+
+static const char pause_usage[] =
+	"usage: belay rollout pause ID [--reason TEXT]\n"
+	"\n"
+	"Gives the version to no other host until 'belay rollout resume'. Hosts that were\n"
+	"exposed end their trials and are watched on: a bad or a silent one still stops\n"
+	"the rollout and takes everyone back. Nobody goes back by a pause; 'belay rollout\n"
+	"abort' is for that.\n"
+	"\n" //
+	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	"example: belay rollout pause r7 --reason 'the storage team is on it'\n";
+
+static const char resume_usage[] =
+	"usage: belay rollout resume ID [--reason TEXT]\n"
+	"\n"
+	"Lets a paused rollout go on from where it stands.\n"
+	"\n" //
+	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	"example: belay rollout resume r7\n";
+
+static const char abort_usage[] =
+	"usage: belay rollout abort ID [--reason TEXT]\n"
+	"\n"
+	"Takes every host that the rollout exposed back to what it ran before. A done\n"
+	"rollout can be aborted as long as no other came after it. The version is not\n"
+	"started again without --override.\n"
+	"\n"
+	"  --reason TEXT       kept with the rollout and the hosts\n" //
+	BL_ROLLOUT_USAGE_COMMON "\n"
+	"example: belay rollout abort r7 --reason 'too many page faults'\n";
+
+static long long number(const json_t *obj, const char *key)
+{
+	return json_integer_value(json_object_get(obj, key));
+}
+
+static const char *text(const json_t *obj, const char *key)
+{
+	const char *s = json_string_value(json_object_get(obj, key));
+
+	return s ? s : "";
+}
+
+static void say_approved(const json_t *r)
+{
+	printf("rollout %s: wave %lld may begin\n", text(r, "id"),
+	       number(r, "approved"));
+}
+
+static void say_paused(const json_t *r)
+{
+	long long open = number(json_object_get(r, "counts"), "exposed") +
+			 number(json_object_get(r, "counts"), "trial");
+
+	printf("rollout %s is paused: no other host gets it\n", text(r, "id"));
+	if (open)
+		printf("%lld host%s exposed already and may end the trial\n",
+		       open, open == 1 ? " was" : "s were");
+	printf("  belay rollout resume %s   to go on\n"
+	       "  belay rollout abort %s    to take it back\n",
+	       text(r, "id"), text(r, "id"));
+}
+
+static void say_resumed(const json_t *r)
+{
+	printf("rollout %s goes on: %s\n", text(r, "id"), text(r, "next"));
+}
+
+static void say_aborted(const json_t *r)
+{
+	const char *state = text(r, "state");
+
+	printf("rollout %s is %s\n", text(r, "id"), state);
+	if (strcmp(state, "aborting") == 0 || strcmp(state, "stopping") == 0)
+		printf("  belay rollout status %s --wait   until every host is back\n",
+		       text(r, "id"));
+}
+
+static const struct act {
+	const char *verb, *usage;
+	void (*say)(const json_t *rollout);
+} acts[] = {
+	{ "approve", approve_usage, say_approved },
+	{ "pause", pause_usage, say_paused },
+	{ "resume", resume_usage, say_resumed },
+	{ "abort", abort_usage, say_aborted },
+};
+
+static const struct act *find_act(const char *verb)
+{
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(acts); i++)
+		if (strcmp(acts[i].verb, verb) == 0)
+			return &acts[i];
+	assert(!"a verb of the table in cmd_rollout.c");
+	return NULL;
+}
+
+int bl_cmd_rollout_act(int argc, char **argv, struct bl_err *err)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const struct act *act = find_act(argv[0]);
+	bl_autofree char *path = NULL;
+	struct bl_rollout_args a;
+	char verb[32];
+	json_t *body;
+	int r;
+
+	snprintf(verb, sizeof(verb), "rollout %s", act->verb);
+	r = bl_rollout_args(verb, "r", argc, argv, &a, err);
+	if (r)
+		return r;
+	if (a.help) {
+		fputs(act->usage, stdout);
+		return BL_EXIT_OK;
+	}
+	if (!a.operand || !bl_name_valid(a.operand))
+		return bl_cli_usage(err, verb, "which rollout?");
+	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+		return BL_EXIT_USAGE;
+	path = bl_path("/v1/rollouts/%s/%s", a.operand, act->verb);
+	body = json_pack("{s:s}", "reason", a.reason ? a.reason : "");
+	if (!path || !body) {
+		bl_err_set(err, -ENOMEM, "out of memory");
+		return BL_EXIT_UNDECIDED;
+	}
+	r = bl_client_json(c, "POST", path, body, &doc, err);
+	if (r < 0)
+		return BL_EXIT_UNDECIDED;
+	if (a.json)
+		return bl_rollout_print_json(&doc);
+	act->say(doc.root);
+	return BL_EXIT_OK;
+}
