@@ -456,7 +456,8 @@ int bl_work_resume(struct bl_work *w, bool rebooted, struct bl_err *err)
 	/* Found while it was already going back: the first reason counts. */
 	if (w->txn.phase == BL_PHASE_ROLLING_BACK)
 		snprintf(w->reason, sizeof(w->reason), "%s", w->txn.row.reason);
-	r = turn(w, rebooted ? BL_TXN_FOUND_BOOT : BL_TXN_FOUND, &why, err);
+	r = turn(w, rebooted && !w->innocent ? BL_TXN_FOUND_BOOT : BL_TXN_FOUND,
+		 &why, err);
 	if (r)
 		return r < 0 ? r : 0;
 	return bl_work_run(w, err);

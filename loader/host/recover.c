@@ -107,7 +107,13 @@ static int close_open(struct bl_host *h, struct found *ret,
 		w.attribution = bl_blame_name(crash.blame);
 	if (*crash.words)
 		w.why_down = crash.words;
-	r = bl_work_resume(&w, rebooted, err);
+	w.innocent = crash.by != 0;
+	if (crash.by)
+		r = bl_journal_attribute(
+			h->journal, crash.by, bl_blame_name(BL_BLAME_CONVICTED),
+			"its module left a hook when it was unloaded", err);
+	if (!r)
+		r = bl_work_resume(&w, rebooted, err);
 	if (!rebooted)
 		stop_watchdog(h, &w.txn);
 	if (r)
@@ -238,7 +244,7 @@ static int judge_last_boot(struct bl_host *h, const struct bl_journal_txn *live,
 	if (crash.evidence.uptime_ms > BL_CRASH_BOOT_MS)
 		return 0;
 	return bl_journal_attribute(h->journal, live->row.id,
-				    bl_blame_name(crash.blame), err);
+				    bl_blame_name(crash.blame), NULL, err);
 }
 
 static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,

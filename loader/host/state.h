@@ -100,6 +100,7 @@ struct bl_work {
 	char locked_out[BL_REASON_LEN];
 	const char *attribution; /* NULL: none; with why_down */
 	const char *why_down;	 /* what the kernel said of it */
+	bool innocent;		 /* that it went down was another's doing */
 	uint64_t events_read;
 	/* Since the last sample: whether another process read the ring, and the
 	 * longest time that we did not. */

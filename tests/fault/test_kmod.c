@@ -202,6 +202,7 @@ static void check_kernel(const struct bl_host_status *s, int version)
 			ck_assert_int_eq(s->slots[i].kind, BL_KERN_SLOT_EMPTY);
 	}
 	ck_assert_uint_eq(k->silent, 0);
+	ck_assert_uint_eq(k->crowded, 0);
 }
 
 /* One recovery brings it to old or new, and a second one finds nothing. */

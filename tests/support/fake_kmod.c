@@ -269,6 +269,15 @@ static void say(void *ctx, const char *line)
 	snprintf(fake->said, sizeof(fake->said), "%s", line);
 }
 
+static void stir(void *ctx)
+{
+	struct fake_kmod *fake = ctx;
+
+	fake->stirred++;
+	if (fake->now.loaded)
+		fake->crowded++;
+}
+
 static uint64_t clock_us(void *ctx)
 {
 	const struct fake_kmod *fake = ctx;
@@ -299,6 +308,7 @@ const struct bl_kmod_kernel fake_kmod_kernel = {
 	.close = close_reader,
 	.read = read_events,
 	.say = say,
+	.stir = stir,
 	.clock_us = clock_us,
 	.sleep_ms = sleep_ms,
 };

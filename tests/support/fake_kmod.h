@@ -37,7 +37,9 @@ struct fake_kmod {
 	char said[80]; /* the last line in the kernel's log */
 
 	/* For the tests: what was never to be. */
-	unsigned silent; /* hooks were in, and no content yet */
+	unsigned silent;  /* hooks were in, and no content yet */
+	unsigned crowded; /* leftovers were looked for, and a module was in */
+	unsigned stirred; /* how often they were looked for */
 };
 
 extern const struct bl_kmod_kernel fake_kmod_kernel;

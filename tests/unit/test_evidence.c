@@ -118,6 +118,9 @@ START_TEST(a_real_record_says_who)
 	holds(e.where, records[_i].where);
 	holds(e.named, records[_i].named);
 	holds(e.module, records[_i].module);
+	ck_assert_int_eq(e.left_hook,
+			 !strcmp(records[_i].file, "6.1-kmod-hook") &&
+				 strstr(records[_i].tags, "belay_sensor"));
 	ck_assert_uint_gt(e.uptime_ms, 1000);
 	ck_assert_uint_lt(e.uptime_ms, 60000);
 }

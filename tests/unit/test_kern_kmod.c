@@ -101,6 +101,7 @@ START_TEST(one_module_takes_the_place_of_another)
 	ck_assert_int_gt(last().times.gap_us, 0);
 	ck_assert_int_eq(res.gap_us, last().times.gap_us);
 	ck_assert_uint_eq(twin.kmod->silent, 0);
+	ck_assert_uint_eq(twin.kmod->crowded, 0);
 }
 END_TEST
 

@@ -72,6 +72,18 @@ static void dies_at(unsigned step)
 	fake_kern_calm(twin.kern);
 }
 
+/* Neither is in: the one has gone, and the other has not come yet. */
+static void goes_down_with_none_in(void)
+{
+	apply(TWIN_M1);
+	for (unsigned n = 1;; n++) {
+		dies_at(n);
+		if (!twin.kmod->now.loaded)
+			break;
+		recover();
+	}
+}
+
 /* At the first step at which M2's hooks are in: the journal knows nothing. */
 static void goes_down_with_the_new_one_in(void)
 {
@@ -86,16 +98,18 @@ static void goes_down_with_the_new_one_in(void)
 	}
 }
 
+#define IN_IT "RIP: 0010:on_exec+0x1/0x2 [belay_sensor]"
+
 /* The kernel's last words, after @said. */
-static void leaves(const char *said)
+static void leaves(const char *said, const char *trace)
 {
 	bl_autofree char *path = bl_path("%s/dmesg-erst-1", pstore);
 	bl_autofree char *text = bl_path(
 		"Panic#1 Part1\n<12>[    8.0] %s"
 		"<1>[    9.0] BUG: kernel NULL pointer dereference\n"
-		"<4>[    9.0] RIP: 0010:on_exec+0x1/0x2 [belay_sensor]\n"
+		"<4>[    9.0] %s\n"
 		"<0>[    9.0] Kernel panic - not syncing: Fatal exception\n",
-		said);
+		said, trace);
 
 	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0400, NULL),
 			 0);
@@ -105,7 +119,7 @@ static void leaves(const char *said)
 START_TEST(the_new_one_that_the_log_says_is_in_is_convicted)
 {
 	goes_down_with_the_new_one_in();
-	leaves(twin.kmod->said);
+	leaves(twin.kmod->said, IN_IT);
 	ck_assert_str_eq(recover().attribution, "convicted");
 }
 END_TEST
@@ -113,7 +127,58 @@ END_TEST
 START_TEST(where_nothing_says_so_it_is_a_suspect)
 {
 	goes_down_with_the_new_one_in();
-	leaves("belay: module of generation 1 is in\n");
+	leaves("belay: module of generation 1 is in\n", IN_IT);
+	ck_assert_str_eq(recover().attribution, "suspect");
+}
+END_TEST
+
+static struct bl_host_history past(void)
+{
+	struct bl_host *h = twin_open(&twin);
+	struct bl_host_history hist = { 0 };
+
+	ck_assert_msg(!bl_host_history(h, 10, &hist, &err), "%s", err.text);
+	bl_host_close(h);
+	return hist;
+}
+
+#define NOWHERE "RIP: 0010:0xffffffffc0201c70\n<4>[    9.0] "
+
+START_TEST(a_hook_that_the_old_one_left_convicts_the_old_one)
+{
+	struct bl_recover_result rec;
+	struct bl_host_history hist;
+	const struct bl_host_txn *old;
+
+	goes_down_with_none_in();
+	leaves("belay: module of generation 1 is in\n",
+	       NOWHERE "Modules linked in: [last unloaded: belay_sensor(OE)]");
+	rec = recover();
+	ck_assert_str_eq(rec.attribution, "");
+	ck_assert(!rec.tombstoned);
+	hist = past();
+	/* Newest first: the restore, M2, its tries before, M1. */
+	ck_assert_uint_ge(hist.count, 3);
+	old = &hist.txns[hist.count - 1];
+	ck_assert_str_eq(hist.txns[1].attribution, "");
+	ck_assert_ptr_nonnull(strstr(hist.txns[1].reason,
+				     "the module before it, unloaded a moment "
+				     "ago, had left a hook"));
+	ck_assert_str_eq(old->attribution, "convicted");
+	ck_assert_ptr_nonnull(strstr(old->reason, "left a hook"));
+	bl_host_history_free(&hist);
+	/* Nothing keeps the innocent one from another try. */
+	fake_kern_calm(twin.kern);
+	apply(TWIN_M2);
+	ck_assert_str_eq(twin.kmod->now.tag, TWIN_TAG(TWIN_M2));
+}
+END_TEST
+
+START_TEST(once_the_new_one_is_in_a_call_to_nowhere_is_not_the_old_ones)
+{
+	goes_down_with_the_new_one_in();
+	leaves(twin.kmod->said, NOWHERE "Modules linked in: belay_sensor(OE)"
+					" [last unloaded: belay_sensor(OE)]");
 	ck_assert_str_eq(recover().attribution, "suspect");
 }
 END_TEST
@@ -126,6 +191,10 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, the_new_one_that_the_log_says_is_in_is_convicted);
 	tcase_add_test(t, where_nothing_says_so_it_is_a_suspect);
+	tcase_add_test(t, a_hook_that_the_old_one_left_convicts_the_old_one);
+	tcase_add_test(
+		t,
+		once_the_new_one_is_in_a_call_to_nowhere_is_not_the_old_ones);
 	suite_add_tcase(s, t);
 	return s;
 }

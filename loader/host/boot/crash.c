@@ -50,23 +50,50 @@ static bool said_to_be_in(const struct bl_journal_txn *t,
 	       text->len && memmem(text->data, text->len, line, (size_t)len);
 }
 
-/* The tags of the generation that was live when @txn began, as far as it may
- * stand in the trace as well; or "". */
-static void tags_before(struct bl_host *h, const struct bl_journal_txn *t,
-			const struct bl_buf *text, struct bl_buf *ret)
+/* The generation that was live when @txn began; 0: none. */
+static uint64_t live_before(struct bl_host *h, const struct bl_journal_txn *t)
 {
 	struct bl_journal_txn live;
-	uint64_t before = t->kind == BL_TXN_APPLY ? t->parent : 0;
 
-	if (is_exchange(t) && (exchange_over(t) || said_to_be_in(t, text)))
-		return;
+	if (t->kind == BL_TXN_APPLY)
+		return t->parent;
 	/* Programs of a rollback are those that were good; of modules it is not
 	 * known which of the two it was. */
 	if (is_exchange(t) && t->kind == BL_TXN_ROLLBACK &&
 	    bl_journal_live(h->journal, &live, NULL) > 0)
-		before = live.row.id;
+		return live.row.id;
+	return 0;
+}
+
+/* Its tags, as far as it may stand in the trace as well; or "". */
+static void tags_before(struct bl_host *h, const struct bl_journal_txn *t,
+			const struct bl_buf *text, struct bl_buf *ret)
+{
+	uint64_t before = live_before(h, t);
+
+	if (is_exchange(t) && (exchange_over(t) || said_to_be_in(t, text)))
+		return;
 	if (before)
 		bl_journal_tags(h->journal, before, ret, NULL);
+}
+
+/* Between the one module and the other there is none in the kernel. What is
+ * called then, and is not there, is what the first one forgot. */
+static uint64_t who_left(struct bl_host *h, const struct bl_journal_txn *t,
+			 const struct bl_buf *text, const struct bl_evidence *e)
+{
+	if (!is_exchange(t) || !e->left_hook || exchange_over(t) ||
+	    said_to_be_in(t, text))
+		return 0;
+	return live_before(h, t);
+}
+
+static void say_who_left(struct bl_crash *c)
+{
+	snprintf(
+		c->words, sizeof(c->words),
+		"not by this version: %.70s; the module before it, unloaded a moment ago, had left a hook",
+		c->evidence.what);
 }
 
 static void judge(struct bl_host *h, const struct bl_journal_txn *t,
@@ -81,6 +108,9 @@ static void judge(struct bl_host *h, const struct bl_journal_txn *t,
 	bl_evidence_read(bl_buf_str(&text), text.len, bl_buf_str(&tags),
 			 bl_buf_str(&before), &c.evidence);
 	c.blame = c.evidence.blame;
+	c.by = who_left(h, t, &text, &c.evidence);
+	if (c.by)
+		c.evidence.blame = c.blame = BL_BLAME_NONE;
 	*ret = c;
 }
 
@@ -109,7 +139,10 @@ void bl_crash_of_open(struct bl_host *h, const struct bl_journal_txn *t,
 	if (t->kind != BL_TXN_APPLY && !c.evidence.crashed &&
 	    bl_pstore_works(h->pstore_dir))
 		c.evidence.blame = c.blame = BL_BLAME_CUT;
-	bl_evidence_words(&c.evidence, c.words, sizeof(c.words));
+	if (c.by)
+		say_who_left(&c);
+	else
+		bl_evidence_words(&c.evidence, c.words, sizeof(c.words));
 	*ret = c;
 }
 

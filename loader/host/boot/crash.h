@@ -18,13 +18,17 @@ struct bl_crash {
 	enum bl_blame blame;
 	struct bl_evidence evidence;
 	char words[BL_REASON_LEN]; /* bl_evidence_words */
+	uint64_t by;		   /* the transaction whose module had just made
+				    * room, and had left a hook: it did that, and
+				    * blame is NONE. 0: none */
 };
 
 /*
  * A transaction that was found open after a reboot. What there is of evidence
  * is moved to the state folder (evidence/TXN). At least suspect; but a restore
  * or rollback is BL_BLAME_CUT when a kernel that writes records did not: most likely
- * somebody cut the power.
+ * somebody cut the power. In an exchange of modules it may have been the one that
+ * went (by): then @txn, whose module was not in yet, is not to blame at all.
  */
 void bl_crash_of_open(struct bl_host *h, const struct bl_journal_txn *txn,
 		      struct bl_crash *ret);

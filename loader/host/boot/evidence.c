@@ -445,6 +445,19 @@ static struct span marked(struct span s, struct span flag)
 	return (struct span){ "", 0 };
 }
 
+/* Whether @s, words with flags, names the module. */
+static bool is_linked(struct span s, struct span module)
+{
+	while (s.len) {
+		struct span word = until(s, " ");
+
+		if (equal(until(word, "("), module))
+			return true;
+		s = skip(s, word.len + 1);
+	}
+	return false;
+}
+
 /*
  * "Modules linked in: belay_sensor(OE) foo(E-) [last unloaded: bar]", before the
  * trace or behind it. A module marked '-' is on its way out of the kernel: in a
@@ -467,6 +480,7 @@ static void linked_in(struct reader *r, struct span line)
 	} else if (r->either.len && equal(r->module, r->coming)) {
 		convict_either(r);
 	} else if (r->nowhere && has_module(r->tags, &was)) {
+		r->e->left_hook = !is_linked(line, was.module);
 		remark(r, was.module, "unloaded, may have left a hook");
 	}
 }

@@ -64,6 +64,9 @@ struct bl_evidence {
 	char named[BL_EVIDENCE_LEN]; /* of the version: "bpf_prog_…+0xb8/0xda",
 				      * or why that does not convict it */
 	char module[BL_EVIDENCE_LEN]; /* the first module in the trace */
+	bool left_hook; /* it was led to nobody's code, and a module of the
+			 * version's name is not in the kernel, but was the
+			 * last to be unloaded: a hook was left of that */
 };
 
 /*

@@ -394,12 +394,14 @@ int bl_journal_failures(struct bl_journal *j, const char *boot_id,
 }
 
 int bl_journal_attribute(struct bl_journal *j, uint64_t txn,
-			 const char *attribution, struct bl_err *err)
+			 const char *attribution, const char *reason,
+			 struct bl_err *err)
 {
 	bl_autostmt sqlite3_stmt *stmt = NULL;
 	int r = bl_db_prepare(j, &stmt, err,
-			      "UPDATE txn SET attribution = ?2 WHERE id = ?1",
-			      "is", (int64_t)txn, attribution);
+			      "UPDATE txn SET attribution = ?2,"
+			      " reason = coalesce(?3, reason) WHERE id = ?1",
+			      "iss", (int64_t)txn, attribution, reason);
 
 	return r ? r : bl_db_finish(j, stmt, "write the attribution", err);
 }

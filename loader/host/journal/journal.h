@@ -86,9 +86,11 @@ int bl_journal_failures(struct bl_journal *j, const char *boot_id,
 			int64_t since_ms, struct bl_journal_failures *ret,
 			struct bl_err *err);
 
-/* Writes down that the host went down by what @txn had made live. */
+/* Writes down that the host went down by what @txn had made live; and @reason,
+ * unless it is NULL. */
 int bl_journal_attribute(struct bl_journal *j, uint64_t txn,
-			 const char *attribution, struct bl_err *err);
+			 const char *attribution, const char *reason,
+			 struct bl_err *err);
 
 int bl_journal_history(struct bl_journal *j, size_t limit,
 		       struct bl_host_history *ret, struct bl_err *err);

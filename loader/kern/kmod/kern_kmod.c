@@ -257,7 +257,12 @@ static int take_out(struct bl_kern_kmod *k, const struct view *v,
 		k->silent_us = since;
 	}
 	keep_left(k, v->in);
-	return unload(k, err);
+	r = unload(k, err);
+	/* A hook that it left is called now, and the host goes down with its name
+	 * on record. Later, another's code may lie where its own was. */
+	if (!r)
+		k->kernel->stir(k->ctx);
+	return r;
 }
 
 static int give_content(struct bl_kern_kmod *k, enum bl_slot slot,

@@ -13,6 +13,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/kern/exercise.h"
 #include "loader/kern/kmod/kmod.h"
 #include "loader/kern/kmod/kmod_ring.h"
 
@@ -187,6 +188,12 @@ static void say(void *ctx, const char *line)
 		(void)!write(fd, line, strlen(line));
 }
 
+static void stir(void *ctx)
+{
+	(void)ctx;
+	bl_exercise(NULL);
+}
+
 static uint64_t clock_us(void *ctx)
 {
 	struct timespec t;
@@ -218,6 +225,7 @@ const struct bl_kmod_kernel bl_kmod_this = {
 	.close = close_reader,
 	.read = read_events,
 	.say = say,
+	.stir = stir,
 	.clock_us = clock_us,
 	.sleep_ms = sleep_ms,
 };

@@ -55,6 +55,8 @@ struct bl_kmod_kernel {
 		    void *fn_ctx, struct bl_err *err);
 	/* Puts a line into the kernel's log, where a crash leaves it. */
 	void (*say)(void *ctx, const char *line);
+	/* A little of what a module is called for, whatever comes of it. */
+	void (*stir)(void *ctx);
 	uint64_t (*clock_us)(void *ctx);
 	void (*sleep_ms)(void *ctx, unsigned ms);
 };
