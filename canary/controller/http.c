@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "canary/controller/api.h"
+#include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
@@ -23,25 +24,21 @@ struct bl_http {
 	struct bl_store *store;
 	const struct bl_http_tls *tls; /* NULL: plain */
 	struct bl_http_tls tls_kept;
+	struct bl_http_limits limits;
+	struct bl_callers *callers;
 	char who[BL_SESSION_LEN]; /* this controller; drawn */
 	pthread_mutex_t lock;	  /* of the store's handle */
 	size_t bodies;		  /* bytes; only the serving thread */
 	char listens[INET6_ADDRSTRLEN + 16];
 };
 
-/* A connection with TLS: who is at its other end. */
-struct caller {
-	struct bl_peer peer;
-	uint64_t looked_ms; /* 0: not yet */
-};
-
 /* One request under way. */
 struct job {
 	struct bl_http *http;
+	struct bl_caller *caller;
 	const struct bl_peer *peer; /* NULL: plain HTTP */
 	struct bl_buf body;
 	size_t max;
-	uint64_t start_ms;
 	unsigned refused; /* a status: the rest of the body is not kept */
 	const char *why;
 };
@@ -189,16 +186,22 @@ static bool host_is_ours(struct MHD_Connection *connection)
 	return read_ip(name, 0, &ignored);
 }
 
-/* Looked at again now and then: certificates expire on open connections, too. */
-static const struct bl_peer *peer_of(const struct bl_http *http,
-				     struct MHD_Connection *connection)
+static struct bl_caller *caller_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *own = MHD_get_connection_info(
 		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return own ? own->socket_context : NULL;
+}
+
+/* Looked at again now and then: certificates expire on open connections, too. */
+static const struct bl_peer *peer_of(const struct bl_http *http,
+				     struct MHD_Connection *connection,
+				     struct bl_caller *c)
+{
 	const union MHD_ConnectionInfo *tls = MHD_get_connection_info(
 		connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	static const struct bl_peer nobody = { .role = BL_ROLE_NOBODY };
-	struct caller *c = own ? own->socket_context : NULL;
 	uint64_t now_ms = bl_clock_mono_ms();
 
 	if (!http->tls)
@@ -216,15 +219,20 @@ static void on_connection(void *ctx, struct MHD_Connection *connection,
 			  void **caller_at,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	const union MHD_ConnectionInfo *tls;
+	struct bl_http *http = ctx;
+	const union MHD_ConnectionInfo *tls, *fd;
 
-	(void)ctx;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		free(*caller_at);
+		bl_callers_remove(http->callers, *caller_at);
 		*caller_at = NULL;
 		return;
 	}
-	*caller_at = calloc(1, sizeof(struct caller));
+	fd = MHD_get_connection_info(connection,
+				     MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (fd)
+		*caller_at = bl_callers_add(http->callers, fd->connect_fd,
+					    bl_clock_mono_ms() +
+						    http->limits.head_ms);
 	tls = MHD_get_connection_info(connection,
 				      MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (tls && tls->tls_session)
@@ -237,14 +245,19 @@ static struct job *new_job(struct bl_http *http,
 {
 	const char *length = MHD_lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	struct bl_caller *caller = caller_of(connection);
 	struct job *job = calloc(1, sizeof(*job));
 
-	if (!job)
+	if (!job || !caller) {
+		free(job);
 		return NULL;
+	}
+	bl_callers_due(http->callers, caller,
+		       bl_clock_mono_ms() + http->limits.request_ms);
 	job->http = http;
-	job->peer = peer_of(http, connection);
+	job->caller = caller;
+	job->peer = peer_of(http, connection, caller);
 	job->max = bl_api_body_max(method, url);
-	job->start_ms = bl_clock_mono_ms();
 	/* A browser has no certificate of ours to lend. */
 	if (!http->tls && !host_is_ours(connection)) {
 		job->refused = 403;
@@ -261,8 +274,6 @@ static enum MHD_Result take(struct job *job, const char *data, size_t len)
 {
 	struct bl_http *http = job->http;
 
-	if (bl_clock_mono_ms() - job->start_ms > BL_HTTP_REQUEST_MAX_MS)
-		return MHD_NO;
 	if (job->refused)
 		return MHD_YES;
 	if (len > job->max - job->body.len) {
@@ -342,16 +353,32 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
 		   enum MHD_RequestTerminationCode code)
 {
 	struct job *job = *job_at;
+	struct bl_http *http;
 
 	(void)ctx;
 	(void)connection;
 	(void)code;
 	if (!job)
 		return;
-	job->http->bodies -= job->body.len;
+	http = job->http;
+	/* Quiet for as long as others, then a head like the first one. */
+	bl_callers_due(http->callers, job->caller,
+		       bl_clock_mono_ms() +
+			       UINT64_C(1000) * http->limits.idle_s +
+			       http->limits.head_ms);
+	http->bodies -= job->body.len;
 	bl_buf_free(&job->body);
 	free(job);
 	*job_at = NULL;
+}
+
+/* An end of a string within one is nothing that a path has: it stays an escape,
+ * and so no name and no path. */
+static size_t unescape(void *ctx, struct MHD_Connection *connection, char *text)
+{
+	(void)ctx;
+	(void)connection;
+	return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
 static void on_log(void *ctx, const char *fmt, va_list ap)
@@ -421,11 +448,13 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 	errno = 0;
 	http->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+		unescape, NULL, MHD_OPTION_SOCK_ADDR,
 		(const struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)BL_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)BL_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_end,
-		NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+		http->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
+		http->limits.idle_s, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (!http->daemon) {
 		int code = errno ? -errno : -EIO;
@@ -457,15 +486,40 @@ static void draw_name(char ret[static BL_SESSION_LEN])
 		snprintf(ret + 2 * i, 3, "%02x", random[i]);
 }
 
+static void set_limits(struct bl_http_limits *l,
+		       const struct bl_http_limits *given)
+{
+	if (given)
+		*l = *given;
+	l->connections = l->connections ? l->connections : BL_HTTP_CONNECTIONS;
+	l->idle_s = l->idle_s ? l->idle_s : BL_HTTP_IDLE_S;
+	l->head_ms = l->head_ms ? l->head_ms : BL_HTTP_HEAD_MAX_MS;
+	l->request_ms = l->request_ms ? l->request_ms : BL_HTTP_REQUEST_MAX_MS;
+}
+
 int bl_http_start(const struct sockaddr_storage *address,
 		  struct bl_store *store, const struct bl_http_tls *tls,
 		  struct bl_http **ret, struct bl_err *err)
+{
+	return bl_http_start_limited(address, store, tls, NULL, ret, err);
+}
+
+int bl_http_start_limited(const struct sockaddr_storage *address,
+			  struct bl_store *store, const struct bl_http_tls *tls,
+			  const struct bl_http_limits *limits,
+			  struct bl_http **ret, struct bl_err *err)
 {
 	struct bl_http *http = calloc(1, sizeof(*http));
 	int r;
 
 	if (!http)
 		return bl_err_set(err, -ENOMEM, "out of memory");
+	set_limits(&http->limits, limits);
+	http->callers = bl_callers_new(http->limits.connections);
+	if (!http->callers) {
+		free(http);
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	}
 	http->store = store;
 	draw_name(http->who);
 	if (tls) {
@@ -488,6 +542,7 @@ void bl_http_stop(struct bl_http *http)
 		return;
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
+	bl_callers_free(http->callers);
 	pthread_mutex_destroy(&http->lock);
 	free(http);
 }
@@ -501,6 +556,7 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 {
 	int r;
 
+	bl_callers_cut(http->callers, bl_clock_mono_ms());
 	pthread_mutex_lock(&http->lock);
 	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
 	pthread_mutex_unlock(&http->lock);

@@ -6,8 +6,9 @@
  * none, or one that does not count, is answered with the reason.
  *
  * One thread serves all connections without ever waiting for one, so a slow
- * client holds up nobody; limits below bound what clients can make it keep.
- * Requests are handled one at a time under a lock that bl_http_tick takes too.
+ * client holds up nobody; limits below bound what clients can make it keep, and
+ * for how long (callers.h). Requests are handled one at a time under a lock that
+ * bl_http_tick takes too.
  */
 #ifndef BL_CANARY_HTTP_H
 #define BL_CANARY_HTTP_H
@@ -21,7 +22,8 @@
 #define BL_HTTP_PORT	       7443
 #define BL_HTTP_CONNECTIONS    512
 #define BL_HTTP_IDLE_S	       15    /* without a byte */
-#define BL_HTTP_REQUEST_MAX_MS 60000 /* from its headers to its end */
+#define BL_HTTP_HEAD_MAX_MS    30000 /* from the connection to the headers */
+#define BL_HTTP_REQUEST_MAX_MS 60000 /* from its headers to the answer's end */
 #define BL_HTTP_PEER_MS	       60000 /* a certificate is looked at again */
 #define BL_HTTP_BODIES_MAX     (128u << 20) /* bytes of all bodies under way */
 
@@ -32,6 +34,12 @@ struct bl_pki;
 struct bl_http_tls {
 	const struct bl_pki *pki;
 	const char *cert, *key; /* the controller's, PEM */
+};
+
+/* What a client may take; 0: as above. */
+struct bl_http_limits {
+	unsigned connections, idle_s;
+	uint64_t head_ms, request_ms;
 };
 
 /* Reads "ADDRESS:PORT" ("127.0.0.1:7443", "[::1]:0", "localhost:80"). -EINVAL
@@ -45,12 +53,17 @@ int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 int bl_http_start(const struct sockaddr_storage *address,
 		  struct bl_store *store, const struct bl_http_tls *tls,
 		  struct bl_http **ret, struct bl_err *err);
+int bl_http_start_limited(const struct sockaddr_storage *address,
+			  struct bl_store *store, const struct bl_http_tls *tls,
+			  const struct bl_http_limits *limits,
+			  struct bl_http **ret, struct bl_err *err);
 void bl_http_stop(struct bl_http *http);
 
 /* "127.0.0.1:7443", with the port that port 0 became. */
 const char *bl_http_listens(const struct bl_http *http);
 
-/* bl_decider_tick between two requests. */
+/* Cuts who took too long; bl_decider_tick between two requests. To be called
+ * every BL_TICK_MS. */
 int bl_http_tick(struct bl_http *http, struct bl_err *err);
 
 #endif
