@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients that take their time, or all of the places: they are cut, and others
+ * are served meanwhile (siege.h). The server's patience is short here, so that
+ * the tests need not wait as long as it would; how long it takes is not looked
+ * at.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "tests/main.h"
+#include "tests/support/siege.h"
+
+#define SILENT	   1000
+#define DRIP_MS	   50
+#define BIG_BUNDLE (16u << 20) /* more than sockets hold */
+#define POLL	   "POST /v1/hosts/web-1/poll HTTP/1.1\r\nHost: x\r\n"
+#define JSON	   "Content-Type: application/json\r\n"
+
+/* Slow in each of the ways there are, one byte after the other. */
+static const struct drip {
+	const char *what, *cert;
+	const char *at_once, *slowly;
+	bool reads;
+} drips[] = {
+	{ "nothing", NULL, NULL, NULL, false },
+	{ "a handshake", NULL, NULL, "\x16\x03\x01\x02\x00\x01\x00", false },
+	{ "headers", "host", "GET /v1/ca HTTP/1.1\r\nHost: x\r\n", "X: ab\r\n",
+	  false },
+	{ "a body", "host", POLL JSON "Content-Length: 16000\r\n\r\n",
+	  "[ [ [ [ ", false },
+	{ "chunks", "host", POLL JSON "Transfer-Encoding: chunked\r\n\r\n",
+	  "1\r\n[\r\n", false },
+	{ "an answer", "host", NULL, NULL, true },
+};
+
+static void begin_drip(struct raw *r, const struct drip *d)
+{
+	bl_autofree char *get = NULL;
+
+	if (!d->cert) {
+		raw_dial(r, siege.port);
+		return;
+	}
+	siege_dial(r, siege.web1, d->cert);
+	if (!d->reads) {
+		ck_assert(raw_send(r, d->at_once, strlen(d->at_once)));
+		return;
+	}
+	get = bl_path("GET /v1/bundles/%s HTTP/1.1\r\nHost: x\r\n\r\n",
+		      siege.digest);
+	ck_assert(raw_send(r, get, strlen(get)));
+}
+
+static void drip(struct raw *r, const struct drip *d, size_t turn)
+{
+	char byte;
+
+	if (d->reads)
+		raw_receive(r, &byte, 1);
+	else if (d->slowly)
+		raw_send(r, &d->slowly[turn % strlen(d->slowly)], 1);
+}
+
+/*
+ * The time to say all is what is over here: a client that says something now
+ * and then is never idle. What was sent to one that does not read stays in the
+ * kernel for it, so it is the controller that is asked.
+ */
+START_TEST(slow_clients_are_cut_and_others_are_served)
+{
+	static const struct bl_http_limits limits = { .idle_s = 100,
+						      .head_ms = 1500,
+						      .request_ms = 1500 };
+	struct raw r[BL_ARRAY_SIZE(drips)];
+	uint64_t end_ms;
+	size_t i, turn;
+
+	siege_start(&limits, BIG_BUNDLE);
+	for (i = 0; i < BL_ARRAY_SIZE(drips); i++)
+		begin_drip(&r[i], &drips[i]);
+	siege_others_are_served();
+	end_ms = bl_clock_mono_ms() + RAW_PATIENCE_MS;
+	for (turn = 0; siege_connections(); turn++) {
+		for (i = 0; i < BL_ARRAY_SIZE(drips); i++)
+			drip(&r[i], &drips[i], turn);
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "%u slow clients are not cut",
+			      siege_connections());
+		bl_clock_sleep_ms(DRIP_MS);
+	}
+	for (i = 0; i < BL_ARRAY_SIZE(drips); i++)
+		raw_close(&r[i]);
+	siege_unchanged("a slow client");
+	siege_others_are_served();
+}
+END_TEST
+
+/* With fewer places than that, and patience that outlasts the test: those who
+ * came first and say nothing make room. Then with little patience: all go. */
+START_TEST(a_thousand_that_say_nothing_keep_nobody_out)
+{
+	static const struct bl_http_limits few = { .connections = 256,
+						   .idle_s = 100,
+						   .head_ms = 100000 };
+	static const struct bl_http_limits short_of_time = { .idle_s = 100,
+							     .head_ms = 1500 };
+	unsigned stay = _i ? 0 : few.connections;
+	static struct raw silent[SILENT];
+	struct rlimit files;
+	uint64_t end_ms;
+	size_t i;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	siege_start(_i ? &short_of_time : &few, 0);
+	siege_others_are_served();
+	for (i = 0; i < SILENT; i++)
+		raw_dial(&silent[i], siege.port);
+	siege_others_are_served();
+	end_ms = bl_clock_mono_ms() + RAW_PATIENCE_MS;
+	while (siege_connections() > stay) {
+		ck_assert_msg(bl_clock_mono_ms() < end_ms, "%u are still there",
+			      siege_connections());
+		bl_clock_sleep_ms(DRIP_MS);
+	}
+	siege_unchanged("who says nothing");
+	siege_others_are_served();
+	for (i = 0; i < SILENT; i++)
+		raw_close(&silent[i]);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("patience");
+	TCase *t = tcase_create("patience");
+
+	tcase_add_checked_fixture(t, NULL, siege_end);
+	tcase_set_timeout(t, 110);
+	tcase_add_test(t, slow_clients_are_cut_and_others_are_served);
+	tcase_add_loop_test(t, a_thousand_that_say_nothing_keep_nobody_out, 0,
+			    2);
+	suite_add_tcase(suite, t);
+	return suite;
+}
