@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belay controller: serves the fleet until it is told to end. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "canary/controller/controller.h"
 #include "canary/controller/http.h"
 #include "canary/wire/pki_dir.h"
+#include "loader/base/args.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/verbs.h"
@@ -46,53 +46,12 @@ struct options {
 	bool plaintext;
 };
 
-static int parse(int argc, char **argv, struct options *o, bool *ret_help,
-		 struct bl_err *err)
-{
-	static const struct option options[] = {
-		{ "store", required_argument, NULL, 's' },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "tls-dir", required_argument, NULL, 't' },
-		{ "plaintext", no_argument, NULL, 'p' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int opt;
-
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (opt) {
-		case 's':
-			o->store = optarg;
-			break;
-		case 'l':
-			o->listen = optarg;
-			break;
-		case 't':
-			o->tls_dir = optarg;
-			break;
-		case 'p':
-			o->plaintext = true;
-			break;
-		case 'h':
-			*ret_help = true;
-			return 0;
-		case ':':
-			return bl_cli_usage(err, "controller",
-					    "%s needs a value",
-					    argv[optind - 1]);
-		default:
-			return bl_cli_usage(err, "controller",
-					    "unknown option %s",
-					    argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return bl_cli_usage(err, "controller",
-				    "'%s' is more than expected", argv[optind]);
-	return 0;
-}
+static const struct bl_arg rows[] = {
+	{ "store", BL_ARG_TEXT, offsetof(struct options, store), 0, 0 },
+	{ "listen", BL_ARG_TEXT, offsetof(struct options, listen), 0, 0 },
+	{ "tls-dir", BL_ARG_TEXT, offsetof(struct options, tls_dir), 0, 0 },
+	{ "plaintext", BL_ARG_FLAG, offsetof(struct options, plaintext), 0, 0 },
+};
 
 /* Says a failure once, not at every tick, and says when it is over. */
 static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
@@ -167,22 +126,18 @@ static int serve(const struct options *o, struct bl_err *err)
 
 int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_args spec = { "controller", usage, rows,
+					     BL_ARRAY_SIZE(rows) };
 	struct options o = { .store = DEFAULT_STORE,
 			     .listen = "127.0.0.1:7443" };
-	bool help = false;
 	int r;
 
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return bl_cmd_controller_init(argc - 1, argv + 1, err);
 	if (argc > 1 && strcmp(argv[1], "operator") == 0)
 		return bl_cmd_controller_operator(argc - 1, argv + 1, err);
-	r = parse(argc, argv, &o, &help, err);
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (help) {
-		fputs(usage, stdout);
-		return BL_EXIT_OK;
-	}
 	bl_cli_catch_signals();
 	r = serve(&o, err);
 	if (r == -EINVAL || r == -EPERM)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belay controller init, belay controller operator: the fleet's authority. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "canary/controller/cmd_controller.h"
 #include "canary/wire/pki_dir.h"
+#include "loader/base/args.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
@@ -41,65 +41,34 @@ static const char operator_usage[] =
 	"\n"
 	"example: belay controller operator alice --out alice-tls\n";
 
-struct options {
-	const char *addresses[BL_PKI_NAMES_MAX];
-	size_t address_count;
-	const char *operator_name, *dir, *out, *operand;
-	bool json, help;
+struct init_options {
+	struct bl_arg_list addresses;
+	const char *operator_name, *dir;
+	bool json;
 };
 
-/* @takes: "a" for addresses and the operator, "o" for --out and an operand. */
-static int parse(const char *verb, char takes, int argc, char **argv,
-		 struct options *o, struct bl_err *err)
-{
-	static const struct option options[] = {
-		{ "address", required_argument, NULL, 'a' },
-		{ "operator", required_argument, NULL, 'O' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "tls-dir", required_argument, NULL, 'd' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int opt;
+static const struct bl_arg init_rows[] = {
+	{ "address", BL_ARG_LIST, offsetof(struct init_options, addresses), 0,
+	  BL_PKI_NAMES_MAX },
+	{ "operator", BL_ARG_TEXT, offsetof(struct init_options, operator_name),
+	  0, 0 },
+	{ "tls-dir", BL_ARG_TEXT, offsetof(struct init_options, dir), 0, 0 },
+	{ "json", BL_ARG_FLAG, offsetof(struct init_options, json), 0, 0 },
+};
 
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (opt == 'a' && takes == 'a') {
-			if (o->address_count == BL_PKI_NAMES_MAX)
-				return bl_cli_usage(err, verb,
-						    "at most %d --address",
-						    BL_PKI_NAMES_MAX);
-			o->addresses[o->address_count++] = optarg;
-		} else if (opt == 'O' && takes == 'a') {
-			o->operator_name = optarg;
-		} else if (opt == 'o' && takes == 'o') {
-			o->out = optarg;
-		} else if (opt == 'd') {
-			o->dir = optarg;
-		} else if (opt == 'j') {
-			o->json = true;
-		} else if (opt == 'h') {
-			o->help = true;
-		} else {
-			return bl_cli_usage(
-				err, verb, "%s %s", argv[optind - 1],
-				opt == ':' ? "needs a value" : "is unknown");
-		}
-	}
-	if (o->help)
-		return 0;
-	if (takes == 'o' && optind < argc)
-		o->operand = argv[optind++];
-	if (optind < argc)
-		return bl_cli_usage(err, verb, "'%s' is more than expected",
-				    argv[optind]);
-	if (takes == 'o' && (!o->operand || !o->out))
-		return bl_cli_usage(err, verb, "%s is missing",
-				    o->operand ? "--out" : "the name");
-	return 0;
-}
+struct operator_options {
+	const char *name, *out, *dir;
+	bool json;
+};
+
+static const struct bl_arg operator_rows[] = {
+	{ "the name", BL_ARG_NEEDED, offsetof(struct operator_options, name), 0,
+	  0 },
+	{ "out", BL_ARG_TEXT, offsetof(struct operator_options, out), 0, 0 },
+	{ "tls-dir", BL_ARG_TEXT, offsetof(struct operator_options, dir), 0,
+	  0 },
+	{ "json", BL_ARG_FLAG, offsetof(struct operator_options, json), 0, 0 },
+};
 
 static int check_name(const char *name, struct bl_err *err)
 {
@@ -129,19 +98,18 @@ static int print_json(const char *dir)
 
 int bl_cmd_controller_init(int argc, char **argv, struct bl_err *err)
 {
-	struct options o = { .operator_name = "admin" };
-	int r = parse("controller init", 'a', argc, argv, &o, err);
+	static const struct bl_args spec = { "controller init", init_usage,
+					     init_rows,
+					     BL_ARRAY_SIZE(init_rows) };
+	struct init_options o = { .operator_name = "admin" };
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (o.help) {
-		fputs(init_usage, stdout);
-		return BL_EXIT_OK;
-	}
 	o.dir = bl_pki_dir(o.dir);
 	r = check_name(o.operator_name, err);
 	if (!r)
-		r = bl_pki_dir_init(o.dir, o.addresses, o.address_count,
+		r = bl_pki_dir_init(o.dir, o.addresses.items, o.addresses.count,
 				    o.operator_name, bl_clock_wall_ms(), err);
 	if (r == -EEXIST)
 		bl_err_hint(
@@ -162,18 +130,19 @@ int bl_cmd_controller_init(int argc, char **argv, struct bl_err *err)
 
 int bl_cmd_controller_operator(int argc, char **argv, struct bl_err *err)
 {
-	struct options o = { 0 };
-	int r = parse("controller operator", 'o', argc, argv, &o, err);
+	static const struct bl_args spec = { "controller operator",
+					     operator_usage, operator_rows,
+					     BL_ARRAY_SIZE(operator_rows) };
+	struct operator_options o = { 0 };
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (o.help) {
-		fputs(operator_usage, stdout);
-		return BL_EXIT_OK;
-	}
-	r = check_name(o.operand, err);
+	if (!o.out)
+		return bl_cli_usage(err, spec.verb, "--out is missing");
+	r = check_name(o.name, err);
 	if (!r)
-		r = bl_pki_dir_operator(bl_pki_dir(o.dir), o.out, o.operand,
+		r = bl_pki_dir_operator(bl_pki_dir(o.dir), o.out, o.name,
 					bl_clock_wall_ms(), err);
 	if (r == -ENOENT)
 		bl_err_hint(err, "'belay controller init' makes an authority");
@@ -181,6 +150,6 @@ int bl_cmd_controller_operator(int argc, char **argv, struct bl_err *err)
 		return exit_of(r);
 	if (o.json)
 		return print_json(o.out);
-	printf("the certificate of operator %s is in %s\n", o.operand, o.out);
+	printf("the certificate of operator %s is in %s\n", o.name, o.out);
 	return BL_EXIT_OK;
 }

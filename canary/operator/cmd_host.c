@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belay host list: the fleet's hosts as the controller knows them. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,87 +8,40 @@
 
 #include "canary/ledger/record.h"
 #include "canary/operator/cmd_host.h"
-#include "canary/wire/client.h"
+#include "canary/wire/client_args.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/term.h"
 #include "loader/base/text.h"
 #include "loader/verbs.h"
 
 static const char list_usage[] =
-	"usage: belay host list [--wait N [--timeout S]] [--controller URL] [--json]\n"
+	"usage: belay host list [--wait N [--timeout TIME]] [--json]\n"
 	"\n"
 	"Lists the hosts whose agents have polled: kernel, what runs, when it was last\n"
 	"heard of, events and drops of its sensor.\n"
 	"\n"
-	"  --wait N          wait until N hosts have polled in the last 10 s\n"
-	"  --timeout S       give up after S seconds (default 60); exit status 2\n"
-	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
-	")\n"
-	"  --json            the controller's answer as it is\n"
-	"  --plaintext       allow http:// to another machine\n"
-	"\n"
+	"  --wait N            wait until N hosts have polled in the last 10 s\n"
+	"  --timeout TIME      give up after it (default 60s); exit status 2\n" //
+	BL_CLIENT_USAGE "\n"
 	"example: belay host list --wait 6\n";
 
-#define PRESENT_MS 10000
+#define PRESENT_MS     10000
+#define TIMEOUT_MAX_MS (7 * 24 * 3600 * INT64_C(1000))
 
 struct options {
-	const char *url;
-	long wait, timeout_s;
-	bool json, plaintext, help;
+	struct bl_client_args client;
+	long wait;
+	uint64_t timeout_ms;
 };
 
-static int read_number(const char *text, long max, long *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtol(text, &end, 10);
-	return errno || *end || end == text || *ret < 0 || *ret > max ? -EINVAL
-								      : 0;
-}
-
-static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
-{
-	static const struct option options[] = {
-		{ "controller", required_argument, NULL, 'c' },
-		{ "wait", required_argument, NULL, 'w' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "plaintext", no_argument, NULL, 'p' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int opt, r = 0;
-
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (opt == 'c')
-			o->url = optarg;
-		else if (opt == 'w')
-			r = read_number(optarg, 1000000, &o->wait);
-		else if (opt == 't')
-			r = read_number(optarg, 1000000, &o->timeout_s);
-		else if (opt == 'j')
-			o->json = true;
-		else if (opt == 'p')
-			o->plaintext = true;
-		else if (opt == 'h')
-			o->help = true;
-		else
-			return bl_cli_usage(
-				err, "host list", "%s %s", argv[optind - 1],
-				opt == ':' ? "needs a value" : "is unknown");
-		if (r < 0)
-			return bl_cli_usage(err, "host list",
-					    "'%s' is not a number", optarg);
-	}
-	if (optind < argc)
-		return bl_cli_usage(err, "host list",
-				    "'%s' is more than expected", argv[optind]);
-	return 0;
-}
+static const struct bl_arg list_rows[] = {
+	BL_CLIENT_ARGS(struct options, client),
+	{ "wait", BL_ARG_NUMBER, offsetof(struct options, wait), 0, 1000000 },
+	{ "timeout", BL_ARG_TIME, offsetof(struct options, timeout_ms), 1,
+	  TIMEOUT_MAX_MS },
+};
 
 static const char *text_of(const json_t *obj, const char *key, char *buf,
 			   size_t size)
@@ -166,8 +118,9 @@ static int fetch(struct bl_client *c, const struct options *o,
 		 struct bl_json_doc *ret, struct bl_err *err)
 {
 	struct bl_progress p = { 0 };
-	uint64_t end_ms = bl_clock_mono_ms() + (uint64_t)o->timeout_s * 1000;
+	uint64_t end_ms = bl_clock_mono_ms() + o->timeout_ms;
 	unsigned n = 0, shown = UINT_MAX;
+	char within[BL_DURATION_LEN];
 	int r;
 
 	if (o->wait)
@@ -188,10 +141,10 @@ static int fetch(struct bl_client *c, const struct options *o,
 		if (bl_cli_interrupted())
 			r = bl_err_set(err, -EINTR, "interrupted");
 		else if (bl_clock_mono_ms() > end_ms)
-			r = bl_err_set(
-				err, -ETIMEDOUT,
-				"only %u of %ld hosts polled within %ld s", n,
-				o->wait, o->timeout_s);
+			r = bl_err_set(err, -ETIMEDOUT,
+				       "only %u of %ld hosts polled within %s",
+				       n, o->wait,
+				       bl_duration_text(o->timeout_ms, within));
 		if (r < 0)
 			break;
 		bl_clock_sleep_ms(250);
@@ -203,33 +156,25 @@ static int fetch(struct bl_client *c, const struct options *o,
 
 static int cmd_list(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_args spec = { "host list", list_usage, list_rows,
+					     BL_ARRAY_SIZE(list_rows) };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	struct options o = { .timeout_s = 60 };
-	bl_autofree char *text = NULL;
-	int r = parse(argc, argv, &o, err);
+	struct options o = { .timeout_ms = 60000 };
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (o.help) {
-		fputs(list_usage, stdout);
-		return BL_EXIT_OK;
-	}
 	bl_cli_catch_signals();
-	r = bl_client_open(o.url, o.plaintext, &c, err);
-	if (r < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
 	r = fetch(c, &o, &doc, err);
 	if (r < 0)
-		return BL_EXIT_UNDECIDED;
-	if (!o.json) {
-		print(doc.root);
-		return BL_EXIT_OK;
-	}
-	text = bl_json_dump(json_incref(doc.root));
-	if (text)
-		fputs(text, stdout);
-	return text ? BL_EXIT_OK : BL_EXIT_UNDECIDED;
+		return bl_client_exit(r);
+	if (o.client.json)
+		return bl_client_print_json(doc.root);
+	print(doc.root);
+	return BL_EXIT_OK;
 }
 
 int bl_cmd_host(int argc, char **argv, struct bl_err *err)

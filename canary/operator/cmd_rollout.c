@@ -3,7 +3,6 @@
 #include "canary/operator/cmd_rollout.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,156 +14,23 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/file.h"
 #include "loader/base/term.h"
 #include "loader/base/text.h"
 #include "loader/verbs.h"
 
-#define WATCH_MS 500
+#define WATCH_MS       500
+#define TIMEOUT_MAX_MS (7 * 24 * 3600 * INT64_C(1000))
 /* A controller that is being restarted is waited for. */
 #define AWAY_MS 60000
 
-static int read_number(const char *text, long max, long *ret)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || *end || end == text || n < 1 || n > max)
-		return -EINVAL;
-	*ret = n;
-	return 0;
-}
-
-static const struct {
-	struct option option;
-	char takes; /* 0: every verb */
-} known[] = {
-	{ { "controller", required_argument, NULL, 'c' }, 0 },
-	{ { "plaintext", no_argument, NULL, 'P' }, 0 },
-	{ { "json", no_argument, NULL, 'j' }, 0 },
-	{ { "help", no_argument, NULL, 'h' }, 0 },
-	{ { "plan", required_argument, NULL, 'p' }, 'p' },
-	{ { "kernel", required_argument, NULL, 'k' }, 'k' },
-	{ { "checked", required_argument, NULL, 'C' }, 'k' },
-	{ { "profile", required_argument, NULL, 'f' }, 'k' },
-	{ { "log-dir", required_argument, NULL, 'l' }, 'k' },
-	{ { "jobs", required_argument, NULL, 'J' }, 'k' },
-	{ { "override", required_argument, NULL, 'o' }, 'o' },
-	{ { "reason", required_argument, NULL, 'r' }, 'r' },
-	{ { "watch", no_argument, NULL, 'W' }, 'w' },
-	{ { "wait", no_argument, NULL, 'w' }, 'w' },
-	{ { "timeout", required_argument, NULL, 't' }, 'w' },
+struct status_options {
+	struct bl_client_args client;
+	const char *id;
+	uint64_t timeout_ms; /* 0: none */
+	bool watch, wait;
 };
-
-static int read_option(const char *verb, int opt, struct bl_rollout_args *a,
-		       struct bl_err *err)
-{
-	long n;
-
-	switch (opt) {
-	case 'c':
-		a->url = optarg;
-		return 0;
-	case 'P':
-		a->plaintext = true;
-		return 0;
-	case 'j':
-		a->json = true;
-		return 0;
-	case 'h':
-		a->help = true;
-		return 0;
-	case 'p':
-		a->plan = optarg;
-		return 0;
-	case 'k':
-		if (a->kernel_count == BL_ROLLOUT_KERNELS_MAX)
-			return bl_cli_usage(err, verb, "too many kernels");
-		a->kernels[a->kernel_count++] = optarg;
-		return 0;
-	case 'C':
-		a->checked = optarg;
-		return 0;
-	case 'f':
-		a->profile = optarg;
-		return 0;
-	case 'l':
-		a->log_dir = optarg;
-		return 0;
-	case 'o':
-	case 'r':
-		if (!*optarg || strlen(optarg) >= BL_REASON_MAX)
-			return bl_cli_usage(err, verb,
-					    "a reason has 1 to %d bytes",
-					    BL_REASON_MAX - 1);
-		if (opt == 'o')
-			a->override_reason = optarg;
-		else
-			a->reason = optarg;
-		return 0;
-	case 'W':
-		a->watch = true;
-		return 0;
-	case 'w':
-		a->wait = true;
-		return 0;
-	case 'J':
-	case 't':
-		if (read_number(optarg, 1000000, &n) < 0)
-			return bl_cli_usage(err, verb, "'%s' is not a number",
-					    optarg);
-		if (opt == 'J')
-			a->jobs = (unsigned)n;
-		else
-			a->timeout_s = n;
-		return 0;
-	case ':':
-		return bl_cli_usage(err, verb, "an option needs a value");
-	default:
-		return -1;
-	}
-}
-
-int bl_rollout_args(const char *verb, const char *takes, int argc, char **argv,
-		    struct bl_rollout_args *ret, struct bl_err *err)
-{
-	struct option options[BL_ARRAY_SIZE(known) + 1] = { 0 };
-	size_t i, n = 0;
-	int opt, r;
-
-	*ret = (struct bl_rollout_args){ 0 };
-	for (i = 0; i < BL_ARRAY_SIZE(known); i++)
-		if (!known[i].takes || strchr(takes, known[i].takes))
-			options[n++] = known[i].option;
-	optind = 0;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		r = read_option(verb, opt, ret, err);
-		if (r < 0)
-			return bl_cli_usage(err, verb, "%s is unknown",
-					    argv[optind - 1]);
-		if (r || ret->help)
-			return r;
-	}
-	if (optind < argc)
-		ret->operand = argv[optind++];
-	if (optind < argc)
-		return bl_cli_usage(err, verb, "'%s' is more than expected",
-				    argv[optind]);
-	return 0;
-}
-
-int bl_rollout_print_json(struct bl_json_doc *doc)
-{
-	bl_autofree char *text = bl_json_dump(json_incref(doc->root));
-
-	if (text)
-		fputs(text, stdout);
-	bl_json_doc_free(doc);
-	return text ? BL_EXIT_OK : BL_EXIT_UNDECIDED;
-}
 
 static const char *state_of(const json_t *rollout)
 {
@@ -185,9 +51,8 @@ static int exit_of(const json_t *rollout)
 	return BL_EXIT_UNDECIDED;
 }
 
-/* The path of the rollout that was named, or of the newest. */
-static int find(struct bl_client *c, const char *id, char **ret,
-		struct bl_err *err)
+int bl_rollout_path(struct bl_client *c, const char *id, const char *more,
+		    char **ret, struct bl_err *err)
 {
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	int r;
@@ -200,18 +65,23 @@ static int find(struct bl_client *c, const char *id, char **ret,
 			json_array_get(json_object_get(doc.root, "rollouts"),
 				       0),
 			"id"));
-		if (!id)
-			return bl_err_set(err, -ENOENT,
-					  "no rollout was ever started here");
 	}
-	if (!bl_name_valid(id))
-		return bl_err_set(err, -EINVAL, "'%s' is not a rollout", id);
-	*ret = bl_path("/v1/rollouts/%s", id);
+	if (!id) {
+		bl_err_set(err, -ENOENT, "no rollout was ever started here");
+		bl_err_hint(err, "'belay rollout start BUNDLE' starts one");
+		return -ENOENT;
+	}
+	if (!bl_name_valid(id)) {
+		bl_err_set(err, -EINVAL, "'%s' is not a rollout", id);
+		bl_err_hint(err, "'belay rollout list' shows them");
+		return -EINVAL;
+	}
+	*ret = bl_path("/v1/rollouts/%s%s", id, more);
 	return *ret ? 0 : bl_err_set(err, -ENOMEM, "out of memory");
 }
 
 struct follow {
-	const struct bl_rollout_args *args;
+	const struct status_options *args;
 	struct bl_watch_screen screen;
 	struct bl_progress progress;
 	char shown[128]; /* the last line of progress */
@@ -283,7 +153,8 @@ static int follow(struct bl_client *c, const char *path, struct follow *f,
 		  struct bl_json_doc *doc, struct bl_err *err)
 {
 	uint64_t start_ms = bl_clock_mono_ms(), seen_ms = start_ms;
-	uint64_t timeout_ms = (uint64_t)f->args->timeout_s * 1000;
+	uint64_t timeout_ms = f->args->timeout_ms;
+	char within[BL_DURATION_LEN];
 
 	show(f, NULL, doc->root);
 	while (exit_of(doc->root) == BL_EXIT_UNDECIDED) {
@@ -301,9 +172,9 @@ static int follow(struct bl_client *c, const char *path, struct follow *f,
 			return 0;
 		if (timeout_ms && now_ms - start_ms > timeout_ms)
 			return bl_err_set(err, -ETIMEDOUT,
-					  "not over within %ld s%s%s",
-					  f->args->timeout_s, r < 0 ? "; " : "",
-					  e.text);
+					  "not over within %s%s%s",
+					  bl_duration_text(timeout_ms, within),
+					  r < 0 ? "; " : "", e.text);
 		if (r < 0) {
 			if (r != -ECONNREFUSED || now_ms - seen_ms > AWAY_MS) {
 				if (err)
@@ -326,7 +197,7 @@ static int follow(struct bl_client *c, const char *path, struct follow *f,
 }
 
 static const char status_usage[] =
-	"usage: belay rollout status [ID] [--watch | --wait] [--timeout S] [--json]\n"
+	"usage: belay rollout status [ID] [--watch | --wait] [--timeout TIME] [--json]\n"
 	"\n"
 	"Shows a rollout, the newest if none is named. Exit status: 0 it is done, 1 it\n"
 	"was stopped or aborted, 2 it is not over, or cannot be told.\n"
@@ -334,33 +205,41 @@ static const char status_usage[] =
 	"  --watch             a live view until it is over; without a terminal, a\n"
 	"                      line for each change\n"
 	"  --wait              wait until it is over, then show it\n"
-	"  --timeout S         give up after S seconds; exit status 2\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	"  --timeout TIME      give up after it (90s, 10m); exit status 2\n" //
+	BL_CLIENT_USAGE "\n"
 	"example: belay rollout status r7 --watch\n";
+
+static const struct bl_arg status_rows[] = {
+	BL_CLIENT_ARGS(struct status_options, client),
+	{ BL_ROLLOUT_ID, BL_ARG_OPERAND, offsetof(struct status_options, id), 0,
+	  0 },
+	{ "watch", BL_ARG_FLAG, offsetof(struct status_options, watch), 0, 0 },
+	{ "wait", BL_ARG_FLAG, offsetof(struct status_options, wait), 0, 0 },
+	{ "timeout", BL_ARG_TIME, offsetof(struct status_options, timeout_ms),
+	  1, TIMEOUT_MAX_MS },
+};
 
 static int cmd_status(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_args spec = { "rollout status", status_usage,
+					     status_rows,
+					     BL_ARRAY_SIZE(status_rows) };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	bl_autofree char *path = NULL;
-	struct bl_rollout_args a;
-	struct follow f = { .args = &a };
-	int code,
-		r = bl_rollout_args("rollout status", "w", argc, argv, &a, err);
+	struct status_options o = { 0 };
+	struct follow f = { .args = &o };
+	int code, r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (a.help) {
-		fputs(status_usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (a.watch && a.json)
-		return bl_cli_usage(err, "rollout status",
+	if (o.watch && o.client.json)
+		return bl_cli_usage(err, spec.verb,
 				    "--watch is for people, --json is not");
 	bl_cli_catch_signals();
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
-	r = find(c, a.operand, &path, err);
+	r = bl_rollout_path(c, o.id, "", &path, err);
 	if (!r)
 		r = bl_client_json(c, "GET", path, NULL, &doc, err);
 	if (r < 0)
@@ -368,18 +247,18 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	f.tty = isatty(STDOUT_FILENO);
 	f.screen = (struct bl_watch_screen){ .f = stdout,
 					     .colour = bl_term_colour(stdout) };
-	if (a.wait && !a.watch)
+	if (o.wait && !o.watch)
 		bl_progress_start(&f.progress, "rollout", 0);
-	if (a.watch || a.wait)
+	if (o.watch || o.wait)
 		r = follow(c, path, &f, &doc, err);
-	if (f.away && a.watch && f.tty)
+	if (f.away && o.watch && f.tty)
 		putchar('\n'); /* the note about it stands alone */
-	if (a.wait && !a.watch)
+	if (o.wait && !o.watch)
 		bl_progress_end(&f.progress);
 	code = r < 0 ? BL_EXIT_UNDECIDED : exit_of(doc.root);
-	if (a.json && bl_rollout_print_json(&doc) != BL_EXIT_OK)
+	if (o.client.json && bl_client_print_json(doc.root) != BL_EXIT_OK)
 		return BL_EXIT_UNDECIDED;
-	if (!a.json && !a.watch)
+	if (!o.client.json && !o.watch)
 		bl_watch_print(doc.root, stdout, f.screen.colour, 0);
 	return code;
 }
@@ -388,8 +267,12 @@ static const char list_usage[] = "usage: belay rollout list [--json]\n"
 				 "\n"
 				 "Lists the rollouts, the newest first.\n"
 				 "\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	BL_CLIENT_USAGE "\n"
 				 "example: belay rollout list\n";
+
+struct list_options {
+	struct bl_client_args client;
+};
 
 static void list_row(struct bl_table *t, const json_t *r)
 {
@@ -422,34 +305,37 @@ static int cmd_list(int argc, char **argv, struct bl_err *err)
 	static const char *const heads[] = { "rollout", "name",	 "version",
 					     "digest",	"state", "started",
 					     "reason" };
+	static const struct bl_arg rows[] = {
+		BL_CLIENT_ARGS(struct list_options, client),
+	};
+	static const struct bl_args spec = { "rollout list", list_usage, rows,
+					     BL_ARRAY_SIZE(rows) };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autotable struct bl_table *t = bl_table_new(BL_ARRAY_SIZE(heads));
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	struct bl_rollout_args a;
-	const json_t *rollout;
+	struct list_options o = { 0 };
+	const json_t *list, *rollout;
 	size_t i;
-	int r = bl_rollout_args("rollout list", "", argc, argv, &a, err);
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (a.help) {
-		fputs(list_usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (a.operand)
-		return bl_cli_usage(err, "rollout list",
-				    "'%s' is more than expected", a.operand);
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
 	r = bl_client_json(c, "GET", "/v1/rollouts", NULL, &doc, err);
 	if (r < 0 || !t)
 		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		return bl_rollout_print_json(&doc);
+	if (o.client.json)
+		return bl_client_print_json(doc.root);
+	list = json_object_get(doc.root, "rollouts");
+	if (!json_array_size(list)) {
+		printf("no rollout was ever started here\n");
+		return BL_EXIT_OK;
+	}
 	bl_table_row(t);
 	for (i = 0; i < BL_ARRAY_SIZE(heads); i++)
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s", heads[i]);
-	json_array_foreach (json_object_get(doc.root, "rollouts"), i, rollout)
+	json_array_foreach (list, i, rollout)
 		list_row(t, rollout);
 	bl_table_print(t, stdout, "");
 	return BL_EXIT_OK;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "canary/decide/decision.h"
 #include "canary/operator/cmd_rollout.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
@@ -20,7 +21,7 @@ static const char approve_usage[] =
 	"for that, after all that they wait for by themselves. Said before the wave is\n"
 	"due it counts, too; each gate is opened by itself.\n"
 	"\n" //
-	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	REASON BL_CLIENT_USAGE "\n"
 	"example: belay rollout approve r7\n";
 
 static const char pause_usage[] =
@@ -31,7 +32,7 @@ static const char pause_usage[] =
 	"the rollout and takes everyone back. Nobody goes back by a pause; 'belay rollout\n"
 	"abort' is for that.\n"
 	"\n" //
-	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	REASON BL_CLIENT_USAGE "\n"
 	"example: belay rollout pause r7 --reason 'the storage team is on it'\n";
 
 static const char resume_usage[] =
@@ -39,7 +40,7 @@ static const char resume_usage[] =
 	"\n"
 	"Lets a paused rollout go on from where it stands.\n"
 	"\n" //
-	REASON BL_ROLLOUT_USAGE_COMMON "\n"
+	REASON BL_CLIENT_USAGE "\n"
 	"example: belay rollout resume r7\n";
 
 static const char abort_usage[] =
@@ -50,7 +51,7 @@ static const char abort_usage[] =
 	"started again without --override.\n"
 	"\n"
 	"  --reason TEXT       kept with the rollout and the hosts\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	BL_CLIENT_USAGE "\n"
 	"example: belay rollout abort r7 --reason 'too many page faults'\n";
 
 static long long number(const json_t *obj, const char *key)
@@ -121,40 +122,46 @@ static const struct act *find_act(const char *verb)
 	return NULL;
 }
 
+struct options {
+	struct bl_client_args client;
+	const char *id, *reason;
+};
+
+static const struct bl_arg rows[] = {
+	BL_CLIENT_ARGS(struct options, client),
+	{ BL_ROLLOUT_ID, BL_ARG_NEEDED, offsetof(struct options, id), 0, 0 },
+	{ "reason", BL_ARG_TEXT, offsetof(struct options, reason), 1,
+	  BL_REASON_MAX - 1 },
+};
+
 int bl_cmd_rollout_act(int argc, char **argv, struct bl_err *err)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const struct act *act = find_act(argv[0]);
-	bl_autofree char *path = NULL;
-	struct bl_rollout_args a;
+	bl_autofree char *path = NULL, *more = NULL;
+	struct options o = { .reason = "" };
 	char verb[32];
-	json_t *body;
+	const struct bl_args spec = { verb, act->usage, rows,
+				      BL_ARRAY_SIZE(rows) };
 	int r;
 
 	snprintf(verb, sizeof(verb), "rollout %s", act->verb);
-	r = bl_rollout_args(verb, "r", argc, argv, &a, err);
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (a.help) {
-		fputs(act->usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (!a.operand || !bl_name_valid(a.operand))
-		return bl_cli_usage(err, verb, "which rollout?");
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
-	path = bl_path("/v1/rollouts/%s/%s", a.operand, act->verb);
-	body = json_pack("{s:s}", "reason", a.reason ? a.reason : "");
-	if (!path || !body) {
-		bl_err_set(err, -ENOMEM, "out of memory");
-		return BL_EXIT_UNDECIDED;
-	}
-	r = bl_client_json(c, "POST", path, body, &doc, err);
+	more = bl_path("/%s", act->verb);
+	r = more ? bl_rollout_path(c, o.id, more, &path, err)
+		 : bl_err_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = bl_client_json(c, "POST", path,
+				   json_pack("{s:s}", "reason", o.reason), &doc,
+				   err);
 	if (r < 0)
-		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		return bl_rollout_print_json(&doc);
+		return bl_client_exit(r);
+	if (o.client.json)
+		return bl_client_print_json(doc.root);
 	act->say(doc.root);
 	return BL_EXIT_OK;
 }

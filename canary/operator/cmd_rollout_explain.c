@@ -16,13 +16,14 @@
 #include "loader/base/text.h"
 
 static const char usage[] =
-	"usage: belay rollout explain ID\n"
+	"usage: belay rollout explain [ID]\n"
 	"\n"
-	"Tells each decision of a rollout, when and why, and what was known then; makes\n"
-	"each again from what was stored with it. Exit status 1 if one comes out\n"
-	"otherwise: then this belay decides by other rules than the one that did.\n"
+	"Tells each decision of a rollout (the newest if none is named), when and why,\n"
+	"and what was known then; makes each again from what was stored with it, but for\n"
+	"those of operators. Exit status 1 if one comes out otherwise: then this belay\n"
+	"decides by other rules than the one that did.\n"
 	"\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	BL_CLIENT_USAGE "\n"
 	"example: belay rollout explain r7\n";
 
 struct totals {
@@ -152,34 +153,38 @@ static int explain(const struct bl_json_doc *doc, struct totals *totals,
 	return 0;
 }
 
+struct options {
+	struct bl_client_args client;
+	const char *id;
+};
+
 int bl_cmd_rollout_explain(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_arg rows[] = {
+		BL_CLIENT_ARGS(struct options, client),
+		{ BL_ROLLOUT_ID, BL_ARG_OPERAND, offsetof(struct options, id),
+		  0, 0 },
+	};
+	static const struct bl_args spec = { "rollout explain", usage, rows,
+					     BL_ARRAY_SIZE(rows) };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	bl_autofree char *path = NULL;
 	struct totals totals = { 0 };
-	struct bl_rollout_args a;
-	int r = bl_rollout_args("rollout explain", "", argc, argv, &a, err);
+	struct options o = { 0 };
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (a.help) {
-		fputs(usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (!a.operand || !bl_name_valid(a.operand))
-		return bl_cli_usage(err, "rollout explain", "which rollout?");
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
-	path = bl_path("/v1/rollouts/%s/decisions", a.operand);
-	if (!path) {
-		bl_err_set(err, -ENOMEM, "out of memory");
+	r = bl_rollout_path(c, o.id, "/decisions", &path, err);
+	if (!r)
+		r = bl_client_json(c, "GET", path, NULL, &doc, err);
+	if (r < 0)
 		return BL_EXIT_UNDECIDED;
-	}
-	if (bl_client_json(c, "GET", path, NULL, &doc, err) < 0)
-		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		return bl_rollout_print_json(&doc);
+	if (o.client.json)
+		return bl_client_print_json(doc.root);
 	if (explain(&doc, &totals, err) < 0)
 		return BL_EXIT_UNDECIDED;
 	return totals.differ ? BL_EXIT_REJECTED : BL_EXIT_OK;

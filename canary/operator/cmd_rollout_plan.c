@@ -22,7 +22,7 @@ static const char usage[] =
 	"each wave is, how sure it shows a bad version, how long it takes at best.\n"
 	"Starts nothing.\n"
 	"\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	BL_CLIENT_USAGE "\n"
 	"example: belay rollout plan careful.json\n";
 
 #define SHOWN 3 /* hosts of a stratum by name */
@@ -233,33 +233,41 @@ static int print_json(const struct present *p)
 	return BL_EXIT_OK;
 }
 
+struct options {
+	struct bl_client_args client;
+	const char *file;
+};
+
 int bl_cmd_rollout_plan(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_arg rows[] = {
+		BL_CLIENT_ARGS(struct options, client),
+		{ "the plan", BL_ARG_OPERAND, offsetof(struct options, file), 0,
+		  0 },
+	};
+	static const struct bl_args spec = { "rollout plan", usage, rows,
+					     BL_ARRAY_SIZE(rows) };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	bl_autofree struct present *p = calloc(1, sizeof(*p));
-	struct bl_rollout_args a;
-	int r = bl_rollout_args("rollout plan", "", argc, argv, &a, err);
+	struct options o = { 0 };
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
-	if (a.help) {
-		fputs(usage, stdout);
-		return BL_EXIT_OK;
-	}
 	if (!p) {
 		bl_err_set(err, -ENOMEM, "out of memory");
 		return BL_EXIT_UNDECIDED;
 	}
 	bl_plan_default(&p->plan);
-	if (a.operand && bl_plan_load(a.operand, &p->plan, err) < 0)
+	if (o.file && bl_plan_load(o.file, &p->plan, err) < 0)
 		return BL_EXIT_USAGE;
-	if (bl_client_open(a.url, a.plaintext, &c, err) < 0)
+	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
 	if (bl_client_json(c, "GET", "/v1/hosts", NULL, &doc, err) < 0)
 		return BL_EXIT_UNDECIDED;
 	look(p, doc.root);
-	if (a.json)
+	if (o.client.json)
 		return print_json(p);
 	print(p);
 	return BL_EXIT_OK;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "canary/decide/plan.h"
+#include "canary/decide/decision.h"
 #include "canary/operator/cmd_rollout.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
@@ -36,8 +36,30 @@ static const char usage[] =
 	"  --override REASON   start a version that was taken back before\n"
 	"  --log-dir DIR       keep consoles and verifier logs there\n"
 	"  --jobs N            microVMs at a time\n" //
-	BL_ROLLOUT_USAGE_COMMON "\n"
+	BL_CLIENT_USAGE "\n"
 	"example: belay rollout start sensor-v2.bundle --plan careful.json\n";
+
+struct options {
+	struct bl_client_args client;
+	const char *bundle, *plan, *checked, *override_reason, *log_dir,
+		*profile;
+	struct bl_arg_list kernels;
+	long jobs;
+};
+
+static const struct bl_arg rows[] = {
+	BL_CLIENT_ARGS(struct options, client),
+	{ "the bundle", BL_ARG_NEEDED, offsetof(struct options, bundle), 0, 0 },
+	{ "plan", BL_ARG_TEXT, offsetof(struct options, plan), 0, 0 },
+	{ "kernel", BL_ARG_LIST, offsetof(struct options, kernels), 0,
+	  BL_ARG_LIST_MAX },
+	{ "checked", BL_ARG_TEXT, offsetof(struct options, checked), 0, 0 },
+	{ "profile", BL_ARG_TEXT, offsetof(struct options, profile), 0, 0 },
+	{ "log-dir", BL_ARG_TEXT, offsetof(struct options, log_dir), 0, 0 },
+	{ "jobs", BL_ARG_NUMBER, offsetof(struct options, jobs), 1, 1000 },
+	{ "override", BL_ARG_TEXT, offsetof(struct options, override_reason), 1,
+	  BL_REASON_MAX - 1 },
+};
 
 static void on_progress(void *ctx, unsigned done, unsigned total,
 			const char *text)
@@ -51,17 +73,17 @@ static void on_progress(void *ctx, unsigned done, unsigned total,
 		bl_progress_tick(p);
 }
 
-static int run_gate(const struct bl_rollout_args *a, struct bl_report *ret,
+static int run_gate(const struct options *a, struct bl_report *ret,
 		    struct bl_err *err)
 {
 	struct bl_progress progress = { 0 };
 	struct bl_gate_opts opts = {
-		.path = a->operand,
-		.kernels = a->kernels,
-		.kernel_count = a->kernel_count,
+		.path = a->bundle,
+		.kernels = a->kernels.items,
+		.kernel_count = (unsigned)a->kernels.count,
 		.profile = a->profile,
 		.log_dir = a->log_dir,
-		.jobs = a->jobs,
+		.jobs = (unsigned)a->jobs,
 		.progress = on_progress,
 		.progress_ctx = &progress,
 	};
@@ -74,8 +96,8 @@ static int run_gate(const struct bl_rollout_args *a, struct bl_report *ret,
 }
 
 /* 0 when the gate has accepted exactly these bytes; else the exit code. */
-static int pass_gate(const struct bl_rollout_args *a,
-		     const struct bl_bundle *bundle, struct bl_err *err)
+static int pass_gate(const struct options *a, const struct bl_bundle *bundle,
+		     struct bl_err *err)
 {
 	bl_autoreport struct bl_report report = { 0 };
 	enum bl_verdict verdict;
@@ -97,7 +119,7 @@ static int pass_gate(const struct bl_rollout_args *a,
 	if (verdict == BL_VERDICT_PASS)
 		return 0;
 	bl_report_print(&report, stdout);
-	bl_err_set(err, -EPERM, "%s is %s: nothing was rolled out", a->operand,
+	bl_err_set(err, -EPERM, "%s is %s: nothing was rolled out", a->bundle,
 		   bl_report_word(verdict));
 	return bl_report_exit(&report);
 }
@@ -115,20 +137,20 @@ static int upload(struct bl_client *c, const struct bl_bundle *bundle,
 			      &answer, err);
 }
 
-static int start(struct bl_client *c, const struct bl_rollout_args *a,
+static int start(struct bl_client *c, const struct options *a,
 		 const struct bl_bundle *bundle, const struct bl_plan *plan,
 		 struct bl_json_doc *ret, struct bl_err *err)
 {
 	json_t *body = json_pack("{s:s,s:o,s:s}", "digest", bundle->digest,
 				 "plan", bl_plan_json(plan), "override",
-				 a->override_reason ? a->override_reason : "");
+				 a->override_reason);
 
 	if (!body)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	return bl_client_json(c, "POST", "/v1/rollouts", body, ret, err);
 }
 
-static int run(const struct bl_rollout_args *a, struct bl_json_doc *ret,
+static int run(const struct options *a, struct bl_json_doc *ret,
 	       struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
@@ -139,9 +161,9 @@ static int run(const struct bl_rollout_args *a, struct bl_json_doc *ret,
 	bl_plan_default(&plan);
 	if (a->plan && bl_plan_load(a->plan, &plan, err) < 0)
 		return BL_EXIT_USAGE;
-	if (bl_client_open(a->url, a->plaintext, &c, err) < 0)
+	if (bl_client_open_by(&a->client, &c, err) < 0)
 		return BL_EXIT_USAGE;
-	r = bl_bundle_open(a->operand, &bundle, err);
+	r = bl_bundle_open(a->bundle, &bundle, err);
 	if (r < 0)
 		return r == -EBADMSG ? BL_EXIT_REJECTED : BL_EXIT_UNDECIDED;
 	/* The gate takes a while: better to know first that nobody is there. */
@@ -162,29 +184,25 @@ static int run(const struct bl_rollout_args *a, struct bl_json_doc *ret,
 
 int bl_cmd_rollout_start(int argc, char **argv, struct bl_err *err)
 {
+	static const struct bl_args spec = { "rollout start", usage, rows,
+					     BL_ARRAY_SIZE(rows) };
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	struct bl_rollout_args a;
+	struct options a = { .override_reason = "" };
 	const char *id;
-	int r = bl_rollout_args("rollout start", "pko", argc, argv, &a, err);
+	int r;
 
-	if (r)
+	if (!bl_args_read(&spec, argc, argv, &a, &r, err))
 		return r;
-	if (a.help) {
-		fputs(usage, stdout);
-		return BL_EXIT_OK;
-	}
-	if (!a.operand)
-		return bl_cli_usage(err, "rollout start", "which bundle?");
-	if (a.checked && a.kernel_count)
+	if (a.checked && a.kernels.count)
 		return bl_cli_usage(
-			err, "rollout start",
+			err, spec.verb,
 			"--checked takes a report as it is: --kernel has no use");
 	bl_cli_catch_signals();
 	r = run(&a, &doc, err);
 	if (r)
 		return r;
-	if (a.json)
-		return bl_rollout_print_json(&doc);
+	if (a.client.json)
+		return bl_client_print_json(doc.root);
 	id = json_string_value(json_object_get(doc.root, "id"));
 	printf("rollout %s started: %s %s %.12s\n"
 	       "  belay rollout status %s --watch\n",
