@@ -344,6 +344,8 @@ static int renew(void *kern, enum bl_slot slot, uint64_t trial_ms,
 	struct fake_kern *fake = kern;
 
 	(void)trial_ms;
+	if (fake->no_renew)
+		return bl_err_set(err, -EPERM, "no lease");
 	STEP(fake, "renew", err, {
 		if (fake->slot[slot].live || fake->slot[slot].trial)
 			fake->verdict_ms = verdict_ms;

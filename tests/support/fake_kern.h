@@ -83,6 +83,7 @@ struct fake_kern {
 	bool no_lsm;
 	bool refuses;	     /* what is staged has programs that can */
 	bool no_maps;	     /* they cannot be read */
+	bool no_renew;	     /* nor the lease renewed */
 	uint64_t verdict_ms; /* of the lease, as last renewed */
 
 	void (*watch)(struct fake_kern *fake, const char *step);

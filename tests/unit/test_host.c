@@ -151,6 +151,22 @@ START_TEST(what_only_observes_is_asked_for_the_host_as_well)
 }
 END_TEST
 
+/* What refuses everything refuses belay as well: that is no excuse. */
+START_TEST(a_lease_that_cannot_be_renewed_is_no_news_on_a_broken_host)
+{
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one.fake->no_renew = true;
+	broken_code = _i ? -EPERM : 0;
+	broken_before = 0;
+	one.usable = breaks_programs;
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_ROLLED_BACK);
+	ck_assert_int_eq(one.res.tombstoned, _i);
+	ck_assert_msg(strstr(one.res.reason,
+			     _i ? "cannot run a program" : "renew the lease"),
+		      "%s", one.res.reason);
+}
+END_TEST
+
 START_TEST(what_makes_a_host_usable_again_may_stay)
 {
 	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
@@ -519,6 +535,9 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(tc,
 			    what_only_observes_is_asked_for_the_host_as_well, 0,
 			    BL_ARRAY_SIZE(breaks));
+	tcase_add_loop_test(
+		tc, a_lease_that_cannot_be_renewed_is_no_news_on_a_broken_host,
+		0, 2);
 	tcase_add_test(tc, what_makes_a_host_usable_again_may_stay);
 	tcase_add_test(tc, a_self_test_that_was_interrupted_ends_the_trial);
 	tcase_add_test(tc, an_override_forces_and_a_success_forgives);

@@ -179,20 +179,37 @@ static int read_splats(struct bl_work *w, struct bl_err *err)
 	return r;
 }
 
-/* The lease first: all that follows takes its time. */
+/* The lease first: all that follows takes its time. A version that lets nobody
+ * do anything does not let us renew it either, and that is why then. */
+static int renew(struct bl_work *w, struct bl_err *err)
+{
+	struct bl_err why = { 0 };
+	int r, e;
+
+	r = w->host->ops->renew(w->host->kern, w->txn.row.slot,
+				BL_KERN_TRIAL_LEASE_MS,
+				BL_KERN_VERDICT_LEASE_MS, &why);
+	e = find_lock_out(w, err);
+	if (e || !r || w->usable)
+		return e;
+	*err = why;
+	return bl_err_wrap(err, r, "renew the lease of the trial");
+}
+
 static int measure(struct bl_work *w, struct bl_err *err)
 {
 	const struct bl_kern_ops *ops = w->host->ops;
 	void *kern = w->host->kern;
-	int r;
+	int r = renew(w, err);
 
-	r = ops->renew(kern, w->txn.row.slot, BL_KERN_TRIAL_LEASE_MS,
-		       BL_KERN_VERDICT_LEASE_MS, err);
-	if (r)
-		return bl_err_wrap(err, r, "renew the lease of the trial");
-	r = find_lock_out(w, err);
 	if (r)
 		return r;
+	if (w->usable) {
+		/* All that is left to know is why, and who refuses may well
+		 * refuse that. */
+		read_splats(w, NULL);
+		return 0;
+	}
 	r = ops->exercise(kern, err);
 	if (r)
 		return bl_err_wrap(err, r, "make activity");
