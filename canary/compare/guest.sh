@@ -114,7 +114,9 @@ agent() {
 	done | while read -r line; do
 		echo "$line"
 		case $line in
-		*': apply '* | *': rollback '*) history ;;
+		# Also what is live once more, after one that died in a trial or
+		# could do nothing in it.
+		*': apply '* | *': rollback '* | *' is live'*) history ;;
 		esac
 	done
 }

@@ -83,6 +83,8 @@ static void read_txn(const json_t *txn, struct bl_observed_txn *ret)
 	ret->there = true;
 	ret->staged = has_time(txn, "staged_ms");
 	ret->back = strcmp(phase, "rolled-back") == 0;
+	ret->open = !ret->back && strcmp(phase, "committed") != 0 &&
+		    strcmp(phase, "done") != 0;
 	bl_text_copy(ret->attribution, sizeof(ret->attribution),
 		     text_of(txn, "attribution"));
 	bl_text_copy(ret->reason, sizeof(ret->reason), text_of(txn, "reason"));
@@ -108,5 +110,6 @@ int bl_observed_history(struct bl_observed_host *h, const char *digest,
 	}
 	if (found.there)
 		h->txn = found;
+	h->told |= h->tried && !found.open;
 	return 0;
 }

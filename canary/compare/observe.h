@@ -29,6 +29,7 @@ struct bl_observed_txn {
 	bool there;
 	bool staged;	      /* its kernel took it; it was attached next */
 	bool back;	      /* gone back from */
+	bool open;	      /* nothing is decided yet */
 	char attribution[16]; /* "convicted", "suspect", …; "" */
 	char reason[BL_OBSERVED_WORDS];
 };
@@ -41,6 +42,8 @@ struct bl_observed_host {
 	unsigned reboots;	       /* of the watch */
 	bool dead;		       /* down, and it is not booted any more */
 	bool exposed;		       /* the version reached it */
+	bool tried;		       /* B, C: it said that it tries it, */
+	bool told;		       /* and its journal what came of it */
 	bool refused;		       /* way A: its kernel did not take it */
 	char live[BL_DIGEST_HEX];      /* at the end, as it says; "" */
 	char version[BL_COMPARE_NAME_MAX]; /* of that, in words */

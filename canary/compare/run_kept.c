@@ -20,6 +20,7 @@
 #define ROLLOUT_MS 180000 /* for a rollout to be over */
 #define SETTLE_MS  60000  /* then for its hosts to be well */
 #define STAY_MS	   10000  /* and to stay so, if they kept the version */
+#define TELL_MS	   20000  /* and to say what became of it */
 #define ASK_MS	   300	  /* between two questions to the controller */
 
 static struct bl_control *controller(const struct bl_run *run)
@@ -68,7 +69,7 @@ static void read_host(struct bl_run *run, size_t i, const json_t *h)
 	if (json_integer_value(json_object_get(h, "wave")) > 0)
 		seen->exposed = true;
 	if (strcmp(state, "trial") == 0)
-		run->asked.trial = true;
+		run->asked.trial = seen->tried = true;
 	if (strcmp(state, run->asked.state[i]) == 0)
 		return;
 	bl_text_copy(run->asked.state[i], sizeof(run->asked.state[i]), state);
@@ -159,6 +160,15 @@ static bool are_well(struct bl_run *run)
 		run->asked.well_ms = now;
 	return run->asked.well_ms &&
 	       now - run->asked.well_ms > BL_OBSERVED_GAP_MS;
+}
+
+/* Whoever tried it has said what came of that. */
+static bool have_told(struct bl_run *run)
+{
+	for (size_t i = 0; i < run->watch.count; i++)
+		if (run->watch.seen[i].tried && !run->watch.seen[i].told)
+			return false;
+	return true;
 }
 
 /* --- the fleet ------------------------------------------------------------ */
@@ -308,6 +318,18 @@ static int roll_out(struct bl_run *run, const struct bl_variant *v,
 		     : r;
 }
 
+/* Without its journal nobody knows what stopped it there. */
+static int hear_out(struct bl_run *run, struct bl_err *err)
+{
+	int r = bl_run_until(run, have_told, TELL_MS, err);
+
+	return r > 0 ? bl_err_set(
+			       err, -ETIME,
+			       "a host that tried it did not tell its journal within %d s",
+			       TELL_MS / 1000)
+		     : r;
+}
+
 /* Until hosts are as they are going to be. */
 static int settle(struct bl_run *run, const char *want, struct bl_err *err)
 {
@@ -317,6 +339,8 @@ static int settle(struct bl_run *run, const char *want, struct bl_err *err)
 	run->asked.well_ms = 0;
 	bl_run_say(run, "is over; its hosts settle");
 	r = bl_run_until(run, are_well, SETTLE_MS, err);
+	if (!r)
+		r = hear_out(run, err);
 	return r < 0 ? r : 0;
 }
 
@@ -335,6 +359,11 @@ static int exchange(struct bl_run *run, struct bl_err *err)
 			  err);
 }
 
+static void forget(struct bl_observed_host *h)
+{
+	h->exposed = h->tried = h->told = false;
+}
+
 /* The version failed here before, and everybody knows. */
 static int fail_before(struct bl_run *run, struct bl_err *err)
 {
@@ -345,7 +374,7 @@ static int fail_before(struct bl_run *run, struct bl_err *err)
 	if (r >= 0)
 		r = settle(run, run->good.digest, err);
 	for (size_t i = 0; i < run->watch.count; i++)
-		run->watch.seen[i].exposed = false;
+		forget(&run->watch.seen[i]);
 	return r;
 }
 

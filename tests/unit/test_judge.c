@@ -301,6 +301,7 @@ static const struct {
 	{ "", false, false, false, BL_COMPARE_GATE },
 	{ "lost 41835 of 47203 events", true, true, true, BL_COMPARE_TRIAL },
 	{ "its lease ran out", true, true, true, BL_COMPARE_LEASE },
+	{ "belay died in phase trial", true, true, true, BL_COMPARE_TRIAL },
 	{ "", true, true, false, BL_COMPARE_CANARY },
 };
 
@@ -400,6 +401,30 @@ START_TEST(a_journal_says_what_became_of_the_version)
 }
 END_TEST
 
+/* What it said before it tried the version says nothing of that, nor does a
+ * journal in which that is still open. */
+START_TEST(a_host_has_told_once_its_journal_says_what_came_of_the_try)
+{
+	static const char on_trial[] =
+		"{\"transactions\": [{\"digest\": \"" BAD
+		"\", \"kind\": \"apply\", \"phase\": \"rolling-back\","
+		" \"reason\": \"BUG\"}]}";
+	struct bl_observed_host h = { 0 };
+
+	ck_assert_int_eq(bl_observed_history(&h, BAD, history, strlen(history)),
+			 0);
+	ck_assert(!h.told);
+	h.tried = true;
+	ck_assert_int_eq(bl_observed_history(&h, BAD, "{\"trans", 7), -EBADMSG);
+	ck_assert_int_eq(
+		bl_observed_history(&h, BAD, on_trial, strlen(on_trial)), 0);
+	ck_assert(!h.told);
+	ck_assert_int_eq(bl_observed_history(&h, BAD, history, strlen(history)),
+			 0);
+	ck_assert(h.told);
+}
+END_TEST
+
 START_TEST(lines_are_whole_and_known_by_their_first_word)
 {
 	static const char text[] = "@boot\n@beat bad no\r\n@beats\n\n@load v2";
@@ -480,6 +505,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(c, the_first_check_that_says_no_is_the_line, 0,
 			    BL_ARRAY_SIZE(reports));
 	tcase_add_test(c, a_journal_says_what_became_of_the_version);
+	tcase_add_test(
+		c, a_host_has_told_once_its_journal_says_what_came_of_the_try);
 	tcase_add_test(c, lines_are_whole_and_known_by_their_first_word);
 	tcase_add_test(c, a_run_holds_for_its_belay_and_its_version);
 	suite_add_tcase(s, c);
