@@ -94,6 +94,44 @@ START_TEST(execs_have_a_limit)
 }
 END_TEST
 
+static struct {
+	uint64_t rests, last, longest;
+} bursts;
+
+static uint64_t all_done(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned k = 0; k < BL_EVENT_KINDS; k++)
+		n += done.ops[k];
+	return n;
+}
+
+static void note_rest(void *ctx)
+{
+	uint64_t now = all_done();
+
+	(void)ctx;
+	bursts.rests++;
+	if (now - bursts.last > bursts.longest)
+		bursts.longest = now - bursts.last;
+	bursts.last = now;
+}
+
+/* So that a ring of a page is never full of what a reader had no time for. */
+START_TEST(it_rests_after_each_burst_and_at_the_end)
+{
+	begin();
+	w.rest = note_rest;
+	w.opens = 3 * BL_WORKLOAD_BURST + 1;
+	w.connects = 2 * BL_WORKLOAD_BURST;
+	bl_workload_round(&w, &done);
+	ck_assert_uint_ge(done.ops[BL_EVENT_OPEN], BL_WORKLOAD_BURST);
+	ck_assert_uint_le(bursts.longest, BL_WORKLOAD_BURST);
+	ck_assert_uint_eq(bursts.last, all_done());
+}
+END_TEST
+
 START_TEST(without_content_all_is_reported)
 {
 	begin();
@@ -175,6 +213,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, counts_what_it_did);
 	tcase_add_test(t, what_cannot_be_done_is_not_counted);
 	tcase_add_test(t, execs_have_a_limit);
+	tcase_add_test(t, it_rests_after_each_burst_and_at_the_end);
 	tcase_add_test(t, without_content_all_is_reported);
 	tcase_add_test(t, it_aims_at_what_the_content_reports);
 	tcase_add_test(t, what_the_content_does_not_report_is_not_visible);

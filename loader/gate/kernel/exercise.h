@@ -23,7 +23,8 @@
  * that the kernel skipped (recursion misses) are no loss by themselves: most
  *may have been somebody else's. Operations without an event that they explain
  *are held against all operations, as in a host's trial; the others against
- *those of their kind.
+ *those of their kind. Events without room in the ring are the version's doing: the
+ *workload waits until what it did is read (loader/kern/ask/listen.h).
  */
 #ifndef BL_GATE_EXERCISE_H
 #define BL_GATE_EXERCISE_H

@@ -39,21 +39,44 @@ struct listen {
 
 /* --- the driver ----------------------------------------------------------- */
 
+/* A word at a time, both ways; the answer to any is one byte. */
+enum { READY, BURST, ROUND };
+
+static bool say(int fd, char word)
+{
+	return send(fd, &word, 1, MSG_NOSIGNAL) == 1;
+}
+
+/* Until what was done is read: a reader that the machine keeps waiting makes
+ * no version lose its events. */
+static void wait_read(void *ctx)
+{
+	const int *fd = ctx;
+	char byte;
+
+	if (!say(*fd, BURST) || read(*fd, &byte, 1) != 1)
+		_exit(1);
+}
+
 static void drive(void *arg, int fd)
 {
 	struct listen *l = arg;
 	struct bl_workload_done *done = &l->shared->done;
 	struct bl_workload w;
-	char byte = 0;
+	char byte;
 
 	(void)bl_workload_furnish();
 	bl_workload_init(&w);
 	bl_workload_aim(&w, l->source->content, done);
-	if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+	if (l->source->fd >= 0) {
+		w.rest = wait_read;
+		w.ctx = &fd;
+	}
+	if (!say(fd, READY) || read(fd, &byte, 1) != 1)
 		return;
 	for (unsigned i = 0; i < l->rounds; i++) {
 		bl_workload_round(&w, done);
-		if (write(fd, &byte, 1) != 1)
+		if (!say(fd, ROUND))
 			return;
 	}
 }
@@ -102,18 +125,29 @@ static uint64_t shown(const struct listen *l, unsigned kind)
 
 /* --- this process --------------------------------------------------------- */
 
-/* Reads what the driver says. 1: something, 0: nothing more to come. */
+/* Reads what the driver says, and answers a burst. */
+enum heard { END, WORD, ANSWERED };
+
 static int hear(struct listen *l, struct bl_err *err)
 {
-	char byte;
-	ssize_t n = read(l->fd, &byte, 1);
+	char word;
+	ssize_t n = read(l->fd, &word, 1);
+	int r;
 
 	if (n < 0)
 		return bl_err_errno(err, -errno, "hear of the workload");
-	return n > 0;
+	if (!n || word != BURST)
+		return n ? WORD : END;
+	r = drain(l, err);
+	if (r)
+		return r;
+	/* One that is gone is heard of next. */
+	say(l->fd, BURST);
+	return ANSWERED;
 }
 
-/* Waits for the driver's next word while events are read. As hear(). */
+/* Waits for the driver's next word while events are read. 1; 0: there is none,
+ * it has ended. */
 static int wait_for(struct listen *l, uint64_t deadline_ms, struct bl_err *err)
 {
 	struct pollfd fds[] = {
@@ -137,8 +171,11 @@ static int wait_for(struct listen *l, uint64_t deadline_ms, struct bl_err *err)
 			if (r < 0)
 				return r;
 		}
-		if (r > 0 && fds[0].revents)
-			return hear(l, err);
+		if (r > 0 && fds[0].revents) {
+			r = hear(l, err);
+			if (r != ANSWERED)
+				return r;
+		}
 	}
 }
 
@@ -162,7 +199,7 @@ static int go(struct listen *l, struct bl_err *err)
 	if (r)
 		return r;
 	l->counting = true;
-	if (write(l->fd, "", 1) != 1)
+	if (!say(l->fd, READY))
 		return bl_err_errno(err, -errno, "start the workload");
 	return 0;
 }

@@ -7,8 +7,13 @@
  *	furnish, aim
  *	"ready"  ────────────────────────► drain, source.go: counters are read
  *	         ◄──────────────────────── "go"
- *	a round, "round", a round, …  ───► drain as events come, source.round
+ *	a burst, "burst"  ───────────────► drain
+ *	         ◄──────────────────────── "go on"
+ *	…, a round is over, "round"  ────► source.round
  *	end      ────────────────────────► drain
+ *
+ * Events are also read as they come. No burst is more than the smallest ring holds
+ * of it (BL_WORKLOAD_BURST), so what finds a ring full is not our being late.
  *
  * The source brings the events and its own counters; here are the driver, whose
  * events are whose, and the kernel's log.

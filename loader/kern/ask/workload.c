@@ -238,6 +238,19 @@ void bl_workload_aim(struct bl_workload *w, const void *content,
 
 /* Doing */
 
+static void rest(const struct bl_workload *w)
+{
+	if (w->rest)
+		w->rest(w->ctx);
+}
+
+/* After operation @i of a storm. */
+static void burst(const struct bl_workload *w, unsigned i)
+{
+	if (i % BL_WORKLOAD_BURST == BL_WORKLOAD_BURST - 1)
+		rest(w);
+}
+
 static void reap(unsigned *running)
 {
 	for (; *running; --*running)
@@ -291,8 +304,10 @@ static void open_storm(const struct bl_workload *w,
 	for (unsigned i = 0; w->path_count && i < w->opens; i++) {
 		int fd = open(w->paths[i % w->path_count],
 			      O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		int code = fd < 0 ? errno : 0;
 
-		if (fd < 0 && errno != EPERM)
+		burst(w, i);
+		if (fd < 0 && code != EPERM)
 			continue; /* not one for a sensor to see */
 		if (fd >= 0)
 			close(fd);
@@ -313,14 +328,20 @@ static void connect_storm(const struct bl_workload *w,
 		/* Without a route it fails, after the sensor has seen it. */
 		(void)!connect(fd, (struct sockaddr *)&to, sizeof(to));
 		done->ops[BL_EVENT_CONNECT]++;
+		burst(w, i);
 	}
 }
 
 void bl_workload_round(const struct bl_workload *w,
 		       struct bl_workload_done *done)
 {
-	exec_storm(w, done);
-	open_storm(w, done);
-	connect_storm(w, done);
-	fork_storm(w, done);
+	static void (*const storms[])(const struct bl_workload *,
+				      struct bl_workload_done *) = {
+		exec_storm, open_storm, connect_storm, fork_storm
+	};
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(storms); i++) {
+		storms[i](w, done);
+		rest(w);
+	}
 }

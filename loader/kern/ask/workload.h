@@ -22,6 +22,8 @@
 #define BL_WORKLOAD_PATHS_MAX 64
 #define BL_WORKLOAD_PATH_MAX  256 /* with the closing NUL */
 #define BL_WORKLOAD_PEERS_MAX 8
+/* Whose events the smallest ring holds, a page. */
+#define BL_WORKLOAD_BURST     8
 #define BL_WORKLOAD_EXECS_MAX 8192 /* in all rounds; more are not started */
 
 struct bl_workload {
@@ -33,6 +35,10 @@ struct bl_workload {
 	char command[BL_WORKLOAD_PATH_MAX]; /* "": there is none to execute */
 	const char *argv[3];
 	unsigned execs, opens, connects, forks; /* in each round */
+	/* Called after BL_WORKLOAD_BURST operations at most, unless NULL: no
+	 * more are done until it returns. */
+	void (*rest)(void *ctx);
+	void *ctx;
 };
 
 /* What was done. In shared memory: written by the driver alone. */
