@@ -396,6 +396,16 @@ static int cannot_write(struct bl_work *w, const struct bl_txn_step *step,
 	return step->commit ? settle(w, code, err) : abandon(w, code, err);
 }
 
+/* Why it has to go back is what people ask first. */
+static int cannot_go_back(const struct bl_work *w, const struct bl_err *why,
+			  struct bl_err *err)
+{
+	if (!strncmp(w->reason, why->text, BL_REASON_LEN - 1))
+		return bl_err_set(err, why->code, "%s", why->text);
+	return bl_err_set(err, why->code, "%s; undo it: %s", w->reason,
+			  why->text);
+}
+
 /* One turn: what @event leads to. 1: closed, 0: go on, -errno. */
 static int turn(struct bl_work *w, enum bl_txn_event event,
 		const struct bl_err *why, struct bl_err *err)
@@ -411,7 +421,7 @@ static int turn(struct bl_work *w, enum bl_txn_event event,
 		 * not undone. Either way recover tries again. */
 		if (step.phase == BL_PHASE_COMMITTED)
 			return 1;
-		return bl_err_set(err, why->code, "%s", why->text);
+		return cannot_go_back(w, why, err);
 	}
 	/* Found committed: that is on the disk, and a write that fails would
 	 * prove nothing against what is live. */

@@ -368,6 +368,8 @@ static int retire(void *kern, enum bl_slot slot, struct bl_err *err)
 	struct fake_kern *fake = kern;
 	struct fake_slot *s = &fake->slot[slot];
 
+	if (fake->no_retire)
+		return bl_err_set(err, -EPERM, "no way back");
 	if (s->live || fake->named >= 0)
 		STEP(fake, "switch for good", err,
 		     set_word(fake, next_live(fake, slot), -1));

@@ -84,6 +84,7 @@ struct fake_kern {
 	bool refuses;	     /* what is staged has programs that can */
 	bool no_maps;	     /* they cannot be read */
 	bool no_renew;	     /* nor the lease renewed */
+	bool no_retire;	     /* nor a slot emptied */
 	uint64_t verdict_ms; /* of the lease, as last renewed */
 
 	void (*watch)(struct fake_kern *fake, const char *step);

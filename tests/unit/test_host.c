@@ -127,6 +127,12 @@ static int breaks_programs(const struct one_host *o, struct bl_err *e)
 	return code ? bl_err_set(e, code, "cannot run a program") : 0;
 }
 
+static int breaks_for_good(const struct one_host *o, struct bl_err *e)
+{
+	o->fake->no_retire = fake_slot_live(&o->fake->slot[BL_SLOT_B]);
+	return breaks_programs(o, e);
+}
+
 static const struct {
 	int code, before;
 	bool tombstoned;
@@ -164,6 +170,29 @@ START_TEST(a_lease_that_cannot_be_renewed_is_no_news_on_a_broken_host)
 	ck_assert_msg(strstr(one.res.reason,
 			     _i ? "cannot run a program" : "renew the lease"),
 		      "%s", one.res.reason);
+}
+END_TEST
+
+/* As long as it refuses, nobody goes back; recover does, and knows why. */
+START_TEST(who_cannot_go_back_says_why_it_has_to)
+{
+	struct bl_recover_result rec;
+	struct bl_host_status s;
+
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	broken_code = -EPERM;
+	broken_before = 0;
+	one.usable = breaks_for_good;
+	ck_assert_int_eq(bl_host_apply(one.host, &one.v2, NULL, &one.res, &err),
+			 -EPERM);
+	ck_assert_msg(strstr(err.text, "cannot run a program; undo it: no way"),
+		      "%s", err.text);
+	one.fake->no_retire = false;
+	err = (struct bl_err){ 0 };
+	ck_assert_msg(!bl_host_recover(one.host, &rec, &err), "%s", err.text);
+	s = one_host_status(&one);
+	ck_assert_str_eq(s.live.digest, one.v1.digest);
+	ck_assert_uint_eq(s.tombstones, 1);
 }
 END_TEST
 
@@ -538,6 +567,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		tc, a_lease_that_cannot_be_renewed_is_no_news_on_a_broken_host,
 		0, 2);
+	tcase_add_test(tc, who_cannot_go_back_says_why_it_has_to);
 	tcase_add_test(tc, what_makes_a_host_usable_again_may_stay);
 	tcase_add_test(tc, a_self_test_that_was_interrupted_ends_the_trial);
 	tcase_add_test(tc, an_override_forces_and_a_success_forgives);
