@@ -44,6 +44,8 @@ void bl_api_fail(unsigned status, const char *error, const char *hint,
 	struct call c = { .ret = ret };
 
 	bl_buf_free(&ret->body);
+	if (status == 503)
+		ret->retry_s = BL_API_RETRY_S;
 	answer_json(&c, status,
 		    json_pack("{s:s,s:s}", "error", error, "hint", hint));
 }
@@ -92,6 +94,13 @@ static void answer_order(struct call *c, const struct bl_order *order)
 		answer_json(c, 200, bl_order_json(order));
 }
 
+/* Of what can be busy with nothing but its store (a file that another process
+ * holds): no conflict, a moment. */
+static int moment(int code)
+{
+	return code == -EBUSY ? -EAGAIN : code;
+}
+
 static void handle_poll(struct call *c)
 {
 	const struct bl_request *q = c->request;
@@ -110,7 +119,7 @@ static void handle_poll(struct call *c)
 		r = bl_controller_poll(c->store, c->name, &poll, c->now_ms,
 				       &order, &err);
 	if (r < 0)
-		answer_error(c, r, &err);
+		answer_error(c, moment(r), &err);
 	else
 		answer_order(c, &order);
 }
@@ -127,6 +136,29 @@ static void handle_hosts(struct call *c)
 		answer_json(c, 200, value);
 }
 
+/* What was asked for of @whole, which is taken. */
+static void answer_part(struct call *c, struct bl_buf *whole)
+{
+	struct bl_response *a = c->ret;
+	struct bl_range part = { .total = whole->len };
+	enum bl_range_ask ask = bl_range_asked(c->request->range, whole->len,
+					       &part.at, &part.len);
+
+	if (ask == BL_RANGE_BEYOND) {
+		bl_api_fail(416, "the bundle is no longer than that", "", a);
+	} else {
+		memmove(whole->data, whole->data + part.at, part.len);
+		whole->len = part.len;
+		a->body = *whole;
+		*whole = (struct bl_buf){ 0 };
+		a->status = ask == BL_RANGE_PART ? 206 : 200;
+		a->content_type = type_blob;
+	}
+	a->parts = true;
+	if (ask != BL_RANGE_WHOLE)
+		bl_range_write(&part, a->range);
+}
+
 static void handle_get_bundle(struct call *c)
 {
 	bl_autostore_item struct bl_store_item item = { 0 };
@@ -137,13 +169,10 @@ static void handle_get_bundle(struct call *c)
 		r = bl_err_set(&err, -ENOENT, "there is no bundle %s here",
 			       c->name);
 	if (r < 0) {
-		answer_error(c, r, &err);
+		answer_error(c, moment(r), &err);
 		return;
 	}
-	c->ret->body = item.value;
-	item.value = (struct bl_buf){ 0 };
-	c->ret->status = 200;
-	c->ret->content_type = type_blob;
+	answer_part(c, &item.value);
 }
 
 static void handle_put_bundle(struct call *c)

@@ -5,7 +5,7 @@
  *
  *	POST /v1/hosts/NAME/poll	protocol.h
  *	GET  /v1/hosts
- *	GET  /v1/bundles/DIGEST		the bundle's bytes
+ *	GET  /v1/bundles/DIGEST		the bundle's bytes; Range: as in range.h
  *	PUT  /v1/bundles/DIGEST		checked whole before it is kept
  *	GET  /v1/rollouts		newest first
  *	POST /v1/rollouts		{"digest", "plan"?, "override"?}
@@ -26,7 +26,8 @@
  * for bundles, an operator for the rest, anybody for the way to become a host.
  * Bodies are JSON (Content-Type: application/json, which also keeps a browser
  * from sending them for somebody else) except for bundles, which are
- * application/octet-stream. Every failure is {"error": "…", "hint": "…"}.
+ * application/octet-stream. Every failure is {"error": "…", "hint": "…"}; 503 is
+ * that of a moment (no quorum, no room), and says when to come again.
  */
 #ifndef BL_CANARY_API_H
 #define BL_CANARY_API_H
@@ -34,8 +35,11 @@
 #include "canary/ledger/protocol.h"
 #include "canary/store/store.h"
 #include "canary/wire/peer.h"
+#include "canary/wire/range.h"
 
 #define BL_API_BODY_MAX (128 * 1024) /* of any body but polls and bundles */
+/* Of a 503. Clients wait up to as long again, each its own time (backoff.h). */
+#define BL_API_RETRY_S 2
 
 struct bl_pki;
 
@@ -43,6 +47,7 @@ struct bl_request {
 	const char *method, *path;
 	const char *content_type;  /* NULL: none given */
 	const char *if_none_match; /* likewise */
+	const char *range;	   /* likewise */
 	const void *body;
 	size_t len;
 	const struct bl_peer *peer; /* NULL: BL_ROLE_LOCAL */
@@ -52,8 +57,11 @@ struct bl_request {
 struct bl_response {
 	unsigned status; /* as in HTTP */
 	const char *content_type;
-	char etag[BL_ETAG_LEN]; /* "": none */
-	struct bl_buf body;	/* 304: empty */
+	char etag[BL_ETAG_LEN];	  /* "": none */
+	bool parts;		  /* it may be asked for in parts */
+	char range[BL_RANGE_LEN]; /* which part this is; "": the whole */
+	unsigned retry_s;	  /* come again no sooner; 0: not said */
+	struct bl_buf body;	  /* 304: empty */
 };
 
 /* Handles one request; *ret is filled whatever happens. The caller frees

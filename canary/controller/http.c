@@ -15,6 +15,7 @@
 #include "canary/controller/api.h"
 #include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
+#include "canary/controller/http_answer.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -29,6 +30,7 @@ struct bl_http {
 	char who[BL_SESSION_LEN]; /* this controller; drawn */
 	pthread_mutex_t lock;	  /* of the store's handle */
 	size_t bodies;		  /* bytes; only the serving thread */
+	struct bl_http_answers answers;
 	char listens[INET6_ADDRSTRLEN + 16];
 };
 
@@ -118,47 +120,14 @@ int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 	return 0;
 }
 
-static enum MHD_Result send_response(struct MHD_Connection *connection,
-				     struct bl_response *a)
-{
-	static char broken[] = "{\"error\":\"out of memory\",\"hint\":\"\"}";
-	struct MHD_Response *response;
-	enum MHD_Result r;
-
-	if (a->body.len || a->status == 304)
-		response = MHD_create_response_from_buffer(
-			a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
-	else
-		response = MHD_create_response_from_buffer(
-			sizeof(broken) - 1, broken, MHD_RESPMEM_PERSISTENT);
-	if (!response) {
-		bl_buf_free(&a->body);
-		return MHD_NO;
-	}
-	a->body = (struct bl_buf){ 0 }; /* the response frees it */
-	if (a->status != 304)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					a->content_type ? a->content_type
-							: "application/json");
-	if (*a->etag)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG,
-					a->etag);
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-				"no-store");
-	r = MHD_queue_response(connection, a->status ? a->status : 500,
-			       response);
-	MHD_destroy_response(response);
-	return r;
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *connection,
+static enum MHD_Result refuse(struct bl_http *http,
+			      struct MHD_Connection *connection,
 			      unsigned status, const char *why)
 {
 	struct bl_response a = { 0 };
 
 	bl_api_fail(status, why, "", &a);
-	return send_response(connection, &a);
+	return bl_http_answer(&http->answers, connection, &a);
 }
 
 /*
@@ -305,6 +274,8 @@ static enum MHD_Result handle(struct job *job,
 		.if_none_match = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND,
 			MHD_HTTP_HEADER_IF_NONE_MATCH),
+		.range = MHD_lookup_connection_value(
+			connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE),
 		.body = bl_buf_str(&job->body),
 		.len = job->body.len,
 		.peer = job->peer,
@@ -315,7 +286,7 @@ static enum MHD_Result handle(struct job *job,
 	pthread_mutex_lock(&http->lock);
 	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
 	pthread_mutex_unlock(&http->lock);
-	return send_response(connection, &a);
+	return bl_http_answer(&http->answers, connection, &a);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
@@ -334,9 +305,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		if (!job)
 			return MHD_NO;
 		if (!job->refused && !bl_api_allows(method, url, job->peer, &a))
-			return send_response(connection, &a);
+			return bl_http_answer(&http->answers, connection, &a);
 		/* Answering now spares both sides the whole body. */
-		return job->refused ? refuse(connection, job->refused, job->why)
+		return job->refused ? refuse(http, connection, job->refused,
+					     job->why)
 				    : MHD_YES;
 	}
 	if (*len) {
@@ -345,7 +317,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		return r;
 	}
 	if (job->refused)
-		return refuse(connection, job->refused, job->why);
+		return refuse(http, connection, job->refused, job->why);
 	return handle(job, connection, url, method);
 }
 

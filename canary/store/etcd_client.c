@@ -122,14 +122,14 @@ static int ask(struct bl_etcd_client *c, struct member *m, const char *path,
 		.tls = &c->tls,
 	};
 	bl_autobuf struct bl_buf answer = { 0 };
-	long status = 0;
+	struct bl_fetch_head head;
 	int r;
 
 	if (!url)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	r = bl_fetch_call(m->fetch, &q, &status, &answer, err);
-	if (!r && (status < 200 || status > 299))
-		r = bl_etcd_failure_read(status, bl_buf_str(&answer),
+	r = bl_fetch_call(m->fetch, &q, &head, &answer, err);
+	if (!r && (head.status < 200 || head.status > 299))
+		r = bl_etcd_failure_read(head.status, bl_buf_str(&answer),
 					 answer.len, err);
 	else if (!r)
 		r = bl_etcd_answer_read(bl_buf_str(&answer), answer.len, ret,

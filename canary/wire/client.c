@@ -2,11 +2,12 @@
 #include "canary/wire/client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#include "canary/wire/fetch.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -14,7 +15,8 @@
 
 struct bl_client {
 	struct bl_fetch *fetch;
-	char *url; /* without a slash at the end */
+	char *urls[BL_CLIENT_URLS_MAX]; /* without a slash at the end */
+	size_t count, at;		/* the one that is asked next */
 	bool https, anybody;
 	char *ca, *cert, *key; /* files; NULL: none */
 };
@@ -43,51 +45,104 @@ static int check_url(const char *url, bool plaintext, bool *ret_https,
 	return 0;
 }
 
+static uint32_t draw(void)
+{
+	uint32_t n = 0;
+
+	/* Without randomness all go the same way, which is only load. */
+	return getrandom(&n, sizeof(n), 0) == sizeof(n) ? n : 0;
+}
+
+void bl_client_draw(struct bl_client *c)
+{
+	c->at = draw() % c->count;
+}
+
+static int add_url(struct bl_client *c, char *url, bool plaintext,
+		   struct bl_err *err)
+{
+	size_t len = strlen(url);
+	bool https = false;
+	int r = check_url(url, plaintext, &https, err);
+
+	if (r < 0)
+		return r;
+	if (c->count == BL_CLIENT_URLS_MAX)
+		return bl_err_set(err, -EINVAL, "more than %d controllers",
+				  BL_CLIENT_URLS_MAX);
+	while (len && url[len - 1] == '/')
+		url[--len] = '\0';
+	c->urls[c->count] = strdup(url);
+	if (!c->urls[c->count])
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	c->count++;
+	c->https |= https;
+	return 0;
+}
+
+static void shuffle(struct bl_client *c)
+{
+	size_t left;
+
+	for (left = c->count; left > 1; left--) {
+		size_t i = draw() % left;
+		char *url = c->urls[i];
+
+		c->urls[i] = c->urls[left - 1];
+		c->urls[left - 1] = url;
+	}
+}
+
+/* Commas are no part of a controller's URL, which has neither path nor user. */
+static int add_urls(struct bl_client *c, const char *list, bool plaintext,
+		    struct bl_err *err)
+{
+	bl_autofree char *copy = strdup(list);
+	char *at = copy, *url;
+	int r = copy ? 0 : bl_err_set(err, -ENOMEM, "out of memory");
+
+	while (!r && (url = strsep(&at, ",")))
+		r = add_url(c, url, plaintext, err);
+	if (!r)
+		shuffle(c);
+	return r;
+}
+
 int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 		   struct bl_err *err)
 {
+	BL_CLEANUP(bl_client_closep)
+	struct bl_client *c = calloc(1, sizeof(*c));
 	const char *env = getenv("BELAY_CONTROLLER");
-	struct bl_client *c;
-	bool https = false;
-	size_t len;
 	int r;
 
+	if (!c)
+		return bl_err_set(err, -ENOMEM, "out of memory");
 	if (!url)
 		url = env && *env ? env : BL_CLIENT_URL;
-	r = check_url(url, plaintext, &https, err);
+	r = add_urls(c, url, plaintext, err);
+	if (!r)
+		r = bl_fetch_open(&c->fetch, err);
+	if (!r)
+		r = bl_client_identity(c, NULL, "operator", err);
 	if (r < 0)
 		return r;
-	c = calloc(1, sizeof(*c));
-	if (c)
-		c->url = strdup(url);
-	if (!c || !c->url)
-		r = bl_err_set(err, -ENOMEM, "out of memory");
-	else
-		r = bl_fetch_open(&c->fetch, err);
-	if (!r) {
-		c->https = https;
-		r = bl_client_identity(c, NULL, "operator", err);
-	}
-	if (r < 0) {
-		bl_client_close(c);
-		return r;
-	}
-	len = strlen(c->url);
-	while (len && c->url[len - 1] == '/')
-		c->url[--len] = '\0';
-	*ret = c;
+	*ret = BL_TAKE(c);
 	return 0;
 }
 
 void bl_client_close(struct bl_client *c)
 {
+	size_t i;
+
 	if (!c)
 		return;
 	bl_fetch_close(c->fetch);
 	free(c->ca);
 	free(c->cert);
 	free(c->key);
-	free(c->url);
+	for (i = 0; i < c->count; i++)
+		free(c->urls[i]);
 	free(c);
 }
 
@@ -128,7 +183,7 @@ void bl_client_trust_anybody(struct bl_client *c)
 
 const char *bl_client_url(const struct bl_client *c)
 {
-	return c->url;
+	return c->urls[c->at];
 }
 
 static int errno_of(long status)
@@ -147,6 +202,9 @@ static int errno_of(long status)
 		return -EBUSY;
 	case 413:
 		return -EFBIG;
+	case 416:
+		return -ERANGE;
+	case 429:
 	case 503:
 		return -EAGAIN;
 	case 507:
@@ -185,64 +243,135 @@ static int fail_status(long status, const struct bl_buf *body,
 static int fail_connection(struct bl_client *c, int code,
 			   const struct bl_err *why, struct bl_err *err)
 {
-	if (code == -EINTR || code == -ENOMEM)
-		return bl_err_set(err, code, "%s", why->text);
+	char others[48] = "";
+
+	if (c->count > 1)
+		snprintf(others, sizeof(others), ", the last of %zu", c->count);
 	if (code == -EACCES) {
 		bl_err_set(err, -ECONNREFUSED,
 			   "%s and this machine do not trust each other: %s",
-			   c->url, why->text);
+			   bl_client_url(c), why->text);
 		bl_err_hint(
 			err,
 			"is ca.pem in %s of that controller's fleet? 'belay host enroll TOKEN' fetches it",
 			bl_pki_dir(NULL));
 		return -ECONNREFUSED;
 	}
-	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s: %s",
-		   c->url, why->text);
+	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s%s: %s",
+		   bl_client_url(c), others, why->text);
 	bl_err_hint(
 		err,
 		"is 'belay controller' running? --controller or $BELAY_CONTROLLER say where");
 	return -ECONNREFUSED;
 }
 
-int bl_client_call(struct bl_client *c, const char *method, const char *path,
-		   const char *type, const void *body, size_t len,
-		   uint64_t timeout_ms, struct bl_buf *ret, struct bl_err *err)
+static void go_on(struct bl_client *c)
 {
-	bl_autofree char *url = bl_path("%s%s", c->url, path);
+	c->at = (c->at + 1) % c->count;
+}
+
+/* To one controller. */
+static int ask_one(struct bl_client *c, const struct bl_client_request *q,
+		   struct bl_fetch_head *ret_head, struct bl_buf *ret,
+		   struct bl_err *err)
+{
+	bl_autofree char *url = bl_path("%s%s", bl_client_url(c), q->path);
 	const struct bl_fetch_tls tls = {
 		.ca = c->ca,
 		.cert = c->cert && c->key ? c->cert : NULL,
 		.key = c->key,
 		.anybody = c->anybody,
 	};
-	const struct bl_fetch_request q = {
-		.method = method,
+	struct bl_fetch_request f = {
+		.method = q->method,
 		.url = url,
-		.type = type,
-		.body = body,
-		.len = len,
-		.connect_ms = timeout_ms,
-		.timeout_ms = timeout_ms,
-		.answer_max = BL_CLIENT_ANSWER_MAX,
+		.type = q->type,
+		.body = q->body,
+		.len = q->len,
+		.connect_ms = q->timeout_ms,
+		.timeout_ms = q->timeout_ms,
+		.stall_ms = q->stall_ms,
+		.answer_max = q->answer_max ? q->answer_max
+					    : BL_CLIENT_ANSWER_MAX,
 		.tls = &tls,
+		.wake = q->wake,
+		.stop = q->stop,
+		.sink = q->sink,
+		.ctx = q->ctx,
 	};
-	bl_autobuf struct bl_buf answer = { 0 };
-	struct bl_err why = { 0 };
-	long status = 0;
-	int r;
 
 	if (!url)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	r = bl_fetch_call(c->fetch, &q, &status, &answer, &why);
+	if (c->count > 1 && f.connect_ms > BL_CLIENT_CONNECT_MS)
+		f.connect_ms = BL_CLIENT_CONNECT_MS;
+	memcpy(f.headers, q->headers, sizeof(f.headers));
+	return bl_fetch_call(c->fetch, &f, ret_head, ret, err);
+}
+
+/* That it is another controller's turn, and what the caller is told. */
+static int fail_call(struct bl_client *c, int code, const struct bl_err *why,
+		     struct bl_err *err)
+{
+	switch (code) {
+	case -ECONNREFUSED:
+	case -EREMOTEIO:
+	case -EACCES:
+		fail_connection(c, code, why, err);
+		go_on(c);
+		return -ECONNREFUSED;
+	default:
+		if (err)
+			*err = *why;
+		return code;
+	}
+}
+
+int bl_client_ask(struct bl_client *c, const struct bl_client_request *q,
+		  struct bl_fetch_head *ret_head, struct bl_buf *ret,
+		  struct bl_err *err)
+{
+	bl_autobuf struct bl_buf answer = { 0 };
+	struct bl_fetch_head head = { 0 };
+	struct bl_err why = { 0 };
+	size_t i;
+	int r;
+
+	for (i = 1;; i++) {
+		r = ask_one(c, q, &head, &answer, &why);
+		if ((r != -ECONNREFUSED && r != -EACCES) || i >= c->count)
+			break;
+		go_on(c);
+	}
 	if (r < 0)
-		return fail_connection(c, r, &why, err);
-	if (status < 200 || status > 299)
-		return fail_status(status, &answer, err);
+		return fail_call(c, r, &why, err);
+	*ret_head = head;
+	if (head.status != 304 && (head.status < 200 || head.status > 299)) {
+		r = fail_status(head.status, &answer, err);
+		if (r == -EAGAIN)
+			go_on(c);
+		return r;
+	}
 	bl_buf_free(ret);
 	*ret = answer;
 	answer = (struct bl_buf){ 0 };
 	return 0;
+}
+
+int bl_client_call(struct bl_client *c, const char *method, const char *path,
+		   const char *type, const void *body, size_t len,
+		   uint64_t timeout_ms, struct bl_buf *ret, struct bl_err *err)
+{
+	const struct bl_client_request q = {
+		.method = method,
+		.path = path,
+		.type = type,
+		.body = body,
+		.len = len,
+		.timeout_ms = timeout_ms,
+	};
+	struct bl_fetch_head head;
+
+	return bl_client_ask(c, &q, &head, ret, err);
 }
 
 int bl_client_json(struct bl_client *c, const char *method, const char *path,
@@ -263,5 +392,6 @@ int bl_client_json(struct bl_client *c, const char *method, const char *path,
 	if (r < 0)
 		return r;
 	r = bl_json_parse("answer", bl_buf_str(&answer), answer.len, ret, err);
-	return r < 0 ? bl_err_wrap(err, r, "controller %s", c->url) : 0;
+	return r < 0 ? bl_err_wrap(err, r, "controller %s", bl_client_url(c))
+		     : 0;
 }

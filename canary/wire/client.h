@@ -14,18 +14,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "canary/wire/fetch.h"
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
 #include "loader/base/json.h"
 
 #define BL_CLIENT_URL	     "https://127.0.0.1:7443"
+#define BL_CLIENT_URLS_MAX   16
 #define BL_CLIENT_TIMEOUT_MS 10000
+/* For a connection, where there is another controller to go to. */
+#define BL_CLIENT_CONNECT_MS 4000
 #define BL_CLIENT_ANSWER_MAX (64u << 20)
 
 struct bl_client;
 
-/* @url as given, else $BELAY_CONTROLLER, else BL_CLIENT_URL. -EINVAL when it
- * is no URL, -EPERM for plain HTTP to elsewhere without @plaintext. */
+/* @url as given, else $BELAY_CONTROLLER, else BL_CLIENT_URL: one, or several
+ * with commas between, which it asks in an order of its own, drawn here: the
+ * clients of a controller that is gone part over all others. -EINVAL when it is no URL,
+ * -EPERM for plain HTTP to elsewhere without @plaintext. */
 int bl_client_open(const char *url, bool plaintext, struct bl_client **ret,
 		   struct bl_err *err);
 
@@ -42,16 +48,46 @@ static inline void bl_client_closep(struct bl_client **c)
 {
 	bl_client_close(*c);
 }
+/* Of the controller that is asked next. */
 const char *bl_client_url(const struct bl_client *c);
 
+/* Of several controllers any is asked next: now and then, so that those that
+ * were away get their share again. */
+void bl_client_draw(struct bl_client *c);
+
+struct bl_client_request {
+	const char *method, *path;
+	const char *type; /* of the body; NULL: application/json */
+	const void *body; /* NULL: none */
+	size_t len;
+	const char *headers[BL_FETCH_HEADERS]; /* as in bl_fetch_request */
+	uint64_t timeout_ms, stall_ms;	       /* the second may be 0 */
+	size_t answer_max;		       /* 0: BL_CLIENT_ANSWER_MAX */
+	const int *wake;		       /* these as in fetch.h */
+	bool (*stop)(void *ctx);
+	int (*sink)(void *ctx, const struct bl_fetch_head *head,
+		    const void *data, size_t len, struct bl_err *err);
+	void *ctx;
+};
+
 /*
- * One request; @body (may be NULL) is of @type. The answer's body goes to
- * @ret if the status is a success. -ECONNREFUSED: nobody there (any failure of
- * the connection, also when the two do not trust each other); -EACCES (401):
- * the certificate does not count; -EAGAIN: the controller cannot now; -ENOENT, -EINVAL,
- * -EFBIG, -EPERM (403), -EBUSY (409) and -EPROTO as the controller said, with
- * its words.
+ * One request; the answer's body goes to @ret if the status is a success, or 304
+ * (*ret_head says which). A controller that did not hear the request is passed
+ * over, if there are others; after one that may have heard it, or cannot now,
+ * the next call goes to another one.
+ *
+ * -ECONNREFUSED: nobody there (any failure of the connection, also when the two
+ * do not trust each other); -EACCES (401): the certificate does not count;
+ * -EAGAIN (429, 503): the controller cannot now, and ret_head->retry_ms says when
+ * to come again; -ENOENT, -EINVAL, -EFBIG, -EPERM (403), -EBUSY (409), -ERANGE
+ * (416) and -EPROTO as the controller said, with its words; -ECANCELED as in
+ * fetch.h, and what the sink said.
  */
+int bl_client_ask(struct bl_client *c, const struct bl_client_request *q,
+		  struct bl_fetch_head *ret_head, struct bl_buf *ret,
+		  struct bl_err *err);
+
+/* The same of little: no headers, nothing but the body. */
 int bl_client_call(struct bl_client *c, const char *method, const char *path,
 		   const char *type, const void *body, size_t len,
 		   uint64_t timeout_ms, struct bl_buf *ret, struct bl_err *err);

@@ -13,16 +13,25 @@
 #include "loader/base/cli.h"
 #include "loader/base/file.h"
 
+/* A request that is given up should be heard of soon, however quiet it is. */
+#define LOOK_MS 1000
+
 struct bl_fetch {
 	CURL *curl;
+	CURLM *multi;
 	char problem[CURL_ERROR_SIZE];
 };
 
 /* One call under way. */
 struct call {
 	const struct bl_fetch_request *q;
+	CURL *curl;
+	struct bl_fetch_head head;
+	bool headed; /* it is read */
 	struct bl_buf answer;
 	unsigned sent; /* times that it went out */
+	int failed;    /* by us: of this errno, with these words */
+	struct bl_err why;
 };
 
 static void free_url_part(char **p)
@@ -91,7 +100,9 @@ int bl_fetch_open(struct bl_fetch **ret, struct bl_err *err)
 	pthread_once(&curl_once, start_curl);
 	if (f)
 		f->curl = curl_easy_init();
-	if (!f || !f->curl) {
+	if (f)
+		f->multi = curl_multi_init();
+	if (!f || !f->curl || !f->multi) {
 		bl_fetch_close(f);
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	}
@@ -104,7 +115,39 @@ void bl_fetch_close(struct bl_fetch *f)
 	if (!f)
 		return;
 	curl_easy_cleanup(f->curl);
+	curl_multi_cleanup(f->multi);
 	free(f);
+}
+
+static void copy_header(CURL *curl, const char *name,
+			char ret[static BL_FETCH_VALUE_LEN])
+{
+	struct curl_header *h = NULL;
+
+	ret[0] = '\0';
+	if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &h) ==
+		    CURLHE_OK &&
+	    strlen(h->value) < BL_FETCH_VALUE_LEN)
+		memcpy(ret, h->value, strlen(h->value) + 1);
+}
+
+static void read_head(struct call *c)
+{
+	curl_off_t length = -1, retry_s = 0;
+
+	if (c->headed)
+		return;
+	c->headed = true;
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->head.status);
+	curl_easy_getinfo(c->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &retry_s);
+	c->head.length = length;
+	if (retry_s > 0)
+		c->head.retry_ms = retry_s > INT32_MAX
+					   ? INT64_C(1000) * INT32_MAX
+					   : (int64_t)retry_s * 1000;
+	copy_header(c->curl, "ETag", c->head.etag);
+	copy_header(c->curl, "Content-Range", c->head.range);
 }
 
 static size_t on_data(char *data, size_t one, size_t len, void *ctx)
@@ -112,22 +155,38 @@ static size_t on_data(char *data, size_t one, size_t len, void *ctx)
 	struct call *c = ctx;
 
 	(void)one;
-	if (len > c->q->answer_max - c->answer.len ||
-	    bl_buf_add(&c->answer, data, len) < 0)
-		return 0;
-	return len;
+	read_head(c);
+	if (c->q->sink && c->head.status >= 200 && c->head.status <= 299) {
+		c->failed = c->q->sink(c->q->ctx, &c->head, data, len, &c->why);
+		return c->failed ? 0 : len;
+	}
+	if (len > c->q->answer_max - c->answer.len)
+		c->failed = bl_err_set(&c->why, -EFBIG,
+				       "the answer has more than %zu bytes",
+				       c->q->answer_max);
+	else if (bl_buf_add(&c->answer, data, len) < 0)
+		c->failed = bl_err_set(&c->why, -ENOMEM, "out of memory");
+	return c->failed ? 0 : len;
+}
+
+static int give_up(struct call *c)
+{
+	return c->failed = bl_err_set(&c->why, -ECANCELED, "given up");
 }
 
 /* Ctrl-C ends a transfer. */
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c,
-		       curl_off_t d)
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d,
+		       curl_off_t e)
 {
-	(void)ctx;
+	struct call *c = ctx;
+
 	(void)a;
 	(void)b;
-	(void)c;
 	(void)d;
-	return bl_cli_interrupted();
+	(void)e;
+	if (bl_cli_interrupted())
+		return 1;
+	return c->q->stop && c->q->stop(c->q->ctx) ? give_up(c) : 0;
 }
 
 /* A kept connection that breaks under a request makes libcurl send it again on
@@ -153,6 +212,11 @@ static int fail(struct bl_fetch *f, const struct call *c, CURLcode code,
 
 	if (bl_cli_interrupted())
 		return bl_err_set(err, -EINTR, "interrupted");
+	if (c->failed) {
+		bl_err_set(err, c->failed, "%s", c->why.text);
+		bl_err_hint(err, "%s", c->why.hint);
+		return c->failed;
+	}
 	switch (code) {
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -183,8 +247,14 @@ static void set_options(struct bl_fetch *f, struct call *c)
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, c);
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_send);
 	curl_easy_setopt(curl, CURLOPT_PREREQDATA, c);
+	if (q->stall_ms) {
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
+				 (long)(q->stall_ms / 1000));
+	}
 	if (q->tls && q->tls->ca)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, q->tls->ca);
 	if (q->tls && q->tls->anybody) {
@@ -202,29 +272,78 @@ static void set_options(struct bl_fetch *f, struct call *c)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
-int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
-		  long *ret_status, struct bl_buf *ret, struct bl_err *err)
+/* No "Expect: 100-continue": it costs a round trip for nothing. */
+static struct curl_slist *make_headers(const struct bl_fetch_request *q)
 {
-	bl_autofree char *header = bl_path(
+	bl_autofree char *type = bl_path(
 		"Content-Type: %s", q->type ? q->type : "application/json");
-	/* No "Expect: 100-continue": it costs a round trip for nothing. */
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:"), *longer;
+	size_t i;
+
+	longer = list && type ? curl_slist_append(list, type) : NULL;
+	for (i = 0; longer && i < BL_FETCH_HEADERS && q->headers[i]; i++)
+		longer = curl_slist_append(list, q->headers[i]);
+	if (longer)
+		return list;
+	curl_slist_free_all(list);
+	return NULL;
+}
+
+/* As curl_easy_perform, which cannot be woken. */
+static CURLcode perform(struct bl_fetch *f, struct call *c)
+{
+	CURLMcode code = curl_multi_add_handle(f->multi, f->curl);
+	CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+	struct CURLMsg *message;
+	int running = 1, left;
+
+	while (code == CURLM_OK) {
+		struct curl_waitfd wake = { .events = CURL_WAIT_POLLIN };
+
+		code = curl_multi_perform(f->multi, &running);
+		if (code != CURLM_OK || !running)
+			break;
+		if (c->q->wake)
+			wake.fd = *c->q->wake;
+		code = curl_multi_poll(f->multi, &wake, c->q->wake ? 1 : 0,
+				       LOOK_MS, NULL);
+		if (wake.revents) {
+			give_up(c);
+			break;
+		}
+	}
+	if (code != CURLM_OK)
+		result = CURLE_OUT_OF_MEMORY;
+	while ((message = curl_multi_info_read(f->multi, &left)))
+		if (message->msg == CURLMSG_DONE)
+			result = message->data.result;
+	/* One that is under way is cut off with its connection. */
+	curl_multi_remove_handle(f->multi, f->curl);
+	return result;
+}
+
+int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
+		  struct bl_fetch_head *ret_head, struct bl_buf *ret,
+		  struct bl_err *err)
+{
 	__attribute__((cleanup(cleanup_headers))) struct curl_slist *headers =
-		curl_slist_append(NULL, "Expect:");
-	struct call c = { .q = q };
+		make_headers(q);
+	struct call c = { .q = q, .curl = f->curl };
 	CURLcode code;
 	int r = 0;
 
-	if (!header || !headers || !curl_slist_append(headers, header))
+	if (!headers)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	curl_easy_reset(f->curl);
 	*f->problem = '\0';
 	set_options(f, &c);
 	curl_easy_setopt(f->curl, CURLOPT_HTTPHEADER, headers);
-	code = curl_easy_perform(f->curl);
+	code = perform(f, &c);
 	if (code != CURLE_OK) {
 		r = fail(f, &c, code, err);
 	} else {
-		curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, ret_status);
+		read_head(&c); /* there may have been no body */
+		*ret_head = c.head;
 		bl_buf_free(ret);
 		*ret = c.answer;
 		c.answer = (struct bl_buf){ 0 };

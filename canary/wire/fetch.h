@@ -20,7 +20,9 @@
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
 
-#define BL_FETCH_HOST_MAX 256
+#define BL_FETCH_HOST_MAX  256
+#define BL_FETCH_VALUE_LEN 128 /* of a header that is read */
+#define BL_FETCH_HEADERS   4   /* of a request, beside the usual */
 
 struct bl_fetch;
 
@@ -30,14 +32,36 @@ struct bl_fetch_tls {
 	bool anybody; /* whoever answers is trusted */
 };
 
+/* An answer but for its body. */
+struct bl_fetch_head {
+	long status;
+	int64_t length;			/* of the body, as said; -1: not said */
+	char etag[BL_FETCH_VALUE_LEN];	/* "": none; so is one too long */
+	char range[BL_FETCH_VALUE_LEN]; /* Content-Range; "" */
+	/* Retry-After, which is seconds or a date; a past one is 0, as is none. */
+	int64_t retry_ms;
+};
+
 struct bl_fetch_request {
 	const char *method, *url;
 	const char *type; /* of the body; NULL: application/json */
 	const void *body;
 	size_t len;
-	uint64_t connect_ms, timeout_ms; /* the second is of all of it */
-	size_t answer_max;		 /* bytes */
-	const struct bl_fetch_tls *tls;	 /* NULL: as if all were NULL */
+	const char *headers[BL_FETCH_HEADERS]; /* "Name: value"; NULL: none */
+	uint64_t connect_ms, timeout_ms;       /* the second is of all of it */
+	uint64_t stall_ms; /* without a byte, in whole seconds; 0: any time */
+	size_t answer_max; /* bytes */
+	const struct bl_fetch_tls *tls; /* NULL: as if all were NULL */
+	/* The request is given up when this becomes readable; NULL: never. It
+	 * is not read from here. */
+	const int *wake;
+	/* Asked about once a second: whether it is given up. NULL: never. */
+	bool (*stop)(void *ctx);
+	/* Takes the body of a success piece by piece instead of @ret. An error
+	 * ends the transfer and is what bl_fetch_call returns. */
+	int (*sink)(void *ctx, const struct bl_fetch_head *head,
+		    const void *data, size_t len, struct bl_err *err);
+	void *ctx; /* of both */
 };
 
 int bl_fetch_open(struct bl_fetch **ret, struct bl_err *err);
@@ -50,10 +74,12 @@ static inline void bl_fetch_closep(struct bl_fetch **f)
 /*
  * 0 with any status that came. -ECONNREFUSED: nothing was sent; -EREMOTEIO: it
  * was sent and no whole answer came, so that it may have been carried out;
- * -EACCES: TLS: the two do not trust each other; -EINTR: Ctrl-C.
+ * -EACCES: TLS: the two do not trust each other; -EINTR: Ctrl-C; -ECANCELED:
+ * given up by wake or stop; -EFBIG: more than answer_max; what the sink said.
  */
 int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
-		  long *ret_status, struct bl_buf *ret, struct bl_err *err);
+		  struct bl_fetch_head *ret_head, struct bl_buf *ret,
+		  struct bl_err *err);
 
 struct bl_fetch_url {
 	char host[BL_FETCH_HOST_MAX];

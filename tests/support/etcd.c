@@ -145,11 +145,11 @@ static bool call(const struct etcd *e, unsigned i, const char *method,
 		.tls = &tls,
 	};
 	bl_autobuf struct bl_buf answer = { 0 };
-	long status = 0;
+	struct bl_fetch_head head;
 
 	ck_assert_int_eq(bl_fetch_open(&f, NULL), 0);
-	return bl_fetch_call(f, &q, &status, &answer, NULL) == 0 &&
-	       status == 200 &&
+	return bl_fetch_call(f, &q, &head, &answer, NULL) == 0 &&
+	       head.status == 200 &&
 	       bl_json_parse("etcd", bl_buf_str(&answer), answer.len, ret,
 			     NULL) == 0;
 }

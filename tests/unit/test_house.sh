@@ -38,7 +38,7 @@ seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store/store_sqlite)' 
 	'only the journal and the SQLite store know SQLite'
 seam '#include <curl/' '^canary/wire/fetch\.' \
 	'only fetch.c knows libcurl'
-seam '#include <microhttpd\.h>' '^canary/controller/http\.' \
+seam '#include <microhttpd\.h>' '^canary/controller/http' \
 	'only the HTTP server knows libmicrohttpd'
 seam '#include <gnutls/' '^canary/wire/pki\.' \
 	'only pki.c knows GnuTLS'

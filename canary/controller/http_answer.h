@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What api.h answered, handed to libmicrohttpd: headers and body. A part of
+ * http.c. Large answers (bundles) are kept until slow clients have them, so all
+ * of them together have a limit, past which the answer is 503.
+ */
+#ifndef BL_CANARY_HTTP_ANSWER_H
+#define BL_CANARY_HTTP_ANSWER_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "canary/controller/api.h"
+
+#define BL_HTTP_ANSWERS_MAX  (256u << 20) /* bytes of large ones under way */
+#define BL_HTTP_ANSWER_LARGE (64u << 10)
+
+/* Of one server; zero-initialise. Outlives its MHD_Daemon. */
+struct bl_http_answers {
+	atomic_size_t bytes;
+};
+
+/* Takes a->body. MHD_NO: there was no memory to say anything. */
+enum MHD_Result bl_http_answer(struct bl_http_answers *all,
+			       struct MHD_Connection *connection,
+			       struct bl_response *a);
+
+#endif
