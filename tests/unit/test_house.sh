@@ -42,8 +42,8 @@ seam '#include <microhttpd\.h>' '^canary/controller/http' \
 	'only the HTTP server knows libmicrohttpd'
 seam '#include <gnutls/' '^canary/wire/pki\.' \
 	'only pki.c knows GnuTLS'
-seam '#include <sodium\.h>' '^(loader/bundle/digest|canary/store/etcd_wire)' \
-	'only digest.c and base64 for etcd know libsodium'
+seam '#include <sodium\.h>' '^(loader/bundle/digest|loader/trust/ed25519|canary/store/etcd_wire)' \
+	'only digest.c, ed25519.c and base64 for etcd know libsodium'
 seam '#include <archive' '^loader/(bundle|lab)/' \
 	'only bundles and initramfs know libarchive'
 
