@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "canary/ledger/record.h"
+#include "canary/operator/news.h"
 #include "canary/operator/watch.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
@@ -20,7 +21,6 @@
 #include "loader/base/text.h"
 #include "loader/verbs.h"
 
-#define WATCH_MS       500
 #define TIMEOUT_MAX_MS (7 * 24 * 3600 * INT64_C(1000))
 /* A controller that is being restarted is waited for. */
 #define AWAY_MS 60000
@@ -152,6 +152,7 @@ static void show_away(struct follow *f, uint64_t seen_ms, uint64_t now_ms)
 static int follow(struct bl_client *c, const char *path, struct follow *f,
 		  struct bl_json_doc *doc, struct bl_err *err)
 {
+	BL_CLEANUP(bl_news_end) struct bl_news news = { 0 };
 	uint64_t start_ms = bl_clock_mono_ms(), seen_ms = start_ms;
 	uint64_t timeout_ms = f->args->timeout_ms;
 	char within[BL_DURATION_LEN];
@@ -163,7 +164,7 @@ static int follow(struct bl_client *c, const char *path, struct follow *f,
 		uint64_t now_ms;
 		int r;
 
-		bl_clock_sleep_ms(WATCH_MS);
+		bl_news_wait(&news, c);
 		if (bl_cli_interrupted())
 			return 0;
 		r = bl_client_json(c, "GET", path, NULL, &now, &e);

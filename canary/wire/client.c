@@ -265,6 +265,16 @@ static int fail_connection(struct bl_client *c, int code,
 	return -ECONNREFUSED;
 }
 
+static struct bl_fetch_tls tls_of(const struct bl_client *c)
+{
+	return (struct bl_fetch_tls){
+		.ca = c->ca,
+		.cert = c->cert && c->key ? c->cert : NULL,
+		.key = c->key,
+		.anybody = c->anybody,
+	};
+}
+
 static void go_on(struct bl_client *c)
 {
 	c->at = (c->at + 1) % c->count;
@@ -276,12 +286,7 @@ static int ask_one(struct bl_client *c, const struct bl_client_request *q,
 		   struct bl_err *err)
 {
 	bl_autofree char *url = bl_path("%s%s", bl_client_url(c), q->path);
-	const struct bl_fetch_tls tls = {
-		.ca = c->ca,
-		.cert = c->cert && c->key ? c->cert : NULL,
-		.key = c->key,
-		.anybody = c->anybody,
-	};
+	const struct bl_fetch_tls tls = tls_of(c);
 	struct bl_fetch_request f = {
 		.method = q->method,
 		.url = url,
@@ -394,4 +399,22 @@ int bl_client_json(struct bl_client *c, const char *method, const char *path,
 	r = bl_json_parse("answer", bl_buf_str(&answer), answer.len, ret, err);
 	return r < 0 ? bl_err_wrap(err, r, "controller %s", bl_client_url(c))
 		     : 0;
+}
+
+int bl_client_stream(struct bl_client *c, const char *path,
+		     struct bl_fetch_stream **ret, struct bl_err *err)
+{
+	bl_autofree char *url = bl_path("%s%s", bl_client_url(c), path);
+	const struct bl_fetch_tls tls = tls_of(c);
+	const struct bl_fetch_request q = {
+		.method = "GET",
+		.url = url,
+		.connect_ms = BL_CLIENT_TIMEOUT_MS,
+		.answer_max = BL_CLIENT_ANSWER_MAX,
+		.tls = &tls,
+	};
+
+	if (!url)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_fetch_stream_open(&q, ret, err);
 }

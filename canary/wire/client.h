@@ -96,4 +96,9 @@ int bl_client_call(struct bl_client *c, const char *method, const char *path,
 int bl_client_json(struct bl_client *c, const char *method, const char *path,
 		   json_t *body, struct bl_json_doc *ret, struct bl_err *err);
 
+/* The answer of GET @path as it comes (fetch.h). The caller closes it. */
+struct bl_fetch_stream;
+int bl_client_stream(struct bl_client *c, const char *path,
+		     struct bl_fetch_stream **ret, struct bl_err *err);
+
 #endif

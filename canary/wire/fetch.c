@@ -353,3 +353,83 @@ int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
 	curl_easy_reset(f->curl);
 	return r;
 }
+
+struct bl_fetch_stream {
+	struct bl_fetch *fetch;
+	struct bl_fetch_request q;
+	struct call call;
+	bool added; /* to the fetch's multi */
+};
+
+int bl_fetch_stream_open(const struct bl_fetch_request *q,
+			 struct bl_fetch_stream **ret, struct bl_err *err)
+{
+	struct bl_fetch_stream *s = calloc(1, sizeof(*s));
+	int r = s ? bl_fetch_open(&s->fetch, err)
+		  : bl_err_set(err, -ENOMEM, "out of memory");
+
+	if (!r) {
+		s->q = *q;
+		s->q.timeout_ms = 0;
+		s->call = (struct call){ .q = &s->q, .curl = s->fetch->curl };
+		set_options(s->fetch, &s->call);
+		/* libcurl has copies of these; the caller may not keep them. */
+		s->q.url = NULL;
+		s->q.tls = NULL;
+		s->added = curl_multi_add_handle(s->fetch->multi,
+						 s->fetch->curl) == CURLM_OK;
+		if (!s->added)
+			r = bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	if (r < 0)
+		bl_fetch_stream_close(s);
+	else
+		*ret = s;
+	return r;
+}
+
+void bl_fetch_stream_close(struct bl_fetch_stream *s)
+{
+	if (!s)
+		return;
+	if (s->added)
+		curl_multi_remove_handle(s->fetch->multi, s->fetch->curl);
+	bl_fetch_close(s->fetch);
+	bl_buf_free(&s->call.answer);
+	free(s);
+}
+
+/* Why nothing more will come. */
+static int end_of(struct bl_fetch_stream *s, struct bl_err *err)
+{
+	CURLMsg *m;
+	int left;
+
+	do
+		m = curl_multi_info_read(s->fetch->multi, &left);
+	while (m && m->msg != CURLMSG_DONE);
+	if (m && m->data.result != CURLE_OK)
+		return fail(s->fetch, &s->call, m->data.result, err);
+	return bl_err_set(err, -EPIPE, "the other side ended it");
+}
+
+int bl_fetch_stream_read(struct bl_fetch_stream *s, uint64_t wait_ms,
+			 long *ret_status, struct bl_buf *ret,
+			 struct bl_err *err)
+{
+	struct bl_buf *answer = &s->call.answer;
+	CURLM *multi = s->fetch->multi;
+	int running = 0, r;
+
+	curl_multi_perform(multi, &running);
+	if (running && !answer->len) {
+		curl_multi_poll(multi, NULL, 0, (int)wait_ms, NULL);
+		curl_multi_perform(multi, &running);
+	}
+	if (!answer->len)
+		return running ? 0 : end_of(s, err);
+	*ret_status = s->call.head.status;
+	r = bl_buf_add(ret, answer->data, answer->len);
+	bl_buf_free(answer);
+	return r < 0 ? bl_err_set(err, r, "out of memory") : 1;
+}

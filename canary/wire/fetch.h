@@ -81,6 +81,24 @@ int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
 		  struct bl_fetch_head *ret_head, struct bl_buf *ret,
 		  struct bl_err *err);
 
+/*
+ * An answer that does not end, taken as it comes. @q as above, a GET: its
+ * timeout_ms is of nothing, answer_max of what was not read yet. The request
+ * goes out with the first reading.
+ */
+struct bl_fetch_stream;
+int bl_fetch_stream_open(const struct bl_fetch_request *q,
+			 struct bl_fetch_stream **ret, struct bl_err *err);
+void bl_fetch_stream_close(struct bl_fetch_stream *s);
+
+/*
+ * Waits at most @wait_ms for more of it, which is added to @ret: 1, with the
+ * answer's status; 0: nothing came. -EPIPE: it ended; or as bl_fetch_call.
+ */
+int bl_fetch_stream_read(struct bl_fetch_stream *s, uint64_t wait_ms,
+			 long *ret_status, struct bl_buf *ret,
+			 struct bl_err *err);
+
 struct bl_fetch_url {
 	char host[BL_FETCH_HOST_MAX];
 	bool https;
