@@ -9,6 +9,7 @@
 
 #include "canary/controller/controller.h"
 #include "canary/controller/enroll.h"
+#include "canary/controller/events.h"
 #include "canary/controller/openapi.h"
 #include "loader/base/cleanup.h"
 
@@ -371,6 +372,29 @@ static void handle_renew(struct call *c)
 	answer_call(c, 201, bl_enroll_renew);
 }
 
+/* A comment first, so that there is an answer if nothing is new. */
+static void handle_events(struct call *c)
+{
+	struct bl_response *ret = c->ret;
+	struct bl_err err = { 0 };
+	bool more;
+	int r = bl_buf_printf(&ret->body, ": belay " BL_VERSION "\n\n");
+
+	if (r < 0)
+		bl_err_set(&err, r, "out of memory");
+	else
+		r = bl_events_read(c->store,
+				   bl_events_id(c->request->last_event_id),
+				   &ret->body, &ret->seen, &more, &err);
+	if (r < 0) {
+		answer_error(c, r, &err);
+		return;
+	}
+	ret->streams = true;
+	ret->status = 200;
+	ret->content_type = BL_EVENTS_TYPE;
+}
+
 static void handle_openapi(struct call *c)
 {
 	size_t len;
@@ -424,6 +448,7 @@ static const struct route {
 	  EVERYBODY },
 	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX, handle_renew,
 	  HOST | OPERATOR },
+	{ "GET", "/v1/events", NULL, NULL, 0, handle_events, OPERATOR },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 

@@ -20,6 +20,7 @@
  *	POST /v1/tokens			{"host", "valid_s"?}: one host may enroll
  *	POST /v1/enroll			{"secret", "request"}: a host's certificate
  *	POST /v1/renew			{"request"}: the same name, a new one
+ *	GET  /v1/events			the live view: events.h
  *	GET  /v1/openapi.json		all of this, for machines (openapi.json)
  *
  * Who may ask for what is a column of the table in api.c: a host for itself and
@@ -52,6 +53,7 @@ struct bl_request {
 	size_t len;
 	const struct bl_peer *peer; /* NULL: BL_ROLE_LOCAL */
 	const struct bl_pki *pki;   /* NULL: it is served without TLS */
+	const char *last_event_id;  /* NULL: none given */
 };
 
 struct bl_response {
@@ -62,6 +64,10 @@ struct bl_response {
 	char range[BL_RANGE_LEN]; /* which part this is; "": the whole */
 	unsigned retry_s;	  /* come again no sooner; 0: not said */
 	struct bl_buf body;	  /* 304: empty */
+	/* The body is the beginning of a stream of events, which is to go on
+	 * from this revision. */
+	bool streams;
+	int64_t seen;
 };
 
 /* Handles one request; *ret is filled whatever happens. The caller frees

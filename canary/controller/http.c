@@ -16,12 +16,14 @@
 #include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
 #include "canary/controller/http_answer.h"
+#include "canary/controller/http_stream.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 
 struct bl_http {
 	struct MHD_Daemon *daemon;
+	struct bl_streams *streams;
 	struct bl_store *store;
 	const struct bl_http_tls *tls; /* NULL: plain */
 	struct bl_http_tls tls_kept;
@@ -280,12 +282,20 @@ static enum MHD_Result handle(struct job *job,
 		.len = job->body.len,
 		.peer = job->peer,
 		.pki = http->tls ? http->tls->pki : NULL,
+		.last_event_id = MHD_lookup_connection_value(
+			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 	};
 	struct bl_response a;
 
 	pthread_mutex_lock(&http->lock);
 	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
 	pthread_mutex_unlock(&http->lock);
+	if (a.streams) {
+		bl_callers_due(http->callers, job->caller,
+			       bl_clock_mono_ms() + BL_STREAM_LIFE_MAX_MS);
+		return bl_streams_answer(http->streams, &http->answers,
+					 connection, &a);
+	}
 	return bl_http_answer(&http->answers, connection, &a);
 }
 
@@ -391,7 +401,7 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 	static const char priorities[] =
 		"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
-			 MHD_USE_ERROR_LOG;
+			 MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[8];
 	size_t n = 0;
 	const union MHD_DaemonInfo *info;
@@ -499,7 +509,11 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 		http->tls = &http->tls_kept;
 	}
 	pthread_mutex_init(&http->lock, NULL);
-	r = start(http, address, err);
+	r = bl_streams_new(&http->streams);
+	if (r < 0)
+		bl_err_set(err, r, "out of memory");
+	else
+		r = start(http, address, err);
 	if (r < 0) {
 		bl_http_stop(http);
 		return r;
@@ -512,9 +526,12 @@ void bl_http_stop(struct bl_http *http)
 {
 	if (!http)
 		return;
+	if (http->streams)
+		bl_streams_end(http->streams);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	bl_callers_free(http->callers);
+	bl_streams_free(http->streams);
 	pthread_mutex_destroy(&http->lock);
 	free(http);
 }
@@ -532,5 +549,6 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 	pthread_mutex_lock(&http->lock);
 	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
 	pthread_mutex_unlock(&http->lock);
+	bl_streams_feed(http->streams, http->store, &http->lock);
 	return r;
 }

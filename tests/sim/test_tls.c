@@ -14,8 +14,10 @@
 #include "canary/agent/enroll_host.h"
 #include "canary/controller/enroll.h"
 #include "canary/controller/http.h"
+#include "canary/ledger/ledger.h"
 #include "canary/ledger/protocol.h"
 #include "canary/wire/client.h"
+#include "canary/wire/fetch.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -397,6 +399,60 @@ START_TEST(second_operator_has_a_certificate_of_its_own)
 }
 END_TEST
 
+/* Reads until @wanted came, ticking whenever nothing does; the status. */
+static long listen_for(struct bl_fetch_stream *stream, const char *wanted)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+	long status = 0;
+
+	while (!strstr(bl_buf_str(&text), wanted)) {
+		int r = bl_fetch_stream_read(stream, 500, &status, &text, &err);
+
+		ck_assert_msg(r >= 0, "%s", err.text);
+		if (r == 0)
+			ck_assert_int_eq(bl_http_tick(http, NULL), 0);
+	}
+	return status;
+}
+
+static struct bl_fetch_stream *watch_as(const char *in, const char *who)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	struct bl_fetch_stream *stream = NULL;
+
+	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(c, in, who, NULL), 0);
+	ck_assert_int_eq(bl_client_stream(c, "/v1/events", &stream, NULL), 0);
+	return stream;
+}
+
+static void write_rollout(void)
+{
+	struct bl_rollout r = { .state = BL_ROLLOUT_DONE, .id = "r1" };
+	bl_autochange struct bl_change c = { 0 };
+
+	bl_plan_default(&r.plan);
+	bl_change_put(&c, json_integer(1), "fleet/last");
+	bl_change_put(&c, bl_rollout_json(&r), "rollout/r1");
+	ck_assert_int_eq(bl_change_write(&c, store, NULL), 0);
+}
+
+START_TEST(an_operator_watches_and_a_host_does_not)
+{
+	struct bl_fetch_stream *stream = watch_as(dir, "operator");
+
+	ck_assert_int_eq(listen_for(stream, "\n\n"), 200);
+	/* Comes through a connection that was suspended meanwhile. */
+	write_rollout();
+	listen_for(stream, "event: rollout");
+	bl_fetch_stream_close(stream);
+	enroll_as("web-1");
+	stream = watch_as(host_dir, "host");
+	ck_assert_int_eq(listen_for(stream, "that is for an operator"), 403);
+	bl_fetch_stream_close(stream);
+}
+END_TEST
+
 START_TEST(plain_http_gets_nowhere)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
@@ -437,6 +493,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, host_renews_its_certificate_in_time);
 	tcase_add_test(t, authority_is_made_once_and_its_keys_are_its_owners);
 	tcase_add_test(t, second_operator_has_a_certificate_of_its_own);
+	tcase_add_test(t, an_operator_watches_and_a_host_does_not);
 	tcase_add_test(t, plain_http_gets_nowhere);
 	suite_add_tcase(suite, t);
 	return suite;

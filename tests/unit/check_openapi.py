@@ -4,7 +4,7 @@
 check_openapi.py OPENAPI ANSWERS
 
 ANSWERS has a line for each: {"method", "path", "request"?, "status", "type",
-"answer"?}. Exit status 1 and a line for each mistake.
+"answer" or "text"}. Exit status 1 and a line for each mistake.
 
 Answers may gain keys for their clients, not here: each object is closed before
 it is held against, so that a key which the document does not know is a mistake.
@@ -125,6 +125,27 @@ def find_operation(line):
     return None, None, None
 
 
+seen_events = set()
+
+
+def check_events(place, text, what):
+    """Blocks of "field: value" lines; one that begins with : is a comment."""
+    media = f"{place}/content/text~1event-stream"
+    for block in filter(None, text.split("\n\n")):
+        fields = dict(row.split(": ", 1) for row in block.split("\n")
+                      if not row.startswith(":"))
+        if not fields:
+            continue
+        kind = fields["event"]
+        seen_events.add(kind)
+        if kind not in find(media)["x-events"]:
+            fail(f"{what}: event {kind} is not described")
+            continue
+        validate(f"{media}/x-events/{kind}", json.loads(fields["data"]), what)
+        if not re.fullmatch("[0-9]+", fields.get("id", "0")):
+            fail(f"{what}: id {fields['id']}")
+
+
 answered = set()
 for line in lines:
     what = f"{line['method']} {line['path']} {line['status']}"
@@ -150,12 +171,19 @@ for line in lines:
     elif "answer" in line:
         media = line["type"].replace("/", "~1")
         validate(f"{place}/content/{media}/schema", line["answer"], what)
+    elif line["type"] == "text/event-stream":
+        check_events(place, line["text"], what)
     if "request" in line and status.startswith("2"):
         validate(f"{at}/requestBody/content/application~1json/schema",
                  line["request"], f"request of {what}")
 
 for method, template in sorted(set(operations) - answered):
     fail(f"{method} {template}: no answer was held against it")
+
+for _, node in walk(document):
+    if isinstance(node, dict):
+        for kind in set(node.get("x-events", ())) - seen_events:
+            fail(f"event {kind}: none was held against it")
 
 # A schema that takes anything holds nothing: each sample with a key more, one
 # less, or another type in it is refused.

@@ -206,6 +206,9 @@ static void record(const struct bl_request *q, const struct bl_response *a)
 		json_object_set_new(line, "answer",
 				    json_loadb(a->body.data, a->body.len, 0,
 					       NULL));
+	if (strcmp(a->content_type, "text/event-stream") == 0)
+		json_object_set_new(line, "text",
+				    json_stringn(a->body.data, a->body.len));
 	if (out) {
 		json_dumpf(line, out, JSON_COMPACT);
 		fputc('\n', out);
@@ -261,6 +264,7 @@ static void look_at_rollout(const char *id)
 	ask_json(&admin, "GET", path, NULL, 200, NULL);
 	ask_json(&admin, "GET", "/v1/rollouts", NULL, 200, NULL);
 	ask_json(&admin, "GET", "/v1/hosts", NULL, 200, NULL);
+	ask_json(&admin, "GET", "/v1/events", NULL, 200, NULL);
 }
 
 static void poll_as_web(const struct bl_peer *peer, int64_t seq,

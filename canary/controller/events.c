@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/controller/events.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/ledger/fleet.h"
+#include "loader/base/cleanup.h"
+
+/* In the order in which those of one transaction are told: why, who, what it
+ * came to. */
+enum kind { DECISION, HOST, ROLLOUT };
+
+static const char *const kind_names[] = {
+	[DECISION] = "decision",
+	[HOST] = "host",
+	[ROLLOUT] = "rollout",
+};
+
+struct event {
+	int64_t revision;
+	enum kind kind;
+	json_t *data;
+};
+
+/* What is newer than @since, of what was there at @now. Whoever writes while
+ * this reads makes revisions beyond @now: those are for the next time, so that
+ * no transaction is seen in half. */
+struct reading {
+	struct bl_store *store;
+	int64_t since, now;
+	struct event *events;
+	size_t count, size;
+};
+
+static void cleanup_reading(struct reading *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->count; i++)
+		json_decref(g->events[i].data);
+	free(g->events);
+}
+
+static bool is_new(const struct reading *g, int64_t revision)
+{
+	return revision > g->since && revision <= g->now;
+}
+
+/* Takes @data over. */
+static int add(struct reading *g, enum kind kind, int64_t revision,
+	       json_t *data, struct bl_err *err)
+{
+	struct event *events = g->events;
+
+	if (data && g->count == g->size) {
+		size_t size = g->size ? 2 * g->size : 64;
+
+		events = realloc(events, size * sizeof(*events));
+		if (events) {
+			g->events = events;
+			g->size = size;
+		}
+	}
+	if (!data || !events) {
+		json_decref(data);
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	events[g->count++] = (struct event){ revision, kind, data };
+	return 0;
+}
+
+static json_t *host_json(const char *id, const struct bl_exposure *e)
+{
+	return json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:I}", "rollout", id, "host",
+			 e->host, "state", bl_exposure_state_name(e->state),
+			 "wave", (json_int_t)e->wave + 1, "reason", e->reason,
+			 "since_ms", (json_int_t)e->changed_ms, "exposed_ms",
+			 (json_int_t)e->exposed_ms);
+}
+
+static int read_hosts(struct reading *g, const char *id, struct bl_err *err)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	char prefix[BL_ROLLOUT_ID_LEN + 16];
+	size_t i;
+	int r;
+
+	snprintf(prefix, sizeof(prefix), "exposure/%s/", id);
+	r = bl_store_list(g->store, prefix, &list, err);
+	for (i = 0; !r && i < list.count; i++) {
+		struct bl_exposure e;
+
+		if (!is_new(g, list.items[i].revision))
+			continue;
+		r = bl_exposure_read(&list.items[i], &e, err);
+		if (!r)
+			r = add(g, HOST, list.items[i].revision,
+				host_json(id, &e), err);
+	}
+	return r;
+}
+
+static int add_decision(struct reading *g, const char *id, unsigned number,
+			const struct bl_store_item *item, struct bl_err *err)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	json_t *data;
+	int r = bl_json_parse(item->key, bl_buf_str(&item->value),
+			      item->value.len, &doc, err);
+
+	if (r < 0)
+		return bl_err_wrap(err, r, "store");
+	data = json_pack("{s:s,s:I}", "rollout", id, "number",
+			 (json_int_t)number);
+	if (!data || json_object_update(data, doc.root) < 0) {
+		json_decref(data);
+		data = NULL;
+	}
+	return add(g, DECISION, item->revision, data, err);
+}
+
+/* From the newest back: they are many, and those that are new are few. */
+static int read_decisions(struct reading *g, const struct bl_rollout *rollout,
+			  struct bl_err *err)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = rollout->decisions; !r && i-- > 0;) {
+		bl_autostore_item struct bl_store_item item = { 0 };
+		char prefix[BL_ROLLOUT_ID_LEN + 16], number[16];
+
+		snprintf(prefix, sizeof(prefix), "decision/%s/", rollout->id);
+		snprintf(number, sizeof(number), "%06u", i);
+		r = bl_fleet_get(g->store, &item, err, prefix, number);
+		if (!r && item.revision && item.revision <= g->since)
+			break;
+		if (!r && is_new(g, item.revision))
+			r = add_decision(g, rollout->id, i, &item, err);
+	}
+	return r;
+}
+
+/* Whoever changes a host's exposure or decides something writes the rollout's
+ * record in the same transaction. So nothing of one is new that is not. 1:
+ * something is. */
+static int read_rollout(struct reading *g, const char *id, struct bl_err *err)
+{
+	struct bl_rollout rollout;
+	int64_t revision;
+	int r = bl_fleet_rollout(g->store, id, &rollout, &revision, err);
+
+	if (r < 0 || revision <= g->since)
+		return r;
+	if (is_new(g, revision))
+		r = add(g, ROLLOUT, revision, bl_rollout_summary_json(&rollout),
+			err);
+	if (!r)
+		r = read_hosts(g, id, err);
+	if (!r)
+		r = read_decisions(g, &rollout, err);
+	return r < 0 ? r : 1;
+}
+
+static int read_all(struct reading *g, struct bl_err *err)
+{
+	bl_autostore_item struct bl_store_item last = { 0 };
+	int r = bl_fleet_get(g->store, &last, err, "fleet/", "last");
+	long number = r < 0 ? 0 : strtol(bl_buf_str(&last.value), NULL, 10);
+	long left = g->since ? BL_EVENTS_ROLLOUTS_MAX : 1;
+
+	for (; r >= 0 && number > 0 && left > 0; number--, left--) {
+		char id[BL_ROLLOUT_ID_LEN];
+
+		snprintf(id, sizeof(id), "r%ld", number);
+		r = read_rollout(g, id, err);
+		if (!r)
+			break;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int by_revision(const void *a, const void *b)
+{
+	const struct event *x = a, *y = b;
+
+	if (x->revision != y->revision)
+		return x->revision < y->revision ? -1 : 1;
+	return (int)x->kind - (int)y->kind;
+}
+
+/* JSON in one line: an end of line would end the event's data. */
+static int print(const struct event *e, bool last, struct bl_buf *ret)
+{
+	bl_autofree char *text = json_dumps(e->data, JSON_COMPACT);
+	int r = text ? bl_buf_printf(ret, "event: %s\ndata: %s\n",
+				     kind_names[e->kind], text)
+		     : -ENOMEM;
+
+	if (!r && last)
+		r = bl_buf_printf(ret, "id: %lld\n", (long long)e->revision);
+	return r ? r : bl_buf_printf(ret, "\n");
+}
+
+int bl_events_read(struct bl_store *store, int64_t since, struct bl_buf *ret,
+		   int64_t *ret_until, bool *ret_more, struct bl_err *err)
+{
+	BL_CLEANUP(cleanup_reading) struct reading g = { .store = store };
+	bl_autobuf struct bl_buf text = { 0 };
+	bool more = false;
+	size_t i;
+	int r = bl_store_revision(store, &g.now, err);
+
+	if (r < 0)
+		return r;
+	/* Of another store, or of this one before it was made anew. */
+	g.since = since > g.now ? 0 : since;
+	r = read_all(&g, err);
+	if (r < 0)
+		return r;
+	if (g.count)
+		qsort(g.events, g.count, sizeof(*g.events), by_revision);
+	for (i = 0; !r && !more && i < g.count; i++) {
+		bool last = i + 1 == g.count ||
+			    g.events[i + 1].revision != g.events[i].revision;
+
+		r = print(&g.events[i], last, &text);
+		if (last && text.len > BL_EVENTS_BYTES_MAX && i + 1 < g.count) {
+			g.now = g.events[i].revision;
+			more = true;
+		}
+	}
+	if (!r)
+		r = bl_buf_add(ret, bl_buf_str(&text), text.len);
+	if (r < 0)
+		return bl_err_set(err, r, "out of memory");
+	*ret_until = g.now;
+	*ret_more = more;
+	return 0;
+}
+
+int64_t bl_events_id(const char *text)
+{
+	char *end;
+	long long n;
+
+	if (!text || *text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	return errno || *end ? 0 : n;
+}
