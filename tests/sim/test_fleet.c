@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole fleet: controllers as processes, agents as processes over one fake
+ * kernel each (support/fleet.h). A version goes to all of them; the next one is
+ * bad on one host, which comes late, and is taken back from all. On the way
+ * controllers, agents and the store are killed. At every look the cap holds and
+ * the ledger's sums are true (I7); after the stop nobody is exposed any more;
+ * in the end every kernel has what it is to have.
+ *
+ * BELAY_FLEET_AGENTS makes it larger (`scripts/soak fleet`), and adds a host
+ * that falls silent. Figures are printed, and nothing depends on them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/ledger/ledger.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "tests/main.h"
+#include "tests/support/etcd.h"
+#include "tests/support/fleet.h"
+
+#define AGENTS	   12
+#define AGENTS_MAX 5000
+#define HOUR_MS	   (3600 * INT64_C(1000))
+#define LOOK_MS	   50
+#define SILENCE_MS 60000 /* of the soak: it waits for that */
+
+static struct etcd etcd;
+static struct bl_plan plan;
+static char id[BL_ROLLOUT_ID_LEN];
+
+static unsigned wanted(void)
+{
+	const char *text = getenv("BELAY_FLEET_AGENTS");
+	unsigned n = text ? (unsigned)strtoul(text, NULL, 10) : AGENTS;
+
+	ck_assert_uint_ge(n, 8);
+	ck_assert_uint_le(n, AGENTS_MAX);
+	return n;
+}
+
+static bool at_length(void)
+{
+	return getenv("BELAY_FLEET_AGENTS") != NULL;
+}
+
+/* All hosts are alike, so that the bad one is not found by its kind. */
+static void make_plan(unsigned agents)
+{
+	bl_plan_default(&plan);
+	plan.waves[0] = (struct bl_wave){ .hosts = 1 };
+	plan.waves[1] = (struct bl_wave){ .percent = 25 };
+	plan.waves[2] = (struct bl_wave){ .percent = 100 };
+	plan.wave_count = 3;
+	plan.stratum_facts = 0;
+	plan.cap = agents / 3;
+	plan.trial_ms = plan.silence_ms = 10 * HOUR_MS;
+}
+
+/* -------------------------------------------- what happens to it on the way */
+
+static void kill_controllers(void)
+{
+	unsigned i;
+
+	for (i = 0; i < fleet.controller_count; i++) {
+		fleet_kill_controller(i);
+		fleet_start_controller(i);
+	}
+}
+
+/* An exposed host in one of @states; -1: there is none now. */
+static int find_host(unsigned states)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	size_t i;
+	int n;
+
+	if (bl_fleet_load(fleet.look, id, bl_clock_wall_ms(), &f, NULL) < 0)
+		return -1;
+	for (i = 0; i < f.exposure_count; i++)
+		if ((states & (1u << f.exposures[i].state)) &&
+		    sscanf(f.exposures[i].host, "agent-%d", &n) == 1 &&
+		    fleet.agents[n].pid)
+			return n;
+	return -1;
+}
+
+/* One that has the version: in a trial it would be its end. */
+static void kill_agent(void)
+{
+	int n = find_host(1u << BL_EXPOSURE_COMMITTED);
+
+	ck_assert_int_ge(n, 0);
+	fleet_kill_agent((unsigned)n);
+	fleet_start_agent((unsigned)n);
+}
+
+/* One that is about to go back, wherever it is. */
+static void kill_returning(void)
+{
+	int n = find_host(1u << BL_EXPOSURE_EXPOSED | 1u << BL_EXPOSURE_TRIAL |
+			  1u << BL_EXPOSURE_COMMITTED);
+
+	if (n < 0)
+		return; /* all are back already */
+	fleet_kill_agent((unsigned)n);
+	fleet_start_agent((unsigned)n);
+}
+
+static void kill_store(void)
+{
+	unsigned leader;
+
+	if (!etcd.count)
+		return;
+	leader = etcd_leader(&etcd);
+	etcd_kill(&etcd, leader);
+	etcd_restart(&etcd, leader);
+	etcd_wait(&etcd);
+}
+
+static void start_last_agent(void)
+{
+	fleet_start_agent(fleet.agent_count - 1);
+}
+
+static int silent = -1;
+
+static void silence_one(void)
+{
+	silent = find_host(1u << BL_EXPOSURE_COMMITTED);
+	ck_assert_int_ge(silent, 0);
+	fleet_kill_agent((unsigned)silent);
+}
+
+/* Once so many percent of the fleet are exposed. */
+struct act {
+	unsigned percent;
+	void (*fn)(void);
+};
+
+/* ---------------------------------------------------------- one rollout */
+
+struct course {
+	enum bl_rollout_state state;
+	unsigned exposed_at_stop; /* when it was first seen to be stopping */
+	uint64_t took_ms;	  /* to its state */
+};
+
+static bool stopping(const struct bl_rollout *r)
+{
+	return r->state == BL_ROLLOUT_STOPPING;
+}
+
+/* Looks on until the rollout is over, or @until. */
+static void follow(const struct act *acts, size_t count,
+		   bool (*until)(const struct bl_rollout *r),
+		   struct course *ret)
+{
+	uint64_t start_ms = bl_clock_mono_ms();
+	struct bl_rollout r;
+	size_t done = 0;
+
+	*ret = (struct course){ 0 };
+	for (;;) {
+		fleet_look(id, &r);
+		ck_assert_msg(bl_clock_mono_ms() - start_ms < FLEET_PATIENCE_MS,
+			      "%s does not end: %u of %u exposed, see %s", id,
+			      r.exposed, fleet.agent_count, fleet.dir);
+		while (*r.id && r.state == BL_ROLLOUT_RUNNING && done < count &&
+		       r.exposed * 100 >=
+			       acts[done].percent * fleet.agent_count)
+			acts[done++].fn();
+		if (*r.id && bl_rollout_returns(&r) && !ret->exposed_at_stop)
+			ret->exposed_at_stop = r.exposed;
+		if (*r.id && (!bl_rollout_open(&r) || (until && until(&r))))
+			break;
+		bl_clock_sleep_ms(LOOK_MS);
+	}
+	ck_assert_uint_eq(done, count);
+	ret->state = r.state;
+	ret->took_ms = bl_clock_mono_ms() - start_ms;
+}
+
+static unsigned running(const char *tag)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < fleet.agent_count; i++)
+		n += strcmp(fleet_runs(i), tag) == 0;
+	return n;
+}
+
+/* When, by the store, the last host was exposed and the last was back; in ms
+ * since the stop. */
+static void tell_halt(const char *what, const struct course *c)
+{
+	bl_autofleet struct bl_fleet f = { 0 };
+	int64_t exposed_ms = 0, back_ms = 0;
+	unsigned back = 0;
+	size_t i;
+
+	ck_assert_int_eq(
+		bl_fleet_load(fleet.look, id, bl_clock_wall_ms(), &f, NULL), 0);
+	for (i = 0; i < f.exposure_count; i++) {
+		const struct bl_exposure *e = &f.exposures[i];
+
+		if (e->exposed_ms > exposed_ms)
+			exposed_ms = e->exposed_ms;
+		if (e->state != BL_EXPOSURE_BACK)
+			continue;
+		back++;
+		if (e->changed_ms > back_ms)
+			back_ms = e->changed_ms;
+	}
+	/* The stop is the end of it, at whatever moment it was seen. */
+	ck_assert_uint_eq(f.exposure_count, c->exposed_at_stop);
+	printf("%s: %zu of %u exposed, the last %lld ms after the decision; %u taken back, the last %lld ms after it\n",
+	       what, f.exposure_count, fleet.agent_count,
+	       (long long)(exposed_ms - f.rollout.stop_ms), back,
+	       (long long)(back_ms - f.rollout.stop_ms));
+}
+
+static void full_rollout_and_back(void)
+{
+	static const struct act good[] = { { 20, kill_controllers },
+					   { 40, kill_agent },
+					   { 60, kill_store } };
+	static const struct act bad[] = { { 20, kill_store },
+					  { 40, kill_controllers },
+					  { 60, start_last_agent } };
+	unsigned n = fleet.agent_count;
+	char v1[BL_DIGEST_HEX], v2[BL_DIGEST_HEX];
+	char tag1[BL_KERN_TAG_LEN], tag2[BL_KERN_TAG_LEN];
+	struct bl_rollout r;
+	struct course c;
+
+	fleet_bundle("1", v1, tag1);
+	fleet_rollout(v1, &plan, id);
+	follow(good, BL_ARRAY_SIZE(good), NULL, &c);
+	ck_assert_int_eq(c.state, BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(running(tag1), n);
+	printf("a good version: done on %u hosts in %.1f s\n", n,
+	       (double)c.took_ms / 1000);
+
+	fleet_bundle("2", v2, tag2);
+	fleet_kill_agent(n - 1);
+	memcpy(fleet.agents[n - 1].bad_tag, tag2, sizeof(tag2));
+	fleet_rollout(v2, &plan, id);
+	follow(bad, BL_ARRAY_SIZE(bad), stopping, &c);
+	kill_returning();
+	kill_controllers();
+	follow(NULL, 0, NULL, &c);
+	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);
+	fleet_look(id, &r);
+	ck_assert_uint_gt(r.exposed, n / 2);
+	ck_assert_msg(strstr(r.reason, "drop") || strstr(r.reason, "lost"),
+		      "it was stopped for another reason: %s", r.reason);
+	ck_assert_uint_eq(running(tag1), n);
+	tell_halt("a bad one", &c);
+	ck_assert_uint_gt(fleet.looks, 0);
+}
+
+/* I6: a host that has the version and is heard of no more stops it; the others
+ * go back without it, and it goes when it comes again. */
+static void one_falls_silent(void)
+{
+	static const struct act acts[] = { { 80, silence_one } };
+	char v1[BL_KERN_TAG_LEN], v3[BL_DIGEST_HEX], tag3[BL_KERN_TAG_LEN];
+	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
+	struct bl_plan patient = plan;
+	struct course c;
+
+	snprintf(v1, sizeof(v1), "%s", fleet_runs(0));
+	patient.silence_ms = SILENCE_MS;
+	patient.waves[2].soak_ms = 10 * HOUR_MS; /* it is not done by then */
+	fleet_bundle("3", v3, tag3);
+	fleet_rollout(v3, &patient, id);
+	follow(acts, BL_ARRAY_SIZE(acts), stopping, &c);
+	while (running(tag3) > 1) {
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "%u hosts are not back", running(tag3));
+		bl_clock_sleep_ms(LOOK_MS);
+	}
+	ck_assert_str_eq(fleet_runs((unsigned)silent), tag3);
+	fleet_start_agent((unsigned)silent);
+	follow(NULL, 0, NULL, &c);
+	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);
+	ck_assert_uint_eq(running(v1), fleet.agent_count);
+	tell_halt("a host that fell silent", &c);
+}
+
+static void run(const char *store_url, unsigned controllers)
+{
+	unsigned agents = wanted(), i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	make_plan(agents);
+	fleet_start(store_url, controllers, agents, agents);
+	full_rollout_and_back();
+	if (at_length())
+		one_falls_silent();
+	printf("exposed and unconfirmed at a time: %u at most, the cap is %u\n",
+	       fleet.max_unconfirmed, plan.cap);
+	for (i = 0; i < controllers; i++)
+		printf("controller %u: %lu kB at most\n", i,
+		       fleet_controller_peak_kb(i));
+	fleet_end();
+}
+
+START_TEST(a_fleet_on_one_controller_goes_there_and_back)
+{
+	run("sqlite:", 1);
+}
+END_TEST
+
+START_TEST(a_fleet_on_two_controllers_and_etcd_goes_there_and_back)
+{
+	bl_autofree char *url = NULL;
+
+	etcd_start(&etcd, at_length() ? 3 : 1);
+	url = etcd_url(&etcd, "fleet");
+	run(url, 2);
+	etcd_stop(&etcd);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("fleet");
+	TCase *one = tcase_create("one"), *two = tcase_create("two");
+
+	etcd_need();
+	tcase_set_timeout(one, 3 * FLEET_PATIENCE_MS / 1000);
+	tcase_set_timeout(two, 3 * FLEET_PATIENCE_MS / 1000);
+	tcase_add_test(one, a_fleet_on_one_controller_goes_there_and_back);
+	tcase_add_test(two,
+		       a_fleet_on_two_controllers_and_etcd_goes_there_and_back);
+	suite_add_tcase(s, one);
+	suite_add_tcase(s, two);
+	return s;
+}

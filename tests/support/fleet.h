@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fleet of processes: `belay controller` over a store, and agents that are the
+ * real daemon (canary/agent/daemon.h) with mutual TLS, over one fake kernel
+ * (fake_kern.h) each. A kernel lies in memory that the test shares, so that it
+ * outlives its agent. Controllers and agents are killed (kill -9) and started
+ * again by number.
+ *
+ *	fleet_start("sqlite:FILE", 1, 12);
+ *	fleet_bundle("1", digest);
+ *	fleet_rollout(digest, &plan, id);
+ *	… fleet_look(id, &rollout) …		the ledger, and I7 of it
+ *	fleet_end();
+ *
+ * One fleet for each process. What fails fails the running test.
+ */
+#ifndef BL_TESTS_FLEET_H
+#define BL_TESTS_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "canary/ledger/fleet.h"
+#include "canary/wire/pki_dir.h"
+#include "tests/support/fake_kern.h"
+
+#define FLEET_CONTROLLERS_MAX 2
+#define FLEET_PATIENCE_MS     600000 /* only against a hang */
+#define FLEET_POLL_MS	      250
+#define FLEET_PROBATION_MS    300
+
+struct fleet_agent {
+	pid_t pid; /* 0: it does not run */
+	char name[24];
+	struct fake_kern *kern;
+	/* A version whose object has this tag loses events here. */
+	char bad_tag[BL_KERN_TAG_LEN];
+};
+
+struct fleet {
+	char *dir, *store_url;
+	struct bl_store *look;
+	struct bl_pki_server server;
+	struct {
+		pid_t pid; /* 0: it does not run */
+		unsigned port;
+	} controllers[FLEET_CONTROLLERS_MAX];
+	unsigned controller_count;
+	struct fleet_agent *agents;
+	unsigned agent_count;
+	unsigned looks;		  /* that found the ledger standing still */
+	unsigned max_unconfirmed; /* of all looks */
+};
+extern struct fleet fleet;
+
+/* "sqlite:" is a file of the fleet's own. Agents are named agent-0 … and are
+ * dealt to the controllers in turn; those from @held on are not started. */
+void fleet_start(const char *store_url, unsigned controllers, unsigned agents,
+		 unsigned held);
+void fleet_end(void);
+
+void fleet_start_controller(unsigned i);
+void fleet_kill_controller(unsigned i);
+void fleet_start_agent(unsigned i);
+void fleet_kill_agent(unsigned i);
+
+/* Builds and stores version @version; its object's tag to @ret_tag. */
+void fleet_bundle(const char *version, char ret_digest[static BL_DIGEST_HEX],
+		  char ret_tag[static BL_KERN_TAG_LEN]);
+/* Stores the bundle in the file @path. */
+void fleet_bundle_file(const char *path, char ret_digest[static BL_DIGEST_HEX]);
+void fleet_rollout(const char *digest, const struct bl_plan *plan,
+		   char ret_id[static BL_ROLLOUT_ID_LEN]);
+
+/* Of what runs in the kernel of agent @i, whole and to stay: its tag; "": it
+ * runs nothing. */
+const char *fleet_runs(unsigned i);
+
+/*
+ * Reads the rollout, and asserts of its record that the cap holds and, if the
+ * ledger stood still meanwhile, that its sums are what recounting gives (I7).
+ */
+void fleet_look(const char *id, struct bl_rollout *ret);
+
+/* kB that controller @i has had in memory at most. */
+unsigned long fleet_controller_peak_kb(unsigned i);
+
+#endif
