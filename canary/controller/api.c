@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/controller/api.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "canary/controller/certificates.h"
 #include "canary/controller/controller.h"
-#include "canary/controller/enroll.h"
 #include "canary/controller/events.h"
 #include "canary/controller/openapi.h"
+#include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
 
 static const char type_json[] = "application/json";
@@ -59,6 +61,8 @@ static unsigned status_of(int code)
 		return 400;
 	case -ENOENT:
 		return 404;
+	case -EACCES:
+		return 401;
 	case -ESTALE:
 	case -EBUSY:
 		return 409;
@@ -293,18 +297,23 @@ static void handle_decisions(struct call *c)
 		answer_json(c, 200, value);
 }
 
-/* What an operator decides about a rollout; the answer is how it stands now. */
-static void act(struct call *c, enum bl_decision_kind kind)
+/* What an operator decides about a rollout, which is the last word of the path;
+ * the answer is how it stands now. */
+static void handle_act(struct call *c)
 {
 	static const struct bl_json_field fields[] = {
 		{ "reason", BL_JSON_STRING, false, 0, 0, BL_REASON_MAX - 1 },
 	};
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const struct bl_request *q = c->request;
-	struct bl_act a = { kind, q->peer ? q->peer->name : "", "" };
+	const char *word = strrchr(q->path, '/') + 1;
+	struct bl_act a = { BL_DECISION_PAUSE, q->peer ? q->peer->name : "",
+			    "" };
 	struct bl_err err = { 0 };
 	int r = bl_json_parse("request", q->body, q->len, &doc, &err);
 
+	for (; strcmp(bl_decision_name(a.kind), word) != 0; a.kind++)
+		assert(a.kind < BL_DECISION_ABORT); /* the table's words */
 	if (!r)
 		r = bl_json_read(&doc, doc.root, "", fields,
 				 BL_ARRAY_SIZE(fields), &a.reason, &err);
@@ -316,60 +325,18 @@ static void act(struct call *c, enum bl_decision_kind kind)
 		answer_rollout(c, 200, c->name);
 }
 
-static void handle_abort(struct call *c)
-{
-	act(c, BL_DECISION_ABORT);
-}
-
-static void handle_approve(struct call *c)
-{
-	act(c, BL_DECISION_APPROVE);
-}
-
-static void handle_pause(struct call *c)
-{
-	act(c, BL_DECISION_PAUSE);
-}
-
-static void handle_resume(struct call *c)
-{
-	act(c, BL_DECISION_RESUME);
-}
-
-/* Certificates: the calls are enroll.h's. */
-static void answer_call(struct call *c, unsigned status,
-			int (*fn)(struct bl_store *store,
-				  const struct bl_request *q, int64_t now_ms,
-				  json_t **ret, struct bl_err *err))
+static void handle_certificate(struct call *c)
 {
 	struct bl_err err = { 0 };
 	json_t *value = NULL;
-	int r = fn(c->store, c->request, c->now_ms, &value, &err);
+	unsigned status = 200;
+	int r = bl_certificates_call(c->store, c->request, c->name, c->now_ms,
+				     &status, &value, &err);
 
 	if (r < 0)
 		answer_error(c, r, &err);
 	else
 		answer_json(c, status, value);
-}
-
-static void handle_ca(struct call *c)
-{
-	answer_call(c, 200, bl_enroll_ca);
-}
-
-static void handle_token(struct call *c)
-{
-	answer_call(c, 201, bl_enroll_token);
-}
-
-static void handle_enroll(struct call *c)
-{
-	answer_call(c, 201, bl_enroll_redeem);
-}
-
-static void handle_renew(struct call *c)
-{
-	answer_call(c, 201, bl_enroll_renew);
 }
 
 /* A comment first, so that there is an answer if nothing is new. */
@@ -431,24 +398,29 @@ static const struct route {
 	{ "POST", "/v1/rollouts", NULL, type_json, BL_API_BODY_MAX,
 	  handle_start, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
-	  handle_abort, OPERATOR },
+	  handle_act, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/approve", type_json, BL_API_BODY_MAX,
-	  handle_approve, OPERATOR },
+	  handle_act, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/pause", type_json, BL_API_BODY_MAX,
-	  handle_pause, OPERATOR },
+	  handle_act, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/resume", type_json, BL_API_BODY_MAX,
-	  handle_resume, OPERATOR },
+	  handle_act, OPERATOR },
 	{ "GET", "/v1/rollouts/", "/decisions", NULL, 0, handle_decisions,
 	  OPERATOR },
 	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },
-	{ "GET", "/v1/ca", NULL, NULL, 0, handle_ca, EVERYBODY },
-	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX, handle_token,
-	  OPERATOR },
-	{ "POST", "/v1/enroll", NULL, type_json, BL_API_BODY_MAX, handle_enroll,
-	  EVERYBODY },
-	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX, handle_renew,
-	  HOST | OPERATOR },
+	{ "GET", "/v1/ca", NULL, NULL, 0, handle_certificate, EVERYBODY },
+	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX,
+	  handle_certificate, OPERATOR },
+	{ "POST", "/v1/enroll", NULL, type_json, BL_API_BODY_MAX,
+	  handle_certificate, EVERYBODY },
+	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX,
+	  handle_certificate, HOST | OPERATOR },
 	{ "GET", "/v1/events", NULL, NULL, 0, handle_events, OPERATOR },
+	{ "GET", "/v1/revoked", NULL, NULL, 0, handle_certificate, OPERATOR },
+	{ "POST", "/v1/hosts/", "/revoke", type_json, BL_API_BODY_MAX,
+	  handle_certificate, OPERATOR },
+	{ "POST", "/v1/operators/", "/revoke", type_json, BL_API_BODY_MAX,
+	  handle_certificate, OPERATOR },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 
@@ -528,6 +500,22 @@ static bool allows(const struct route *route, const struct bl_peer *peer,
 	return false;
 }
 
+/* Whether the certificate was not taken back: asked every time, of the store that
+ * all controllers share. */
+static bool counts(struct call *c, const struct route *route)
+{
+	const struct bl_peer *peer = c->request->peer;
+	struct bl_err err = { 0 };
+	int r;
+
+	if (!peer || route->roles == EVERYBODY)
+		return true;
+	r = bl_revoke_check(c->store, peer, &err);
+	if (r < 0)
+		answer_error(c, r, &err);
+	return r == 0;
+}
+
 bool bl_api_allows(const char *method, const char *path,
 		   const struct bl_peer *peer, struct bl_response *ret)
 {
@@ -572,7 +560,7 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 			    known ? "the method does not fit this path"
 				  : "there is no such path",
 			    "", ret);
-	else if (!allows(route, request->peer, ret))
+	else if (!allows(route, request->peer, ret) || !counts(&c, route))
 		return;
 	else if (request->len > route->body_max)
 		bl_api_fail(413, "the body is too large", "", ret);

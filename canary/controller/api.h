@@ -21,6 +21,9 @@
  *	POST /v1/enroll			{"secret", "request"}: a host's certificate
  *	POST /v1/renew			{"request"}: the same name, a new one
  *	GET  /v1/events			the live view: events.h
+ *	POST /v1/hosts/NAME/revoke	{"reason"?}: revoke.h
+ *	POST /v1/operators/NAME/revoke	{"reason"?}
+ *	GET  /v1/revoked
  *	GET  /v1/openapi.json		all of this, for machines (openapi.json)
  *
  * Who may ask for what is a column of the table in api.c: a host for itself and

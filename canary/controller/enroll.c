@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "canary/controller/revoke.h"
 #include "canary/ledger/fleet.h"
 #include "canary/ledger/ledger.h"
 #include "canary/ledger/record.h"
@@ -138,9 +139,11 @@ int bl_enroll_ca(struct bl_store *store, const struct bl_request *q,
 	return r;
 }
 
-/* The token that goes with @secret is used up by this. */
+/* The token that goes with @secret is used up by this; the generation is that
+ * of the name before. */
 static int use_token(struct bl_store *store, const char *secret, int64_t now_ms,
-		     struct bl_token *ret, struct bl_err *err)
+		     struct bl_token *ret, unsigned *ret_generation,
+		     struct bl_err *err)
 {
 	bl_autostore_item struct bl_store_item item = { 0 };
 	bl_autochange struct bl_change c = { 0 };
@@ -163,6 +166,10 @@ static int use_token(struct bl_store *store, const char *secret, int64_t now_ms,
 		bl_err_hint(err, "'belay host token NAME' makes a new one");
 		return -EPERM;
 	}
+	r = bl_revoke_generation(store, BL_ROLE_HOST, t.host, ret_generation,
+				 err);
+	if (r < 0)
+		return r;
 	bl_change_expect(&c, item.revision, "token/%s", digest);
 	bl_change_remove(&c, "token/%s", digest);
 	r = bl_change_write(&c, store, &e);
@@ -177,14 +184,15 @@ static int use_token(struct bl_store *store, const char *secret, int64_t now_ms,
 }
 
 static int issue(const struct bl_request *q, enum bl_role role,
-		 const char *name, const char *request, int64_t now_ms,
-		 json_t **ret, struct bl_err *err)
+		 const char *name, unsigned generation, const char *request,
+		 int64_t now_ms, json_t **ret, struct bl_err *err)
 {
 	const struct bl_pki_subject subject = {
 		.role = role,
 		.name = name,
 		.from_ms = now_ms,
 		.until_ms = now_ms + BL_PKI_CLIENT_DAYS * BL_PKI_DAY_MS,
+		.generation = generation,
 	};
 	bl_autobuf struct bl_buf cert = { 0 };
 	int r = bl_pki_issue(q->pki, request, strlen(request), &subject, &cert,
@@ -214,6 +222,7 @@ int bl_enroll_redeem(struct bl_store *store, const struct bl_request *q,
 	struct raw_enroll raw = { 0 };
 	struct bl_token t;
 	json_t *tried = NULL;
+	unsigned generation = 0;
 	int r = need_pki(q, err);
 
 	if (!r)
@@ -223,14 +232,14 @@ int bl_enroll_redeem(struct bl_store *store, const struct bl_request *q,
 				 BL_ARRAY_SIZE(fields), &raw, err);
 	/* A request that is none must not cost the token. */
 	if (!r)
-		r = issue(q, BL_ROLE_HOST, "nobody", raw.request, now_ms,
+		r = issue(q, BL_ROLE_HOST, "nobody", 0, raw.request, now_ms,
 			  &tried, err);
 	json_decref(tried);
 	if (!r)
-		r = use_token(store, raw.secret, now_ms, &t, err);
+		r = use_token(store, raw.secret, now_ms, &t, &generation, err);
 	if (!r)
-		r = issue(q, BL_ROLE_HOST, t.host, raw.request, now_ms, ret,
-			  err);
+		r = issue(q, BL_ROLE_HOST, t.host, generation, raw.request,
+			  now_ms, ret, err);
 	return r;
 }
 
@@ -251,7 +260,7 @@ int bl_enroll_renew(struct bl_store *store, const struct bl_request *q,
 		r = bl_json_read(&doc, doc.root, "", fields,
 				 BL_ARRAY_SIZE(fields), &request, err);
 	if (!r)
-		r = issue(q, q->peer->role, q->peer->name, request, now_ms, ret,
-			  err);
+		r = issue(q, q->peer->role, q->peer->name, q->peer->generation,
+			  request, now_ms, ret, err);
 	return r;
 }

@@ -97,6 +97,13 @@ static const struct field token_fields[] = {
 	I64_OF(bl_token, until_ms),
 };
 
+static const struct field revoked_fields[] = {
+	UINT_OF(bl_revoked, generation),
+	TEXT_OF(bl_revoked, by),
+	TEXT_OF(bl_revoked, reason),
+	I64_OF(bl_revoked, at_ms),
+};
+
 static const struct field listening_fields[] = {
 	I64_OF(bl_listening, since_ms),
 	I64_OF(bl_listening, last_ms),
@@ -455,5 +462,6 @@ int bl_fleet_host_read(const struct bl_store_item *item,
 PLAIN(bl_stored_bundle, bl_stored_bundle, bundle_fields)
 PLAIN(bl_tombstone, bl_tombstone, tombstone_fields)
 PLAIN(bl_token, bl_token, token_fields)
+PLAIN(bl_revoked, bl_revoked, revoked_fields)
 PLAIN(bl_listening, bl_listening, listening_fields)
 PLAIN(bl_decider, bl_decider, decider_fields)

@@ -10,6 +10,7 @@
  *	blob/DIGEST		the bundle's bytes
  *	tombstone/DIGEST	struct bl_tombstone: why it is not tried again
  *	token/DIGEST		struct bl_token; the digest is its secret's
+ *	revoked/ROLE/NAME	struct bl_revoked
  *	fleet/active		the ID of the rollout that is not over
  *	fleet/last		the number of the newest rollout
  *	fleet/listening		struct bl_listening
@@ -129,6 +130,14 @@ struct bl_token {
 	int64_t until_ms;
 };
 
+/* Certificates of a name that were taken back: those of a generation before
+ * this one (controller/revoke.h). */
+struct bl_revoked {
+	unsigned generation;
+	char by[BL_NAME_MAX + 1], reason[BL_REASON_MAX];
+	int64_t at_ms;
+};
+
 /* The controller whose turn it is to decide (decider.h). */
 struct bl_decider {
 	char who[BL_SESSION_LEN];
@@ -148,6 +157,7 @@ json_t *bl_fleet_host_json(const struct bl_fleet_host *h);
 json_t *bl_stored_bundle_json(const struct bl_stored_bundle *b);
 json_t *bl_tombstone_json(const struct bl_tombstone *t);
 json_t *bl_token_json(const struct bl_token *t);
+json_t *bl_revoked_json(const struct bl_revoked *v);
 json_t *bl_listening_json(const struct bl_listening *l);
 json_t *bl_decider_json(const struct bl_decider *d);
 
@@ -169,6 +179,8 @@ int bl_tombstone_read(const struct bl_store_item *item,
 		      struct bl_tombstone *ret, struct bl_err *err);
 int bl_token_read(const struct bl_store_item *item, struct bl_token *ret,
 		  struct bl_err *err);
+int bl_revoked_read(const struct bl_store_item *item, struct bl_revoked *ret,
+		    struct bl_err *err);
 int bl_listening_read(const struct bl_store_item *item,
 		      struct bl_listening *ret, struct bl_err *err);
 int bl_decider_read(const struct bl_store_item *item, struct bl_decider *ret,

@@ -187,6 +187,7 @@ int bl_cmd_host(int argc, char **argv, struct bl_err *err)
 		{ "token", "lets one host enroll, once", bl_cmd_host_token },
 		{ "enroll", "gets this host's certificate by a token",
 		  bl_cmd_host_enroll },
+		{ "revoke", "takes a certificate back", bl_cmd_host_revoke },
 	};
 
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,

@@ -6,6 +6,7 @@
 #include "loader/base/err.h"
 
 int bl_cmd_host_token(int argc, char **argv, struct bl_err *err);
+int bl_cmd_host_revoke(int argc, char **argv, struct bl_err *err);
 int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err);
 
 #endif

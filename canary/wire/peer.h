@@ -22,6 +22,7 @@ struct bl_peer {
 	enum bl_role role;
 	char name[BL_NAME_MAX + 1]; /* of the certificate; "" */
 	char why[BL_PEER_WHY_MAX];  /* it does not count; "" */
+	unsigned generation;	    /* of the certificate (revoke.h) */
 };
 
 #endif

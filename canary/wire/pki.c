@@ -17,6 +17,8 @@
 #define SERIAL_BYTES 16
 /* Clocks differ: what is issued now counts a little earlier, too. */
 #define BEFORE_S 300
+/* serialNumber of a name, which GnuTLS has no word for. */
+#define OID_GENERATION "2.5.4.5"
 
 struct bl_pki {
 	gnutls_x509_crt_t cert;
@@ -193,6 +195,16 @@ static int sign_itself(gnutls_x509_crt_t cert, gnutls_x509_privkey_t key)
 		code = gnutls_x509_crt_sign2(cert, cert, key, GNUTLS_DIG_SHA256,
 					     0);
 	return code;
+}
+
+static int set_generation(gnutls_x509_crt_t cert, unsigned generation)
+{
+	char text[16];
+
+	if (!generation)
+		return 0;
+	snprintf(text, sizeof(text), "%u", generation);
+	return set_dn(cert, OID_GENERATION, text);
 }
 
 /* A copy as a string; NULL: out of memory. */
@@ -413,6 +425,8 @@ int bl_pki_issue(const struct bl_pki *p, const char *request, size_t len,
 		code = begin(cert, subject->name, roles[subject->role],
 			     subject->from_ms, subject->until_ms);
 	if (code == 0)
+		code = set_generation(cert, subject->generation);
+	if (code == 0)
 		code = gnutls_x509_crt_set_pubkey(cert, key);
 	if (code == 0)
 		code = finish(p, cert, subject);
@@ -433,6 +447,19 @@ static void read_dn(gnutls_x509_crt_t cert, const char *oid, char *ret,
 	bl_text_copy(ret, size, text);
 }
 
+/* What is no number is the first, which is what counts least. */
+static unsigned read_generation(gnutls_x509_crt_t cert)
+{
+	char text[16], *end;
+	unsigned long n;
+
+	read_dn(cert, OID_GENERATION, text, sizeof(text));
+	n = strtoul(text, &end, 10);
+	return *end || *text < '0' || *text > '9' || n > UINT32_MAX
+		       ? 0
+		       : (unsigned)n;
+}
+
 /* The name and the role, if it may say so. */
 static void read_subject(gnutls_x509_crt_t cert, struct bl_peer *ret)
 {
@@ -443,6 +470,7 @@ static void read_subject(gnutls_x509_crt_t cert, struct bl_peer *ret)
 		sizeof(ret->name));
 	read_dn(cert, GNUTLS_OID_X520_ORGANIZATIONAL_UNIT_NAME, role,
 		sizeof(role));
+	ret->generation = read_generation(cert);
 	for (i = 0; i < BL_ARRAY_SIZE(roles); i++)
 		if (roles[i] && strcmp(roles[i], role) == 0 &&
 		    bl_name_valid(ret->name))

@@ -8,8 +8,10 @@
  *	r = bl_pki_request_make(key.data, &request, err);
  *	r = bl_pki_issue(pki, request.data, request.len, &subject, &cert, err);
  *
- * A certificate says who somebody is: CN is the name, OU the role. Only the
- * public key of a request counts, what else it says about itself does not.
+ * A certificate says who somebody is: CN is the name, OU the role, and
+ * serialNumber (of the name, X.520) its generation, if that is not 0: one that
+ * was taken back is of an earlier one than the name has now. Only the public key
+ * of a request counts, what else it says about itself does not.
  * Private keys never leave the machine that made them.
  */
 #ifndef BL_CANARY_PKI_H
@@ -66,6 +68,7 @@ struct bl_pki_subject {
 	const char *const *addresses;
 	size_t address_count;
 	int64_t from_ms, until_ms;
+	unsigned generation; /* 0: the first */
 };
 
 /* -EBADMSG: @request is none, or not signed by its own key. */

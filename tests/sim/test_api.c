@@ -85,6 +85,9 @@ static const struct {
 	{ "PUT", "/v1/bundles/aaaa", 401, 403, 415 },
 	{ "POST", "/v1/tokens", 401, 403, 409 },
 	{ "POST", "/v1/renew", 401, 409, 409 },
+	{ "POST", "/v1/hosts/web-1/revoke", 401, 403, 409 },
+	{ "POST", "/v1/operators/bob/revoke", 401, 403, 409 },
+	{ "GET", "/v1/revoked", 401, 403, 200 },
 	/* What makes a host of somebody; 409: without TLS there is none. */
 	{ "POST", "/v1/enroll", 409, 409, 409 },
 	{ "GET", "/v1/ca", 409, 409, 409 },
@@ -94,9 +97,9 @@ static const struct {
 START_TEST(everybody_may_do_what_is_theirs)
 {
 	static const struct bl_peer peers[] = {
-		{ BL_ROLE_NOBODY, "", "" },
-		{ BL_ROLE_HOST, "web-1", "" },
-		{ BL_ROLE_OPERATOR, "admin", "" },
+		{ BL_ROLE_NOBODY, "", "", 0 },
+		{ BL_ROLE_HOST, "web-1", "", 0 },
+		{ BL_ROLE_OPERATOR, "admin", "", 0 },
 	};
 	const unsigned wanted[] = { rights[_i].nobody, rights[_i].host,
 				    rights[_i].operator_ };

@@ -63,6 +63,26 @@ try 2 env BELAY_TLS_DIR="$tmp/web-1" "$belay" host list
 said 'no certificate was shown'
 try 0 "$belay" controller operator alice --out "$tmp/alice"
 try 0 env BELAY_TLS_DIR="$tmp/alice" "$belay" host list
+# What was taken back is refused, and says why; its host can come again.
+try 0 "$belay" host revoke --list
+said 'no certificate was taken back'
+try 0 "$belay" host revoke web-1 --reason 'stolen laptop'
+said 'no host of that name was ever heard of'
+said 'belay host token web-1'
+try 2 "$belay" rollout list --tls-dir "$tmp/web-1"
+said 'no certificate was shown'
+try 0 "$belay" host token web-1
+try 0 "$belay" host enroll "$(cat "$tmp/out")" --tls-dir "$tmp/web-1"
+try 64 "$belay" host revoke
+said 'the name is missing'
+try 2 "$belay" host revoke --operator admin
+said 'is the one that asks'
+try 0 "$belay" host revoke --operator alice --reason 'left us'
+try 2 env BELAY_TLS_DIR="$tmp/alice" "$belay" host list
+said 'was taken back'
+said 'left us'
+try 0 "$belay" host revoke --list
+said 'stolen laptop'
 # Neither trusts whom it does not know.
 try 2 env BELAY_TLS_DIR="$tmp/nowhere" "$belay" host list
 said 'do not trust each other'

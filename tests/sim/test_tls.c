@@ -22,212 +22,83 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "tests/main.h"
+#include "tests/support/tls_fleet.h"
 
 #define DAYS(n) ((n)*BL_PKI_DAY_MS)
 
-static char *dir, *host_dir, *url;
-static struct bl_pki_server server;
-static struct bl_store *store;
-static struct bl_http *http;
-static struct bl_err err;
-
-static struct bl_http *serve(const struct bl_pki *pki, const char *cert,
-			     const char *key)
-{
-	const struct bl_http_tls tls = { pki, cert, key };
-	struct sockaddr_storage address;
-	struct bl_http *h = NULL;
-
-	ck_assert_int_eq(bl_http_address("127.0.0.1:0", true, &address, NULL),
-			 0);
-	ck_assert_msg(bl_http_start(&address, store, &tls, &h, &err) == 0, "%s",
-		      err.text);
-	return h;
-}
-
-static void set_up(void)
-{
-	unsetenv("BELAY_CONTROLLER");
-	dir = bl_test_tmpdir();
-	host_dir = bl_path("%s/host", dir);
-	setenv("BELAY_TLS_DIR", dir, 1);
-	ck_assert_msg(bl_pki_dir_init(dir, NULL, 0, "admin", bl_clock_wall_ms(),
-				      &err) == 0,
-		      "%s", err.text);
-	ck_assert_msg(bl_pki_dir_load(dir, &server, &err) == 0, "%s", err.text);
-	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
-	http = serve(server.pki, server.cert.data, server.key.data);
-	url = bl_path("https://%s", bl_http_listens(http));
-}
-
-static void tear_down(void)
-{
-	bl_http_stop(http);
-	bl_store_close(store);
-	bl_pki_server_free(&server);
-	bl_file_rmtree(dir, NULL);
-	free(dir);
-	free(host_dir);
-	free(url);
-}
-
-/* One request with a certificate of @in; what came of it. */
-static int call_as(const char *in, const char *who, const char *method,
-		   const char *path, json_t *body)
-{
-	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
-	bl_autojson_doc struct bl_json_doc doc = { 0 };
-
-	err = (struct bl_err){ 0 };
-	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
-	ck_assert_int_eq(bl_client_identity(c, in, who, NULL), 0);
-	return bl_client_json(c, method, path, body, &doc, &err);
-}
-
-static int operator_lists_hosts(void)
-{
-	return call_as(dir, "operator", "GET", "/v1/hosts", NULL);
-}
-
-static json_t *poll_body(void)
-{
-	const struct bl_poll poll = {
-		.boot = "b", .session = "s", .seq = 1, .kernel = "6.1.0"
-	};
-
-	return bl_poll_json(&poll);
-}
-
-static int poll_as(const char *in, const char *name)
-{
-	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", name);
-
-	return call_as(in, "host", "POST", path, poll_body());
-}
-
-static char *make_token(const char *name, int64_t now_ms)
-{
-	bl_autojson json_t *answer = NULL;
-	bl_autofree char *body = bl_path("{\"host\":\"%s\"}", name);
-	const struct bl_request q = { .body = body,
-				      .len = strlen(body),
-				      .pki = server.pki };
-
-	ck_assert_msg(bl_enroll_token(store, &q, now_ms, &answer, &err) == 0,
-		      "%s", err.text);
-	return strdup(json_string_value(json_object_get(answer, "token")));
-}
-
-static int enroll(const char *token)
-{
-	char name[BL_NAME_MAX + 1];
-
-	err = (struct bl_err){ 0 };
-	return bl_enroll_host(url, host_dir, token, name, &err);
-}
-
-static void enroll_as(const char *name)
-{
-	bl_autofree char *token = make_token(name, bl_clock_wall_ms());
-
-	ck_assert_msg(enroll(token) == 0, "%s", err.text);
-}
-
-/* A certificate that @pki issued, in @to, beside our authority's. */
-static void write_cert(const struct bl_pki *pki, const char *to,
-		       const char *name, int64_t from_ms, int64_t until_ms)
-{
-	const struct bl_pki_subject subject = { .role = BL_ROLE_HOST,
-						.name = name,
-						.from_ms = from_ms,
-						.until_ms = until_ms };
-	bl_autobuf struct bl_buf key = { 0 }, request = { 0 }, cert = { 0 };
-
-	ck_assert_int_eq(bl_pki_key_make(&key, NULL), 0);
-	ck_assert_int_eq(bl_pki_request_make(key.data, &request, NULL), 0);
-	ck_assert_int_eq(bl_pki_issue(pki, request.data, request.len, &subject,
-				      &cert, NULL),
-			 0);
-	ck_assert_int_eq(bl_pki_dir_write(to, "host", bl_pki_cert(server.pki),
-					  cert.data, key.data, NULL),
-			 0);
-}
-
-static void expect_words(const char *words)
-{
-	ck_assert_msg(strstr(err.text, words), "said: %s", err.text);
-}
-
 START_TEST(host_enrolls_and_speaks_for_itself_only)
 {
-	ck_assert_msg(operator_lists_hosts() == 0, "%s", err.text);
-	enroll_as("web-1");
-	ck_assert_msg(poll_as(host_dir, "web-1") == 0, "%s", err.text);
-	ck_assert_int_eq(poll_as(host_dir, "web-2"), -EPERM);
-	expect_words("is of host web-1: it cannot speak for web-2");
+	ck_assert_msg(tls_operator_lists_hosts() == 0, "%s", tls.err.text);
+	tls_enroll_as("web-1");
+	ck_assert_msg(tls_poll_as(tls.host_dir, "web-1") == 0, "%s",
+		      tls.err.text);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-2"), -EPERM);
+	tls_expect_words("is of host web-1: it cannot speak for web-2");
 	/* Nor may it do what operators do, nor they what it does. */
-	ck_assert_int_eq(call_as(host_dir, "host", "GET", "/v1/rollouts", NULL),
+	ck_assert_int_eq(tls_call_as(tls.host_dir, "host", "GET",
+				     "/v1/rollouts", NULL),
 			 -EPERM);
-	expect_words("is for an operator");
-	ck_assert_int_eq(call_as(dir, "operator", "POST",
-				 "/v1/hosts/web-1/poll", poll_body()),
+	tls_expect_words("is for an operator");
+	ck_assert_int_eq(tls_call_as(tls.dir, "operator", "POST",
+				     "/v1/hosts/web-1/poll", tls_poll_body()),
 			 -EPERM);
-	ck_assert_int_eq(call_as(host_dir, "host", "POST", "/v1/tokens",
-				 json_pack("{s:s}", "host", "web-2")),
+	ck_assert_int_eq(tls_call_as(tls.host_dir, "host", "POST", "/v1/tokens",
+				     json_pack("{s:s}", "host", "web-2")),
 			 -EPERM);
 }
 END_TEST
 
 START_TEST(token_counts_once)
 {
-	bl_autofree char *token = make_token("web-1", bl_clock_wall_ms());
+	bl_autofree char *token = tls_make_token("web-1", bl_clock_wall_ms());
 
-	ck_assert_int_eq(enroll(token), 0);
-	ck_assert_int_eq(enroll(token), -EPERM);
-	expect_words("was used or never made");
+	ck_assert_int_eq(tls_enroll(token), 0);
+	ck_assert_int_eq(tls_enroll(token), -EPERM);
+	tls_expect_words("was used or never made");
 	/* What the first one got is as it was. */
-	ck_assert_int_eq(poll_as(host_dir, "web-1"), 0);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), 0);
 }
 END_TEST
 
 START_TEST(token_that_is_too_old_does_not_count)
 {
-	bl_autofree char *cert = bl_path("%s/host.pem", host_dir);
-	bl_autofree char *token =
-		make_token("web-1", bl_clock_wall_ms() - (BL_TOKEN_VALID_S +
-							  1) * INT64_C(1000));
+	bl_autofree char *cert = bl_path("%s/host.pem", tls.host_dir);
+	bl_autofree char *token = tls_make_token(
+		"web-1",
+		bl_clock_wall_ms() - (BL_TOKEN_VALID_S + 1) * INT64_C(1000));
 
-	ck_assert_int_eq(enroll(token), -EPERM);
-	expect_words("too old");
+	ck_assert_int_eq(tls_enroll(token), -EPERM);
+	tls_expect_words("too old");
 	ck_assert_int_ne(access(cert, F_OK), 0);
 }
 END_TEST
 
 START_TEST(request_that_is_none_does_not_cost_the_token)
 {
-	bl_autofree char *token = make_token("web-1", bl_clock_wall_ms());
+	bl_autofree char *token = tls_make_token("web-1", bl_clock_wall_ms());
 	struct bl_token_parts parts;
 
 	ck_assert_int_eq(bl_token_parse(token, &parts, NULL), 0);
-	ck_assert_int_eq(call_as(dir, "nobody", "POST", "/v1/enroll",
-				 json_pack("{s:s,s:s}", "secret", parts.secret,
-					   "request", "hello")),
+	ck_assert_int_eq(tls_call_as(tls.dir, "nobody", "POST", "/v1/enroll",
+				     json_pack("{s:s,s:s}", "secret",
+					       parts.secret, "request",
+					       "hello")),
 			 -EINVAL);
-	ck_assert_msg(enroll(token) == 0, "%s", err.text);
+	ck_assert_msg(tls_enroll(token) == 0, "%s", tls.err.text);
 }
 END_TEST
 
 /* Whoever answers in the controller's place does not get to see the token. */
 START_TEST(token_is_shown_to_its_own_controller_only)
 {
-	bl_autofree char *token = make_token("web-1", bl_clock_wall_ms());
+	bl_autofree char *token = tls_make_token("web-1", bl_clock_wall_ms());
 	bl_autofree char *other = strdup(token);
 	char *last = &other[strlen(other) - 1];
 
 	*last = *last == '0' ? '1' : '0';
-	ck_assert_int_eq(enroll(other), -EPERM);
-	expect_words("is not the controller that this token is from");
-	ck_assert_msg(enroll(token) == 0, "%s", err.text);
+	ck_assert_int_eq(tls_enroll(other), -EPERM);
+	tls_expect_words("is not the controller that this token is from");
+	ck_assert_msg(tls_enroll(token) == 0, "%s", tls.err.text);
 }
 END_TEST
 
@@ -237,19 +108,20 @@ static const char *const no_tokens[] = {
 
 START_TEST(what_is_no_token_is_said)
 {
-	ck_assert_int_eq(enroll(no_tokens[_i]), -EINVAL);
-	expect_words("no token");
+	ck_assert_int_eq(tls_enroll(no_tokens[_i]), -EINVAL);
+	tls_expect_words("no token");
 }
 END_TEST
 
 START_TEST(without_a_certificate_nothing_is_told)
 {
-	ck_assert_int_eq(call_as(dir, "nobody", "GET", "/v1/hosts", NULL),
+	ck_assert_int_eq(tls_call_as(tls.dir, "nobody", "GET", "/v1/hosts",
+				     NULL),
 			 -EACCES);
-	expect_words("no certificate was shown");
-	ck_assert_ptr_nonnull(strstr(err.hint, "belay host enroll"));
-	ck_assert_int_eq(call_as(dir, "nobody", "POST", "/v1/hosts/web-1/poll",
-				 poll_body()),
+	tls_expect_words("no certificate was shown");
+	ck_assert_ptr_nonnull(strstr(tls.err.hint, "belay host enroll"));
+	ck_assert_int_eq(tls_call_as(tls.dir, "nobody", "POST",
+				     "/v1/hosts/web-1/poll", tls_poll_body()),
 			 -EACCES);
 }
 END_TEST
@@ -258,14 +130,14 @@ START_TEST(certificate_that_has_expired_is_refused)
 {
 	int64_t now_ms = bl_clock_wall_ms();
 
-	write_cert(server.pki, host_dir, "web-1", now_ms - DAYS(30),
-		   now_ms - DAYS(1));
-	ck_assert_int_eq(poll_as(host_dir, "web-1"), -EACCES);
-	expect_words("the certificate of web-1 has expired");
-	write_cert(server.pki, host_dir, "web-1", now_ms + DAYS(1),
-		   now_ms + DAYS(30));
-	ck_assert_int_eq(poll_as(host_dir, "web-1"), -EACCES);
-	expect_words("not valid yet");
+	tls_write_cert(tls.server.pki, tls.host_dir, "web-1", now_ms - DAYS(30),
+		       now_ms - DAYS(1));
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	tls_expect_words("the certificate of web-1 has expired");
+	tls_write_cert(tls.server.pki, tls.host_dir, "web-1", now_ms + DAYS(1),
+		       now_ms + DAYS(30));
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	tls_expect_words("not valid yet");
 }
 END_TEST
 
@@ -275,22 +147,23 @@ START_TEST(certificate_of_another_fleet_is_refused)
 	int64_t now_ms = bl_clock_wall_ms();
 
 	ck_assert_int_eq(bl_pki_make(now_ms, &other, NULL), 0);
-	write_cert(other, host_dir, "web-1", now_ms, now_ms + DAYS(30));
-	ck_assert_int_eq(poll_as(host_dir, "web-1"), -EACCES);
-	expect_words("not from this fleet's authority");
+	tls_write_cert(other, tls.host_dir, "web-1", now_ms, now_ms + DAYS(30));
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	tls_expect_words("not from this fleet's authority");
 }
 END_TEST
 
 START_TEST(controller_of_another_fleet_is_not_believed)
 {
-	bl_autofree char *other = bl_path("%s/other", dir);
+	bl_autofree char *other = bl_path("%s/other", tls.dir);
 
 	ck_assert_int_eq(bl_pki_dir_init(other, NULL, 0, "admin",
 					 bl_clock_wall_ms(), NULL),
 			 0);
-	ck_assert_int_eq(call_as(other, "operator", "GET", "/v1/hosts", NULL),
+	ck_assert_int_eq(tls_call_as(other, "operator", "GET", "/v1/hosts",
+				     NULL),
 			 -ECONNREFUSED);
-	expect_words("do not trust each other");
+	tls_expect_words("do not trust each other");
 }
 END_TEST
 
@@ -298,36 +171,27 @@ END_TEST
 START_TEST(host_cannot_stand_in_for_the_controller)
 {
 	bl_autobuf struct bl_buf cert = { 0 }, key = { 0 };
-	bl_autofree char *cert_path = bl_path("%s/host.pem", host_dir);
-	bl_autofree char *key_path = bl_path("%s/host.key", host_dir);
+	bl_autofree char *cert_path = bl_path("%s/host.pem", tls.host_dir);
+	bl_autofree char *key_path = bl_path("%s/host.key", tls.host_dir);
 	struct bl_http *fake;
 
-	enroll_as(_i ? "127.0.0.1" : "localhost");
+	tls_enroll_as(_i ? "127.0.0.1" : "localhost");
 	ck_assert_int_eq(bl_file_read(cert_path, BL_PKI_PEM_MAX, &cert, NULL),
 			 0);
 	ck_assert_int_eq(bl_file_read(key_path, BL_PKI_PEM_MAX, &key, NULL), 0);
-	fake = serve(server.pki, cert.data, key.data);
-	free(url);
-	url = bl_path("https://%s:%s", _i ? "127.0.0.1" : "localhost",
-		      strrchr(bl_http_listens(fake), ':') + 1);
-	ck_assert_int_eq(operator_lists_hosts(), -ECONNREFUSED);
-	expect_words("do not trust each other");
+	fake = tls_serve(tls.server.pki, cert.data, key.data);
+	free(tls.url);
+	tls.url = bl_path("https://%s:%s", _i ? "127.0.0.1" : "localhost",
+			  strrchr(bl_http_listens(fake), ':') + 1);
+	ck_assert_int_eq(tls_operator_lists_hosts(), -ECONNREFUSED);
+	tls_expect_words("do not trust each other");
 	bl_http_stop(fake);
 }
 END_TEST
 
-static int keep(int64_t now_ms)
-{
-	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
-
-	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
-	ck_assert_int_eq(bl_client_identity(c, host_dir, "host", NULL), 0);
-	return bl_enroll_keep(c, host_dir, now_ms, &err);
-}
-
 static int64_t ends_ms(void)
 {
-	bl_autofree char *path = bl_path("%s/host.pem", host_dir);
+	bl_autofree char *path = bl_path("%s/host.pem", tls.host_dir);
 	bl_autobuf struct bl_buf cert = { 0 };
 	int64_t from_ms, until_ms;
 
@@ -342,18 +206,19 @@ START_TEST(host_renews_its_certificate_in_time)
 {
 	int64_t now_ms = bl_clock_wall_ms(), before_ms;
 
-	write_cert(server.pki, host_dir, "web-1", now_ms - DAYS(10),
-		   now_ms + DAYS(20));
+	tls_write_cert(tls.server.pki, tls.host_dir, "web-1", now_ms - DAYS(10),
+		       now_ms + DAYS(20));
 	before_ms = ends_ms();
-	ck_assert_msg(keep(now_ms) == 0, "%s", err.text);
+	ck_assert_msg(tls_renew(now_ms) == 0, "%s", tls.err.text);
 	ck_assert_int_eq(ends_ms(), before_ms);
-	write_cert(server.pki, host_dir, "web-1", now_ms - DAYS(25),
-		   now_ms + DAYS(5));
+	tls_write_cert(tls.server.pki, tls.host_dir, "web-1", now_ms - DAYS(25),
+		       now_ms + DAYS(5));
 	before_ms = ends_ms();
-	ck_assert_msg(keep(now_ms) == 0, "%s", err.text);
+	ck_assert_msg(tls_renew(now_ms) == 0, "%s", tls.err.text);
 	ck_assert_int_gt(ends_ms(), before_ms + DAYS(300));
-	ck_assert_msg(poll_as(host_dir, "web-1") == 0, "%s", err.text);
-	ck_assert_int_eq(poll_as(host_dir, "web-2"), -EPERM);
+	ck_assert_msg(tls_poll_as(tls.host_dir, "web-1") == 0, "%s",
+		      tls.err.text);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-2"), -EPERM);
 }
 END_TEST
 
@@ -364,37 +229,39 @@ START_TEST(authority_is_made_once_and_its_keys_are_its_owners)
 	struct stat st;
 	size_t i;
 
-	ck_assert_int_eq(bl_pki_dir_init(dir, NULL, 0, "admin",
-					 bl_clock_wall_ms(), &err),
+	ck_assert_int_eq(bl_pki_dir_init(tls.dir, NULL, 0, "admin",
+					 bl_clock_wall_ms(), &tls.err),
 			 -EEXIST);
-	expect_words(dir);
+	tls_expect_words(tls.dir);
 	for (i = 0; i < BL_ARRAY_SIZE(keys); i++) {
-		bl_autofree char *path = bl_path("%s/%s", dir, keys[i]);
+		bl_autofree char *path = bl_path("%s/%s", tls.dir, keys[i]);
 
 		ck_assert_int_eq(stat(path, &st), 0);
 		ck_assert_uint_eq(st.st_mode & 0777, 0600);
 	}
 	/* And goes on after a restart: from its files. */
-	bl_http_stop(http);
-	bl_pki_server_free(&server);
-	ck_assert_int_eq(bl_pki_dir_load(dir, &server, &err), 0);
-	http = serve(server.pki, server.cert.data, server.key.data);
-	free(url);
-	url = bl_path("https://%s", bl_http_listens(http));
-	ck_assert_msg(operator_lists_hosts() == 0, "%s", err.text);
+	bl_http_stop(tls.http);
+	bl_pki_server_free(&tls.server);
+	ck_assert_int_eq(bl_pki_dir_load(tls.dir, &tls.server, &tls.err), 0);
+	tls.http = tls_serve(tls.server.pki, tls.server.cert.data,
+			     tls.server.key.data);
+	free(tls.url);
+	tls.url = bl_path("https://%s", bl_http_listens(tls.http));
+	ck_assert_msg(tls_operator_lists_hosts() == 0, "%s", tls.err.text);
 }
 END_TEST
 
 START_TEST(second_operator_has_a_certificate_of_its_own)
 {
-	bl_autofree char *out = bl_path("%s/alice", dir);
+	bl_autofree char *out = bl_path("%s/alice", tls.dir);
 	bl_autofree char *ca_key = bl_path("%s/ca.key", out);
 
-	ck_assert_int_eq(bl_pki_dir_operator(dir, out, "alice",
-					     bl_clock_wall_ms(), &err),
+	ck_assert_int_eq(bl_pki_dir_operator(tls.dir, out, "alice",
+					     bl_clock_wall_ms(), &tls.err),
 			 0);
-	ck_assert_msg(call_as(out, "operator", "GET", "/v1/hosts", NULL) == 0,
-		      "%s", err.text);
+	ck_assert_msg(tls_call_as(out, "operator", "GET", "/v1/hosts", NULL) ==
+			      0,
+		      "%s", tls.err.text);
 	ck_assert_int_ne(access(ca_key, F_OK), 0);
 }
 END_TEST
@@ -406,11 +273,12 @@ static long listen_for(struct bl_fetch_stream *stream, const char *wanted)
 	long status = 0;
 
 	while (!strstr(bl_buf_str(&text), wanted)) {
-		int r = bl_fetch_stream_read(stream, 500, &status, &text, &err);
+		int r = bl_fetch_stream_read(stream, 500, &status, &text,
+					     &tls.err);
 
-		ck_assert_msg(r >= 0, "%s", err.text);
+		ck_assert_msg(r >= 0, "%s", tls.err.text);
 		if (r == 0)
-			ck_assert_int_eq(bl_http_tick(http, NULL), 0);
+			ck_assert_int_eq(bl_http_tick(tls.http, NULL), 0);
 	}
 	return status;
 }
@@ -420,7 +288,7 @@ static struct bl_fetch_stream *watch_as(const char *in, const char *who)
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
 	struct bl_fetch_stream *stream = NULL;
 
-	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
+	ck_assert_int_eq(bl_client_open(tls.url, false, &c, NULL), 0);
 	ck_assert_int_eq(bl_client_identity(c, in, who, NULL), 0);
 	ck_assert_int_eq(bl_client_stream(c, "/v1/events", &stream, NULL), 0);
 	return stream;
@@ -434,20 +302,20 @@ static void write_rollout(void)
 	bl_plan_default(&r.plan);
 	bl_change_put(&c, json_integer(1), "fleet/last");
 	bl_change_put(&c, bl_rollout_json(&r), "rollout/r1");
-	ck_assert_int_eq(bl_change_write(&c, store, NULL), 0);
+	ck_assert_int_eq(bl_change_write(&c, tls.store, NULL), 0);
 }
 
 START_TEST(an_operator_watches_and_a_host_does_not)
 {
-	struct bl_fetch_stream *stream = watch_as(dir, "operator");
+	struct bl_fetch_stream *stream = watch_as(tls.dir, "operator");
 
 	ck_assert_int_eq(listen_for(stream, "\n\n"), 200);
 	/* Comes through a connection that was suspended meanwhile. */
 	write_rollout();
 	listen_for(stream, "event: rollout");
 	bl_fetch_stream_close(stream);
-	enroll_as("web-1");
-	stream = watch_as(host_dir, "host");
+	tls_enroll_as("web-1");
+	stream = watch_as(tls.host_dir, "host");
 	ck_assert_int_eq(listen_for(stream, "that is for an operator"), 403);
 	bl_fetch_stream_close(stream);
 }
@@ -456,18 +324,20 @@ END_TEST
 START_TEST(plain_http_gets_nowhere)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
-	bl_autofree char *plain = bl_path("http://%s", bl_http_listens(http));
+	bl_autofree char *plain =
+		bl_path("http://%s", bl_http_listens(tls.http));
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	struct sockaddr_storage address;
 
 	ck_assert_int_eq(bl_client_open(plain, false, &c, NULL), 0);
 	ck_assert_int_lt(
-		bl_client_json(c, "GET", "/v1/hosts", NULL, &doc, &err), 0);
+		bl_client_json(c, "GET", "/v1/hosts", NULL, &doc, &tls.err), 0);
 	/* With TLS the network may call, without it may not. */
 	ck_assert_int_eq(bl_http_address("0.0.0.0:1", true, &address, NULL), 0);
-	ck_assert_int_eq(bl_http_address("0.0.0.0:1", false, &address, &err),
+	ck_assert_int_eq(bl_http_address("0.0.0.0:1", false, &address,
+					 &tls.err),
 			 -EPERM);
-	ck_assert_ptr_nonnull(strstr(err.hint, "controller init"));
+	ck_assert_ptr_nonnull(strstr(tls.err.hint, "controller init"));
 }
 END_TEST
 
@@ -476,7 +346,7 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("tls");
 	TCase *t = tcase_create("tls");
 
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, tls_set_up, tls_tear_down);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, host_enrolls_and_speaks_for_itself_only);
 	tcase_add_test(t, token_counts_once);

@@ -184,9 +184,9 @@ static struct sim s;
 static struct bl_pki *pki;
 static FILE *out;
 
-static const struct bl_peer admin = { BL_ROLE_OPERATOR, "admin", "" };
-static const struct bl_peer web = { BL_ROLE_HOST, "web-1", "" };
-static const struct bl_peer nobody = { BL_ROLE_NOBODY, "", "" };
+static const struct bl_peer admin = { BL_ROLE_OPERATOR, "admin", "", 0 };
+static const struct bl_peer web = { BL_ROLE_HOST, "web-1", "", 0 };
+static const struct bl_peer nobody = { BL_ROLE_NOBODY, "", "", 0 };
 
 static bool is_json(const char *type)
 {
@@ -386,6 +386,15 @@ static void certificates(void)
 		 403, NULL);
 	ask_json(&web, "POST", "/v1/renew",
 		 json_pack("{s:s}", "request", request.data), 201, NULL);
+	ask_json(&admin, "POST", "/v1/hosts/web-1/revoke",
+		 json_pack("{s:s}", "reason", "stolen"), 200, NULL);
+	ask_json(&admin, "POST", "/v1/operators/bob/revoke", json_object(), 200,
+		 NULL);
+	ask_json(&admin, "POST", "/v1/operators/admin/revoke", json_object(),
+		 400, NULL);
+	ask_json(&admin, "GET", "/v1/revoked", NULL, 200, NULL);
+	ask_json(&web, "POST", "/v1/renew",
+		 json_pack("{s:s}", "request", request.data), 401, NULL);
 }
 
 START_TEST(real_answers_for_others_to_look_at)

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificates that are taken back before they are over, over real TLS. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/controller/enroll.h"
+#include "canary/wire/client.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "tests/main.h"
+#include "tests/support/tls_fleet.h"
+
+#define DAYS(n) ((n)*BL_PKI_DAY_MS)
+
+static int take_back(const char *kind, const char *name, const char *as)
+{
+	bl_autofree char *path = bl_path("/v1/%s/%s/revoke", kind, name);
+
+	return tls_call_as(as, "operator", "POST", path,
+			   json_pack("{s:s}", "reason", "stolen laptop"));
+}
+
+START_TEST(certificate_that_was_taken_back_is_refused_at_once)
+{
+	bl_autofree char *thief = bl_path("%s/thief", tls.dir);
+	bl_autofree char *mine = tls.host_dir;
+	BL_CLEANUP(bl_client_closep) struct bl_client *open = NULL;
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+
+	/* Two certificates of the name, and a connection that is open. */
+	tls_enroll_as("web-1");
+	tls.host_dir = thief;
+	tls_enroll_as("web-1");
+	tls.host_dir = BL_TAKE(mine);
+	ck_assert_int_eq(bl_client_open(tls.url, false, &open, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(open, thief, "host", NULL), 0);
+	ck_assert_int_eq(bl_client_json(open, "POST", "/v1/hosts/web-1/poll",
+					tls_poll_body(), &doc, NULL),
+			 0);
+	ck_assert_msg(take_back("hosts", "web-1", tls.dir) == 0, "%s",
+		      tls.err.text);
+	ck_assert_int_eq(bl_client_json(open, "POST", "/v1/hosts/web-1/poll",
+					tls_poll_body(), &doc, NULL),
+			 -EACCES);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	tls_expect_words("host web-1 was taken back on ");
+	tls_expect_words(" by admin: stolen laptop");
+	ck_assert_ptr_nonnull(strstr(tls.err.hint, "belay host token web-1"));
+	/* It gets no other by it, and nothing else that it could get. */
+	ck_assert_int_eq(tls_call_as(thief, "host", "POST", "/v1/renew",
+				     json_pack("{s:s}", "request", "x")),
+			 -EACCES);
+	ck_assert_int_eq(tls_call_as(thief, "host", "GET", "/v1/bundles/aaaa",
+				     NULL),
+			 -EACCES);
+	/* Others are none the worse. */
+	ck_assert_int_eq(tls_operator_lists_hosts(), 0);
+	tls_enroll_as("web-2");
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-2"), 0);
+}
+END_TEST
+
+START_TEST(host_that_enrolls_again_is_good_until_that_is_taken_back)
+{
+	bl_autofree char *old = bl_path("%s/old", tls.dir);
+	bl_autofree char *unused = NULL;
+	bl_autofree char *new = tls.host_dir;
+	int64_t now_ms = bl_clock_wall_ms();
+	unsigned i;
+
+	tls.host_dir = old;
+	tls_enroll_as("web-1");
+	tls.host_dir = BL_TAKE(new);
+	for (i = 0; i < 2; i++) {
+		unused = tls_make_token("web-1", now_ms);
+		ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+		/* Nor does what was meant for it before help anybody. */
+		ck_assert_int_eq(tls_enroll(unused), -EPERM);
+		free(BL_TAKE(unused));
+		tls_enroll_as("web-1");
+		ck_assert_msg(tls_poll_as(tls.host_dir, "web-1") == 0, "%s",
+			      tls.err.text);
+		ck_assert_int_eq(tls_poll_as(old, "web-1"), -EACCES);
+		/* What renews it is as good. */
+		ck_assert_int_eq(tls_renew(now_ms + DAYS(364)), 0);
+		ck_assert_msg(tls_poll_as(tls.host_dir, "web-1") == 0, "%s",
+			      tls.err.text);
+	}
+	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+}
+END_TEST
+
+/* It was let in, and was taken back before the new one was issued. */
+START_TEST(renewal_that_overlaps_a_taking_back_is_of_no_use)
+{
+	static const struct bl_peer peer = { BL_ROLE_HOST, "web-1", "", 0 };
+	bl_autobuf struct bl_buf key = { 0 }, request = { 0 };
+	bl_autojson json_t *answer = NULL;
+	bl_autofree char *body = NULL;
+	struct bl_request q = { .peer = &peer, .pki = tls.server.pki };
+
+	ck_assert_int_eq(bl_pki_key_make(&key, NULL), 0);
+	ck_assert_int_eq(bl_pki_request_make(key.data, &request, NULL), 0);
+	body = bl_json_dump(json_pack("{s:s}", "request", request.data));
+	q.body = body;
+	q.len = strlen(body);
+	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+	ck_assert_int_eq(bl_enroll_renew(tls.store, &q, bl_clock_wall_ms(),
+					 &answer, &tls.err),
+			 0);
+	ck_assert_int_eq(bl_pki_dir_write(tls.host_dir, "host",
+					  bl_pki_cert(tls.server.pki),
+					  json_string_value(json_object_get(
+						  answer, "certificate")),
+					  key.data, NULL),
+			 0);
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	tls_expect_words("was taken back");
+}
+END_TEST
+
+START_TEST(every_controller_of_the_store_refuses_it)
+{
+	struct bl_http *other;
+	bl_autofree char *here = tls.url;
+
+	tls_enroll_as("web-1");
+	other = tls_serve(tls.server.pki, tls.server.cert.data,
+			  tls.server.key.data);
+	tls.url = bl_path("https://%s", bl_http_listens(other));
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), 0);
+	free(tls.url);
+	tls.url = strdup(here);
+	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+	free(tls.url);
+	tls.url = bl_path("https://%s", bl_http_listens(other));
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
+	bl_http_stop(other);
+}
+END_TEST
+
+START_TEST(operator_is_taken_back_by_another_one_only)
+{
+	bl_autofree char *alice = bl_path("%s/alice", tls.dir);
+
+	ck_assert_int_eq(bl_pki_dir_operator(tls.dir, alice, "alice",
+					     bl_clock_wall_ms(), &tls.err),
+			 0);
+	ck_assert_int_eq(take_back("operators", "alice", alice), -EINVAL);
+	tls_expect_words("is the one that asks");
+	ck_assert_int_eq(take_back("operators", "alice", tls.dir), 0);
+	ck_assert_int_eq(tls_call_as(alice, "operator", "GET", "/v1/hosts",
+				     NULL),
+			 -EACCES);
+	tls_expect_words("operator alice was taken back");
+	/* A host of that name is somebody else. */
+	tls_enroll_as("alice");
+	ck_assert_int_eq(tls_poll_as(tls.host_dir, "alice"), 0);
+	ck_assert_int_eq(take_back("hosts", "alice", tls.host_dir), -EACCES);
+	ck_assert_int_eq(tls_operator_lists_hosts(), 0);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("revoke");
+	TCase *t = tcase_create("revoke");
+
+	tcase_add_checked_fixture(t, tls_set_up, tls_tear_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, certificate_that_was_taken_back_is_refused_at_once);
+	tcase_add_test(
+		t, host_that_enrolls_again_is_good_until_that_is_taken_back);
+	tcase_add_test(t, renewal_that_overlaps_a_taking_back_is_of_no_use);
+	tcase_add_test(t, every_controller_of_the_store_refuses_it);
+	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
+	suite_add_tcase(suite, t);
+	return suite;
+}
