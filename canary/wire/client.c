@@ -304,11 +304,13 @@ static int ask_one(struct bl_client *c, const struct bl_client_request *q,
 		.sink = q->sink,
 		.ctx = q->ctx,
 	};
+	uint64_t connect_ms;
 
 	if (!url)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (c->count > 1 && f.connect_ms > BL_CLIENT_CONNECT_MS)
-		f.connect_ms = BL_CLIENT_CONNECT_MS;
+	connect_ms = c->count > 1 ? BL_CLIENT_CONNECT_MS : BL_CLIENT_TIMEOUT_MS;
+	if (f.connect_ms > connect_ms)
+		f.connect_ms = connect_ms;
 	memcpy(f.headers, q->headers, sizeof(f.headers));
 	return bl_fetch_call(c->fetch, &f, ret_head, ret, err);
 }

@@ -25,6 +25,7 @@ static const char *const files[] = {
 	BL_EVIDENCE_DIR,   "agent.json",
 	"agent.json.tmp",  "reader",
 	BL_KEEPER_LOCK,	   "lock",
+	"incoming",
 };
 
 struct places {

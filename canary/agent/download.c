@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/agent/download.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/agent/partial.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+
+/* Of an answer that is no bundle: an error and its words. */
+#define WORDS_MAX (64u << 10)
+
+struct attempt {
+	const struct bl_download *d;
+	struct bl_partial partial;
+	struct bl_download_result result;
+};
+
+static bool stopped(void *ctx)
+{
+	const struct attempt *a = ctx;
+
+	return a->d->stop && a->d->stop(a->d->ctx);
+}
+
+static int on_piece(void *ctx, const struct bl_fetch_head *head,
+		    const void *data, size_t len, struct bl_err *err)
+{
+	struct attempt *a = ctx;
+	int r = bl_partial_take(&a->partial, head, data, len, err);
+
+	if (r < 0)
+		return r;
+	a->result.came += len;
+	if (a->d->progress)
+		a->d->progress(a->d->ctx, a->partial.have, a->partial.total);
+	return 0;
+}
+
+/* Asks for all that is not here. */
+static int ask(struct attempt *a, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("/v1/bundles/%s", a->d->digest);
+	bl_autofree char *range = bl_path("Range: bytes=%zu-", a->partial.have);
+	const struct bl_client_request q = {
+		.method = "GET",
+		.path = path,
+		.headers = { a->partial.have ? range : NULL },
+		.timeout_ms = BL_DOWNLOAD_MS,
+		.stall_ms = BL_DOWNLOAD_STALL_MS,
+		.answer_max = WORDS_MAX,
+		.stop = stopped,
+		.sink = on_piece,
+		.ctx = a,
+	};
+	bl_autobuf struct bl_buf ignored = { 0 };
+	struct bl_fetch_head head = { 0 };
+	int r;
+
+	if (!path || !range)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	a->partial.begun = false;
+	r = bl_client_ask(a->d->client, &q, &head, &ignored, err);
+	a->result.retry_ms = head.retry_ms;
+	return r;
+}
+
+int bl_download(const struct bl_download *d, struct bl_buf *ret,
+		struct bl_download_result *ret_result, struct bl_err *err)
+{
+	struct attempt a = { .d = d };
+	bool resumed;
+	int r = bl_partial_open(d->dir, d->digest, &a.partial, err);
+
+	if (r < 0)
+		goto out;
+	/* It came whole, and then the host was busy, or the agent ended. */
+	if (a.partial.have && bl_partial_whole(&a.partial, ret, NULL) == 0)
+		goto out;
+	do {
+		resumed = a.partial.have > 0;
+		r = ask(&a, err);
+		if (!r)
+			r = bl_partial_whole(&a.partial, ret, err);
+		/* -ERANGE: it is longer than the bundle. */
+		if (r != -EBADMSG && r != -ERANGE)
+			break;
+		if (bl_partial_clear(&a.partial, err) < 0)
+			break;
+	} while (resumed);
+out:
+	bl_partial_close(&a.partial);
+	*ret_result = a.result;
+	return r;
+}

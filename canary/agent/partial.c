@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/agent/partial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "canary/wire/range.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/bundle/bundle.h"
+
+#define SUFFIX ".part"
+
+enum bl_partial_step bl_partial_judge(size_t have,
+				      const struct bl_fetch_head *head,
+				      size_t *ret_total)
+{
+	struct bl_range range;
+
+	*ret_total = 0;
+	if (head->status == 200) {
+		if (head->length > BL_BUNDLE_MAX)
+			return BL_PARTIAL_TOO_LARGE;
+		*ret_total = head->length > 0 ? (size_t)head->length : 0;
+		return BL_PARTIAL_AFRESH;
+	}
+	if (head->status != 206 || bl_range_read(head->range, &range) < 0)
+		return BL_PARTIAL_WRONG;
+	if (range.total > BL_BUNDLE_MAX)
+		return BL_PARTIAL_TOO_LARGE;
+	if (range.at != have || range.at + range.len != range.total)
+		return BL_PARTIAL_WRONG;
+	*ret_total = range.total;
+	return BL_PARTIAL_APPEND;
+}
+
+/* Whether @name is a partial's, of any digest. */
+static bool is_partial(const char *name)
+{
+	char digest[BL_DIGEST_HEX];
+
+	if (strlen(name) != BL_DIGEST_HEX - 1 + strlen(SUFFIX) ||
+	    strcmp(name + BL_DIGEST_HEX - 1, SUFFIX) != 0)
+		return false;
+	memcpy(digest, name, BL_DIGEST_HEX - 1);
+	digest[BL_DIGEST_HEX - 1] = '\0';
+	return bl_digest_valid(digest);
+}
+
+static void remove_others(const char *dir, const char *digest)
+{
+	bl_autoclosedir DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (is_partial(e->d_name) &&
+		    strncmp(e->d_name, digest, BL_DIGEST_HEX - 1) != 0)
+			unlinkat(dirfd(d), e->d_name, 0);
+}
+
+int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
+		    struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("%s/%s" SUFFIX, dir, digest);
+	bl_autoclose int fd = -1;
+	struct stat st;
+	int r;
+
+	if (!path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	r = bl_file_mkdirs(dir, 0700, err);
+	if (r < 0)
+		return r;
+	remove_others(dir, digest);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		  0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return bl_err_errno(err, -errno, "cannot open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return bl_err_set(err, -EINVAL, "%s is not a file", path);
+	*ret = (struct bl_partial){ .fd = BL_TAKE_FD(fd),
+				    .path = BL_TAKE(path) };
+	memcpy(ret->digest, digest, BL_DIGEST_HEX);
+	if (st.st_size > BL_BUNDLE_MAX)
+		return bl_partial_clear(ret, err);
+	ret->have = (size_t)st.st_size;
+	return 0;
+}
+
+void bl_partial_close(struct bl_partial *p)
+{
+	if (!p->path)
+		return;
+	close(p->fd);
+	free(p->path);
+	*p = (struct bl_partial){ 0 };
+}
+
+int bl_partial_clear(struct bl_partial *p, struct bl_err *err)
+{
+	if (ftruncate(p->fd, 0) < 0)
+		return bl_err_errno(err, -errno, "cannot empty %s", p->path);
+	p->have = p->total = 0;
+	return 0;
+}
+
+static int append(struct bl_partial *p, const char *data, size_t len,
+		  struct bl_err *err)
+{
+	while (len) {
+		ssize_t n = pwrite(p->fd, data, len, (off_t)p->have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int code = -errno;
+
+			bl_err_errno(err, code, "cannot keep the bundle in %s",
+				     p->path);
+			if (p->total)
+				bl_err_hint(err, "it needs %zu bytes, %zu more",
+					    p->total, p->total - p->have);
+			return code;
+		}
+		p->have += (size_t)n;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The first piece of an answer: what its head says of it. */
+static int begin(struct bl_partial *p, const struct bl_fetch_head *head,
+		 struct bl_err *err)
+{
+	size_t total;
+	int r = 0;
+
+	switch (bl_partial_judge(p->have, head, &total)) {
+	case BL_PARTIAL_APPEND:
+		break;
+	case BL_PARTIAL_AFRESH:
+		r = bl_partial_clear(p, err);
+		break;
+	case BL_PARTIAL_WRONG:
+		return bl_err_set(
+			err, -EBADMSG,
+			"asked for what is behind %zu bytes, the controller answered %ld %s",
+			p->have, head->status, head->range);
+	case BL_PARTIAL_TOO_LARGE:
+		return bl_err_set(err, -EFBIG, "a bundle has at most %u bytes",
+				  BL_BUNDLE_MAX);
+	}
+	p->total = total;
+	p->begun = r == 0;
+	return r;
+}
+
+int bl_partial_take(struct bl_partial *p, const struct bl_fetch_head *head,
+		    const void *data, size_t len, struct bl_err *err)
+{
+	int r = p->begun ? 0 : begin(p, head, err);
+
+	if (r < 0)
+		return r;
+	if (len > BL_BUNDLE_MAX - p->have)
+		return bl_err_set(err, -EFBIG, "a bundle has at most %u bytes",
+				  BL_BUNDLE_MAX);
+	return append(p, data, len, err);
+}
+
+int bl_partial_whole(struct bl_partial *p, struct bl_buf *ret,
+		     struct bl_err *err)
+{
+	bl_autobuf struct bl_buf data = { 0 };
+	char digest[BL_DIGEST_HEX];
+	int r = bl_file_read_regular(p->path, BL_BUNDLE_MAX, &data, err);
+
+	if (!r)
+		r = bl_digest(bl_buf_str(&data), data.len, digest);
+	if (r < 0)
+		return bl_err_wrap(err, r, "what came of the bundle");
+	if (strcmp(digest, p->digest) != 0)
+		return bl_err_set(
+			err, -EBADMSG,
+			"the bundle arrived damaged: its digest is %s", digest);
+	bl_buf_free(ret);
+	*ret = data;
+	data = (struct bl_buf){ 0 };
+	return 0;
+}
+
+void bl_partial_remove(const char *dir, const char *digest)
+{
+	bl_autofree char *path = bl_path("%s/%s" SUFFIX, dir, digest);
+
+	if (path)
+		unlink(path);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A controller that nobody can be made to be by an API: on a real socket, it
+ * answers each request as its script says, and keeps what it was asked.
+ *
+ *	liar_start(&liar, blob, size);	// what GET of anything gives
+ *	liar.script[0] = CUT;		// the rest is HONEST
+ *	…a client of liar.url…
+ *	liar_stop(&liar);
+ *
+ * With an order it also answers polls, which are in no script: with 304 for who
+ * knows it.
+ *
+ * One connection for each request, one at a time. What does not work out fails
+ * the running test. Set the script before the request that it is about.
+ */
+#ifndef LIAR_H
+#define LIAR_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "canary/wire/range.h"
+
+#define LIAR_REQUESTS	 16
+#define LIAR_REQUEST_LEN 2048
+#define LIAR_POLL_LEN	 16384
+#define LIAR_CUT_AT	 100000
+
+enum lie {
+	HONEST,	    /* 200, or 206 of what was asked for */
+	CUT,	    /* the same, and gone after cut_at bytes of it */
+	DEAF,	    /* the whole, whatever was asked for */
+	OTHER_PART, /* 206 from the beginning */
+	DAMAGED,    /* one byte is another one */
+	HUGE,	    /* says that more is coming than may */
+	LONG,	    /* an answer of 20 kB that nobody wants */
+	BUSY,	    /* 503, with the header */
+	CROWDED,    /* 429, likewise */
+	HANG,	    /* half a head, and then nothing */
+};
+
+struct liar {
+	int listens;
+	pthread_t thread;
+	char url[64];
+	const char *blob;
+	size_t size;
+	size_t cut_at;	    /* LIAR_CUT_AT */
+	const char *header; /* of BUSY and CROWDED; "" */
+	const char *order;  /* to every poll; NULL: polls are in the script */
+	enum lie script[LIAR_REQUESTS];
+	/* Written by its thread before it answers. */
+	char asked[LIAR_REQUESTS][LIAR_REQUEST_LEN];
+	unsigned count;
+	char polled[LIAR_POLL_LEN]; /* the newest, head and body */
+	unsigned polls, known;	    /* all; those answered with 304 */
+	pthread_mutex_t lock;	    /* of these three */
+	int hangs[LIAR_REQUESTS];
+	unsigned hang_count;
+	int hung; /* eventfd: one hangs now */
+};
+
+void liar_start(struct liar *l, const char *blob, size_t size);
+void liar_stop(struct liar *l);
+
+/* The Range of a request that came; "" if it had none. */
+void liar_range(const struct liar *l, unsigned request,
+		char ret[static BL_RANGE_LEN]);
+
+/* Waits for a poll in which @text is. */
+void liar_polled(struct liar *l, const char *text);
+
+/* A socket that nobody serves; its URL. */
+int liar_listen(char ret_url[static 64]);
+
+#endif
