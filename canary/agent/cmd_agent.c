@@ -22,7 +22,7 @@
 
 static const char usage[] =
 	"usage: belay agent [--check CMD] [--state-dir DIR] [--pin-dir DIR]\n"
-	"       belay agent --name NAME [--controller URL] [--events FILE|-]\n"
+	"       belay agent --name NAME [--controller URL[,URL…]] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
 	"                   [--role ROLE] [--label KEY=VALUE]…\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
@@ -44,8 +44,9 @@ static const char usage[] =
 	"  --check CMD       this host can be used only if CMD ends with 0, too (for\n"
 	"                    sh, within 5 s): a network that must be reached, a login\n"
 	"  --name NAME       this host's name in the fleet; no two may share one\n"
-	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
-	")\n"
+	"  --controller URL[,URL…]  (default $BELAY_CONTROLLER, or\n"
+	"                    " BL_CLIENT_URL "); of several any is asked, and\n"
+	"                    another one when it does not answer\n"
 	"  --tls-dir DIR     where host.pem, host.key and ca.pem are, of 'belay host\n"
 	"                    enroll' (default $BELAY_TLS_DIR, or " BL_PKI_DIR
 	")\n"
@@ -55,7 +56,7 @@ static const char usage[] =
 	"                    kernel or distribution try versions for themselves\n"
 	"  --label KEY=VALUE  more that tells hosts apart, for plans that name it\n"
 	"  --events FILE     add a line for each event; - is standard output\n"
-	"  --interval S      between two polls (default 2)\n"
+	"  --interval S      between two polls (default 2), when nobody is in a hurry\n"
 	"  --probe CMD       a probe of your own in every trial (belay apply --help)\n"
 	"  --probe-timeout TIME  for each run of one (default 10s)\n"
 	"  --watchdog MODE   for every trial: auto (default), require or off\n"
@@ -161,7 +162,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "name", required_argument, NULL, 'n' },
 		{ "controller", required_argument, NULL, 'c' },
 		{ "plaintext", no_argument, NULL, 'p' },
-		{ "tls-dir", required_argument, NULL, 'D' },
+		{ "tls-dir", required_argument, NULL, 't' },
 		{ "events", required_argument, NULL, 'e' },
 		{ "check", required_argument, NULL, 'k' },
 		{ "interval", required_argument, NULL, 'i' },
@@ -188,7 +189,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->daemon.url = optarg;
 		else if (opt == 'p')
 			o->daemon.plaintext = true;
-		else if (opt == 'D')
+		else if (opt == 't')
 			o->daemon.tls_dir = optarg;
 		else if (opt == 'e')
 			o->events = optarg;

@@ -159,6 +159,11 @@ static const struct {
 	{ { "--controller", "http://x", NULL }, "--name is missing" },
 	{ { "--check", "", NULL }, "--check wants a command" },
 	{ { "more", NULL, NULL }, "more than expected" },
+	{ { "--watchdog-timeout", "soon", NULL }, "--watchdog-timeout wants" },
+	{ { "--probe-timeout", "soon", NULL }, "--probe-timeout wants" },
+	{ { "--watchdog", "maybe", NULL }, "auto, require or off" },
+	{ { "--interval", "0", NULL }, "0.1 to 3600" },
+	{ { "--label", "zone", NULL }, "not KEY=VALUE" },
 };
 
 START_TEST(what_it_does_not_understand_is_wrong_usage)
