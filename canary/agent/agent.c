@@ -84,6 +84,13 @@ enum bl_agent_do bl_agent_take(struct bl_agent *a, const struct bl_order *order)
 	return BL_AGENT_NOTHING;
 }
 
+void bl_agent_tell(struct bl_agent *a, const char *text)
+{
+	/* A rollback that was ordered meanwhile is not what this is about. */
+	if (a->busy == BL_AGENT_APPLY && a->order.kind == BL_ORDER_APPLY)
+		bl_text_copy(a->reason, sizeof(a->reason), text);
+}
+
 static void forget(struct bl_agent *a)
 {
 	a->order = (struct bl_order){ .kind = BL_ORDER_NONE };

@@ -49,6 +49,9 @@ void bl_agent_poll(struct bl_agent *a, struct bl_poll *ret);
 enum bl_agent_do bl_agent_take(struct bl_agent *a,
 			       const struct bl_order *order);
 
+/* What the worker is at, for `belay host list`: "" or a few words. */
+void bl_agent_tell(struct bl_agent *a, const char *text);
+
 /* How work ended. */
 enum bl_agent_end {
 	BL_AGENT_DONE,	 /* committed; or gone back */

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/agent/backoff.h"
 
-#include <sys/random.h>
-
-int64_t bl_jitter_ms(int64_t ms)
+int64_t bl_jitter_ms(int64_t ms, uint32_t random)
 {
-	uint32_t n = 0;
-
-	if (getrandom(&n, sizeof(n), 0) < 0 || ms < 10)
-		return ms;
-	return ms - ms / 10 + n % (ms / 5);
+	return ms < 10 ? ms : ms - ms / 10 + random % (ms / 5 + 1);
 }
 
-int64_t bl_backoff_ms(int64_t interval_ms, unsigned failures)
+static int64_t window_ms(int64_t interval_ms, unsigned failures)
 {
-	int64_t ms = 250, max = interval_ms > BL_BACKOFF_MAX_MS
-					? interval_ms
-					: BL_BACKOFF_MAX_MS;
+	int64_t ms = BL_BACKOFF_FIRST_MS;
+	int64_t max = interval_ms > BL_BACKOFF_MAX_MS ? interval_ms
+						      : BL_BACKOFF_MAX_MS;
 
 	while (failures-- > 1 && ms < max)
 		ms *= 2;
 	return ms < max ? ms : max;
+}
+
+int64_t bl_backoff_ms(int64_t interval_ms, unsigned failures, int64_t asked_ms,
+		      uint32_t random)
+{
+	int64_t window = window_ms(interval_ms, failures), ms;
+
+	if (asked_ms < 0)
+		asked_ms = 0;
+	if (asked_ms > BL_RETRY_AFTER_MAX_MS)
+		asked_ms = BL_RETRY_AFTER_MAX_MS;
+	if (window < asked_ms)
+		window = asked_ms;
+	ms = asked_ms + random % (window + 1);
+	return ms < BL_BACKOFF_MIN_MS ? BL_BACKOFF_MIN_MS : ms;
 }

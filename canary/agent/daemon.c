@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,6 +16,7 @@
 #include "canary/agent/daemon_state.h"
 #include "canary/agent/enroll_host.h"
 #include "canary/agent/os.h"
+#include "canary/agent/partial.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
@@ -23,45 +25,121 @@
 #include "loader/base/text.h"
 #include "loader/host/boot/keeper.h"
 
-#define RENEW_LOOK_MS (3600 * UINT64_C(1000))
+#define LOOK_MS (3600 * INT64_C(1000))
+/* Below what any list of hosts takes for one that is gone. */
+#define WAIT_S 8
 
-static int poll_once(struct daemon *d, struct bl_client *client,
-		     int64_t *ret_poll_ms, struct bl_err *err)
-{
-	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", d->opts->name);
-	bl_autobuf struct bl_buf answer = { 0 };
-	bl_autofree char *text = NULL;
-	bl_autojson json_t *body = NULL;
+/* What the poller knows from one poll to the next. */
+struct talk {
+	struct bl_client *client;
+	char etag[BL_ETAG_LEN];	    /* of the newest answer; "": it had none */
+	int64_t idle_ms;	    /* that answer's poll_ms */
+	unsigned failures;	    /* in a row */
+	char told[BL_ERR_TEXT_MAX]; /* the last one */
+	uint64_t begun_ms;	    /* the last poll */
+	uint64_t look_ms; /* when the certificate is looked at again */
+};
+
+/* How a poll ended. */
+struct answer {
 	struct bl_order order;
+	bool known;	  /* 304 */
+	int64_t retry_ms; /* no sooner; 0: nobody said */
+};
+
+/* Seconds that a controller may keep a poll: while nothing goes on here or, by
+ * what it said last, anywhere. */
+static unsigned wait_s(struct daemon *d, const struct talk *t)
+{
+	bool busy;
+
+	pthread_mutex_lock(&d->lock);
+	busy = d->agent.busy != BL_AGENT_NOTHING;
+	pthread_mutex_unlock(&d->lock);
+	if (busy || !*t->etag || t->idle_ms)
+		return 0;
+	return WAIT_S - bl_daemon_random() % (WAIT_S / 4 + 1);
+}
+
+static char *poll_text(struct daemon *d)
+{
+	bl_autojson json_t *body = NULL;
 	struct bl_poll poll;
-	enum bl_agent_do task;
-	uint64_t begun_ms = bl_clock_mono_ms();
-	int r;
 
 	pthread_mutex_lock(&d->lock);
 	bl_agent_poll(&d->agent, &poll);
 	pthread_mutex_unlock(&d->lock);
 	body = bl_poll_json(&poll);
-	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	if (!text || !path)
+	return body ? json_dumps(body, JSON_COMPACT) : NULL;
+}
+
+static int ask(struct daemon *d, struct talk *t, struct answer *ret,
+	       struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", d->opts->name);
+	bl_autofree char *known = bl_path("If-None-Match: %s", t->etag);
+	unsigned seconds = wait_s(d, t);
+	bl_autofree char *prefer = bl_path("Prefer: wait=%u", seconds);
+	bl_autofree char *text = poll_text(d);
+	bl_autobuf struct bl_buf body = { 0 };
+	struct bl_fetch_head head = { 0 };
+	const struct bl_client_request q = {
+		.method = "POST",
+		.path = path,
+		.body = text,
+		.len = text ? strlen(text) : 0,
+		.headers = { *t->etag ? known : NULL, seconds ? prefer : NULL },
+		.timeout_ms = BL_CLIENT_TIMEOUT_MS + seconds * UINT64_C(1000),
+		.answer_max = BL_ORDER_BYTES_MAX,
+		/* News end the waiting, not a poll that is on its way. */
+		.wake = seconds ? &d->wake : NULL,
+	};
+	int r;
+
+	if (!path || !known || !prefer || !text)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	r = bl_client_call(client, "POST", path, NULL, text, strlen(text),
-			   BL_CLIENT_TIMEOUT_MS, &answer, err);
-	if (!r)
-		r = bl_order_parse(bl_buf_str(&answer), answer.len, &order,
-				   err);
+	r = bl_client_ask(t->client, &q, &head, &body, err);
+	ret->retry_ms = head.retry_ms;
+	ret->known = !r && head.status == 304;
+	if (r || (ret->known && *t->etag))
+		return r;
+	r = bl_order_parse(bl_buf_str(&body), body.len, &ret->order, err);
 	if (r)
 		return r;
+	t->idle_ms = ret->order.poll_ms;
+	*t->etag = '\0';
+	if (strlen(head.etag) < sizeof(t->etag))
+		memcpy(t->etag, head.etag, strlen(head.etag) + 1);
+	return 0;
+}
+
+static int poll_once(struct daemon *d, struct talk *t, struct answer *ret,
+		     struct bl_err *err)
+{
+	enum bl_agent_do task;
+	int r;
+
+	t->begun_ms = bl_clock_mono_ms();
+	r = ask(d, t, ret, err);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&d->lock);
-	d->heard_ms = begun_ms;
-	task = bl_agent_take(&d->agent, &order);
+	d->heard_ms = t->begun_ms;
+	task = bl_agent_take(&d->agent, &ret->order);
 	if (task != BL_AGENT_NOTHING) {
 		d->task = task;
 		pthread_cond_signal(&d->work);
 	}
 	pthread_mutex_unlock(&d->lock);
-	*ret_poll_ms = order.poll_ms;
 	return 0;
+}
+
+uint32_t bl_daemon_random(void)
+{
+	uint32_t n = 0;
+
+	/* Without randomness all hosts come at once, which is only load. */
+	return getrandom(&n, sizeof(n), 0) == sizeof(n) ? n : 0;
 }
 
 /* Sleeps, less if the worker or a signal has something to say. */
@@ -70,7 +148,7 @@ static void nap(struct daemon *d, int64_t ms)
 	struct pollfd fd = { .fd = d->wake, .events = POLLIN };
 	uint64_t ignored;
 
-	if (poll(&fd, 1, (int)bl_jitter_ms(ms)) > 0 &&
+	if (poll(&fd, 1, ms > 0 ? (int)ms : 0) > 0 &&
 	    read(d->wake, &ignored, sizeof(ignored)) < 0)
 		return;
 }
@@ -83,57 +161,79 @@ static int open_client(const struct bl_daemon_opts *opts,
 	return r < 0 ? r : bl_client_identity(*ret, opts->tls_dir, "host", err);
 }
 
-/* Looked after now and then, as long as the old one counts. */
-static void keep_certificate(struct daemon *d, struct bl_client *client,
-			     uint64_t *due_ms)
+/* Now and then, while the controller answers: a new certificate before the old
+ * one is over, and any of several controllers, so that one that was away gets
+ * its share of the hosts again. */
+static void look_after(struct daemon *d, struct talk *t)
 {
 	struct bl_err e = { 0 };
 
-	if (bl_clock_mono_ms() < *due_ms)
+	if (bl_clock_mono_ms() < t->look_ms)
 		return;
-	*due_ms = bl_clock_mono_ms() + RENEW_LOOK_MS;
-	if (bl_enroll_keep(client, bl_pki_dir(d->opts->tls_dir),
+	t->look_ms = bl_clock_mono_ms() +
+		     (uint64_t)bl_jitter_ms(LOOK_MS, bl_daemon_random());
+	if (bl_enroll_keep(t->client, bl_pki_dir(d->opts->tls_dir),
 			   bl_clock_wall_ms(), &e) < 0)
 		bl_daemon_note(d, "the certificate was not renewed: %s",
 			       e.text);
+	bl_client_draw(t->client);
+}
+
+/* What comes after a poll that failed: how long to leave the controller alone. */
+static int64_t after_failure(struct daemon *d, struct talk *t, int r,
+			     const struct answer *a, const struct bl_err *e)
+{
+	/* There was news: it goes out at once. */
+	if (r == -ECANCELED)
+		return 0;
+	/* Said once; this host keeps what it runs (I9). */
+	if (strcmp(t->told, e->text) != 0)
+		bl_daemon_note(d, "%s%s%s", e->text, *e->hint ? "; " : "",
+			       e->hint);
+	bl_text_copy(t->told, sizeof(t->told), e->text);
+	return bl_backoff_ms(d->opts->interval_ms, ++t->failures, a->retry_ms,
+			     bl_daemon_random());
+}
+
+static int64_t after_answer(struct daemon *d, struct talk *t,
+			    const struct answer *a)
+{
+	int64_t ms = d->opts->interval_ms, asked = t->idle_ms;
+
+	if (t->failures)
+		bl_daemon_note(d, "the controller at %s answers",
+			       bl_client_url(t->client));
+	t->failures = 0;
+	*t->told = '\0';
+	look_after(d, t);
+	if (asked && asked < ms)
+		ms = asked;
+	ms = bl_jitter_ms(ms, bl_daemon_random());
+	/* One that was kept for a while has had its pause. One whose answer is
+	 * new has not: all others were told at the same moment. */
+	if (a->known)
+		ms -= (int64_t)(bl_clock_mono_ms() - t->begun_ms);
+	return ms;
 }
 
 static int poll_loop(struct daemon *d, struct bl_err *err)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
-	char told[BL_ERR_TEXT_MAX] = "";
-	unsigned failures = 0;
-	uint64_t renew_ms = 0;
+	struct talk t = { 0 };
 	int r = open_client(d->opts, &client, err);
 
 	if (r < 0)
 		return r;
+	t.client = client;
 	while (!bl_cli_interrupted()) {
-		int64_t ms = d->opts->interval_ms, asked = 0;
+		struct answer a = { 0 };
 		struct bl_err e = { 0 };
 
-		r = poll_once(d, client, &asked, &e);
+		r = poll_once(d, &t, &a, &e);
 		if (bl_cli_interrupted())
 			break;
-		if (r < 0) {
-			ms = bl_backoff_ms(ms, ++failures);
-			/* Said once; this host keeps what it runs (I9). */
-			if (strcmp(told, e.text) != 0)
-				bl_daemon_note(d, "%s%s%s", e.text,
-					       *e.hint ? "; " : "", e.hint);
-			bl_text_copy(told, sizeof(told), e.text);
-		} else {
-			if (failures)
-				bl_daemon_note(d,
-					       "the controller at %s answers",
-					       bl_client_url(client));
-			failures = 0;
-			*told = '\0';
-			keep_certificate(d, client, &renew_ms);
-			if (asked && asked < ms)
-				ms = asked;
-		}
-		nap(d, ms);
+		nap(d, r < 0 ? after_failure(d, &t, r, &a, &e)
+			     : after_answer(d, &t, &a));
 	}
 	return 0;
 }
@@ -150,7 +250,7 @@ static int set_up(struct daemon *d, struct bl_err *err)
 	size_t i;
 	int r;
 
-	if (!s || !d->record_path)
+	if (!s || !d->record_path || !d->partial_dir)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = bl_host_status(d->opts->host, s, err);
 	if (r < 0)
@@ -254,6 +354,8 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		.opts = opts,
 		.record_path =
 			bl_path("%s/%s", opts->state_dir, BL_DAEMON_RECORD),
+		.partial_dir =
+			bl_path("%s/%s", opts->state_dir, BL_PARTIAL_DIR),
 		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
@@ -269,5 +371,6 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 	if (d.wake >= 0)
 		close(d.wake);
 	free(d.record_path);
+	free(d.partial_dir);
 	return r;
 }

@@ -15,6 +15,15 @@
 #include "canary/ledger/gauge.h"
 #include "canary/wire/client.h"
 
+/* An apply that waits for its bundle. */
+struct daemon_again {
+	bool waits;
+	uint64_t since_ms; /* without a byte of it */
+	uint64_t due_ms;
+	unsigned failures; /* in a row, of as many attempts */
+	char told[BL_REASON_MAX];
+};
+
 struct daemon {
 	const struct bl_daemon_opts *opts;
 	char *record_path;
@@ -29,6 +38,8 @@ struct daemon {
 
 	/* the worker's own */
 	struct bl_client *client;
+	char *partial_dir;
+	struct daemon_again again;
 	uint64_t status_ms;
 	uint64_t trial_ms; /* when the trial went live */
 	bool reader_told;
@@ -38,6 +49,26 @@ struct daemon {
 /* For people, as opts->note. */
 void bl_daemon_note(struct daemon *d, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Any number. */
+uint32_t bl_daemon_random(void);
+
+/* Whether the worker is to leave what it does: told to end, or to go back. */
+bool bl_daemon_must_stop(struct daemon *d);
+
+/* How one piece of work ended; or that it goes on later. */
+struct bl_outcome {
+	enum bl_agent_end end;
+	bool again;
+	char reason[BL_REASON_MAX];
+};
+void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
+			const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The bundle of @order to @ret; or false, and *o says how it goes on. */
+bool bl_daemon_fetch(struct daemon *d, const struct bl_order *order,
+		     struct bl_bundle *ret, struct bl_outcome *o);
 
 /* The worker's thread; @ctx is a struct daemon. */
 void *bl_daemon_worker(void *ctx);

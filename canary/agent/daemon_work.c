@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "canary/agent/partial.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
@@ -20,7 +21,6 @@
 #define EVENTS_WAIT_MS 250
 #define IDLE_WAIT_MS   500
 #define STATUS_MS      2000
-#define FETCH_MS       60000
 
 void bl_daemon_note(struct daemon *d, const char *fmt, ...)
 {
@@ -33,7 +33,7 @@ void bl_daemon_note(struct daemon *d, const char *fmt, ...)
 	d->opts->note(d->opts->note_ctx, text);
 }
 
-static bool must_stop(struct daemon *d)
+bool bl_daemon_must_stop(struct daemon *d)
 {
 	bool stop;
 
@@ -88,7 +88,7 @@ static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 	pthread_mutex_lock(&d->lock);
 	heard = d->heard_ms > d->trial_ms;
 	pthread_mutex_unlock(&d->lock);
-	if (!must_stop(d))
+	if (!bl_daemon_must_stop(d))
 		return heard ? BL_TICK_CONFIRM : BL_TICK_GO_ON;
 	bl_err_set(why, -ECANCELED,
 		   bl_cli_interrupted()
@@ -156,14 +156,8 @@ static int save_record(struct daemon *d, struct bl_err *err)
 	return bl_file_write(d->record_path, text, strlen(text), 0600, err);
 }
 
-/* How one piece of work ended. */
-struct outcome {
-	enum bl_agent_end end;
-	char reason[BL_REASON_MAX];
-};
-
-__attribute__((format(printf, 3, 4))) static void
-conclude(struct outcome *o, enum bl_agent_end end, const char *fmt, ...)
+void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
+			const char *fmt, ...)
 {
 	char text[BL_ERR_TEXT_MAX];
 	va_list ap;
@@ -175,56 +169,30 @@ conclude(struct outcome *o, enum bl_agent_end end, const char *fmt, ...)
 	bl_text_copy(o->reason, sizeof(o->reason), text);
 }
 
-static bool fetch(struct daemon *d, const struct bl_order *order,
-		  struct bl_bundle *ret, struct outcome *o)
-{
-	bl_autofree char *path = bl_path("/v1/bundles/%s", order->digest);
-	bl_autobuf struct bl_buf data = { 0 };
-	char digest[BL_DIGEST_HEX];
-	struct bl_err e = { 0 };
-	int r = path ? bl_client_call(d->client, "GET", path, NULL, NULL, 0,
-				      FETCH_MS, &data, &e)
-		     : bl_err_set(&e, -ENOMEM, "out of memory");
-
-	if (r < 0) {
-		conclude(o, BL_AGENT_LATER, "cannot fetch the bundle: %s",
-			 e.text);
-		return false;
-	}
-	if (bl_digest(bl_buf_str(&data), data.len, digest) < 0 ||
-	    strcmp(digest, order->digest) != 0) {
-		conclude(o, BL_AGENT_LATER, "the bundle arrived damaged");
-		return false;
-	}
-	r = bl_bundle_parse("bundle", data.data, data.len, ret, &e);
-	if (r < 0)
-		conclude(o, BL_AGENT_FAILED, "%s", e.text);
-	return r == 0;
-}
-
 static void conclude_apply(const struct bl_apply_result *result,
-			   struct outcome *o)
+			   struct bl_outcome *o)
 {
 	switch (result->outcome) {
 	case BL_APPLY_COMMITTED:
-		conclude(o, BL_AGENT_DONE, "%s", "");
+		bl_daemon_conclude(o, BL_AGENT_DONE, "%s", "");
 		return;
 	case BL_APPLY_ROLLED_BACK:
-		conclude(o, BL_AGENT_FAILED, "%s", result->reason);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", result->reason);
 		return;
 	case BL_APPLY_REFUSED:
 		break;
 	}
 	if (result->refusal == BL_REFUSAL_LIVE)
-		conclude(o, BL_AGENT_DONE, "%s", "");
+		bl_daemon_conclude(o, BL_AGENT_DONE, "%s", "");
 	else if (result->refusal == BL_REFUSAL_BUSY)
-		conclude(o, BL_AGENT_LATER, "%s", result->reason);
+		bl_daemon_conclude(o, BL_AGENT_LATER, "%s", result->reason);
 	else
-		conclude(o, BL_AGENT_FAILED, "refused: %s", result->reason);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "refused: %s",
+				   result->reason);
 }
 
 static void apply(struct daemon *d, const struct bl_order *order,
-		  struct outcome *o)
+		  struct bl_outcome *o)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
 	struct bl_apply_result result = { 0 };
@@ -244,29 +212,30 @@ static void apply(struct daemon *d, const struct bl_order *order,
 	};
 	struct bl_err e = { 0 };
 
-	if (!fetch(d, order, &bundle, o))
+	if (!bl_daemon_fetch(d, order, &bundle, o))
 		return;
 	/* Durable before it is begun: whatever happens in the trial, the next
 	 * life of this agent answers for it. */
 	if (save_record(d, &e) < 0) {
-		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", e.text);
 		return;
 	}
-	if (must_stop(d)) {
-		conclude(o, BL_AGENT_FAILED, "stopped before its trial");
+	if (bl_daemon_must_stop(d)) {
+		bl_daemon_conclude(o, BL_AGENT_LATER,
+				   "stopped before its trial");
 		return;
 	}
 	bl_daemon_note(d, "%s: trying %s %s (%.12s)", order->rollout,
 		       bundle.manifest.name, bundle.manifest.version,
 		       order->digest);
 	if (bl_host_apply(d->opts->host, &bundle, &opts, &result, &e) < 0)
-		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", e.text);
 	else
 		conclude_apply(&result, o);
 }
 
 static void rollback(struct daemon *d, const struct bl_order *order,
-		     struct outcome *o)
+		     struct bl_outcome *o)
 {
 	struct bl_apply_result result = { 0 };
 	char live[BL_DIGEST_HEX] = "";
@@ -275,7 +244,7 @@ static void rollback(struct daemon *d, const struct bl_order *order,
 	/* Somebody on the host may have been faster. */
 	read_status(d, live);
 	if (strcmp(live, order->digest) != 0) {
-		conclude(o, BL_AGENT_DONE, "%s", "");
+		bl_daemon_conclude(o, BL_AGENT_DONE, "%s", "");
 		return;
 	}
 	bl_daemon_note(d, "%s: going back from %.12s: %s", order->rollout,
@@ -283,14 +252,14 @@ static void rollback(struct daemon *d, const struct bl_order *order,
 	if (bl_host_rollback(d->opts->host,
 			     *order->reason ? order->reason : "ordered",
 			     &result, &e) < 0)
-		conclude(o, BL_AGENT_FAILED, "%s", e.text);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", e.text);
 	else if (result.outcome == BL_APPLY_COMMITTED ||
 		 result.refusal == BL_REFUSAL_EMPTY)
-		conclude(o, BL_AGENT_DONE, "%s", "");
+		bl_daemon_conclude(o, BL_AGENT_DONE, "%s", "");
 	else if (result.refusal == BL_REFUSAL_BUSY)
-		conclude(o, BL_AGENT_LATER, "%s", result.reason);
+		bl_daemon_conclude(o, BL_AGENT_LATER, "%s", result.reason);
 	else
-		conclude(o, BL_AGENT_FAILED, "%s", result.reason);
+		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", result.reason);
 }
 
 static const char *const end_words[] = {
@@ -299,34 +268,50 @@ static const char *const end_words[] = {
 	[BL_AGENT_LATER] = "not begun",
 };
 
+static void wake_poller(struct daemon *d)
+{
+	uint64_t one = 1;
+
+	if (write(d->wake, &one, sizeof(one)) < 0)
+		bl_daemon_note(d, "cannot wake the poller: %s",
+			       strerror(errno));
+}
+
 static void work_on(struct daemon *d, enum bl_agent_do task,
 		    const struct bl_order *order)
 {
 	char live[BL_DIGEST_HEX];
-	struct outcome o = { 0 };
+	struct bl_outcome o = { 0 };
 	struct bl_err e = { 0 };
-	uint64_t one = 1;
+	bool later;
 
 	if (task == BL_AGENT_APPLY)
 		apply(d, order, &o);
 	else
 		rollback(d, order, &o);
+	if (o.again)
+		return;
+	d->again = (struct daemon_again){ 0 };
 	pthread_mutex_lock(&d->lock);
 	memcpy(live, d->agent.poll.live, sizeof(live));
 	pthread_mutex_unlock(&d->lock);
 	read_status(d, live);
 	pthread_mutex_lock(&d->lock);
 	d->task = bl_agent_finish(&d->agent, o.end, o.reason, live);
+	later = d->agent.order.kind == BL_ORDER_NONE;
 	pthread_mutex_unlock(&d->lock);
+	if (!later)
+		bl_partial_remove(d->partial_dir, order->digest);
 	bl_daemon_note(d, "%s: %s %s%s%s, %.12s is live", order->rollout,
 		       task == BL_AGENT_APPLY ? "apply" : "rollback",
 		       end_words[o.end], *o.reason ? ": " : "", o.reason,
 		       *live ? live : "nothing");
 	if (save_record(d, &e) < 0)
 		bl_daemon_note(d, "cannot write down how it ended: %s", e.text);
-	if (write(d->wake, &one, sizeof(one)) < 0)
-		bl_daemon_note(d, "cannot wake the poller: %s",
-			       strerror(errno));
+	/* What was not begun is ordered again, and not at once: it would end
+	 * the same way. */
+	if (!later)
+		wake_poller(d);
 }
 
 /* Waits for work, at most @ms. */
@@ -363,9 +348,17 @@ static void read_events(struct daemon *d)
 	wait_for_work(d, IDLE_WAIT_MS);
 }
 
+/* The next attempt of an apply that waits is due, or its end. */
+static bool again_due(struct daemon *d)
+{
+	return d->again.waits && (bl_clock_mono_ms() >= d->again.due_ms ||
+				  bl_daemon_must_stop(d));
+}
+
 static void refresh_status(struct daemon *d)
 {
 	char live[BL_DIGEST_HEX];
+	bool changed;
 
 	if (bl_clock_mono_ms() - d->status_ms < STATUS_MS)
 		return;
@@ -374,8 +367,12 @@ static void refresh_status(struct daemon *d)
 	pthread_mutex_unlock(&d->lock);
 	read_status(d, live);
 	pthread_mutex_lock(&d->lock);
+	changed = strcmp(d->agent.poll.live, live) != 0;
 	memcpy(d->agent.poll.live, live, sizeof(live));
 	pthread_mutex_unlock(&d->lock);
+	/* Somebody on this host was at work. */
+	if (changed)
+		wake_poller(d);
 }
 
 void *bl_daemon_worker(void *ctx)
@@ -396,6 +393,8 @@ void *bl_daemon_worker(void *ctx)
 		/* Told to end: what was not begun is ordered again. */
 		if (quit)
 			return NULL;
+		if (task == BL_AGENT_NOTHING && again_due(d))
+			task = BL_AGENT_APPLY;
 		if (task != BL_AGENT_NOTHING) {
 			work_on(d, task, &order);
 			continue;

@@ -210,6 +210,65 @@ START_TEST(bad_orders_are_refused)
 }
 END_TEST
 
+/* Every text as long as it may be, of what JSON makes longest. */
+START_TEST(the_fullest_poll_is_no_longer_than_a_controller_reads)
+{
+	bl_autofree char *text = NULL;
+	struct bl_poll full = { .seq = INT64_MAX,
+				.label_count = BL_LABELS_MAX,
+				.sample_count = BL_SAMPLE_MAX,
+				.events = INT64_MAX,
+				.drops = INT64_MAX };
+	struct bl_poll back;
+	struct bl_err err = { 0 };
+	size_t i;
+
+#define FILL(field) memset(field, '"', sizeof(field) - 1)
+	FILL(full.boot);
+	FILL(full.session);
+	FILL(full.kernel);
+	FILL(full.arch);
+	FILL(full.os);
+	FILL(full.role);
+	FILL(full.work.reason);
+	for (i = 0; i < BL_SAMPLE_MAX; i++)
+		FILL(full.sample[i]);
+	for (i = 0; i < BL_LABELS_MAX; i++) {
+		FILL(full.labels[i]);
+		memcpy(full.labels[i], "a=", 2);
+	}
+	memset(full.live, 'a', sizeof(full.live) - 1);
+	full.work.order = BL_ORDER_ROLLBACK;
+	memset(full.work.rollout, 'r', sizeof(full.work.rollout) - 1);
+	full.metrics.known = (1u << BL_GUARD_METRICS) - 1;
+	for (i = 0; i < BL_GUARD_METRICS; i++)
+		full.metrics.value[i] = 1.2345678901234567e300;
+	text = bl_json_dump(bl_poll_json(&full));
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_le(strlen(text), BL_POLL_BYTES_MAX);
+	ck_assert_msg(!bl_poll_parse(text, strlen(text), &back, &err), "%s",
+		      err.text);
+	ck_assert_str_eq(back.sample[BL_SAMPLE_MAX - 1], full.sample[0]);
+}
+END_TEST
+
+START_TEST(what_it_is_at_is_told_while_it_is_at_it)
+{
+	bl_agent_tell(&a, "nothing");
+	ck_assert_int_eq(says()->order, BL_ORDER_NONE);
+	ck_assert_int_eq(APPLY("r1", new), BL_AGENT_APPLY);
+	bl_agent_tell(&a, "fetching its bundle: 40 %");
+	ck_assert_int_eq(says()->state, BL_WORK_GOING);
+	ck_assert_str_eq(poll.work.reason, "fetching its bundle: 40 %");
+	/* What comes late is not about going back. */
+	ck_assert_int_eq(ROLLBACK("r1", new), BL_AGENT_NOTHING);
+	bl_agent_tell(&a, "fetching its bundle: 50 %");
+	ck_assert_str_eq(says()->reason, "");
+	bl_agent_finish(&a, BL_AGENT_LATER, "stopped before its trial", old);
+	ck_assert_int_eq(says()->state, BL_WORK_DONE);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("agent");
@@ -219,6 +278,9 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, order_is_begun_once, 0, 2);
 	tcase_add_test(t, later_is_begun_again);
 	tcase_add_test(t, what_runs_already_is_done);
+	tcase_add_test(t,
+		       the_fullest_poll_is_no_longer_than_a_controller_reads);
+	tcase_add_test(t, what_it_is_at_is_told_while_it_is_at_it);
 	tcase_add_loop_test(t, rollback_ends_the_trial, 0, 2);
 	tcase_add_test(t, rollback_is_idempotent);
 	tcase_add_loop_test(t, next_life_answers_for_the_last, 0, 4);

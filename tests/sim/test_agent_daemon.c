@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent as a process, on a host over the fake kernel: what it says to its
+ * controller and when, what becomes of a bundle when it is killed in the middle
+ * of it, and that it keeps its host while a controller hangs.
+ *
+ * Waits for what must come, however slow the machine; what does not come runs
+ * into the test's time limit.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "canary/agent/daemon.h"
+#include "canary/agent/partial.h"
+#include "canary/controller/controller.h"
+#include "canary/controller/http.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "tests/main.h"
+#include "tests/support/liar.h"
+#include "tests/support/one_host.h"
+
+#define NOTHING                                                         \
+	"{\"v\":1,\"order\":\"none\",\"rollout\":\"\",\"digest\":\"\"," \
+	"\"override\":\"\",\"reason\":\"\",\"probation_ms\":0,\"poll_ms\":%d}"
+#define APPLY                                                                \
+	"{\"v\":1,\"order\":\"apply\",\"rollout\":\"r1\",\"digest\":\"%s\"," \
+	"\"override\":\"\",\"reason\":\"\",\"probation_ms\":0,\"poll_ms\":50}"
+
+static struct one_host one;
+static struct liar liar;
+static char *order;
+static pid_t agent;
+static struct bl_err err;
+
+static void set_up(void)
+{
+	unsetenv("BELAY_CONTROLLER");
+	unsetenv("NOTIFY_SOCKET");
+	one_host_set_up(&one);
+	one.fake->refuses = true; /* what can refuse has a lease */
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	bl_host_close(one.host);
+	one.host = NULL;
+	liar_start(&liar, one.v2.raw.data, one.v2.raw.len);
+}
+
+static void tear_down(void)
+{
+	liar_stop(&liar);
+	one_host_tear_down(&one);
+	free(order);
+}
+
+static void note(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "agent: %s\n", text);
+}
+
+/* In a process of its own, as it is on a host. */
+static void start(const char *url)
+{
+	const struct bl_host_config config = { .state_dir = one.state_dir,
+					       .ops = &fake_kern_ops,
+					       .kern = one.fake };
+	struct bl_daemon_opts opts = { .config = &config,
+				       .recovered = "",
+				       .state_dir = one.state_dir,
+				       .url = url,
+				       .name = "web-1",
+				       .interval_ms = 50,
+				       .note = note };
+	struct bl_recover_result recovered = { 0 };
+
+	agent = fork();
+	if (agent)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	bl_cli_catch_signals();
+	if (bl_host_open(&config, &opts.host, &err) < 0 ||
+	    bl_host_recover(opts.host, &recovered, &err) < 0 ||
+	    bl_daemon_run(&opts, &err) < 0) {
+		fprintf(stderr, "agent: %s\n", err.text);
+		_exit(1);
+	}
+	bl_host_close(opts.host);
+	_exit(0);
+}
+
+static void end(void)
+{
+	int status;
+
+	ck_assert_int_eq(kill(agent, SIGTERM), 0);
+	ck_assert_int_eq(waitpid(agent, &status, 0), agent);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "it ended with %#x", status);
+}
+
+static void crash(void)
+{
+	ck_assert_int_eq(kill(agent, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(agent, NULL, 0), agent);
+	fake_kern_process_died(one.fake);
+}
+
+static void say_nothing(int poll_ms)
+{
+	liar.order = order = bl_path(NOTHING, poll_ms);
+}
+
+static void say_apply(void)
+{
+	liar.order = order = bl_path(APPLY, one.v2.digest);
+}
+
+static void asked(unsigned count)
+{
+	while (liar.count < count)
+		bl_clock_sleep_ms(10);
+}
+
+START_TEST(what_is_known_is_not_said_again)
+{
+	say_nothing(0);
+	start(liar.url);
+	/* Nothing goes on: it may be kept waiting. */
+	liar_polled(&liar, "\r\nPrefer: wait=");
+	liar_polled(&liar, "\r\nIf-None-Match: \"liar\"\r\n");
+	end();
+	/* It learned the answer once. */
+	ck_assert_uint_eq(liar.polls, liar.known + 1);
+}
+END_TEST
+
+START_TEST(while_something_goes_on_it_does_not_wait)
+{
+	say_nothing(50);
+	start(liar.url);
+	liar_polled(&liar, "\"seq\":3,");
+	end();
+	ck_assert_ptr_null(strstr(liar.polled, "Prefer: wait"));
+	ck_assert_ptr_nonnull(strstr(liar.polled, "If-None-Match: \"liar\""));
+}
+END_TEST
+
+/* The connection, the controller and the agent itself fail on the way. */
+START_TEST(a_bundle_comes_however_often_it_is_interrupted)
+{
+	bl_autofree char *part = NULL;
+	char range[BL_RANGE_LEN];
+	unsigned i;
+
+	part = bl_path("%s/" BL_PARTIAL_DIR "/%s.part", one.state_dir,
+		       one.v2.digest);
+	liar.cut_at = 40;
+	liar.script[0] = CUT;
+	for (i = 1; i < LIAR_REQUESTS; i++)
+		liar.script[i] = BUSY;
+	say_apply();
+	start(liar.url);
+	asked(2);
+	/* An operator reads it in the list of hosts. */
+	liar_polled(&liar, "waits for its bundle: not now");
+	crash();
+	ck_assert_int_eq(access(part, F_OK), 0);
+	for (i = 0; i < LIAR_REQUESTS; i++)
+		liar.script[i] = HONEST;
+	start(liar.url);
+	liar_polled(&liar, "\"state\":\"done\"");
+	end();
+	for (i = 1; i < liar.count; i++) {
+		liar_range(&liar, i, range);
+		ck_assert_str_eq(range, "bytes=40-");
+	}
+	one.host = one_host_open(&one);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v2.digest);
+	/* It is where it belongs, and not here any more. */
+	ck_assert_int_ne(access(part, F_OK), 0);
+}
+END_TEST
+
+START_TEST(told_to_end_while_it_waits_it_has_not_failed)
+{
+	unsigned i;
+
+	for (i = 0; i < LIAR_REQUESTS; i++)
+		liar.script[i] = BUSY;
+	say_apply();
+	start(liar.url);
+	liar_polled(&liar, "waits for its bundle");
+	end();
+	for (i = 0; i < LIAR_REQUESTS; i++)
+		liar.script[i] = HONEST;
+	start(liar.url);
+	liar_polled(&liar, "\"state\":\"done\"");
+	end();
+}
+END_TEST
+
+START_TEST(a_host_is_kept_while_its_controller_hangs)
+{
+	struct pollfd hung = { .events = POLLIN };
+	unsigned i;
+
+	for (i = 0; i < LIAR_REQUESTS; i++)
+		liar.script[i] = HANG;
+	hung.fd = liar.hung;
+	start(liar.url);
+	ck_assert_int_eq(poll(&hung, 1, -1), 1);
+	one.fake->verdict_ms = 0;
+	while (!*(volatile uint64_t *)&one.fake->verdict_ms)
+		bl_clock_sleep_ms(10);
+	/* The one that hangs did not end before. */
+	ck_assert_uint_eq(liar.hang_count, 1);
+	end();
+}
+END_TEST
+
+/* The real controller, to which the dead one is a neighbour. */
+START_TEST(a_rollout_goes_through_though_one_of_two_controllers_is_dead)
+{
+	struct bl_start s = { .digest = one.v2.digest, .override_reason = "" };
+	char id[BL_ROLLOUT_ID_LEN], dead[64];
+	bl_autofree char *urls = NULL;
+	struct sockaddr_storage address;
+	bl_autofree char *db = bl_path("sqlite:%s/fleet.db", one.dir);
+	struct bl_store *store = NULL, *look = NULL;
+	struct bl_http *http = NULL;
+	struct bl_rollout r = { 0 };
+	int64_t revision;
+	size_t hosts = 0;
+	unsigned i;
+
+	close(liar_listen(dead));
+	ck_assert_int_eq(bl_store_open(db, &store, NULL), 0);
+	ck_assert_int_eq(bl_store_open(db, &look, NULL), 0);
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
+			 0);
+	ck_assert_int_eq(bl_controller_store_bundle(store, &one.v2,
+						    bl_clock_wall_ms(), NULL),
+			 0);
+	bl_plan_default(&s.plan);
+	for (i = 0; i < s.plan.wave_count; i++)
+		s.plan.waves[i].soak_ms = 0;
+	ck_assert_msg(!bl_controller_start(store, &s, bl_clock_wall_ms(), id,
+					   &err),
+		      "%s", err.text);
+	ck_assert_int_eq(bl_http_start(&address, store, NULL, &http, NULL), 0);
+	urls = bl_path("%s,http://%s", dead, bl_http_listens(http));
+	start(urls);
+	while (r.state != BL_ROLLOUT_DONE || !hosts) {
+		ck_assert_msg(!bl_http_tick(http, &err), "%s", err.text);
+		bl_clock_sleep_ms(20);
+		ck_assert_int_eq(
+			bl_fleet_rollout(look, id, &r, &revision, NULL), 0);
+		ck_assert_int_eq(bl_store_count(look, "host/", &hosts, NULL),
+				 0);
+		ck_assert_msg(r.state == BL_ROLLOUT_RUNNING ||
+				      r.state == BL_ROLLOUT_DONE,
+			      "%s", r.reason);
+	}
+	end();
+	bl_http_stop(http);
+	bl_store_close(store);
+	bl_store_close(look);
+	one.host = one_host_open(&one);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v2.digest);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("agent_daemon");
+	TCase *t = tcase_create("agent_daemon");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 100);
+	tcase_add_test(t, what_is_known_is_not_said_again);
+	tcase_add_test(t, while_something_goes_on_it_does_not_wait);
+	tcase_add_test(t, a_bundle_comes_however_often_it_is_interrupted);
+	tcase_add_test(t, told_to_end_while_it_waits_it_has_not_failed);
+	tcase_add_test(t, a_host_is_kept_while_its_controller_hangs);
+	tcase_add_test(
+		t,
+		a_rollout_goes_through_though_one_of_two_controllers_is_dead);
+	suite_add_tcase(s, t);
+	return s;
+}
