@@ -27,7 +27,8 @@ verdicts deny deny_all '{"no_connect4": {"cgroup": "/"},
 	"no_packet": {"cgroup": "/"}, "frame": {"interface": "lo"}}'
 replace='"interface": "lo", "strategy": "replace"'
 verdicts pass xdp_pass_all "{\"frame\": {$replace, \"lease\": false}}"
-verdicts drop xdp_drop_all "{\"frame\": {$replace, \"lease\": false}}"
+verdicts drop xdp_drop_pings "{\"frame\": {$replace, \"lease\": false}}"
+verdicts drop-all xdp_drop_all "{\"frame\": {$replace, \"lease\": false}}"
 verdicts drop-kept xdp_drop_all '{"frame": {"interface": "lo"}}'
 verdicts drop-leased xdp_drop_all "{\"frame\": {$replace}}"
 

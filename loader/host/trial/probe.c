@@ -367,6 +367,15 @@ static void find_accused(const struct bl_work *w, struct bl_evidence *ret)
 		*ret->named = 0;
 }
 
+/* By its kind, whether on a lease or not. */
+static bool can_refuse(const struct bl_kern_staged *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->program[i].lease != BL_LEASE_NONE)
+			return true;
+	return false;
+}
+
 static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 			     struct bl_err *err)
 {
@@ -390,7 +399,7 @@ static enum bl_verdict judge(struct trial *t, uint64_t elapsed_ms,
 		.accused = evidence.named,
 		.usable = w->usable,
 		.usable_before = w->usable_before,
-		.can_refuse = bl_host_leased(&w->staged),
+		.can_refuse = can_refuse(&w->staged),
 		.locked_out = w->locked_out,
 		.pace = &t->pace,
 		.confirm = t->confirm,

@@ -163,6 +163,10 @@ can_ping && fail "a replaced program is gone by itself: is there a lease?"
 expect 0 belay recover
 says rolled-back
 can_ping || fail "the old program is not back"
+expect 1 belay apply /b/drop-all.bundle
+says "this host cannot be used while it is live"
+says "it will not be tried here again"
+can_ping || fail "frames are dropped though it was rolled back"
 expect 0 belay apply /b/drop.bundle
 can_ping && fail "the new program is not there"
 expect 0 belay rollback

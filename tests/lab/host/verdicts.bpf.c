@@ -3,19 +3,24 @@
  * What can lock a host out, for tests/lab/test_lease.sh. One object for each
  * VERDICTS: a guard that refuses one program its files (or, of the same name,
  * does not); all that can be denied to all: by LSM, cgroup and XDP; XDP that
- * drops all frames, or none.
+ * drops all frames, or pings, or none.
  */
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
 
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #define EPERM 1
 
-#define GUARD	     1
-#define NO_GUARD     2
-#define DENY_ALL     3
-#define XDP_DROP_ALL 4
-#define XDP_PASS_ALL 5
+#define GUARD	       1
+#define NO_GUARD       2
+#define DENY_ALL       3
+#define XDP_DROP_ALL   4
+#define XDP_DROP_PINGS 5
+#define XDP_PASS_ALL   6
 
 #if VERDICTS <= DENY_ALL
 /* Whether the task's name begins with @name. */
@@ -94,12 +99,27 @@ int no_packet(struct __sk_buff *skb)
 }
 #endif
 
+#if VERDICTS == XDP_DROP_PINGS
+/* A host that can be used all the same. */
+static __attribute__((always_inline)) int is_ping(const struct xdp_md *ctx)
+{
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct iphdr *ip = (void *)(eth + 1);
+
+	return (void *)(ip + 1) <= (void *)(long)ctx->data_end &&
+	       eth->h_proto == bpf_htons(ETH_P_IP) &&
+	       ip->protocol == IPPROTO_ICMP;
+}
+#endif
+
 #if VERDICTS >= DENY_ALL
 SEC("xdp")
 int frame(struct xdp_md *ctx)
 {
 #if VERDICTS == DENY_ALL
 	return armed ? XDP_DROP : XDP_PASS;
+#elif VERDICTS == XDP_DROP_PINGS
+	return is_ping(ctx) ? XDP_DROP : XDP_PASS;
 #else
 	return VERDICTS == XDP_PASS_ALL ? XDP_PASS : XDP_DROP;
 #endif
