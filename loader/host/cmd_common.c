@@ -270,12 +270,13 @@ int bl_host_print_json(json_t *v, struct bl_err *err)
 
 json_t *bl_host_sample_json(const struct bl_kern_sample *s)
 {
-	json_t *v = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I}", "programs",
+	json_t *v = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "programs",
 			      (int)s->programs, "attached", (int)s->attached,
 			      "run_count", (json_int_t)s->run_count,
 			      "run_time_ns", (json_int_t)s->run_time_ns,
 			      "missed", (json_int_t)s->missed, "memory_bytes",
-			      (json_int_t)s->memory_bytes);
+			      (json_int_t)s->memory_bytes, "grown_bytes",
+			      (json_int_t)s->grown_bytes);
 	json_t *counters;
 
 	if (!v || !s->sensor)

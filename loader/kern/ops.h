@@ -180,7 +180,11 @@ struct bl_kern_sample {
 	 * knows of them. 0 before 5.12. */
 	uint64_t missed;
 	uint64_t memory_bytes; /* of the kernel, programs and maps; 0: unknown */
-	unsigned cpus;	       /* of the host, that may run programs */
+	/* How much more of what the kernel keeps without telling for whom (slabs
+	 * that cannot be reclaimed) than before it came. Of modules only; 0:
+	 * not more, or not known. */
+	uint64_t grown_bytes;
+	unsigned cpus; /* of the host, that may run programs */
 	bool sensor;
 	uint64_t seen, events, drops, torn, denied;
 };

@@ -217,6 +217,13 @@ static int counts(void *ctx, struct bl_kmod_counts *ret, struct bl_err *err)
 	return 0;
 }
 
+static uint64_t slabs(void *ctx)
+{
+	const struct fake_kmod *fake = ctx;
+
+	return FAKE_SLABS + fake->leaks * fake->seen;
+}
+
 static int open_reader(void *ctx, void **ret, struct bl_err *err)
 {
 	struct fake_kmod *fake = ctx;
@@ -304,6 +311,7 @@ const struct bl_kmod_kernel fake_kmod_kernel = {
 	.lease_left = lease_left,
 	.time = time_hooks,
 	.counts = counts,
+	.slabs = slabs,
 	.open = open_reader,
 	.close = close_reader,
 	.read = read_events,

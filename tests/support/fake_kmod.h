@@ -14,6 +14,7 @@
 #include "tests/support/fake_kern.h"
 
 #define FAKE_RELEASE "6.1.0-fake"
+#define FAKE_SLABS   (8u << 20) /* of everybody else */
 
 struct fake_kmod {
 	struct fake_kern *world;
@@ -32,6 +33,7 @@ struct fake_kmod {
 	char holder[32];	       /* by whom, as far as it is found */
 	uint64_t drops_of_8; /* of 8 events, lost by the tag in lossy */
 	char lossy[BL_KERN_TAG_LEN];
+	uint64_t leaks;	   /* bytes of slabs with each operation */
 	uint64_t clock_us; /* goes on by 1000 with every step */
 
 	char said[80]; /* the last line in the kernel's log */

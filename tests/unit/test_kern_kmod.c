@@ -105,6 +105,19 @@ START_TEST(one_module_takes_the_place_of_another)
 }
 END_TEST
 
+START_TEST(one_that_eats_the_kernels_memory_goes_back_before_it_is_gone)
+{
+	apply(TWIN_M1, BL_APPLY_COMMITTED);
+	twin.kmod->leaks = 64 << 20;
+	apply(TWIN_M2, BL_APPLY_ROLLED_BACK);
+	ck_assert_ptr_nonnull(strstr(res.reason, "slabs grew by"));
+	assert_live(TWIN_M1);
+	/* They may be anybody's, so it may be tried again. */
+	twin.kmod->leaks = 0;
+	apply(TWIN_M2, BL_APPLY_COMMITTED);
+}
+END_TEST
+
 START_TEST(whoever_applies_one_is_told_of_the_gap)
 {
 	bl_autobuf struct bl_buf text = { 0 };
@@ -517,6 +530,9 @@ Suite *bl_test_suite(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, one_module_takes_the_place_of_another);
+	tcase_add_test(
+		t,
+		one_that_eats_the_kernels_memory_goes_back_before_it_is_gone);
 	tcase_add_test(t, whoever_applies_one_is_told_of_the_gap);
 	tcase_add_test(t, one_that_loses_events_goes_and_the_old_one_is_back);
 	tcase_add_test(t,

@@ -364,6 +364,17 @@ START_TEST(what_is_not_known_is_no_pass_and_no_conviction)
 }
 END_TEST
 
+START_TEST(memory_that_may_be_anothers_ends_it_and_convicts_nobody)
+{
+	healthy();
+	facts.sample.grown_bytes = limits.max_memory_bytes;
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	facts.sample.grown_bytes++;
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "slabs grew by"), "%s", reason);
+}
+END_TEST
+
 START_TEST(what_the_kernel_says_of_others_convicts_nobody)
 {
 	healthy();
@@ -551,6 +562,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(tc, who_confirms_has_the_last_word, 0,
 			    BL_ARRAY_SIZE(confirms));
 	tcase_add_test(tc, what_is_not_known_is_no_pass_and_no_conviction);
+	tcase_add_test(tc,
+		       memory_that_may_be_anothers_ends_it_and_convicts_nobody);
 	tcase_add_test(tc, what_the_kernel_says_of_others_convicts_nobody);
 	tcase_add_test(tc, a_ring_that_nobody_emptied_in_time_convicts_nobody);
 	tcase_add_test(tc, a_place_that_was_removed_convicts_nobody);

@@ -183,6 +183,21 @@ static enum bl_verdict large(struct judge *j)
 		   s->memory_bytes, j->limits->max_memory_bytes);
 }
 
+/* A module's slabs are nobody's by name. What grew may be another's, so it
+ * convicts nobody; but a host must not be left to run out of it. */
+static enum bl_verdict grows(struct judge *j)
+{
+	uint64_t grown = j->facts->sample.grown_bytes;
+
+	if (grown <= j->limits->max_memory_bytes)
+		return BL_VERDICT_GO_ON;
+	return say(j, BL_VERDICT_UNDECIDED,
+		   "the kernel's slabs grew by %" PRIu64
+		   " bytes since it came, the limit is %" PRIu64
+		   "; whose they are is not told",
+		   grown, j->limits->max_memory_bytes);
+}
+
 static enum bl_verdict command(struct judge *j, const struct bl_command *c)
 {
 	const char *colon = *c->line ? ": " : "";
@@ -276,8 +291,8 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 {
 	/* The gravest first: only one reason is told. */
 	static enum bl_verdict (*const probes[])(struct judge *) = {
-		splats, locks_out, detached, drops,    overlooks,
-		slow,	busy,	   large,    commands, silent,
+		splats, locks_out, detached, drops,    overlooks, slow,
+		busy,	large,	   grows,    commands, silent,
 	};
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,

@@ -36,6 +36,7 @@ struct bl_kern_kmod {
 	bool silent;
 	uint64_t silent_us;
 	uint64_t gap_us[BL_SLOT_COUNT];
+	uint64_t slabs; /* before this process put one in; 0: it did not */
 };
 
 static enum bl_slot other_of(enum bl_slot slot)
@@ -318,6 +319,7 @@ static int put_in(struct bl_kern_kmod *k, enum bl_slot slot,
 		return bl_err_errno(err, -ENOMEM, "module");
 	snprintf(params, sizeof(params), "arm=0 generation=%u deny=%d",
 		 s->number, s->denies);
+	k->slabs = k->kernel->slabs(k->ctx);
 	r = k->kernel->load(k->ctx, path, params, err);
 	if (r)
 		return r;
@@ -455,6 +457,13 @@ static int map(void *kern, enum bl_slot slot, const char *name,
 	return 0;
 }
 
+static uint64_t grown(const struct bl_kern_kmod *k)
+{
+	uint64_t now = k->slabs ? k->kernel->slabs(k->ctx) : 0;
+
+	return now > k->slabs ? now - k->slabs : 0;
+}
+
 static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 		  struct bl_err *err)
 {
@@ -476,6 +485,7 @@ static int sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 	s.run_count = c.runs;
 	s.run_time_ns = c.run_ns;
 	s.memory_bytes = c.memory_bytes;
+	s.grown_bytes = grown(k);
 	s.seen = c.stats.seen;
 	s.events = c.stats.emitted;
 	s.drops = c.stats.dropped;

@@ -154,6 +154,19 @@ static int counts(void *ctx, struct bl_kmod_counts *ret, struct bl_err *err)
 	return 0;
 }
 
+static uint64_t slabs(void *ctx)
+{
+	bl_autofclose FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	(void)ctx;
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SUnreclaim: %llu kB", &kib) == 1)
+			break;
+	return kib * 1024;
+}
+
 static int open_reader(void *ctx, void **ret, struct bl_err *err)
 {
 	struct bl_kmod_reader *reader;
@@ -221,6 +234,7 @@ const struct bl_kmod_kernel bl_kmod_this = {
 	.lease_left = lease_left,
 	.time = time_hooks,
 	.counts = counts,
+	.slabs = slabs,
 	.open = open_reader,
 	.close = close_reader,
 	.read = read_events,

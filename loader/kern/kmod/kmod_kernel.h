@@ -53,6 +53,8 @@ struct bl_kmod_kernel {
 	void (*close)(void *ctx, void *reader);
 	int (*read)(void *ctx, void *reader, int timeout_ms, bl_event_fn fn,
 		    void *fn_ctx, struct bl_err *err);
+	/* Slabs that cannot be reclaimed, whoever took them; 0: not known. */
+	uint64_t (*slabs)(void *ctx);
 	/* Puts a line into the kernel's log, where a crash leaves it. */
 	void (*say)(void *ctx, const char *line);
 	/* A little of what a module is called for, whatever comes of it. */
