@@ -19,6 +19,14 @@
 /* Longer than any fault of the catalogue waits before it shows. */
 #define PROBATION_MS 14000
 
+/*
+ * Limits as a fleet sets them that knows its sensor: in these guests an event
+ * takes the eBPF sensor 10,000 ns and the module 5,000, and one of either 200 KiB
+ * of the kernel's memory (medians of a trial, 6.1).
+ */
+#define NS_PER_EVENT 60000
+#define MEMORY_BYTES (32 << 20)
+
 void bl_variant_free(struct bl_variant *v)
 {
 	free(v->ko);
@@ -136,10 +144,12 @@ static int make_files(struct maker *m)
 static int put_manifest(struct maker *m, const char *file, char **ret_path)
 {
 	bool c = m->spec->way == BL_COMPARE_C;
-	json_t *root = json_pack("{s:s,s:s,s:s,s:{s:I}}", "name",
+	json_t *root = json_pack("{s:s,s:s,s:s,s:{s:I,s:I,s:I}}", "name",
 				 BL_VARIANT_NAME, "version", m->spec->version,
 				 "content", "content.json", "trial",
-				 "probation_ms", (json_int_t)PROBATION_MS);
+				 "probation_ms", (json_int_t)PROBATION_MS,
+				 "max_ns_per_event", (json_int_t)NS_PER_EVENT,
+				 "max_memory_bytes", (json_int_t)MEMORY_BYTES);
 	bl_autofree char *text = NULL;
 	struct bl_buf data;
 

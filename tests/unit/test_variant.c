@@ -69,6 +69,11 @@ START_TEST(a_version_is_a_bundle_that_a_host_takes)
 	ck_assert_int_eq(bl_bundle_open(v.path, &b, &err), 0);
 	ck_assert_str_eq(b.digest, v.digest);
 	ck_assert_str_eq(b.manifest.version, "2-x");
+	/* Tighter than what holds when a manifest says nothing. */
+	ck_assert_uint_lt(b.manifest.trial.max_ns_per_event,
+			  BL_EXERCISE_MAX_NS_PER_EVENT);
+	ck_assert_uint_lt(b.manifest.trial.max_memory_bytes,
+			  BL_EXERCISE_MAX_MEMORY_BYTES);
 }
 END_TEST
 
