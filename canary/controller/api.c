@@ -8,10 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "canary/controller/api_watch.h"
 #include "canary/controller/certificates.h"
 #include "canary/controller/controller.h"
-#include "canary/controller/events.h"
-#include "canary/controller/openapi.h"
 #include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
 
@@ -82,9 +81,14 @@ static unsigned status_of(int code)
 	}
 }
 
+void bl_api_error(int code, const struct bl_err *err, struct bl_response *ret)
+{
+	bl_api_fail(status_of(code), err->text, err->hint, ret);
+}
+
 static void answer_error(struct call *c, int code, const struct bl_err *err)
 {
-	bl_api_fail(status_of(code), err->text, err->hint, c->ret);
+	bl_api_error(code, err, c->ret);
 }
 
 static void answer_order(struct call *c, const struct bl_order *order)
@@ -92,6 +96,7 @@ static void answer_order(struct call *c, const struct bl_order *order)
 	const char *known = c->request->if_none_match;
 	char *etag = c->ret->etag;
 
+	c->ret->order = order->kind;
 	bl_order_etag(order, etag);
 	if (*etag && known && strcmp(known, etag) == 0)
 		c->ret->status = 304;
@@ -114,6 +119,7 @@ static void handle_poll(struct call *c)
 	struct bl_poll poll;
 	int r = bl_poll_parse(q->body, q->len, &poll, &err);
 
+	c->ret->poll = true;
 	if (q->peer && q->peer->role == BL_ROLE_HOST &&
 	    strcmp(q->peer->name, c->name) != 0)
 		r = bl_err_set(
@@ -339,40 +345,19 @@ static void handle_certificate(struct call *c)
 		answer_json(c, status, value);
 }
 
-/* A comment first, so that there is an answer if nothing is new. */
 static void handle_events(struct call *c)
 {
-	struct bl_response *ret = c->ret;
-	struct bl_err err = { 0 };
-	bool more;
-	int r = bl_buf_printf(&ret->body, ": belay " BL_VERSION "\n\n");
+	bl_watch_events(c->store, c->request, c->ret);
+}
 
-	if (r < 0)
-		bl_err_set(&err, r, "out of memory");
-	else
-		r = bl_events_read(c->store,
-				   bl_events_id(c->request->last_event_id),
-				   &ret->body, &ret->seen, &more, &err);
-	if (r < 0) {
-		answer_error(c, r, &err);
-		return;
-	}
-	ret->streams = true;
-	ret->status = 200;
-	ret->content_type = BL_EVENTS_TYPE;
+static void handle_metrics(struct call *c)
+{
+	bl_watch_metrics(c->store, c->request, c->now_ms, c->ret);
 }
 
 static void handle_openapi(struct call *c)
 {
-	size_t len;
-	const char *text = bl_openapi(&len);
-
-	if (bl_buf_add(&c->ret->body, text, len) < 0) {
-		c->ret->status = 500;
-		return;
-	}
-	c->ret->status = 200;
-	c->ret->content_type = type_json;
+	bl_watch_openapi(c->ret);
 }
 
 #define HOST	  (1u << BL_ROLE_HOST)
@@ -421,6 +406,7 @@ static const struct route {
 	  handle_certificate, OPERATOR },
 	{ "POST", "/v1/operators/", "/revoke", type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
+	{ "GET", "/metrics", NULL, NULL, 0, handle_metrics, OPERATOR },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 
@@ -570,6 +556,7 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 			    route->body_type, ret);
 	else
 		route->handle(&c);
+	ret->route = route ? (size_t)(route - routes) + 1 : 0;
 	if (ret->status == 500 && !ret->body.len)
 		ret->content_type = type_json;
 }

@@ -24,6 +24,7 @@
  *	POST /v1/hosts/NAME/revoke	{"reason"?}: revoke.h
  *	POST /v1/operators/NAME/revoke	{"reason"?}
  *	GET  /v1/revoked
+ *	GET  /metrics			for Prometheus: meter.h
  *	GET  /v1/openapi.json		all of this, for machines (openapi.json)
  *
  * Who may ask for what is a column of the table in api.c: a host for itself and
@@ -46,6 +47,7 @@
 #define BL_API_RETRY_S 2
 
 struct bl_pki;
+struct bl_meter;
 
 struct bl_request {
 	const char *method, *path;
@@ -57,6 +59,7 @@ struct bl_request {
 	const struct bl_peer *peer; /* NULL: BL_ROLE_LOCAL */
 	const struct bl_pki *pki;   /* NULL: it is served without TLS */
 	const char *last_event_id;  /* NULL: none given */
+	struct bl_meter *meter;	    /* what GET /metrics prints; NULL: none */
 };
 
 struct bl_response {
@@ -71,6 +74,11 @@ struct bl_response {
 	 * from this revision. */
 	bool streams;
 	int64_t seen;
+	/* For who counts: the row of the table, from 1 (0: none); whether it is
+	 * a poll's, and which order went out. */
+	size_t route;
+	bool poll;
+	enum bl_order_kind order;
 };
 
 /* Handles one request; *ret is filled whatever happens. The caller frees
@@ -97,7 +105,9 @@ struct bl_api_route {
 /* The row @i; false behind the last one. */
 bool bl_api_route(size_t i, struct bl_api_route *ret);
 
-/* Fills *ret with an error answer. */
+/* Fills *ret with an error answer: of a call that failed with @code; or of any
+ * status. */
+void bl_api_error(int code, const struct bl_err *err, struct bl_response *ret);
 void bl_api_fail(unsigned status, const char *error, const char *hint,
 		 struct bl_response *ret);
 

@@ -17,6 +17,7 @@
 #include "canary/controller/decider.h"
 #include "canary/controller/http_answer.h"
 #include "canary/controller/http_stream.h"
+#include "canary/controller/meter.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -24,7 +25,8 @@
 struct bl_http {
 	struct MHD_Daemon *daemon;
 	struct bl_streams *streams;
-	struct bl_store *store;
+	struct bl_meter *meter;
+	struct bl_store *store;	       /* by way of the meter */
 	const struct bl_http_tls *tls; /* NULL: plain */
 	struct bl_http_tls tls_kept;
 	struct bl_http_limits limits;
@@ -122,6 +124,21 @@ int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 	return 0;
 }
 
+static enum MHD_Result answer(struct bl_http *http,
+			      struct MHD_Connection *connection,
+			      struct bl_response *a)
+{
+	enum MHD_Result r;
+
+	if (a->streams)
+		r = bl_streams_answer(http->streams, &http->answers, connection,
+				      a);
+	else
+		r = bl_http_answer(&http->answers, connection, a);
+	bl_meter_answer(http->meter, a);
+	return r;
+}
+
 static enum MHD_Result refuse(struct bl_http *http,
 			      struct MHD_Connection *connection,
 			      unsigned status, const char *why)
@@ -129,7 +146,7 @@ static enum MHD_Result refuse(struct bl_http *http,
 	struct bl_response a = { 0 };
 
 	bl_api_fail(status, why, "", &a);
-	return bl_http_answer(&http->answers, connection, &a);
+	return answer(http, connection, &a);
 }
 
 /*
@@ -195,9 +212,11 @@ static void on_connection(void *ctx, struct MHD_Connection *connection,
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		bl_callers_remove(http->callers, *caller_at);
+		bl_meter_connection(http->meter, false);
 		*caller_at = NULL;
 		return;
 	}
+	bl_meter_connection(http->meter, true);
 	fd = MHD_get_connection_info(connection,
 				     MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (fd)
@@ -284,19 +303,17 @@ static enum MHD_Result handle(struct job *job,
 		.pki = http->tls ? http->tls->pki : NULL,
 		.last_event_id = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
+		.meter = http->meter,
 	};
 	struct bl_response a;
 
 	pthread_mutex_lock(&http->lock);
 	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
 	pthread_mutex_unlock(&http->lock);
-	if (a.streams) {
+	if (a.streams)
 		bl_callers_due(http->callers, job->caller,
 			       bl_clock_mono_ms() + BL_STREAM_LIFE_MAX_MS);
-		return bl_streams_answer(http->streams, &http->answers,
-					 connection, &a);
-	}
-	return bl_http_answer(&http->answers, connection, &a);
+	return answer(http, connection, &a);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
@@ -315,7 +332,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		if (!job)
 			return MHD_NO;
 		if (!job->refused && !bl_api_allows(method, url, job->peer, &a))
-			return bl_http_answer(&http->answers, connection, &a);
+			return answer(http, connection, &a);
 		/* Answering now spares both sides the whole body. */
 		return job->refused ? refuse(http, connection, job->refused,
 					     job->why)
@@ -502,7 +519,6 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 		free(http);
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	}
-	http->store = store;
 	draw_name(http->who);
 	if (tls) {
 		http->tls_kept = *tls;
@@ -510,10 +526,14 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 	}
 	pthread_mutex_init(&http->lock, NULL);
 	r = bl_streams_new(&http->streams);
-	if (r < 0)
+	if (!r)
+		r = bl_meter_new(&http->meter);
+	if (r < 0) {
 		bl_err_set(err, r, "out of memory");
-	else
+	} else {
+		http->store = bl_meter_store(http->meter, store);
 		r = start(http, address, err);
+	}
 	if (r < 0) {
 		bl_http_stop(http);
 		return r;
@@ -532,6 +552,7 @@ void bl_http_stop(struct bl_http *http)
 		MHD_stop_daemon(http->daemon);
 	bl_callers_free(http->callers);
 	bl_streams_free(http->streams);
+	bl_meter_free(http->meter);
 	pthread_mutex_destroy(&http->lock);
 	free(http);
 }
@@ -550,5 +571,6 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
 	pthread_mutex_unlock(&http->lock);
 	bl_streams_feed(http->streams, http->store, &http->lock);
+	bl_meter_tick(http->meter, r == 0, bl_streams_count(http->streams));
 	return r;
 }

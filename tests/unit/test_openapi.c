@@ -410,6 +410,7 @@ START_TEST(real_answers_for_others_to_look_at)
 	bundles_and_a_start();
 	certificates();
 	ask_json(&nobody, "GET", "/v1/openapi.json", NULL, 200, NULL);
+	ask_json(&admin, "GET", "/metrics", NULL, 200, NULL);
 	ask_json(&nobody, "GET", "/v1/hosts", NULL, 401, NULL);
 	ask_json(&web, "GET", "/v1/hosts", NULL, 403, NULL);
 	ask_json(&admin, "GET", "/v1/rollouts/r99", NULL, 404, NULL);

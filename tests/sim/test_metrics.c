@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What GET /metrics says is what happened. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/controller/http.h"
+#include "canary/controller/meter.h"
+#include "canary/wire/client.h"
+#include "loader/base/cleanup.h"
+#include "tests/main.h"
+#include "tests/support/prom_check.h"
+#include "tests/support/sim_fleet.h"
+
+static struct sim s;
+static struct bl_meter *meter;
+static struct bl_store *under;
+
+/* A simulated fleet whose store is measured. */
+static void set_up(void)
+{
+	bl_autofree char *dir = bl_test_tmpdir();
+	bl_autofree char *url = bl_path("sqlite:%s/fleet.db", dir);
+	struct bl_store *look;
+
+	ck_assert_int_eq(bl_meter_new(&meter), 0);
+	ck_assert_int_eq(bl_store_open(url, &under, NULL), 0);
+	ck_assert_int_eq(bl_store_open(url, &look, NULL), 0);
+	sim_start_on(&s, 11, 6, bl_meter_store(meter, under), look);
+	s.plan.waves[0].soak_ms = 0;
+	bl_file_rmtree(dir, NULL);
+}
+
+static void tear_down(void)
+{
+	sim_end(&s);
+	bl_store_close(under);
+	bl_meter_free(meter);
+}
+
+static double value(const struct bl_buf *text, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static double value(const struct bl_buf *text, const char *fmt, ...)
+{
+	char sample[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sample, sizeof(sample), fmt, ap);
+	va_end(ap);
+	return prom_value(text->data, sample);
+}
+
+static void scrape(struct bl_buf *ret)
+{
+	bl_buf_free(ret);
+	ck_assert_int_eq(bl_metrics_text(s.look, meter, s.now_ms, ret), 0);
+	prom_check(ret->data);
+}
+
+/* As often as it is stored. */
+static void assert_decisions(const struct bl_buf *text)
+{
+	unsigned counts[BL_DECISION_KINDS] = { 0 };
+	bl_autojson json_t *all = NULL;
+	const json_t *list, *d;
+	enum bl_decision_kind k;
+	size_t i;
+
+	ck_assert_int_eq(bl_fleet_decisions_json(s.look, s.id, &all, NULL), 0);
+	list = json_object_get(all, "decisions");
+	ck_assert_uint_gt(json_array_size(list), 0);
+	json_array_foreach (list, i, d)
+		for (k = 0; k < BL_DECISION_KINDS; k++)
+			counts[k] += strcmp(bl_decision_name(k),
+					    json_string_value(json_object_get(
+						    d, "kind"))) == 0;
+	for (k = BL_DECISION_WAIT + 1; k < BL_DECISION_KINDS; k++)
+		ck_assert_double_eq(value(text,
+					  "belay_decisions_total{kind=\"%s\"}",
+					  bl_decision_name(k)),
+				    counts[k]);
+}
+
+START_TEST(a_good_rollout_is_counted_as_it_went)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+
+	sim_rollout(&s, "v1", SIM_GOOD);
+	scrape(&text);
+	ck_assert_double_eq(value(&text, "belay_exposures_total"), 0);
+	ck_assert_int_eq(sim_run_over(&s, 600000), BL_ROLLOUT_DONE);
+	scrape(&text);
+	ck_assert_double_eq(value(&text, "belay_exposures_total"), 6);
+	/* Each host says that its trial began, and how it ended. */
+	ck_assert_double_ge(value(&text, "belay_reports_total"), 6);
+	ck_assert_double_le(value(&text, "belay_reports_total"), 12);
+	assert_decisions(&text);
+	ck_assert_double_eq(value(&text, "belay_hosts"), 6);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_rollout_hosts{rollout=\"r1\",state=\"committed\"}"),
+		6);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_rollout_state{rollout=\"r1\",state=\"done\"}"),
+		1);
+	ck_assert_double_eq(
+		value(&text, "belay_rollout_unconfirmed_hosts{rollout=\"r1\"}"),
+		0);
+	ck_assert_double_gt(
+		value(&text,
+		      "belay_store_operation_duration_seconds_count{operation=\"txn\"}"),
+		12);
+}
+END_TEST
+
+START_TEST(a_bad_version_is_seen_as_it_stops)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+
+	sim_rollout(&s, "v1", SIM_FAILS);
+	ck_assert_int_eq(sim_run_over(&s, 600000), BL_ROLLOUT_STOPPED);
+	scrape(&text);
+	assert_decisions(&text);
+	ck_assert_double_eq(
+		value(&text, "belay_decisions_total{kind=\"stop\"}"), 1);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_rollout_hosts{rollout=\"r1\",state=\"failed\"}"),
+		value(&text, "belay_exposures_total"));
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_rollout_state{rollout=\"r1\",state=\"stopped\"}"),
+		1);
+}
+END_TEST
+
+/* Who is faster than us costs a conflict and no second exposure. */
+START_TEST(what_was_not_written_is_not_counted)
+{
+	bl_autobuf struct bl_buf text = { 0 };
+
+	s.chaos.other_controller = 300;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	ck_assert_int_eq(sim_run_over(&s, 600000), BL_ROLLOUT_DONE);
+	scrape(&text);
+	ck_assert_uint_gt(s.interrupted, 0);
+	ck_assert_double_gt(value(&text, "belay_store_conflicts_total"), 0);
+	ck_assert_double_eq(value(&text, "belay_exposures_total"), 6);
+	assert_decisions(&text);
+}
+END_TEST
+
+static int fails(struct bl_store *store, const char *prefix, size_t *ret,
+		 struct bl_err *err)
+{
+	(void)store;
+	(void)prefix;
+	(void)ret;
+	return bl_err_set(err, -EHOSTUNREACH, "nobody answers");
+}
+
+START_TEST(a_store_that_is_away_is_told_not_an_error)
+{
+	const struct bl_store_ops ops = { .count = fails };
+	struct bl_store away = { .ops = &ops };
+	bl_autobuf struct bl_buf text = { 0 };
+
+	ck_assert_int_eq(bl_metrics_text(&away, meter, s.now_ms, &text), 0);
+	prom_check(text.data);
+	ck_assert_double_eq(value(&text, "belay_store_up"), 0);
+	ck_assert_double_ge(value(&text, "belay_exposures_total"), 0);
+	ck_assert_ptr_null(strstr(text.data, "belay_hosts"));
+}
+END_TEST
+
+static int post(struct bl_client *c, const char *host, const char *body)
+{
+	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", host);
+	bl_autobuf struct bl_buf ignored = { 0 };
+
+	return bl_client_call(c, "POST", path, NULL, body, strlen(body), 10000,
+			      &ignored, NULL);
+}
+
+START_TEST(a_real_server_counts_what_it_answers)
+{
+	static const char poll[] =
+		"{\"v\":1,\"boot\":\"b\",\"session\":\"s\",\"seq\":1,"
+		"\"kernel\":\"6.1\",\"arch\":\"x86_64\",\"os\":\"\","
+		"\"live\":\"\",\"events\":0,\"drops\":0}";
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	bl_autobuf struct bl_buf text = { 0 };
+	struct sockaddr_storage address;
+	bl_autofree char *url = NULL;
+	struct bl_store *store = NULL;
+	struct bl_http *http = NULL;
+
+	unsetenv("BELAY_CONTROLLER");
+	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
+			 0);
+	ck_assert_int_eq(bl_http_start(&address, store, NULL, &http, NULL), 0);
+	url = bl_path("http://%s", bl_http_listens(http));
+	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
+	ck_assert_int_eq(post(c, "web-1", poll), 0);
+	ck_assert_int_lt(post(c, "web-1", poll), 0); /* twice */
+	ck_assert_int_lt(post(c, "web-2", "{}"), 0);
+	ck_assert_int_eq(bl_http_tick(http, NULL), 0);
+	ck_assert_int_eq(bl_client_call(c, "GET", "/metrics", NULL, NULL, 0,
+					10000, &text, NULL),
+			 0);
+	prom_check(text.data);
+	ck_assert_double_eq(value(&text, "belay_polls_total{answer=\"none\"}"),
+			    1);
+	ck_assert_double_eq(
+		value(&text, "belay_polls_total{answer=\"refused\"}"), 2);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_http_requests_total{method=\"POST\",path=\"/v1/hosts/{name}/poll\",code=\"409\"}"),
+		1);
+	ck_assert_double_ge(value(&text, "belay_http_connections"), 1);
+	ck_assert_double_eq(value(&text, "belay_hosts"), 1);
+	ck_assert_double_eq(value(&text, "belay_ticks_total{result=\"good\"}"),
+			    1);
+	bl_http_stop(http);
+	bl_store_close(store);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("metrics");
+	TCase *t = tcase_create("metrics");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_good_rollout_is_counted_as_it_went);
+	tcase_add_test(t, a_bad_version_is_seen_as_it_stops);
+	tcase_add_test(t, what_was_not_written_is_not_counted);
+	tcase_add_test(t, a_store_that_is_away_is_told_not_an_error);
+	tcase_add_test(t, a_real_server_counts_what_it_answers);
+	suite_add_tcase(suite, t);
+	return suite;
+}
