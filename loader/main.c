@@ -18,7 +18,8 @@ static const char usage[] =
 static const struct bl_verb verbs[] = {
 	{ "check", "the gate: policy and every kernel's verifier",
 	  bl_cmd_check },
-	{ "bundle", "build, inspect and verify bundles", bl_cmd_bundle },
+	{ "bundle", "build, inspect, sign and verify bundles", bl_cmd_bundle },
+	{ "trust", "who may sign what hosts run", bl_cmd_trust },
 	{ "apply", "stage, try and commit a bundle on this host",
 	  bl_cmd_apply },
 	{ "confirm", "keep what is on trial here (apply --confirm=manual)",

@@ -45,23 +45,12 @@ static const char usage_inspect[] =
 	"\n"
 	"example: belay bundle inspect sensor-1.0.bundle\n";
 
-static const char usage_verify[] =
-	"usage: belay bundle verify FILE [--digest HEX] [--json]\n"
-	"\n"
-	"Checks that FILE is an intact bundle, and the one with that digest.\n"
-	"Exit status: 0 it is, 1 it is not, 2 it could not be read.\n"
-	"\n"
-	"      --digest HEX  the digest it must have (64 hexadecimal digits)\n"
-	"      --json        print the result as JSON\n"
-	"\n"
-	"example: belay bundle verify sensor-1.0.bundle --digest 5891b5b5…\n";
-
 struct args {
-	const char *file, *output, *digest;
+	const char *file, *output;
 	bool json, help;
 };
 
-enum { OPT_DIGEST = 256, OPT_JSON };
+enum { OPT_JSON = 256 };
 
 /* 0, or the exit code with the error set. */
 static int read_args(const char *verb, const char *letters,
@@ -79,9 +68,6 @@ static int read_args(const char *verb, const char *letters,
 			return 0;
 		case 'o':
 			ret->output = optarg;
-			break;
-		case OPT_DIGEST:
-			ret->digest = optarg;
 			break;
 		case OPT_JSON:
 			ret->json = true;
@@ -124,24 +110,18 @@ static int print_json(json_t *v, struct bl_err *err)
 	return BL_EXIT_OK;
 }
 
-static int report_digest(const struct args *a, const char *file,
-			 const struct bl_bundle *b, const char *word,
-			 struct bl_err *err)
+static int report_built(const struct args *a, const struct bl_bundle *b,
+			struct bl_err *err)
 {
-	bool colour = bl_term_colour(stdout);
-
 	if (a->json)
 		return print_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "file",
-					    file, "name", b->manifest.name,
+					    a->output, "name", b->manifest.name,
 					    "version", b->manifest.version,
 					    "digest", b->digest, "size_bytes",
 					    (json_int_t)b->raw.len),
 				  err);
 	printf("%s  %s %s  %s\n", b->digest, b->manifest.name,
-	       b->manifest.version, file);
-	if (*word)
-		printf("%s%s%s\n", bl_style(colour, BL_STYLE_GOOD), word,
-		       bl_style_end(colour));
+	       b->manifest.version, a->output);
 	return BL_EXIT_OK;
 }
 
@@ -199,7 +179,7 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 	r = bl_file_write(a.output, b.raw.data, b.raw.len, 0644, err);
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;
-	return report_digest(&a, a.output, &b, "", err);
+	return report_built(&a, &b, err);
 }
 
 struct part {
@@ -387,50 +367,15 @@ static int cmd_inspect(int argc, char **argv, struct bl_err *err)
 	return a.json ? inspect_json(&b, err) : inspect_text(&b, err);
 }
 
-static int cmd_verify(int argc, char **argv, struct bl_err *err)
-{
-	static const struct option options[] = {
-		{ "digest", required_argument, NULL, OPT_DIGEST },
-		{ "json", no_argument, NULL, OPT_JSON },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
-	struct args a = { 0 };
-	int r = read_args("bundle verify", ":h", options, argc, argv, &a, err);
-
-	if (r)
-		return r;
-	if (a.help) {
-		fputs(usage_verify, stdout);
-		return BL_EXIT_OK;
-	}
-	if (a.digest && !bl_digest_valid(a.digest))
-		return bl_cli_usage(
-			err, "bundle verify",
-			"'%s' is not a digest (64 digits of 0-9 and a-f)",
-			a.digest);
-	r = bl_bundle_open(a.file, &b, err);
-	if (r < 0)
-		return exit_code(r);
-	if (a.digest && strcmp(a.digest, b.digest) != 0) {
-		bl_err_set(
-			err, -EBADMSG,
-			"%s is an intact bundle, but another one: its digest is %s",
-			a.file, b.digest);
-		return BL_EXIT_REJECTED;
-	}
-	return report_digest(
-		&a, a.file, &b,
-		a.digest ? "intact, and the digest is right" : "intact", err);
-}
-
 int bl_cmd_bundle(int argc, char **argv, struct bl_err *err)
 {
 	static const struct bl_verb verbs[] = {
 		{ "build", "pack a manifest and its files", cmd_build },
 		{ "inspect", "show what is in a bundle", cmd_inspect },
-		{ "verify", "check a bundle, and its digest", cmd_verify },
+		{ "sign", "put bundles into a signed repository",
+		  bl_cmd_bundle_sign },
+		{ "verify", "check a bundle, its digest and who signed it",
+		  bl_cmd_bundle_verify },
 	};
 
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,

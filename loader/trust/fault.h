@@ -8,7 +8,8 @@
  *	else if (r < 0)				… a disk, a network, no memory
  *
  * Codes are negative errnos, as everywhere; which one stands for what means
- * nothing beyond that they differ.
+ * nothing beyond that they differ, and that no file system or network answers
+ * with them.
  */
 #ifndef BL_TRUST_FAULT_H
 #define BL_TRUST_FAULT_H
@@ -21,7 +22,7 @@ enum bl_trust_fault {
 	BL_TRUST_SPEC = -EPROTONOSUPPORT,   /* of another specification */
 	BL_TRUST_SIGNATURE = -EKEYREJECTED, /* fewer keys signed than must */
 	BL_TRUST_EXPIRED = -EKEYEXPIRED,    /* freeze: it was good once */
-	BL_TRUST_ROLLBACK = -ESTALE,	    /* older than what was seen */
+	BL_TRUST_ROLLBACK = -EDOTDOT,	    /* older than what was seen */
 	BL_TRUST_GAP = -ERANGE,		    /* a root that skips a version */
 	BL_TRUST_MIX = -EXDEV, /* not the one that the role above speaks of */
 	BL_TRUST_ENDLESS = -EFBIG,     /* more bytes than it may have */

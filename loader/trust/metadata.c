@@ -161,6 +161,31 @@ static const json_t *role_of(const struct bl_meta *by, const char *role,
 	return NULL;
 }
 
+bool bl_meta_role(const struct bl_meta *by, const char *role, size_t *ret_keys,
+		  size_t *ret_threshold)
+{
+	const json_t *keys, *r = role_of(by, role, &keys);
+
+	if (!r)
+		return false;
+	*ret_keys = json_array_size(json_object_get(r, "keyids"));
+	*ret_threshold =
+		(size_t)json_integer_value(json_object_get(r, "threshold"));
+	return true;
+}
+
+bool bl_meta_role_has(const struct bl_meta *by, const char *role,
+		      const char *keyid)
+{
+	const json_t *keys, *one, *r = role_of(by, role, &keys);
+	size_t i;
+
+	json_array_foreach (json_object_get(r, "keyids"), i, one)
+		if (strcmp(json_string_value(one), keyid) == 0)
+			return true;
+	return false;
+}
+
 /* The public key behind a keyid if it signed; NULL if it did not, or is of a
  * kind that belay does not know, which the specification says to pass over. */
 static const char *signer(const struct bl_meta *m, const json_t *key,

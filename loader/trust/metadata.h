@@ -83,6 +83,15 @@ int bl_meta_parse(const char *name, const void *data, size_t len,
 int bl_meta_signed_by(const struct bl_meta *m, const struct bl_meta *by,
 		      const char *role, struct bl_err *err);
 
+/* How many keys @role has in @by, and how many of them must sign. False: @by
+ * knows no such role. */
+bool bl_meta_role(const struct bl_meta *by, const char *role, size_t *ret_keys,
+		  size_t *ret_threshold);
+
+/* Whether @by names the key of that name for @role. */
+bool bl_meta_role_has(const struct bl_meta *by, const char *role,
+		      const char *keyid);
+
 /* What a timestamp or a snapshot says of another file. */
 struct bl_meta_file {
 	int64_t version;

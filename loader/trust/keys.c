@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/trust/keys.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/base/json.h"
+#include "loader/trust/canon.h"
+
+void bl_keys_wipe(struct bl_keys *keys)
+{
+	bl_ed25519_wipe_bytes(keys, sizeof(*keys));
+}
+
+json_t *bl_key_public(const struct bl_key *key)
+{
+	return json_pack("{s:s, s:s, s:{s:s}}", "keytype", "ed25519", "scheme",
+			 "ed25519", "keyval", "public", key->pair.public);
+}
+
+static int name_key(struct bl_key *key, struct bl_err *err)
+{
+	bl_autojson json_t *public = bl_key_public(key);
+
+	if (!public)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_canon_digest(public, key->id, err);
+}
+
+static int add(struct bl_keys *ring, const struct bl_key *key,
+	       struct bl_err *err)
+{
+	for (size_t i = 0; i < ring->count; i++)
+		if (strcmp(ring->key[i].id, key->id) == 0)
+			return 0;
+	if (ring->count == BL_KEYS_MAX)
+		return bl_err_set(err, -E2BIG, "more than %d keys",
+				  BL_KEYS_MAX);
+	ring->key[ring->count++] = *key;
+	return 0;
+}
+
+static int read_key(const struct bl_json_doc *doc, struct bl_key *ret,
+		    struct bl_err *err)
+{
+	struct parts {
+		const char *role, *type, *scheme, *private, *public;
+		json_t *val;
+	};
+	static const struct bl_json_field fields[] = {
+		{ "role", BL_JSON_STRING, true, offsetof(struct parts, role), 1,
+		  BL_KEYS_ROLE_LEN - 1 },
+		{ "keytype", BL_JSON_STRING, true, offsetof(struct parts, type),
+		  0, 0 },
+		{ "scheme", BL_JSON_STRING, true,
+		  offsetof(struct parts, scheme), 0, 0 },
+		{ "keyval", BL_JSON_OBJECT, true, offsetof(struct parts, val),
+		  0, 0 },
+	};
+	static const struct bl_json_field values[] = {
+		{ "private", BL_JSON_STRING, true,
+		  offsetof(struct parts, private), 0, 0 },
+		{ "public", BL_JSON_STRING, true,
+		  offsetof(struct parts, public), 0, 0 },
+	};
+	struct parts v;
+	int r = bl_json_read(doc, doc->root, "", fields, BL_ARRAY_SIZE(fields),
+			     &v, err);
+
+	if (!r)
+		r = bl_json_read(doc, v.val, "keyval", values,
+				 BL_ARRAY_SIZE(values), &v, err);
+	if (r < 0)
+		return r;
+	if (strcmp(v.type, "ed25519") != 0 || strcmp(v.scheme, "ed25519") != 0)
+		return bl_json_fail(doc, "keytype", err,
+				    "only ed25519 keys sign here");
+	r = bl_ed25519_of(v.private, &ret->pair);
+	bl_ed25519_wipe_bytes((char *)(uintptr_t)v.private, strlen(v.private));
+	if (r < 0 || strcmp(ret->pair.public, v.public) != 0)
+		return bl_json_fail(
+			doc, "keyval", err,
+			"this is not the private key of that public one");
+	snprintf(ret->role, sizeof(ret->role), "%s", v.role);
+	return name_key(ret, err);
+}
+
+/* Each copy of the secret is wiped: here the text, in read_key what the parser
+ * made of it. */
+static int load_key(const char *path, struct bl_keys *ring, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf b = { 0 };
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	struct bl_key key = { 0 };
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0)
+		return bl_err_errno(err, -errno, "cannot stat %s", path);
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
+		bl_err_set(err, -EPERM,
+			   "%s: others than its owner can read this key", path);
+		bl_err_hint(err, "chmod 600 %s, and think about who did", path);
+		return -EPERM;
+	}
+	r = bl_file_read_regular(path, BL_KEYS_FILE_MAX, &b, err);
+	if (!r)
+		r = bl_json_parse(path, b.data, b.len, &doc, err);
+	if (!r)
+		r = read_key(&doc, &key, err);
+	if (!r)
+		r = add(ring, &key, err);
+	bl_ed25519_wipe_bytes(b.data, b.len);
+	bl_ed25519_wipe_bytes(doc.text, doc.len);
+	bl_ed25519_wipe_bytes(&key, sizeof(key));
+	return r;
+}
+
+int bl_keys_load(const char *dir, struct bl_keys *ring, struct bl_err *err)
+{
+	bl_autoclosedir DIR *d = opendir(dir);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return bl_err_errno(err, -errno, "cannot open folder %s", dir);
+	while (!r && (e = readdir(d))) {
+		const char *dot = strrchr(e->d_name, '.');
+		bl_autofree char *path = NULL;
+
+		if (!dot || strcmp(dot, ".key") != 0)
+			continue;
+		path = bl_path("%s/%s", dir, e->d_name);
+		r = path ? load_key(path, ring, err)
+			 : bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	return r;
+}
+
+int bl_keys_make(const char *dir, const char *role, struct bl_keys *ring,
+		 struct bl_err *err)
+{
+	struct bl_key key = { 0 };
+	bl_autofree char *path = NULL, *text = NULL;
+	int r = bl_ed25519_make(&key.pair);
+
+	assert(strlen(role) < sizeof(key.role));
+	if (r < 0)
+		return bl_err_set(err, r, "libsodium cannot start");
+	strcpy(key.role, role);
+	r = name_key(&key, err);
+	path = bl_path("%s/%s-%.8s.key", dir, role, key.id);
+	text = bl_path(
+		"{\n  \"role\": \"%s\",\n  \"keytype\": \"ed25519\",\n  \"scheme\": \"ed25519\",\n  \"keyval\": {\n    \"private\": \"%s\",\n    \"public\": \"%s\"\n  }\n}\n",
+		role, key.pair.secret, key.pair.public);
+	if (!r && (!path || !text))
+		r = bl_err_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = bl_file_write(path, text, strlen(text), 0600, err);
+	if (!r)
+		r = add(ring, &key, err);
+	bl_ed25519_wipe_bytes(text, text ? strlen(text) : 0);
+	bl_ed25519_wipe_bytes(&key, sizeof(key));
+	return r;
+}
+
+static bool named(const struct bl_meta *const by[2], const char *role,
+		  const char *id)
+{
+	return (by[0] && bl_meta_role_has(by[0], role, id)) ||
+	       (by[1] && bl_meta_role_has(by[1], role, id));
+}
+
+int bl_keys_sign(const struct bl_keys *ring, const json_t *body,
+		 const struct bl_meta *const by[2], const char *role,
+		 char **ret, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf text = { 0 }, all = { 0 };
+	bl_autojson json_t *list = json_array(), *envelope = NULL;
+	char sig[BL_ED25519_SIG_HEX];
+	int r = bl_canon(body, &text, err);
+
+	for (size_t i = 0; !r && i < ring->count; i++) {
+		const struct bl_key *key = &ring->key[i];
+
+		if (!named(by, role, key->id))
+			continue;
+		r = bl_ed25519_sign(&key->pair, text.data, text.len, sig);
+		if (r < 0)
+			return bl_err_set(err, r, "%s: cannot sign", role);
+		json_array_append_new(list, json_pack("{s:s, s:s}", "keyid",
+						      key->id, "sig", sig));
+	}
+	if (r < 0)
+		return r;
+	envelope = json_pack("{s:O, s:O}", "signatures", list, "signed", body);
+	if (!envelope)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	r = bl_canon(envelope, &all, err);
+	if (!r)
+		*ret = BL_TAKE(all.data);
+	return r;
+}

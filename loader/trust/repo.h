@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The side that signs: a TUF repository in a folder, which any web server or
+ * mirror can serve as it is.
+ *
+ *	REPO/metadata/	1.root.json …, N.targets.json, N.fleet.json,
+ *			N.snapshot.json, timestamp.json
+ *	REPO/targets/	HASH.NAME
+ *	KEYS/		private keys (keys.h), and what their holder trusts
+ *			(state.h): root.json, trusted.json
+ *
+ *	r = bl_repo_open("REPO", "KEYS", &keys, now_s, &repo, err);
+ *	r = bl_repo_add(&repo, "sensor-2.bundle", data, len, err);
+ *	r = bl_repo_publish(&repo, err);
+ *
+ * Invariants:
+ *  R1 What is signed again was verified before, from the root in KEYS, as a
+ *     host would: who can write into REPO cannot have his words signed.
+ *  R2 Each change is a new version in a new file; timestamp.json is replaced
+ *     last but for a root, and what it does not speak of is not there yet.
+ *  R3 While keys are replaced, metadata is signed by old and new ones as far as
+ *     they are in the ring, so that a client between two files sees no break.
+ *  R4 bl_repo_publish returns 0 only after a client has taken what it wrote.
+ */
+#ifndef BL_TRUST_REPO_H
+#define BL_TRUST_REPO_H
+
+#include "loader/trust/keys.h"
+#include "loader/trust/tuf.h"
+
+/* For how long each role's word counts, in days. */
+#define BL_REPO_ROOT_DAYS      365
+#define BL_REPO_TARGETS_DAYS   90
+#define BL_REPO_FLEET_DAYS     30
+#define BL_REPO_SNAPSHOT_DAYS  14
+#define BL_REPO_TIMESTAMP_DAYS 2
+
+#define BL_REPO_TARGET_MAX (256u << 20) /* bytes */
+
+enum bl_repo_role {
+	BL_REPO_TARGETS,
+	BL_REPO_FLEET,
+	BL_REPO_SNAPSHOT,
+	BL_REPO_TIMESTAMP,
+	BL_REPO_ROOT,
+	BL_REPO_ROLES,
+};
+
+const char *bl_repo_role_name(enum bl_repo_role role);
+/* -EINVAL: there is no such role. */
+int bl_repo_role_parse(const char *name, enum bl_repo_role *ret);
+
+struct bl_repo {
+	char *dir, *anchor;
+	struct bl_tuf tuf;
+	struct bl_keys *keys; /* borrowed */
+	int64_t now_s;
+	json_t *body[BL_REPO_ROLES];
+	bool changed[BL_REPO_ROLES];
+};
+
+void bl_repo_close(struct bl_repo *r);
+
+struct bl_repo_shape {
+	unsigned root_keys, root_threshold;
+	unsigned release_keys, release_threshold;
+};
+
+/*
+ * A new repository, with new keys in @keys_dir (made, 0700): version 1 of all,
+ * which list nothing. -EEXIST: there is one, or the folder of keys has some.
+ */
+int bl_repo_init(const char *dir, const char *keys_dir,
+		 const struct bl_repo_shape *shape, int64_t now_s,
+		 struct bl_err *err);
+
+/*
+ * Reads and verifies it from @anchor's root.json. Expired metadata is taken:
+ * it is there to be renewed. Errors of tuf.h.
+ */
+int bl_repo_open(const char *dir, const char *anchor, struct bl_keys *keys,
+		 int64_t now_s, struct bl_repo *ret, struct bl_err *err);
+
+/* Adds or replaces a target. Its bytes are written at once: nobody looks for
+ * them before they are listed. */
+int bl_repo_add(struct bl_repo *r, const char *name, const void *data,
+		size_t len, struct bl_err *err);
+
+/* No longer listed, and so no longer assignable. BL_TRUST_UNLISTED: it was
+ * not. */
+int bl_repo_withdraw(struct bl_repo *r, const char *name, struct bl_err *err);
+
+/* These hosts run @name (fleet.h); none: nobody does. */
+int bl_repo_assign(struct bl_repo *r, const char *name,
+		   const char *const *hosts, size_t count, struct bl_err *err);
+
+/* A new version with a new expiry, saying the same. */
+void bl_repo_renew(struct bl_repo *r, enum bl_repo_role role);
+
+/* As many new keys for a role as it has, made in @keys_dir; the old ones count
+ * no longer. */
+int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
+		   const char *keys_dir, struct bl_err *err);
+
+/* Signs and writes what was changed. BL_TRUST_SIGNATURE: keys are missing;
+ * then nothing was written. */
+int bl_repo_publish(struct bl_repo *r, struct bl_err *err);
+
+#endif
