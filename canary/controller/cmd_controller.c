@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "canary/controller/cmd_controller.h"
 #include "canary/controller/controller.h"
@@ -87,6 +88,17 @@ static int load_tls(const struct options *o, struct bl_pki_server *ret,
 	return r;
 }
 
+/* As many connections as the system lets this process have. */
+static void take_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int serve(const struct options *o, struct bl_err *err)
 {
 	BL_CLEANUP(bl_pki_server_free) struct bl_pki_server server = { 0 };
@@ -139,6 +151,7 @@ int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
 	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
 	bl_cli_catch_signals();
+	take_files();
 	r = serve(&o, err);
 	if (r == -EINVAL || r == -EPERM)
 		return BL_EXIT_USAGE;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "canary/controller/api.h"
 #include "canary/controller/callers.h"
@@ -485,12 +486,25 @@ static void draw_name(char ret[static BL_SESSION_LEN])
 		snprintf(ret + 2 * i, 3, "%02x", random[i]);
 }
 
+/* Two for each agent: it fetches a bundle and is heard of meanwhile. */
+static unsigned places(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 ||
+	    files.rlim_cur >= BL_HTTP_CONNECTIONS + BL_HTTP_FILES_KEPT)
+		return BL_HTTP_CONNECTIONS;
+	return files.rlim_cur > 2 * BL_HTTP_FILES_KEPT
+		       ? (unsigned)files.rlim_cur - BL_HTTP_FILES_KEPT
+		       : BL_HTTP_FILES_KEPT;
+}
+
 static void set_limits(struct bl_http_limits *l,
 		       const struct bl_http_limits *given)
 {
 	if (given)
 		*l = *given;
-	l->connections = l->connections ? l->connections : BL_HTTP_CONNECTIONS;
+	l->connections = l->connections ? l->connections : places();
 	l->idle_s = l->idle_s ? l->idle_s : BL_HTTP_IDLE_S;
 	l->head_ms = l->head_ms ? l->head_ms : BL_HTTP_HEAD_MAX_MS;
 	l->request_ms = l->request_ms ? l->request_ms : BL_HTTP_REQUEST_MAX_MS;

@@ -20,7 +20,8 @@
 #include "canary/store/store.h"
 
 #define BL_HTTP_PORT	       7443
-#define BL_HTTP_CONNECTIONS    512
+#define BL_HTTP_CONNECTIONS    16384 /* or what the process may have open */
+#define BL_HTTP_FILES_KEPT     64    /* of these, for the store and others */
 #define BL_HTTP_IDLE_S	       15    /* without a byte */
 #define BL_HTTP_HEAD_MAX_MS    30000 /* from the connection to the headers */
 #define BL_HTTP_REQUEST_MAX_MS 60000 /* from its headers to the answer's end */
