@@ -8,7 +8,9 @@
  * in the end every kernel has what it is to have.
  *
  * BELAY_FLEET_AGENTS makes it larger (`scripts/soak fleet`), and adds a host
- * that falls silent. Figures are printed, and nothing depends on them.
+ * that falls silent. With BELAY_FLEET_VMS as many microVMs are of it, on one
+ * controller and an etcd of three; the versions are real sensors then. Figures
+ * are printed, and nothing depends on them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,14 +29,24 @@
 #define LOOK_MS	   50
 #define SILENCE_MS 60000 /* of the soak: it waits for that */
 
+/* How long a version is tried; a VM is slower. */
+#define PROBATION_MS	300
+#define VM_PROBATION_MS 3000
+
 static struct etcd etcd;
 static struct bl_plan plan;
 static char id[BL_ROLLOUT_ID_LEN];
 
+static unsigned given(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
 static unsigned wanted(void)
 {
-	const char *text = getenv("BELAY_FLEET_AGENTS");
-	unsigned n = text ? (unsigned)strtoul(text, NULL, 10) : AGENTS;
+	unsigned n = given("BELAY_FLEET_AGENTS", AGENTS);
 
 	ck_assert_uint_ge(n, 8);
 	ck_assert_uint_le(n, AGENTS_MAX);
@@ -46,16 +58,22 @@ static bool at_length(void)
 	return getenv("BELAY_FLEET_AGENTS") != NULL;
 }
 
+static unsigned hosts(void)
+{
+	return fleet.agent_count + fleet.vm_count;
+}
+
 /* All hosts are alike, so that the bad one is not found by its kind. */
-static void make_plan(unsigned agents)
+static void make_plan(unsigned count)
 {
 	bl_plan_default(&plan);
 	plan.waves[0] = (struct bl_wave){ .hosts = 1 };
 	plan.waves[1] = (struct bl_wave){ .percent = 25 };
 	plan.waves[2] = (struct bl_wave){ .percent = 100 };
 	plan.wave_count = 3;
+	plan.ladder_count = 0;
 	plan.stratum_facts = 0;
-	plan.cap = agents / 3;
+	plan.cap = count / 3;
 	plan.trial_ms = plan.silence_ms = 10 * HOUR_MS;
 }
 
@@ -169,10 +187,9 @@ static void follow(const struct act *acts, size_t count,
 		fleet_look(id, &r);
 		ck_assert_msg(bl_clock_mono_ms() - start_ms < FLEET_PATIENCE_MS,
 			      "%s does not end: %u of %u exposed, see %s", id,
-			      r.exposed, fleet.agent_count, fleet.dir);
+			      r.exposed, hosts(), fleet.dir);
 		while (*r.id && r.state == BL_ROLLOUT_RUNNING && done < count &&
-		       r.exposed * 100 >=
-			       acts[done].percent * fleet.agent_count)
+		       r.exposed * 100 >= acts[done].percent * hosts())
 			acts[done++].fn();
 		if (*r.id && bl_rollout_returns(&r) && !ret->exposed_at_stop)
 			ret->exposed_at_stop = r.exposed;
@@ -219,12 +236,12 @@ static void tell_halt(const char *what, const struct course *c)
 	/* The stop is the end of it, at whatever moment it was seen. */
 	ck_assert_uint_eq(f.exposure_count, c->exposed_at_stop);
 	printf("%s: %zu of %u exposed, the last %lld ms after the decision; %u taken back, the last %lld ms after it\n",
-	       what, f.exposure_count, fleet.agent_count,
+	       what, f.exposure_count, hosts(),
 	       (long long)(exposed_ms - f.rollout.stop_ms), back,
 	       (long long)(back_ms - f.rollout.stop_ms));
 }
 
-static void full_rollout_and_back(void)
+static void full_rollout_and_back(const struct fleet_version versions[2])
 {
 	static const struct act good[] = { { 20, kill_controllers },
 					   { 40, kill_agent },
@@ -238,15 +255,16 @@ static void full_rollout_and_back(void)
 	struct bl_rollout r;
 	struct course c;
 
-	fleet_bundle("1", v1, tag1);
+	fleet_bundle(&versions[0], v1, tag1);
 	fleet_rollout(v1, &plan, id);
 	follow(good, BL_ARRAY_SIZE(good), NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_DONE);
 	ck_assert_uint_eq(running(tag1), n);
-	printf("a good version: done on %u hosts in %.1f s\n", n,
+	ck_assert_uint_eq(fleet_vms_with(v1), fleet.vm_count);
+	printf("a good version: done on %u hosts in %.1f s\n", hosts(),
 	       (double)c.took_ms / 1000);
 
-	fleet_bundle("2", v2, tag2);
+	fleet_bundle(&versions[1], v2, tag2);
 	fleet_kill_agent(n - 1);
 	memcpy(fleet.agents[n - 1].bad_tag, tag2, sizeof(tag2));
 	fleet_rollout(v2, &plan, id);
@@ -256,13 +274,20 @@ static void full_rollout_and_back(void)
 	follow(NULL, 0, NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);
 	fleet_look(id, &r);
-	ck_assert_uint_gt(r.exposed, n / 2);
+	ck_assert_uint_gt(r.exposed, hosts() / 2);
 	ck_assert_msg(strstr(r.reason, "drop") || strstr(r.reason, "lost"),
 		      "it was stopped for another reason: %s", r.reason);
 	ck_assert_uint_eq(running(tag1), n);
+	ck_assert_uint_eq(fleet_vms_with(v1), fleet.vm_count);
 	tell_halt("a bad one", &c);
 	ck_assert_uint_gt(fleet.looks, 0);
 }
+
+static const struct fleet_version made_up[] = {
+	{ "1", NULL, PROBATION_MS },
+	{ "2", NULL, PROBATION_MS },
+	{ "3", NULL, PROBATION_MS },
+};
 
 /* I6: a host that has the version and is heard of no more stops it; the others
  * go back without it, and it goes when it comes again. */
@@ -277,7 +302,7 @@ static void one_falls_silent(void)
 	snprintf(v1, sizeof(v1), "%s", fleet_runs(0));
 	patient.silence_ms = SILENCE_MS;
 	patient.waves[2].soak_ms = 10 * HOUR_MS; /* it is not done by then */
-	fleet_bundle("3", v3, tag3);
+	fleet_bundle(&made_up[2], v3, tag3);
 	fleet_rollout(v3, &patient, id);
 	follow(acts, BL_ARRAY_SIZE(acts), stopping, &c);
 	while (running(tag3) > 1) {
@@ -293,21 +318,27 @@ static void one_falls_silent(void)
 	tell_halt("a host that fell silent", &c);
 }
 
-static void run(const char *store_url, unsigned controllers)
+static void tell_sums(void)
 {
-	unsigned agents = wanted(), i;
+	unsigned i;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	make_plan(agents);
-	fleet_start(store_url, controllers, agents, agents);
-	full_rollout_and_back();
-	if (at_length())
-		one_falls_silent();
 	printf("exposed and unconfirmed at a time: %u at most, the cap is %u\n",
 	       fleet.max_unconfirmed, plan.cap);
-	for (i = 0; i < controllers; i++)
+	for (i = 0; i < fleet.controller_count; i++)
 		printf("controller %u: %lu kB at most\n", i,
 		       fleet_controller_peak_kb(i));
+}
+
+static void run(const char *store_url, unsigned controllers)
+{
+	unsigned agents = wanted();
+
+	make_plan(agents);
+	fleet_start(store_url, controllers, agents, agents);
+	full_rollout_and_back(made_up);
+	if (at_length())
+		one_falls_silent();
+	tell_sums();
 	fleet_end();
 }
 
@@ -328,18 +359,50 @@ START_TEST(a_fleet_on_two_controllers_and_etcd_goes_there_and_back)
 }
 END_TEST
 
+START_TEST(real_hosts_go_there_and_back_with_the_others)
+{
+	static const struct fleet_version real[] = {
+		{ "1", BL_TEST_BUILD_DIR "/bpf/sensor.bpf.o", VM_PROBATION_MS },
+		{ "3", BL_TEST_BUILD_DIR "/bpf/sensor-v3.bpf.o",
+		  VM_PROBATION_MS },
+	};
+	unsigned agents = wanted(), vms = given("BELAY_FLEET_VMS", 0);
+	const char *kernel = getenv("BELAY_FLEET_KERNEL");
+	bl_autofree char *url = NULL;
+
+	make_plan(agents + vms);
+	etcd_start(&etcd, 3);
+	url = etcd_url(&etcd, "fleet");
+	fleet_start(url, 1, agents, agents);
+	fleet_start_vms(vms, kernel ? kernel : "6.1",
+			BL_TEST_BUILD_DIR "/soak/fleet");
+	full_rollout_and_back(real);
+	tell_sums();
+	fleet_end();
+	etcd_stop(&etcd);
+}
+END_TEST
+
+static void add(Suite *s, const char *name, const TTest *test)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_set_timeout(t, 3 * FLEET_PATIENCE_MS / 1000);
+	tcase_add_test(t, test);
+	suite_add_tcase(s, t);
+}
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("fleet");
-	TCase *one = tcase_create("one"), *two = tcase_create("two");
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	etcd_need();
-	tcase_set_timeout(one, 3 * FLEET_PATIENCE_MS / 1000);
-	tcase_set_timeout(two, 3 * FLEET_PATIENCE_MS / 1000);
-	tcase_add_test(one, a_fleet_on_one_controller_goes_there_and_back);
-	tcase_add_test(two,
-		       a_fleet_on_two_controllers_and_etcd_goes_there_and_back);
-	suite_add_tcase(s, one);
-	suite_add_tcase(s, two);
+	if (getenv("BELAY_FLEET_VMS")) {
+		add(s, "vms", real_hosts_go_there_and_back_with_the_others);
+		return s;
+	}
+	add(s, "one", a_fleet_on_one_controller_goes_there_and_back);
+	add(s, "two", a_fleet_on_two_controllers_and_etcd_goes_there_and_back);
 	return s;
 }

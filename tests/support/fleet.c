@@ -15,6 +15,7 @@
 
 #include "canary/agent/daemon.h"
 #include "canary/controller/controller.h"
+#include "canary/controller/enroll.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
@@ -276,53 +277,146 @@ static void make_agent(unsigned i)
 	enroll(i);
 }
 
-/* ---------------------------------------------------------- bundle, rollout */
+/* ---------------------------------------------------------------------- VMs */
 
-void fleet_bundle_file(const char *path, char ret_digest[static BL_DIGEST_HEX])
+static char *make_token(const char *name)
 {
-	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
-	struct bl_err err = { 0 };
+	bl_autojson json_t *answer = NULL;
+	bl_autofree char *body = bl_path("{\"host\":\"%s\"}", name);
+	const struct bl_request q = { .body = body,
+				      .len = strlen(body),
+				      .pki = fleet.server.pki };
 
-	ck_assert_msg(bl_bundle_open(path, &bundle, &err) == 0, "%s", err.text);
-	memcpy(ret_digest, bundle.digest, BL_DIGEST_HEX);
-	ck_assert_int_eq(bl_controller_store_bundle(fleet.look, &bundle,
-						    bl_clock_wall_ms(), NULL),
+	ck_assert_int_eq(bl_enroll_token(fleet.look, &q, bl_clock_wall_ms(),
+					 &answer, NULL),
+			 0);
+	return strdup(json_string_value(json_object_get(answer, "token")));
+}
+
+static void start_vm(unsigned i, const char *kernel, const char *log_dir)
+{
+	bl_autofree char *name = bl_path("vm-%u", i);
+	bl_autofree char *console = bl_path("fleet-%s", name);
+	bl_autofree char *log = path_of("vm", i, ".log");
+	bl_autofree char *port = bl_path("%u", fleet.controllers[0].port);
+	bl_autofree char *mem = bl_path("%d", FLEET_VM_MIB);
+	bl_autofree char *token = make_token(name);
+	/* There is something to see, all the time. */
+	bl_autofree char *script = bl_path(
+		"(while :; do cat /etc/shadow; /bin/true; sleep 2; done) "
+		"2>/dev/null >&2 & "
+		"c=https://10.0.2.100:%s; "
+		"until belay host enroll '%s' --controller $c --tls-dir /tls; "
+		"do sleep 2; done; "
+		"exec belay agent --name %s --tls-dir /tls --controller $c",
+		port, token, name);
+	bl_autoclose int out =
+		open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	const char *const argv[] = {
+		BL_TEST_BUILD_DIR "/belay",
+		"lab",
+		"run",
+		kernel,
+		"--name",
+		console,
+		"--log-dir",
+		log_dir,
+		"--mem",
+		mem,
+		"--forward",
+		port,
+		"--",
+		"sh",
+		"-c",
+		script,
+		NULL,
+	};
+
+	ck_assert_int_eq(bl_proc_spawn(argv, -1, out, out, &fleet.vms[i], NULL),
 			 0);
 }
 
-static void write_text(const char *name, const char *text)
+void fleet_start_vms(unsigned count, const char *kernel, const char *log_dir)
+{
+	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
+	size_t heard = 0;
+
+	ck_assert_uint_le(count, FLEET_VMS_MAX);
+	ck_assert_int_eq(bl_file_mkdirs(log_dir, 0755, NULL), 0);
+	for (fleet.vm_count = 0; fleet.vm_count < count; fleet.vm_count++)
+		start_vm(fleet.vm_count, kernel, log_dir);
+	while (heard < fleet.agent_count + count) {
+		ck_assert_int_eq(
+			bl_store_count(fleet.look, "host/", &heard, NULL), 0);
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "%zu hosts have been heard of, see %s", heard,
+			      log_dir);
+		bl_clock_sleep_ms(LOOK_MS);
+	}
+}
+
+unsigned fleet_vms_with(const char *digest)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	struct bl_fleet_host h;
+	unsigned n = 0;
+	size_t i;
+
+	ck_assert_int_eq(bl_store_list(fleet.look, "host/vm-", &list, NULL), 0);
+	for (i = 0; i < list.count; i++)
+		n += bl_fleet_host_read(&list.items[i], &h, NULL) == 0 &&
+		     strcmp(h.live, digest) == 0;
+	return n;
+}
+
+/* ---------------------------------------------------------- bundle, rollout */
+
+static void write_part(const char *name, const void *data, size_t len)
 {
 	bl_autofree char *path = bl_path("%s/%s", fleet.dir, name);
 
-	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0600, NULL),
-			 0);
+	ck_assert_int_eq(bl_file_write(path, data, len, 0600, NULL), 0);
 }
 
-void fleet_bundle(const char *version, char ret_digest[static BL_DIGEST_HEX],
+static void copy_content(void)
+{
+	bl_autobuf struct bl_buf content = { 0 };
+
+	ck_assert_int_eq(bl_file_read(BL_TEST_SOURCE_DIR "/bpf/content.json",
+				      SIZE_MAX, &content, NULL),
+			 0);
+	write_part("content.json", content.data, content.len);
+}
+
+void fleet_bundle(const struct fleet_version *v,
+		  char ret_digest[static BL_DIGEST_HEX],
 		  char ret_tag[static BL_KERN_TAG_LEN])
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
 	bl_autofree char *manifest = bl_path("%s/manifest.json", fleet.dir);
-	bl_autofree char *object = bl_path("object of version %s", version);
-	bl_autofree char *text = bl_path(
-		"{\"name\":\"fake\",\"version\":\"%s\","
-		"\"object\":\"fake.bpf.o\",\"content\":\"content.json\","
-		"\"trial\":{\"probation_ms\":%d,\"max_drop_ratio\":0.01,"
-		"\"min_events\":1}}",
-		version, FLEET_PROBATION_MS);
+	bl_autobuf struct bl_buf object = { 0 }, text = { 0 };
 	struct bl_err err = { 0 };
 	char digest[BL_DIGEST_HEX];
 
-	write_text(
-		"content.json",
-		"{\"contract\":1,\"rules\":[{\"id\":\"a\",\"event\":\"open\","
-		"\"path\":\"/a\",\"action\":\"emit\"}]}");
-	write_text("fake.bpf.o", object);
-	write_text("manifest.json", text);
+	if (v->object)
+		ck_assert_msg(bl_file_read(v->object, SIZE_MAX, &object,
+					   &err) == 0,
+			      "%s", err.text);
+	else
+		bl_buf_printf(&object, "object of version %s", v->version);
+	bl_buf_printf(
+		&text,
+		"{\"name\":\"sensor\",\"version\":\"%s\","
+		"\"object\":\"sensor.bpf.o\",\"content\":\"content.json\","
+		"\"trial\":{\"probation_ms\":%u,\"max_drop_ratio\":0.05,"
+		"\"min_events\":1}}",
+		v->version, v->probation_ms);
+	copy_content();
+	write_part("sensor.bpf.o", object.data, object.len);
+	write_part("manifest.json", text.data, text.len);
 	ck_assert_msg(bl_bundle_build(manifest, &bundle, &err) == 0, "%s",
 		      err.text);
-	ck_assert_int_eq(bl_digest(object, strlen(object), digest), 0);
-	/* As the fake kernel makes it. */
+	ck_assert_int_eq(bl_digest(object.data, object.len, digest), 0);
 	snprintf(ret_tag, BL_KERN_TAG_LEN, "%.16s", digest);
 	memcpy(ret_digest, bundle.digest, BL_DIGEST_HEX);
 	ck_assert_int_eq(bl_controller_store_bundle(fleet.look, &bundle,
@@ -421,6 +515,8 @@ void fleet_end(void)
 
 	for (i = 0; i < fleet.agent_count; i++)
 		kill_it(&fleet.agents[i].pid);
+	for (i = 0; i < fleet.vm_count; i++)
+		kill_it(&fleet.vms[i]);
 	for (i = 0; i < fleet.controller_count; i++)
 		kill_it(&fleet.controllers[i].pid);
 	for (i = 0; i < fleet.agent_count; i++)

@@ -7,7 +7,7 @@
  * again by number.
  *
  *	fleet_start("sqlite:FILE", 1, 12);
- *	fleet_bundle("1", digest);
+ *	fleet_bundle(&version, digest, tag);
  *	fleet_rollout(digest, &plan, id);
  *	… fleet_look(id, &rollout) …		the ledger, and I7 of it
  *	fleet_end();
@@ -28,7 +28,8 @@
 #define FLEET_CONTROLLERS_MAX 2
 #define FLEET_PATIENCE_MS     600000 /* only against a hang */
 #define FLEET_POLL_MS	      250
-#define FLEET_PROBATION_MS    300
+#define FLEET_VMS_MAX	      64
+#define FLEET_VM_MIB	      160
 
 struct fleet_agent {
 	pid_t pid; /* 0: it does not run */
@@ -49,6 +50,8 @@ struct fleet {
 	unsigned controller_count;
 	struct fleet_agent *agents;
 	unsigned agent_count;
+	pid_t vms[FLEET_VMS_MAX]; /* `belay lab run` */
+	unsigned vm_count;
 	unsigned looks;		  /* that found the ledger standing still */
 	unsigned max_unconfirmed; /* of all looks */
 };
@@ -65,13 +68,28 @@ void fleet_kill_controller(unsigned i);
 void fleet_start_agent(unsigned i);
 void fleet_kill_agent(unsigned i);
 
-/* Builds and stores version @version; its object's tag to @ret_tag. */
-void fleet_bundle(const char *version, char ret_digest[static BL_DIGEST_HEX],
+/*
+ * Starts @count microVMs on @kernel, with an agent each that enrolls with a
+ * token and talks to the first controller: vm-0 … Waits until all hosts of the
+ * fleet have been heard of. Consoles go to @log_dir.
+ */
+void fleet_start_vms(unsigned count, const char *kernel, const char *log_dir);
+
+struct fleet_version {
+	const char *version;
+	const char *object; /* a file; NULL: made up, for fake kernels alone */
+	unsigned probation_ms;
+};
+/* Builds and stores it; its object's tag, as fake kernels make it, to
+ * @ret_tag. */
+void fleet_bundle(const struct fleet_version *v,
+		  char ret_digest[static BL_DIGEST_HEX],
 		  char ret_tag[static BL_KERN_TAG_LEN]);
-/* Stores the bundle in the file @path. */
-void fleet_bundle_file(const char *path, char ret_digest[static BL_DIGEST_HEX]);
 void fleet_rollout(const char *digest, const struct bl_plan *plan,
 		   char ret_id[static BL_ROLLOUT_ID_LEN]);
+
+/* Of the VMs, how many say that @digest is live. */
+unsigned fleet_vms_with(const char *digest);
 
 /* Of what runs in the kernel of agent @i, whole and to stay: its tag; "": it
  * runs nothing. */
