@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "canary/controller/api_watch.h"
+#include "canary/controller/blobs.h"
 #include "canary/controller/certificates.h"
 #include "canary/controller/controller.h"
 #include "canary/controller/revoke.h"
@@ -147,43 +148,48 @@ static void handle_hosts(struct call *c)
 		answer_json(c, 200, value);
 }
 
-/* What was asked for of @whole, which is taken. */
-static void answer_part(struct call *c, struct bl_buf *whole)
+/* What was asked for of @blob: itself where it is shared, or a copy. */
+static void answer_part(struct call *c, struct bl_blob *blob)
 {
 	struct bl_response *a = c->ret;
-	struct bl_range part = { .total = whole->len };
-	enum bl_range_ask ask = bl_range_asked(c->request->range, whole->len,
+	struct bl_range part = { .total = blob->data.len };
+	enum bl_range_ask ask = bl_range_asked(c->request->range, part.total,
 					       &part.at, &part.len);
 
-	if (ask == BL_RANGE_BEYOND) {
-		bl_api_fail(416, "the bundle is no longer than that", "", a);
-	} else {
-		memmove(whole->data, whole->data + part.at, part.len);
-		whole->len = part.len;
-		a->body = *whole;
-		*whole = (struct bl_buf){ 0 };
-		a->status = ask == BL_RANGE_PART ? 206 : 200;
-		a->content_type = type_blob;
-	}
 	a->parts = true;
 	if (ask != BL_RANGE_WHOLE)
 		bl_range_write(&part, a->range);
+	if (ask == BL_RANGE_BEYOND) {
+		bl_api_fail(416, "the bundle is no longer than that", "", a);
+		return;
+	}
+	a->status = ask == BL_RANGE_PART ? 206 : 200;
+	a->content_type = type_blob;
+	if (c->request->blobs) {
+		atomic_fetch_add(&blob->users, 1);
+		a->blob = blob;
+		a->blob_at = part.at;
+		a->blob_len = part.len;
+	} else if (bl_buf_add(&a->body, blob->data.data + part.at, part.len) <
+		   0) {
+		bl_api_fail(500, "out of memory", "", a);
+	}
 }
 
 static void handle_get_bundle(struct call *c)
 {
-	bl_autostore_item struct bl_store_item item = { 0 };
+	BL_CLEANUP(bl_blobs_free) struct bl_blobs own = { 0 };
+	struct bl_blobs *blobs = c->request->blobs;
+	struct bl_blob *blob = NULL;
 	struct bl_err err = { 0 };
-	int r = bl_fleet_get(c->store, &item, &err, "blob/", c->name);
+	int r = bl_blobs_get(blobs ? blobs : &own, c->store, c->name, &blob,
+			     &err);
 
-	if (!r && !item.revision)
-		r = bl_err_set(&err, -ENOENT, "there is no bundle %s here",
-			       c->name);
-	if (r < 0) {
+	if (r < 0)
 		answer_error(c, moment(r), &err);
-		return;
-	}
-	answer_part(c, &item.value);
+	else
+		answer_part(c, blob);
+	bl_blob_put(blob);
 }
 
 static void handle_put_bundle(struct call *c)

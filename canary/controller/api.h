@@ -48,6 +48,8 @@
 
 struct bl_pki;
 struct bl_meter;
+struct bl_blob;
+struct bl_blobs;
 
 struct bl_request {
 	const char *method, *path;
@@ -60,6 +62,7 @@ struct bl_request {
 	const struct bl_pki *pki;   /* NULL: it is served without TLS */
 	const char *last_event_id;  /* NULL: none given */
 	struct bl_meter *meter;	    /* what GET /metrics prints; NULL: none */
+	struct bl_blobs *blobs;	    /* shared by its requests; NULL: none are */
 };
 
 struct bl_response {
@@ -70,6 +73,9 @@ struct bl_response {
 	char range[BL_RANGE_LEN]; /* which part this is; "": the whole */
 	unsigned retry_s;	  /* come again no sooner; 0: not said */
 	struct bl_buf body;	  /* 304: empty */
+	/* Not NULL: the body is this part of it; bl_blob_put is the caller's. */
+	struct bl_blob *blob;
+	size_t blob_at, blob_len;
 	/* The body is the beginning of a stream of events, which is to go on
 	 * from this revision. */
 	bool streams;

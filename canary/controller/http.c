@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "canary/controller/api.h"
+#include "canary/controller/blobs.h"
 #include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
 #include "canary/controller/http_answer.h"
@@ -36,6 +37,7 @@ struct bl_http {
 	pthread_mutex_t lock;	  /* of the store's handle */
 	size_t bodies;		  /* bytes; only the serving thread */
 	struct bl_http_answers answers;
+	struct bl_blobs blobs; /* under the lock */
 	char listens[INET6_ADDRSTRLEN + 16];
 };
 
@@ -302,6 +304,7 @@ static enum MHD_Result handle(struct job *job,
 		.len = job->body.len,
 		.peer = job->peer,
 		.pki = http->tls ? http->tls->pki : NULL,
+		.blobs = &http->blobs,
 		.last_event_id = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
@@ -567,6 +570,7 @@ void bl_http_stop(struct bl_http *http)
 	bl_callers_free(http->callers);
 	bl_streams_free(http->streams);
 	bl_meter_free(http->meter);
+	bl_blobs_free(&http->blobs);
 	pthread_mutex_destroy(&http->lock);
 	free(http);
 }

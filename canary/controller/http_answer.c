@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "canary/controller/blobs.h"
+#include "loader/base/cleanup.h"
+
 /* A large answer, until the client has it or is gone. */
 struct large {
 	struct bl_http_answers *all;
@@ -61,6 +64,25 @@ static struct MHD_Response *make_small(struct bl_response *a)
 	return response;
 }
 
+static void free_blob(void *ctx)
+{
+	bl_blob_put(ctx);
+}
+
+/* A part of what others are given, too. */
+static struct MHD_Response *make_shared(struct bl_response *a)
+{
+	struct bl_blob *blob = BL_TAKE(a->blob);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback_cls(
+			a->blob_len, blob->data.data + a->blob_at, free_blob,
+			blob);
+
+	if (!response)
+		bl_blob_put(blob);
+	return response;
+}
+
 static void add_headers(struct MHD_Response *response,
 			const struct bl_response *a)
 {
@@ -97,7 +119,10 @@ enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
-	response = large ? make_large(all, &a->body) : make_small(a);
+	if (a->blob)
+		response = make_shared(a);
+	else
+		response = large ? make_large(all, &a->body) : make_small(a);
 	if (!response && large) {
 		*a = (struct bl_response){ 0 };
 		bl_api_fail(503, "too much is being fetched at once",

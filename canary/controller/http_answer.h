@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What api.h answered, handed to libmicrohttpd: headers and body. A part of
- * http.c. Large answers (bundles) are kept until slow clients have them, so all
- * of them together have a limit, past which the answer is 503.
+ * http.c. Bundles are shared (blobs.h). Other large answers are kept until slow
+ * clients have them, so all of them together have a limit, past which the answer
+ * is 503.
  */
 #ifndef BL_CANARY_HTTP_ANSWER_H
 #define BL_CANARY_HTTP_ANSWER_H

@@ -16,7 +16,9 @@
 
 #include "canary/agent/download.h"
 #include "canary/agent/partial.h"
+#include "canary/controller/api.h"
 #include "canary/controller/http.h"
+#include "canary/ledger/protocol.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -320,6 +322,74 @@ START_TEST(when_to_come_again_is_read)
 }
 END_TEST
 
+/* A store of which nobody answers now. */
+static int away;
+
+static int away_get(struct bl_store *s, const char *key,
+		    struct bl_store_item *ret, struct bl_err *e)
+{
+	(void)s;
+	(void)key;
+	(void)ret;
+	return bl_err_set(e, away, "the store is away");
+}
+
+static int away_count(struct bl_store *s, const char *prefix, size_t *ret,
+		      struct bl_err *e)
+{
+	(void)s;
+	(void)prefix;
+	(void)ret;
+	return bl_err_set(e, away, "the store is away");
+}
+
+static const struct {
+	int fails, client;
+	int64_t retry_ms;
+} moments[] = {
+	{ -EHOSTUNREACH, -EAGAIN, BL_API_RETRY_S * 1000 }, /* no quorum */
+	{ -EAGAIN, -EAGAIN, BL_API_RETRY_S * 1000 },	   /* contended */
+	{ -EBUSY, -EAGAIN, BL_API_RETRY_S * 1000 },	   /* locked */
+	{ -EIO, -EPROTO, 0 },				   /* broken */
+};
+
+START_TEST(a_store_that_is_away_is_no_fault_of_the_controller)
+{
+	static const struct bl_store_ops ops = { .get = away_get,
+						 .count = away_count };
+	struct bl_store store_away = { &ops };
+	bl_autofree char *path = bl_path("/v1/bundles/%s", digest);
+	struct bl_client_request poll = { .method = "POST",
+					  .path = "/v1/hosts/web-1/poll",
+					  .timeout_ms = BL_CLIENT_TIMEOUT_MS };
+	const struct bl_poll says = {
+		.boot = "b", .session = "s", .seq = 1, .kernel = "6.1.0"
+	};
+	bl_autofree char *text = bl_json_dump(bl_poll_json(&says));
+	struct sockaddr_storage address;
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	struct bl_http *server = NULL;
+	bl_autofree char *at = NULL;
+
+	away = moments[_i].fails;
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
+			 0);
+	ck_assert_int_eq(
+		bl_http_start(&address, &store_away, NULL, &server, NULL), 0);
+	at = bl_path("http://%s", bl_http_listens(server));
+	c = open_client(at);
+	ck_assert_int_eq(ask(c, path, NULL, 0, NULL), moments[_i].client);
+	ck_assert_int_eq(head.retry_ms, moments[_i].retry_ms);
+	ck_assert_str_eq(err.text, "the store is away");
+	poll.body = text;
+	poll.len = strlen(text);
+	ck_assert_int_eq(bl_client_ask(c, &poll, &head, &body, &err),
+			 moments[_i].client);
+	ck_assert_int_eq(head.retry_ms, moments[_i].retry_ms);
+	bl_http_stop(server);
+}
+END_TEST
+
 START_TEST(an_answer_is_no_longer_than_it_may_be)
 {
 	BL_CLEANUP(bl_client_closep)
@@ -452,6 +522,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, behind_the_end_there_is_nothing);
 	tcase_add_loop_test(t, when_to_come_again_is_read, 0,
 			    (int)BL_ARRAY_SIZE(retries));
+	tcase_add_loop_test(t,
+			    a_store_that_is_away_is_no_fault_of_the_controller,
+			    0, (int)BL_ARRAY_SIZE(moments));
 	tcase_add_test(t, an_answer_is_no_longer_than_it_may_be);
 	tcase_add_test(t, news_end_the_waiting_for_a_controller_that_hangs);
 	tcase_add_test(t, of_several_controllers_one_that_lives_is_found);
