@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "canary/agent/daemon.h"
+#include "canary/agent/metrics_file.h"
 #include "canary/ledger/protocol.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
@@ -21,7 +22,8 @@
 #define PROBE_MAX_MS (24 * 3600 * UINT64_C(1000))
 
 static const char usage[] =
-	"usage: belay agent [--check CMD] [--state-dir DIR] [--pin-dir DIR]\n"
+	"usage: belay agent [--check CMD] [--metrics-file FILE] [--state-dir DIR]\n"
+	"                   [--pin-dir DIR]\n"
 	"       belay agent --name NAME [--controller URL[,URL…]] [--events FILE|-]\n"
 	"                   [--interval S] [--plaintext]\n"
 	"                   [--role ROLE] [--label KEY=VALUE]…\n"
@@ -43,6 +45,8 @@ static const char usage[] =
 	"\n"
 	"  --check CMD       this host can be used only if CMD ends with 0, too (for\n"
 	"                    sh, within 5 s): a network that must be reached, a login\n"
+	"  --metrics-file FILE  write metrics for node_exporter's textfile collector,\n"
+	"                    every 10 s; a name in its folder that ends in .prom\n"
 	"  --name NAME       this host's name in the fleet; no two may share one\n"
 	"  --controller URL[,URL…]  (default $BELAY_CONTROLLER, or\n"
 	"                    " BL_CLIENT_URL "); of several any is asked, and\n"
@@ -65,7 +69,7 @@ static const char usage[] =
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
 	"  --module-dir DIR  (default " BL_HOST_MODULE_DIR ")\n"
 	"\n"
-	"example: belay agent\n"
+	"example: belay agent --metrics-file /var/lib/prometheus/node-exporter/belay.prom\n"
 	"         belay agent --name web-1 --controller https://fleet:7443\n";
 
 struct options {
@@ -75,6 +79,8 @@ struct options {
 	const char *probes[BL_COMMANDS_MAX];
 	const char *labels[BL_LABELS_MAX];
 	const char *check;
+	const char *metrics;
+	struct bl_agent_counts counts;
 	bool help;
 };
 
@@ -165,6 +171,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "tls-dir", required_argument, NULL, 't' },
 		{ "events", required_argument, NULL, 'e' },
 		{ "check", required_argument, NULL, 'k' },
+		{ "metrics-file", required_argument, NULL, 'M' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "state-dir", required_argument, NULL, 's' },
 		{ "pin-dir", required_argument, NULL, 'b' },
@@ -195,6 +202,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->events = optarg;
 		else if (opt == 'k')
 			o->check = optarg;
+		else if (opt == 'M')
+			o->metrics = optarg;
 		else if (opt == 's')
 			o->config.state_dir = o->daemon.state_dir = optarg;
 		else if (opt == 'b')
@@ -225,6 +234,11 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 				    argv[optind]);
 	if (o->check && !*o->check)
 		return bl_cli_usage(err, "agent", "--check wants a command");
+	if (o->metrics && !bl_metrics_file_named(o->metrics))
+		return bl_cli_usage(
+			err, "agent",
+			"--metrics-file '%s' does not end in .prom: node_exporter reads no other",
+			o->metrics);
 	if (!o->daemon.name && (o->daemon.url || o->events))
 		return bl_cli_usage(err, "agent",
 				    "--name is missing: a fleet wants one");
@@ -277,17 +291,35 @@ static void read_reason(struct bl_host *host, char *ret, size_t size)
 	bl_host_history_free(&h);
 }
 
-/* No fleet. */
-static int keep(const struct options *o, struct bl_err *err)
+/* As long as *ret is; nothing if it is not asked for. */
+static int start_metrics(struct options *o, struct bl_metrics_file **ret,
+			 struct bl_err *err)
 {
+	const struct bl_metrics_file_opts opts = {
+		.path = o->metrics,
+		.config = &o->config,
+		.counts = o->daemon.counts,
+		.note = print_note,
+	};
+
+	return o->metrics ? bl_metrics_file_start(&opts, ret, err) : 0;
+}
+
+/* No fleet. */
+static int keep(struct options *o, struct bl_err *err)
+{
+	BL_CLEANUP(bl_metrics_file_stopp)
+	struct bl_metrics_file *metrics = NULL;
 	const struct bl_keeper_opts keeper = {
 		.config = o->config,
 		.check = o->check,
 		.note = print_note,
 		.notify = true,
 	};
-	int r = bl_keeper_run(&keeper, err);
+	int r = start_metrics(o, &metrics, err);
 
+	if (!r)
+		r = bl_keeper_run(&keeper, err);
 	if (r == -EACCES || r == -EPERM)
 		bl_err_hint(err, "run it as root, or name another place with "
 				 "--state-dir");
@@ -296,6 +328,8 @@ static int keep(const struct options *o, struct bl_err *err)
 
 static int run(struct options *o, struct bl_err *err)
 {
+	BL_CLEANUP(bl_metrics_file_stopp)
+	struct bl_metrics_file *metrics = NULL;
 	BL_CLEANUP(bl_host_closep) struct bl_host *host = NULL;
 	struct bl_recover_result recovered = { 0 };
 	bl_autofclose FILE *events = NULL;
@@ -326,7 +360,9 @@ static int run(struct options *o, struct bl_err *err)
 	o->daemon.config = &o->config;
 	o->daemon.check = o->check;
 	o->daemon.recovered = recovered.reason;
-	return bl_daemon_run(&o->daemon, err);
+	o->daemon.counts = &o->counts;
+	r = start_metrics(o, &metrics, err);
+	return r < 0 ? r : bl_daemon_run(&o->daemon, err);
 }
 
 int bl_cmd_agent(int argc, char **argv, struct bl_err *err)

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "canary/agent/metrics.h"
 #include "canary/wire/client.h"
 #include "loader/host/host.h"
 
@@ -33,6 +34,7 @@ struct bl_daemon_opts {
 	size_t label_count;	   /* at most BL_LABELS_MAX */
 	int64_t interval_ms;
 	FILE *events; /* a line for each event; NULL: only counted */
+	struct bl_agent_counts *counts; /* for metrics; NULL: none */
 	/* Of every trial on this host, as in bl_apply_opts. */
 	const char *const *probes;
 	size_t probe_count;

@@ -51,6 +51,7 @@ static int on_event(void *ctx, const struct bl_event *event, size_t len)
 	char line[BL_SAMPLE_LEN];
 
 	(void)len;
+	bl_agent_count_event(d->opts->counts, event);
 	bl_event_line(event, line, sizeof(line));
 	pthread_mutex_lock(&d->lock);
 	p->events++;
