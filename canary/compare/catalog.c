@@ -104,8 +104,8 @@ static const struct bl_json_field expect_fields[] = {
 	{ "A", BL_JSON_STRING, false, offsetof(struct raw_expect, a), 1, 32 },
 	{ "B", BL_JSON_OBJECT, false, offsetof(struct raw_expect, b), 0, 0 },
 	{ "C", BL_JSON_OBJECT, false, offsetof(struct raw_expect, c), 0, 0 },
-	{ "later", BL_JSON_OBJECT, false, offsetof(struct raw_expect, later), 0,
-	  0 },
+	{ "later", BL_JSON_ARRAY, false, offsetof(struct raw_expect, later), 1,
+	  BL_FAULT_LATER_MAX },
 };
 
 static const struct bl_json_field later_fields[] = {
@@ -116,21 +116,38 @@ static const struct bl_json_field later_fields[] = {
 	{ "C", BL_JSON_OBJECT, false, offsetof(struct raw_expect, c), 0, 0 },
 };
 
+static int read_later(struct reader *up, const json_t *obj, size_t i,
+		      struct bl_fault *ret)
+{
+	char key[32];
+	struct raw_expect raw = { 0 };
+	struct reader r;
+	int e;
+
+	snprintf(key, sizeof(key), "later[%zu]", i);
+	r = below(up, key);
+	e = read_object(&r, obj, later_fields, BL_ARRAY_SIZE(later_fields),
+			&raw);
+	if (!e && i &&
+	    bl_release_compare(raw.since, ret->later[i - 1].since) <= 0)
+		e = fail(&r, "since", "is not later than the one before");
+	return e ? e : read_expect_ways(&r, &raw, &ret->later[i]);
+}
+
 static int read_expect(struct reader *up, const json_t *obj,
 		       struct bl_fault *ret)
 {
-	struct reader r = below(up, "expect"), l = below(&r, "later");
-	struct raw_expect raw = { 0 }, later = { 0 };
+	struct reader r = below(up, "expect");
+	struct raw_expect raw = { 0 };
 	int e = read_object(&r, obj, expect_fields,
 			    BL_ARRAY_SIZE(expect_fields), &raw);
 
 	if (!e)
 		e = read_expect_ways(&r, &raw, &ret->expect);
-	if (e || !raw.later)
-		return e;
-	e = read_object(&l, raw.later, later_fields,
-			BL_ARRAY_SIZE(later_fields), &later);
-	return e ? e : read_expect_ways(&l, &later, &ret->later);
+	for (size_t i = 0; !e && i < json_array_size(raw.later);
+	     i++, ret->later_count++)
+		e = read_later(&r, json_array_get(raw.later, i), i, ret);
+	return e;
 }
 
 /* --- what there is of it -------------------------------------------------- */
@@ -377,14 +394,21 @@ const struct bl_fault_twin *bl_fault_twin(const struct bl_fault *f,
 	return way == BL_COMPARE_C ? &f->ebpf : &f->module;
 }
 
+static bool is_since(const char *release, const char *since)
+{
+	return bl_release_compare(release, since) >= 0 ||
+	       bl_release_matches(release, since);
+}
+
 bool bl_fault_lines(const struct bl_fault *f, const char *release,
 		    enum bl_compare_way way, struct bl_fault_lines *ret)
 {
-	bool later = f->later.since && f->later.said[way] &&
-		     (bl_release_compare(release, f->later.since) >= 0 ||
-		      bl_release_matches(release, f->later.since));
-	const struct bl_fault_expect *e = later ? &f->later : &f->expect;
+	const struct bl_fault_expect *e = &f->expect;
 
+	for (size_t i = 0; i < f->later_count; i++)
+		if (f->later[i].said[way] &&
+		    is_since(release, f->later[i].since))
+			e = &f->later[i];
 	if (!e->said[way])
 		return false;
 	*ret = e->lines[way];

@@ -19,6 +19,7 @@
 
 #define BL_FAULTS_MAX	    64
 #define BL_FAULTS_BYTES_MAX (1u << 20)
+#define BL_FAULT_LATER_MAX  2
 
 enum bl_fault_inject {
 	BL_INJECT_BUNDLE,
@@ -55,7 +56,9 @@ struct bl_fault {
 	const char *id, *number, *title;
 	enum bl_fault_inject inject;
 	struct bl_fault_twin module, ebpf;
-	struct bl_fault_expect expect, later;
+	/* Of later the last one that knows of a kernel holds for it. */
+	struct bl_fault_expect expect, later[BL_FAULT_LATER_MAX];
+	size_t later_count;
 	const json_t *json; /* its entry, for reports */
 };
 

@@ -146,7 +146,7 @@ int bl_guests_boot(struct bl_guests *g, size_t i, struct bl_err *err)
 		.disks = disks,
 		.disk_count = 1,
 		.pstore = pstore,
-		.watchdog = BL_VM_WATCHDOG_SOFT,
+		.watchdog = bl_lasting_watchdog(g->spec.kernel),
 		.max_output = OUTPUT_MAX,
 	};
 

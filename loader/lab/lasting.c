@@ -10,8 +10,12 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
+#include "loader/lab/modules.h"
 
 #define MKFS_MS 60000
+
+/* A watchdog's name to QEMU, and its driver's to the kernel. */
+#define HARDWARE "i6300esb"
 
 bool bl_lasting_any(const struct bl_vm_spec *s)
 {
@@ -125,9 +129,20 @@ void bl_lasting_modules(const struct bl_vm_spec *s,
 		ret[n++] = "ext4";
 	}
 	if (s->watchdog)
-		ret[n++] = s->watchdog == BL_VM_WATCHDOG_HARD ? "i6300esb"
+		ret[n++] = s->watchdog == BL_VM_WATCHDOG_HARD ? HARDWARE
 							      : "softdog";
 	ret[n] = NULL;
+}
+
+enum bl_vm_watchdog bl_lasting_watchdog(const struct bl_kernel *k)
+{
+	static const char *const names[] = { HARDWARE, NULL };
+	struct bl_module_list list = { 0 };
+	bool has = k->modules_dir &&
+		   !bl_module_find(k->modules_dir, names, &list, NULL);
+
+	bl_module_list_free(&list);
+	return has ? BL_VM_WATCHDOG_HARD : BL_VM_WATCHDOG_SOFT;
 }
 
 int bl_lasting_mounts(const struct bl_vm_spec *s, struct bl_buf *out)
@@ -170,7 +185,7 @@ static int add_watchdog(struct bl_argv *a)
 	int r = bl_argv_add(a, "-device");
 
 	if (!r)
-		r = bl_argv_add(a, "i6300esb");
+		r = bl_argv_add(a, HARDWARE);
 	if (!r)
 		r = bl_argv_add(a, "-action");
 	return r ? r : bl_argv_add(a, "watchdog=reset");

@@ -47,6 +47,9 @@ int bl_lasting_make(const struct bl_vm_spec *s, struct bl_err *err);
 void bl_lasting_modules(const struct bl_vm_spec *s,
 			const char *ret[static BL_LASTING_MODULES_MAX + 1]);
 
+/* The best watchdog that guests of @k can have: hardware, if it has a driver. */
+enum bl_vm_watchdog bl_lasting_watchdog(const struct bl_kernel *k);
+
 /* Adds "vda:/MOUNT vdb:/MOUNT" for the guest's init. -ENOMEM. */
 int bl_lasting_mounts(const struct bl_vm_spec *s, struct bl_buf *out);
 

@@ -116,7 +116,8 @@ START_TEST(another_word_may_hold_from_a_kernel_on)
 		" 'what': 'w', 'story': 's', 'incidents': ['i'], 'inject': 'content',"
 		" 'module': {'none': 'no'}, 'ebpf': {'variant': 'x', 'content': 'c.json'},"
 		" 'expect': {'C': {'gate': 'verifier', 'past': 'verifier'},"
-		" 'later': {'since': '5.17', 'C': {'gate': 'exercise', 'past': 'watchdog'}}}}]}";
+		" 'later': [{'since': '5.17', 'C': {'gate': 'exercise', 'past': 'watchdog'}},"
+		" {'since': '6.12', 'C': {'gate': 'exercise', 'past': 'trial'}}]}}]}";
 	static struct bl_faults f;
 	struct bl_fault_lines lines;
 
@@ -131,6 +132,9 @@ START_TEST(another_word_may_hold_from_a_kernel_on)
 	ck_assert(bl_fault_lines(&f.fault[0], "6.1.0-37-cloud-amd64",
 				 BL_COMPARE_C, &lines));
 	ck_assert_int_eq(lines.past, BL_COMPARE_WATCHDOG);
+	ck_assert(bl_fault_lines(&f.fault[0], "6.12.95+deb12-cloud-amd64",
+				 BL_COMPARE_C, &lines));
+	ck_assert_int_eq(lines.past, BL_COMPARE_TRIAL);
 	bl_faults_free(&f);
 }
 END_TEST

@@ -46,6 +46,24 @@ START_TEST(a_guest_has_no_disk_unless_asked)
 }
 END_TEST
 
+START_TEST(hardware_watches_where_the_kernel_has_its_driver)
+{
+	bl_autofree char *dep = bl_path("%s/modules.dep", dir);
+	bl_autofree char *builtin = bl_path("%s/modules.builtin", dir);
+	struct bl_kernel k = { 0 };
+	static const char with[] = "kernel/drivers/watchdog/softdog.ko:\n"
+				   "kernel/drivers/watchdog/i6300esb.ko.xz:\n";
+
+	ck_assert_int_eq(bl_lasting_watchdog(&k), BL_VM_WATCHDOG_SOFT);
+	k.modules_dir = dir;
+	ck_assert_int_eq(bl_file_write(builtin, "", 0, 0600, NULL), 0);
+	ck_assert_int_eq(bl_file_write(dep, with, 36, 0600, NULL), 0);
+	ck_assert_int_eq(bl_lasting_watchdog(&k), BL_VM_WATCHDOG_SOFT);
+	ck_assert_int_eq(bl_file_write(dep, with, strlen(with), 0600, NULL), 0);
+	ck_assert_int_eq(bl_lasting_watchdog(&k), BL_VM_WATCHDOG_HARD);
+}
+END_TEST
+
 START_TEST(disks_and_pstore_are_files_whatever_their_names)
 {
 	const struct bl_vm_disk disks[] = { { "/d,1", "/var/lib/belay" },
@@ -224,6 +242,7 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_guest_has_no_disk_unless_asked);
 	tcase_add_test(t, disks_and_pstore_are_files_whatever_their_names);
+	tcase_add_test(t, hardware_watches_where_the_kernel_has_its_driver);
 	tcase_add_test(t, each_device_brings_its_modules);
 	tcase_add_loop_test(
 		t, a_folder_that_the_guests_shell_would_read_is_refused, 0,

@@ -110,8 +110,8 @@ function showMatrix() {
 /* What the catalogue expects there: a later kernel may have its own. */
 function expectedOf(fault, way, ofKernel) {
 	const number = (v) => v.split(".").slice(0, 2).reduce((n, part) => n * 1000 + parseInt(part, 10), 0);
-	const later = fault.later || fault.expect?.later;
-	const e = later && number(ofKernel) >= number(later.since) && later[way] || fault.expect?.[way];
+	const later = (fault.expect?.later || []).filter((l) => l[way] && number(ofKernel) >= number(l.since));
+	const e = (later.pop() || fault.expect)?.[way];
 
 	if (!e)
 		return "";
