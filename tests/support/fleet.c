@@ -187,7 +187,9 @@ static int be_agent(unsigned i)
 		.url = url,
 		.tls_dir = tls,
 		.name = a->name,
-		.interval_ms = FLEET_POLL_MS,
+		.interval_ms = fleet.agent_count > FLEET_LARGE
+				       ? FLEET_LARGE_POLL_MS
+				       : FLEET_POLL_MS,
 		.watchdog = BL_WATCHDOG_OFF,
 		.note = note,
 		.note_ctx = out,

@@ -28,6 +28,8 @@
 #define FLEET_CONTROLLERS_MAX 2
 #define FLEET_PATIENCE_MS     600000 /* only against a hang */
 #define FLEET_POLL_MS	      250
+#define FLEET_LARGE	      64 /* agents; then they poll as real ones do */
+#define FLEET_LARGE_POLL_MS   2000
 #define FLEET_VMS_MAX	      64
 #define FLEET_VM_MIB	      160
 
