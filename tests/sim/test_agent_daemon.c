@@ -35,9 +35,13 @@
 	"{\"v\":1,\"order\":\"apply\",\"rollout\":\"r1\",\"digest\":\"%s\"," \
 	"\"override\":\"\",\"reason\":\"\",\"probation_ms\":0,\"poll_ms\":50}"
 
+#define ROLLBACK                                                                \
+	"{\"v\":1,\"order\":\"rollback\",\"rollout\":\"r1\",\"digest\":\"%s\"," \
+	"\"override\":\"\",\"reason\":\"no\",\"probation_ms\":0,\"poll_ms\":50}"
+
 static struct one_host one;
 static struct liar liar;
-static char *order;
+static char *order, *order_back;
 static pid_t agent;
 static struct bl_err err;
 
@@ -58,6 +62,7 @@ static void tear_down(void)
 	liar_stop(&liar);
 	one_host_tear_down(&one);
 	free(order);
+	free(order_back);
 }
 
 static void note(void *ctx, const char *text)
@@ -207,6 +212,44 @@ START_TEST(told_to_end_while_it_waits_it_has_not_failed)
 }
 END_TEST
 
+START_TEST(how_far_it_is_is_told_and_the_next_life_goes_on_from_there)
+{
+	bl_autofree char *words = bl_path("fetching its bundle: %zu %%",
+					  100 * 100 / one.v2.raw.len / 5 * 5);
+	char range[BL_RANGE_LEN];
+
+	liar.cut_at = 100;
+	liar.script[0] = STALL;
+	say_apply();
+	start(liar.url);
+	liar_polled(&liar, words);
+	/* It does not wait for the deadline of its fetch. */
+	end();
+	start(liar.url);
+	liar_polled(&liar, "\"state\":\"done\"");
+	end();
+	liar_range(&liar, 1, range);
+	ck_assert_str_eq(range, "bytes=100-");
+}
+END_TEST
+
+/* Taken back before its bundle came: there is nothing to go back from. */
+START_TEST(told_to_go_back_while_it_waits_it_is_back)
+{
+	unsigned i;
+
+	for (i = 0; i < LIAR_REQUESTS; i++)
+		liar.script[i] = BUSY;
+	say_apply();
+	start(liar.url);
+	liar_polled(&liar, "waits for its bundle");
+	order_back = bl_path(ROLLBACK, one.v2.digest);
+	liar.order = order_back;
+	liar_polled(&liar, "\"order\":\"rollback\",\"state\":\"done\"");
+	end();
+}
+END_TEST
+
 START_TEST(a_host_is_kept_while_its_controller_hangs)
 {
 	struct pollfd hung = { .events = POLLIN };
@@ -289,6 +332,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, while_something_goes_on_it_does_not_wait);
 	tcase_add_test(t, a_bundle_comes_however_often_it_is_interrupted);
 	tcase_add_test(t, told_to_end_while_it_waits_it_has_not_failed);
+	tcase_add_test(
+		t, how_far_it_is_is_told_and_the_next_life_goes_on_from_there);
+	tcase_add_test(t, told_to_go_back_while_it_waits_it_is_back);
 	tcase_add_test(t, a_host_is_kept_while_its_controller_hangs);
 	tcase_add_test(
 		t,

@@ -74,13 +74,23 @@ static void give(const struct liar *l, int fd, enum lie lie,
 		part.len--;
 	}
 	say(fd, l->blob + part.at,
-	    lie == CUT && part.len > l->cut_at ? l->cut_at : part.len);
+	    (lie == CUT || lie == STALL) && part.len > l->cut_at ? l->cut_at
+								 : part.len);
+}
+
+/* It stays open, and nothing more is said. */
+static void hang(struct liar *l, int fd)
+{
+	uint64_t one = 1;
+
+	if (l->hang_count < LIAR_REQUESTS)
+		l->hangs[l->hang_count++] = dup(fd);
+	ck_assert_int_eq(write(l->hung, &one, sizeof(one)), 8);
 }
 
 static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 {
 	static const char busy[] = "{\"error\":\"not now\",\"hint\":\"\"}";
-	uint64_t one = 1;
 
 	switch (lie) {
 	case BUSY:
@@ -101,9 +111,11 @@ static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 		return;
 	case HANG:
 		say(fd, "HTTP/1.1 200 OK\r\nContent-", 25);
-		if (l->hang_count < LIAR_REQUESTS)
-			l->hangs[l->hang_count++] = dup(fd);
-		ck_assert_int_eq(write(l->hung, &one, sizeof(one)), 8);
+		hang(l, fd);
+		return;
+	case STALL:
+		give(l, fd, lie, request);
+		hang(l, fd);
 		return;
 	default:
 		give(l, fd, lie, request);
@@ -176,7 +188,7 @@ static void *serve(void *ctx)
 				 LIAR_REQUEST_LEN - 1, request);
 			l->count++;
 			answer(l, fd, lie, request);
-			hangs = lie == HANG;
+			hangs = lie == HANG || lie == STALL;
 		}
 		/* All that was said arrives, and then the end. */
 		if (!hangs)

@@ -38,6 +38,7 @@ enum lie {
 	BUSY,	    /* 503, with the header */
 	CROWDED,    /* 429, likewise */
 	HANG,	    /* half a head, and then nothing */
+	STALL,	    /* HONEST up to cut_at bytes, and then nothing */
 };
 
 struct liar {
