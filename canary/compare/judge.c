@@ -147,12 +147,19 @@ static int measure_outage(const struct bl_judge_case *c,
 
 /* --- hosts ---------------------------------------------------------------- */
 
-static bool is_lost(const struct bl_judge_case *c,
+/* Given up, or not heard of any more. */
+static bool is_down(const struct bl_judge_case *c,
 		    const struct bl_observed_host *h)
 {
 	int64_t last = h->count ? h->good[h->count - 1] : 0;
 
-	if (h->dead || c->end_ms - last > BL_OBSERVED_LOST_MS)
+	return h->dead || c->end_ms - last > BL_OBSERVED_LOST_MS;
+}
+
+static bool is_lost(const struct bl_judge_case *c,
+		    const struct bl_observed_host *h)
+{
+	if (is_down(c, h))
 		return true;
 	if (c->way == BL_COMPARE_A)
 		return false;
@@ -217,8 +224,10 @@ static enum bl_compare_stop stop_on(const struct bl_judge_case *c,
 	const struct bl_observed_txn *t = &h->txn;
 
 	/* Its journal says so; what never got as far as that leaves no trace in
-	 * it, and the host on what it had. */
-	if (!h->exposed || !(t->back || strcmp(h->live, c->good) == 0))
+	 * it, and the host on what it had. One that is not heard of any more
+	 * ran that when it was: what stopped the version there is nothing. */
+	if (is_down(c, h) || !h->exposed ||
+	    !(t->back || strcmp(h->live, c->good) == 0))
 		return BL_COMPARE_NOWHERE;
 	if (h->panics + h->resets + h->cuts)
 		return h->resets && !h->panics && !h->cuts

@@ -12,7 +12,8 @@
  *	its kernel did not take it		verifier, if that is who refused;
  *						else gate
  *	it went back from there on		trial; lease, if that is why
- *	hosts kept it, and the rollout stopped	canary
+ *	hosts kept it, or were silent from then
+ *	on, and the rollout stopped		canary
  *	hosts kept it all			never; or unaffected, if nothing
  *						was seen and nothing expected,
  *						or no kernel took it (way A)

@@ -120,6 +120,24 @@ START_TEST(a_host_that_is_down_at_the_end_has_not_recovered)
 }
 END_TEST
 
+/* Last heard of, it ran what it had before. */
+START_TEST(a_host_that_hangs_for_good_was_stopped_by_the_fleet_alone)
+{
+	beats(0, 0, 2000);
+	beats(1, 0, 30000);
+	beats(2, 0, 30000);
+	hosts[0].exposed = true;
+	expect = (struct bl_fault_lines){ BL_COMPARE_NOWHERE,
+					  BL_COMPARE_CANARY };
+	judge();
+	ck_assert_int_eq(result.past_gate, BL_COMPARE_CANARY);
+	ck_assert_uint_eq(result.lost, 1);
+	ck_assert_uint_eq(result.exposed, 1);
+	/* Under belay a host that does not come back is never as expected. */
+	ck_assert(!result.as_expected);
+}
+END_TEST
+
 START_TEST(of_several_hosts_the_line_that_held_last_counts)
 {
 	crash_and_return();
@@ -484,6 +502,8 @@ Suite *bl_test_suite(void)
 		c,
 		a_host_that_crashed_and_still_runs_the_version_was_saved_by_nothing);
 	tcase_add_test(c, a_host_that_is_down_at_the_end_has_not_recovered);
+	tcase_add_test(
+		c, a_host_that_hangs_for_good_was_stopped_by_the_fleet_alone);
 	tcase_add_test(c, of_several_hosts_the_line_that_held_last_counts);
 	tcase_add_test(
 		c, a_push_that_every_kernel_refuses_is_not_what_never_means);
