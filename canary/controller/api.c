@@ -368,6 +368,7 @@ static void handle_openapi(struct call *c)
 
 #define HOST	  (1u << BL_ROLE_HOST)
 #define OPERATOR  (1u << BL_ROLE_OPERATOR)
+#define LOOKING	  (OPERATOR | 1u << BL_ROLE_VIEWER)
 #define EVERYBODY (~0u)
 
 static const struct route {
@@ -380,12 +381,12 @@ static const struct route {
 } routes[] = {
 	{ "POST", "/v1/hosts/", "/poll", type_json, BL_POLL_BYTES_MAX,
 	  handle_poll, HOST },
-	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts, OPERATOR },
+	{ "GET", "/v1/hosts", NULL, NULL, 0, handle_hosts, LOOKING },
 	{ "GET", "/v1/bundles/", "", NULL, 0, handle_get_bundle,
 	  HOST | OPERATOR },
 	{ "PUT", "/v1/bundles/", "", type_blob, BL_BUNDLE_MAX,
 	  handle_put_bundle, OPERATOR },
-	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts, OPERATOR },
+	{ "GET", "/v1/rollouts", NULL, NULL, 0, handle_rollouts, LOOKING },
 	{ "POST", "/v1/rollouts", NULL, type_json, BL_API_BODY_MAX,
 	  handle_start, OPERATOR },
 	{ "POST", "/v1/rollouts/", "/abort", type_json, BL_API_BODY_MAX,
@@ -397,8 +398,8 @@ static const struct route {
 	{ "POST", "/v1/rollouts/", "/resume", type_json, BL_API_BODY_MAX,
 	  handle_act, OPERATOR },
 	{ "GET", "/v1/rollouts/", "/decisions", NULL, 0, handle_decisions,
-	  OPERATOR },
-	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, OPERATOR },
+	  LOOKING },
+	{ "GET", "/v1/rollouts/", "", NULL, 0, handle_rollout, LOOKING },
 	{ "GET", "/v1/ca", NULL, NULL, 0, handle_certificate, EVERYBODY },
 	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
@@ -406,13 +407,13 @@ static const struct route {
 	  handle_certificate, EVERYBODY },
 	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX,
 	  handle_certificate, HOST | OPERATOR },
-	{ "GET", "/v1/events", NULL, NULL, 0, handle_events, OPERATOR },
-	{ "GET", "/v1/revoked", NULL, NULL, 0, handle_certificate, OPERATOR },
+	{ "GET", "/v1/events", NULL, NULL, 0, handle_events, LOOKING },
+	{ "GET", "/v1/revoked", NULL, NULL, 0, handle_certificate, LOOKING },
 	{ "POST", "/v1/hosts/", "/revoke", type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
 	{ "POST", "/v1/operators/", "/revoke", type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
-	{ "GET", "/metrics", NULL, NULL, 0, handle_metrics, OPERATOR },
+	{ "GET", "/metrics", NULL, NULL, 0, handle_metrics, LOOKING },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 
@@ -465,7 +466,9 @@ static const struct route *find_route(const char *method, const char *path,
 
 static const char *role_name(enum bl_role role)
 {
-	return role == BL_ROLE_HOST ? "a host" : "an operator";
+	return role == BL_ROLE_HOST	? "a host"
+	       : role == BL_ROLE_VIEWER ? "a viewer"
+					: "an operator";
 }
 
 static bool allows(const struct route *route, const struct bl_peer *peer,
@@ -486,8 +489,8 @@ static bool allows(const struct route *route, const struct bl_peer *peer,
 	}
 	snprintf(text, sizeof(text), "%s is %s, and that is for %s", peer->name,
 		 role_name(peer->role),
-		 role_name(peer->role == BL_ROLE_HOST ? BL_ROLE_OPERATOR
-						      : BL_ROLE_HOST));
+		 role_name(route->roles & OPERATOR ? BL_ROLE_OPERATOR
+						   : BL_ROLE_HOST));
 	bl_api_fail(403, text, "", ret);
 	return false;
 }

@@ -29,18 +29,22 @@ static const char init_usage[] =
 	"example: belay controller init --address fleet.example --address 10.0.0.5\n";
 
 static const char operator_usage[] =
-	"usage: belay controller operator NAME --out DIR [--tls-dir DIR] [--json]\n"
+	"usage: belay controller operator NAME --out DIR [--viewer] [--tls-dir DIR]\n"
+	"                                 [--json]\n"
 	"\n"
 	"Makes a certificate for another operator, into DIR: operator.pem, operator.key\n"
 	"and ca.pem. Runs where ca.key is. 'belay host revoke --operator NAME' takes one\n"
 	"back; who had it needs a new one of another name.\n"
 	"\n"
 	"  --out DIR         made if it is missing\n"
+	"  --viewer          for one who only looks: status, the live view, metrics\n"
+	"                    (Prometheus); it can change nothing\n"
 	"  --tls-dir DIR     where ca.key is (default $BELAY_TLS_DIR, or\n"
 	"                    " BL_PKI_DIR ")\n"
 	"  --json            the folder as JSON\n"
 	"\n"
-	"example: belay controller operator alice --out alice-tls\n";
+	"example: belay controller operator alice --out alice-tls\n"
+	"         belay controller operator prometheus --viewer --out /etc/prometheus/belay\n";
 
 struct init_options {
 	struct bl_arg_list addresses;
@@ -59,13 +63,15 @@ static const struct bl_arg init_rows[] = {
 
 struct operator_options {
 	const char *name, *out, *dir;
-	bool json;
+	bool viewer, json;
 };
 
 static const struct bl_arg operator_rows[] = {
 	{ "the name", BL_ARG_NEEDED, offsetof(struct operator_options, name), 0,
 	  0 },
 	{ "out", BL_ARG_TEXT, offsetof(struct operator_options, out), 0, 0 },
+	{ "viewer", BL_ARG_FLAG, offsetof(struct operator_options, viewer), 0,
+	  0 },
 	{ "tls-dir", BL_ARG_TEXT, offsetof(struct operator_options, dir), 0,
 	  0 },
 	{ "json", BL_ARG_FLAG, offsetof(struct operator_options, json), 0, 0 },
@@ -143,14 +149,16 @@ int bl_cmd_controller_operator(int argc, char **argv, struct bl_err *err)
 		return bl_cli_usage(err, spec.verb, "--out is missing");
 	r = check_name(o.name, err);
 	if (!r)
-		r = bl_pki_dir_operator(bl_pki_dir(o.dir), o.out, o.name,
-					bl_clock_wall_ms(), err);
+		r = (o.viewer ? bl_pki_dir_viewer : bl_pki_dir_operator)(
+			bl_pki_dir(o.dir), o.out, o.name, bl_clock_wall_ms(),
+			err);
 	if (r == -ENOENT)
 		bl_err_hint(err, "'belay controller init' makes an authority");
 	if (r < 0)
 		return exit_of(r);
 	if (o.json)
 		return print_json(o.out);
-	printf("the certificate of operator %s is in %s\n", o.name, o.out);
+	printf("the certificate of %s %s is in %s\n",
+	       o.viewer ? "viewer" : "operator", o.name, o.out);
 	return BL_EXIT_OK;
 }

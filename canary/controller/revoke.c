@@ -56,22 +56,24 @@ int bl_revoke_check(struct bl_store *store, const struct bl_peer *peer,
 		    struct bl_err *err)
 {
 	char when[BL_TIME_ISO_LEN];
+	/* A viewer has an operator's name: it is taken back as one. */
+	enum bl_role role = peer->role == BL_ROLE_VIEWER ? BL_ROLE_OPERATOR
+							 : peer->role;
 	struct bl_revoked revoked;
 	int64_t revision;
 	int r;
 
-	if (peer->role != BL_ROLE_HOST && peer->role != BL_ROLE_OPERATOR)
+	if (role != BL_ROLE_HOST && role != BL_ROLE_OPERATOR)
 		return 0;
-	r = read_revoked(store, peer->role, peer->name, &revoked, &revision,
-			 err);
+	r = read_revoked(store, role, peer->name, &revoked, &revision, err);
 	if (r < 0 || peer->generation >= revoked.generation)
 		return r;
 	bl_err_set(err, -EACCES,
 		   "the certificate of %s %s was taken back on %s by %s: %s",
-		   role_names[peer->role], peer->name,
+		   role_names[role], peer->name,
 		   bl_clock_iso(revoked.at_ms, when), revoked.by,
 		   revoked.reason);
-	if (peer->role == BL_ROLE_HOST)
+	if (role == BL_ROLE_HOST)
 		bl_err_hint(
 			err,
 			"'belay host token %s' and 'belay host enroll TOKEN' make a new one",

@@ -14,6 +14,7 @@ enum bl_role {
 	BL_ROLE_HOST,
 	BL_ROLE_OPERATOR,
 	BL_ROLE_CONTROLLER,
+	BL_ROLE_VIEWER, /* sees what operators see, changes nothing */
 };
 
 #define BL_PEER_WHY_MAX 200

@@ -30,6 +30,7 @@ static const char *const roles[] = {
 	[BL_ROLE_HOST] = "host",
 	[BL_ROLE_OPERATOR] = "operator",
 	[BL_ROLE_CONTROLLER] = "controller",
+	[BL_ROLE_VIEWER] = "viewer",
 };
 
 static void free_datum(gnutls_datum_t *d)

@@ -62,7 +62,7 @@ int bl_pki_request_make(const char *key, struct bl_buf *ret,
 			struct bl_err *err);
 
 struct bl_pki_subject {
-	enum bl_role role; /* HOST, OPERATOR or CONTROLLER */
+	enum bl_role role; /* HOST, OPERATOR, VIEWER or CONTROLLER */
 	const char *name;
 	/* A controller's: where it is called, names and IP addresses. */
 	const char *const *addresses;

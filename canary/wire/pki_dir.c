@@ -82,11 +82,12 @@ static int make(const struct bl_pki *pki, const char *out, const char *who,
 }
 
 static int make_operator(const struct bl_pki *pki, const char *out,
-			 const char *name, int64_t now_ms, struct bl_err *err)
+			 enum bl_role role, const char *name, int64_t now_ms,
+			 struct bl_err *err)
 {
 	return make(pki, out, "operator",
 		    &(struct bl_pki_subject){
-			    .role = BL_ROLE_OPERATOR,
+			    .role = role,
 			    .name = name,
 			    .from_ms = now_ms,
 			    .until_ms = now_ms +
@@ -124,7 +125,8 @@ int bl_pki_dir_init(const char *dir, const char *const *addresses,
 	if (!r)
 		r = make(pki, dir, "controller", &controller, err);
 	if (!r)
-		r = make_operator(pki, dir, operator_name, now_ms, err);
+		r = make_operator(pki, dir, BL_ROLE_OPERATOR, operator_name,
+				  now_ms, err);
 	/* Last: without it there is no authority, and init begins anew. */
 	if (!r)
 		r = write_file(dir, "ca", ".key", bl_pki_key(pki), 0600, err);
@@ -169,5 +171,18 @@ int bl_pki_dir_operator(const char *dir, const char *out, const char *name,
 	BL_CLEANUP(bl_pki_freep) struct bl_pki *pki = NULL;
 	int r = load_ca(dir, &pki, err);
 
-	return r < 0 ? r : make_operator(pki, out, name, now_ms, err);
+	return r < 0 ? r
+		     : make_operator(pki, out, BL_ROLE_OPERATOR, name, now_ms,
+				     err);
+}
+
+int bl_pki_dir_viewer(const char *dir, const char *out, const char *name,
+		      int64_t now_ms, struct bl_err *err)
+{
+	BL_CLEANUP(bl_pki_freep) struct bl_pki *pki = NULL;
+	int r = load_ca(dir, &pki, err);
+
+	return r < 0 ? r
+		     : make_operator(pki, out, BL_ROLE_VIEWER, name, now_ms,
+				     err);
 }

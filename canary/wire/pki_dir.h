@@ -43,6 +43,11 @@ int bl_pki_dir_load(const char *dir, struct bl_pki_server *ret,
 int bl_pki_dir_operator(const char *dir, const char *out, const char *name,
 			int64_t now_ms, struct bl_err *err);
 
+/* The same for a viewer; its files have an operator's names, so that the same
+ * commands find them. */
+int bl_pki_dir_viewer(const char *dir, const char *out, const char *name,
+		      int64_t now_ms, struct bl_err *err);
+
 /* Writes WHO.pem, WHO.key and ca.pem; the certificate last, so that it is never
  * there without the others. */
 int bl_pki_dir_write(const char *dir, const char *who, const char *ca,

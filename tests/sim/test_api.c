@@ -125,6 +125,29 @@ START_TEST(everybody_may_do_what_is_theirs)
 }
 END_TEST
 
+/* Whatever the table will have: who only looks changes nothing. */
+START_TEST(a_viewer_sees_what_operators_see_and_changes_nothing)
+{
+	const unsigned viewer = 1u << BL_ROLE_VIEWER;
+	const unsigned operator_ = 1u << BL_ROLE_OPERATOR;
+	struct bl_api_route r;
+	unsigned seen = 0;
+	size_t i;
+
+	for (i = 0; bl_api_route(i, &r); i++) {
+		bool looks = strcmp(r.method, "GET") == 0;
+
+		if (r.roles == ~0u)
+			continue;
+		ck_assert_msg(
+			!(r.roles & viewer) || (looks && r.roles & operator_),
+			"%s %s%s", r.method, r.before, r.after ? r.after : "");
+		seen += (r.roles & viewer) != 0;
+	}
+	ck_assert_uint_ge(seen, 5);
+}
+END_TEST
+
 START_TEST(bodies_have_limits_and_types)
 {
 	static char big[BL_API_BODY_MAX + 1];
@@ -539,6 +562,7 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(requests));
 	tcase_add_loop_test(t, everybody_may_do_what_is_theirs, 0,
 			    (int)BL_ARRAY_SIZE(rights));
+	tcase_add_test(t, a_viewer_sees_what_operators_see_and_changes_nothing);
 	tcase_add_test(t, bodies_have_limits_and_types);
 	tcase_add_test(t, answer_that_is_known_is_left_out_and_an_order_never);
 	tcase_add_test(t, bundle_is_checked_whole_before_it_is_kept);

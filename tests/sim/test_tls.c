@@ -266,6 +266,33 @@ START_TEST(second_operator_has_a_certificate_of_its_own)
 }
 END_TEST
 
+START_TEST(a_viewer_looks_changes_nothing_and_is_taken_back_by_name)
+{
+	bl_autofree char *out = bl_path("%s/prometheus", tls.dir);
+
+	ck_assert_int_eq(bl_pki_dir_viewer(tls.dir, out, "prometheus",
+					   bl_clock_wall_ms(), &tls.err),
+			 0);
+	ck_assert_msg(tls_call_as(out, "operator", "GET", "/v1/rollouts",
+				  NULL) == 0,
+		      "%s", tls.err.text);
+	ck_assert_int_eq(tls_call_as(out, "operator", "POST",
+				     "/v1/rollouts/r1/abort", json_object()),
+			 -EPERM);
+	tls_expect_words("prometheus is a viewer, and that is for an operator");
+	ck_assert_int_eq(tls_call_as(out, "operator", "POST",
+				     "/v1/hosts/web-1/poll", json_object()),
+			 -EPERM);
+	ck_assert_int_eq(tls_call_as(tls.dir, "operator", "POST",
+				     "/v1/operators/prometheus/revoke",
+				     json_object()),
+			 0);
+	ck_assert_int_eq(tls_call_as(out, "operator", "GET", "/v1/rollouts",
+				     NULL),
+			 -EACCES);
+}
+END_TEST
+
 /* Reads until @wanted came, ticking whenever nothing does; the status. */
 static long listen_for(struct bl_fetch_stream *stream, const char *wanted)
 {
@@ -363,6 +390,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, host_renews_its_certificate_in_time);
 	tcase_add_test(t, authority_is_made_once_and_its_keys_are_its_owners);
 	tcase_add_test(t, second_operator_has_a_certificate_of_its_own);
+	tcase_add_test(
+		t, a_viewer_looks_changes_nothing_and_is_taken_back_by_name);
 	tcase_add_test(t, an_operator_watches_and_a_host_does_not);
 	tcase_add_test(t, plain_http_gets_nowhere);
 	suite_add_tcase(suite, t);

@@ -4,7 +4,7 @@
 check_openapi.py OPENAPI ANSWERS
 
 ANSWERS has a line for each: {"method", "path", "request"?, "status", "type",
-"answer" or "text"}. Exit status 1 and a line for each mistake.
+"headers", "answer" or "text"}. Exit status 1 and a line for each mistake.
 
 Answers may gain keys for their clients, not here: each object is closed before
 it is held against, so that a key which the document does not know is a mistake.
@@ -68,7 +68,7 @@ used = {node["$ref"] for _, node in walk(document)
         if isinstance(node, dict) and isinstance(node.get("$ref"), str)}
 for ref in sorted(used - known):
     fail(f"{ref} is not there")
-for kind in ("schemas", "responses", "parameters"):
+for kind in ("schemas", "responses", "parameters", "headers"):
     for name in document["components"][kind]:
         if f"#/components/{kind}/{name}" not in used:
             fail(f"nothing uses {kind}/{name}")
@@ -166,6 +166,10 @@ for line in lines:
         place, response = response["$ref"], find(response["$ref"])
     if status.startswith("2"):
         answered.add((method, template))
+    for name in set(line["headers"]) - set(response.get("headers", ())):
+        fail(f"{what}: header {name} is not described")
+    if "content" not in response and not line["type"]:
+        continue
     if line["type"] not in response["content"]:
         fail(f"{what}: {line['type']} is not described")
     elif "answer" in line:

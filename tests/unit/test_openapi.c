@@ -93,7 +93,8 @@ static unsigned described_roles(const json_t *operation)
 		const char *name;
 		enum bl_role role;
 	} roles[] = { { "host", BL_ROLE_HOST },
-		      { "operator", BL_ROLE_OPERATOR } };
+		      { "operator", BL_ROLE_OPERATOR },
+		      { "viewer", BL_ROLE_VIEWER } };
 	const json_t *list = json_object_get(operation, "security"), *one;
 	unsigned mask = 0;
 	size_t i, k;
@@ -197,7 +198,9 @@ static void record(const struct bl_request *q, const struct bl_response *a)
 {
 	json_t *line = json_pack("{s:s,s:s,s:i,s:s}", "method", q->method,
 				 "path", q->path, "status", (int)a->status,
-				 "type", a->content_type);
+				 "type",
+				 a->content_type ? a->content_type : "");
+	json_t *headers = json_array();
 
 	if (q->len && is_json(q->content_type))
 		json_object_set_new(line, "request",
@@ -206,7 +209,17 @@ static void record(const struct bl_request *q, const struct bl_response *a)
 		json_object_set_new(line, "answer",
 				    json_loadb(a->body.data, a->body.len, 0,
 					       NULL));
-	if (strcmp(a->content_type, "text/event-stream") == 0)
+	/* As http_answer.c makes them of it. */
+	if (*a->etag)
+		json_array_append_new(headers, json_string("ETag"));
+	if (a->parts)
+		json_array_append_new(headers, json_string("Accept-Ranges"));
+	if (*a->range)
+		json_array_append_new(headers, json_string("Content-Range"));
+	if (a->retry_s)
+		json_array_append_new(headers, json_string("Retry-After"));
+	json_object_set_new(line, "headers", headers);
+	if (a->streams)
 		json_object_set_new(line, "text",
 				    json_stringn(a->body.data, a->body.len));
 	if (out) {
@@ -215,6 +228,9 @@ static void record(const struct bl_request *q, const struct bl_response *a)
 	}
 	json_decref(line);
 }
+
+/* Headers of the next request. */
+static const char *if_none_match, *range;
 
 /* One request that ends with @status; its answer to @ret, if that is asked. */
 static void ask(const struct bl_peer *peer, const char *method,
@@ -231,6 +247,8 @@ static void ask(const struct bl_peer *peer, const char *method,
 		.len = body ? body->len : 0,
 		.peer = peer,
 		.pki = pki,
+		.if_none_match = if_none_match,
+		.range = range,
 	};
 	struct bl_response a;
 
@@ -267,8 +285,7 @@ static void look_at_rollout(const char *id)
 	ask_json(&admin, "GET", "/v1/events", NULL, 200, NULL);
 }
 
-static void poll_as_web(const struct bl_peer *peer, int64_t seq,
-			unsigned status)
+static void poll_as_web(int64_t seq, unsigned status)
 {
 	struct bl_poll p = { .seq = seq, .label_count = 1, .sample_count = 1 };
 
@@ -286,8 +303,20 @@ static void poll_as_web(const struct bl_peer *peer, int64_t seq,
 		p.work.state = BL_WORK_GOING;
 		bl_text_copy(p.work.rollout, sizeof(p.work.rollout), s.id);
 	}
-	ask_json(peer, "POST", "/v1/hosts/web-1/poll", bl_poll_json(&p), status,
+	ask_json(&web, "POST", "/v1/hosts/web-1/poll", bl_poll_json(&p), status,
 		 NULL);
+}
+
+/* What it is told it knows already. */
+static void idle_poll(void)
+{
+	struct bl_order none = { .kind = BL_ORDER_NONE };
+	char etag[BL_ETAG_LEN];
+
+	bl_order_etag(&none, etag);
+	if_none_match = etag;
+	poll_as_web(10, 304);
+	if_none_match = NULL;
 }
 
 /* Rollouts in every state, with hosts in many. */
@@ -319,15 +348,16 @@ static void rollouts(void)
 	look_at_rollout(s.id);
 	snprintf(path, sizeof(path), "/v1/rollouts/%s/resume", s.id);
 	ask_json(&admin, "POST", path, json_object(), 200, NULL);
-	poll_as_web(&web, 1, 200);
-	poll_as_web(&web, 2, 200);
-	poll_as_web(&web, 2, 409);
+	poll_as_web(1, 200);
+	poll_as_web(2, 200);
+	poll_as_web(2, 409);
 	look_at_rollout(s.id);
 	snprintf(path, sizeof(path), "/v1/rollouts/%s/abort", s.id);
 	ask_json(&admin, "POST", path, json_pack("{s:s}", "reason", "enough"),
 		 200, NULL);
 	look_at_rollout(s.id);
 	sim_run_over(&s, 600000);
+	idle_poll();
 }
 
 static void bundles_and_a_start(void)
@@ -353,6 +383,11 @@ static void bundles_and_a_start(void)
 	snprintf(path, sizeof(path), "/v1/bundles/%s", b.digest);
 	ask(&admin, "PUT", path, &b.raw, 200, NULL);
 	ask(&web, "GET", path, NULL, 200, NULL);
+	range = "bytes=10-19";
+	ask(&web, "GET", path, NULL, 206, NULL);
+	range = "bytes=99999999-";
+	ask(&web, "GET", path, NULL, 416, NULL);
+	range = NULL;
 	ask_json(&admin, "POST", "/v1/rollouts",
 		 json_pack("{s:s,s:o,s:s}", "digest", b.digest, "plan",
 			   json_loads(plan, 0, NULL), "override", "a test"),
