@@ -30,18 +30,23 @@ static int not_running(const struct bl_rollout *r, const char *what,
 	return -EINVAL;
 }
 
-/* The next wave to begin, from 1. The first has not begun while nobody may be
- * exposed. */
-static unsigned next_wave(const struct bl_rollout *r)
+/* The next wave, from 1, that an operator is to open; one more than there are:
+ * none. The first has not begun while nobody may be exposed. */
+static unsigned next_gate(const struct bl_rollout *r)
 {
-	return r->target ? r->wave + 2 : r->wave + 1;
+	unsigned wave = r->target ? r->wave + 2 : r->wave + 1;
+
+	while (wave <= r->plan.wave_count && !r->plan.waves[wave - 1].gate)
+		wave++;
+	return wave;
 }
 
 static int approve(struct bl_store *store, struct attempt *a,
 		   struct bl_err *err)
 {
 	const struct bl_rollout *r = &a->rollout;
-	unsigned wave = next_wave(r);
+	unsigned wave = next_gate(r);
+	char text[2 * BL_REASON_MAX];
 
 	(void)store;
 	if (r->state != BL_ROLLOUT_RUNNING)
@@ -49,10 +54,13 @@ static int approve(struct bl_store *store, struct attempt *a,
 	if (wave > r->plan.wave_count)
 		return bl_err_set(
 			err, -EINVAL,
-			"rollout %s is in its last wave: there is nothing to approve",
+			"rollout %s has no gate left: its waves begin by themselves",
 			r->id);
 	a->already = r->approved >= wave;
 	a->decision.target = wave;
+	snprintf(text, sizeof(text), "wave %u may begin: %s", wave,
+		 a->decision.reason);
+	bl_text_copy(a->decision.reason, sizeof(a->decision.reason), text);
 	return 0;
 }
 
@@ -108,25 +116,10 @@ static int abort_it(struct bl_store *store, struct attempt *a,
 		    struct bl_err *err)
 {
 	const struct bl_rollout *r = &a->rollout;
-	struct bl_decision *d = &a->decision;
-	char text[2 * BL_REASON_MAX];
 
-	if (bl_rollout_returns(r)) {
-		a->already = true;
+	a->already = bl_rollout_returns(r);
+	if (a->already)
 		return 0;
-	}
-	snprintf(text, sizeof(text), "aborted%s%s: %s", *d->by ? " by " : "",
-		 d->by, d->reason);
-	bl_text_copy(d->reason, sizeof(d->reason), text);
-	/* Hosts that go back refuse this version from then on: so do we. */
-	if (r->exposed) {
-		struct bl_tombstone t = { .at_ms = a->now_ms };
-
-		bl_text_copy(t.rollout, sizeof(t.rollout), r->id);
-		bl_text_copy(t.reason, sizeof(t.reason), d->reason);
-		bl_change_put(&a->change, bl_tombstone_json(&t), "tombstone/%s",
-			      r->digest);
-	}
 	return r->state == BL_ROLLOUT_DONE
 		       ? check_newest(store, r->id, &a->change, err)
 		       : 0;
@@ -157,6 +150,17 @@ static void keep_decision(struct attempt *a)
 		      "decision/%s/%06u", r->id, r->decisions++);
 }
 
+static void put_tombstone(struct attempt *a)
+{
+	const struct bl_rollout *r = &a->rollout;
+	struct bl_tombstone t = { .at_ms = a->now_ms };
+
+	bl_text_copy(t.rollout, sizeof(t.rollout), r->id);
+	bl_text_copy(t.reason, sizeof(t.reason), r->reason);
+	bl_change_put(&a->change, bl_tombstone_json(&t), "tombstone/%s",
+		      r->digest);
+}
+
 static int act_once(struct bl_store *store, const char *id,
 		    const struct bl_act *act, struct attempt *a,
 		    struct bl_err *err)
@@ -176,6 +180,9 @@ static int act_once(struct bl_store *store, const char *id,
 		return r;
 	keep_decision(a);
 	bl_ledger_decided(&a->rollout, &a->decision, a->now_ms);
+	/* Hosts that go back refuse this version from then on: so do we. */
+	if (act->kind == BL_DECISION_ABORT && a->rollout.exposed)
+		put_tombstone(a);
 	bl_change_expect(&a->change, revision, "rollout/%s", id);
 	bl_change_put(&a->change, bl_rollout_json(&a->rollout), "rollout/%s",
 		      id);

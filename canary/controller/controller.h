@@ -65,11 +65,12 @@ struct bl_act {
  * ABORT	takes every host that the rollout exposed back. A done rollout
  *		can be aborted while it is the newest: after that its hosts have
  *		moved on (-EBUSY).
- * APPROVE	lets the next wave begin, if it waits for an operator or will.
+ * APPROVE	opens the next gate: lets a wave begin that waits for an operator
+ *		or will.
  * PAUSE	exposes nobody new until RESUME; hosts that were exposed end
  *		their trials, and a bad one still stops it.
  *
- * -EINVAL: the rollout is over, or on its way back; no wave is left to approve.
+ * -EINVAL: the rollout is over, or on its way back; no gate is left to open.
  */
 int bl_controller_act(struct bl_store *store, const char *id,
 		      const struct bl_act *act, int64_t now_ms,

@@ -39,11 +39,16 @@ static json_t *pairs_json(const struct bl_view *v)
 	return obj;
 }
 
+/* Kinds that are about one host, or may be. */
+static const unsigned about_one = 1u << BL_DECISION_SILENT |
+				  1u << BL_DECISION_STUCK |
+				  1u << BL_DECISION_STOP;
+
 static json_t *host_json(const struct bl_view *v, const struct bl_decision *d)
 {
 	const struct bl_view_host *h;
 
-	if (d->host >= v->count)
+	if (d->host >= v->count || !(about_one & 1u << d->kind))
 		return json_null();
 	h = &v->hosts[d->host];
 	return json_pack("{s:s,s:s,s:I,s:I,s:s}", "name", h->name, "state",

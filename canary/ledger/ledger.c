@@ -125,6 +125,19 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 	return true;
 }
 
+static void abort_it(struct bl_rollout *r, const struct bl_decision *d,
+		     int64_t now_ms)
+{
+	char text[2 * BL_REASON_MAX];
+
+	r->state = BL_ROLLOUT_ABORTING;
+	r->stop_ms = now_ms;
+	r->end_ms = r->paused_ms = 0;
+	snprintf(text, sizeof(text), "aborted%s%s: %s", *d->by ? " by " : "",
+		 d->by, d->reason);
+	bl_text_copy(r->reason, sizeof(r->reason), text);
+}
+
 void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 		       int64_t now_ms)
 {
@@ -168,10 +181,7 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 		r->approved = d->target;
 		break;
 	case BL_DECISION_ABORT:
-		r->state = BL_ROLLOUT_ABORTING;
-		r->stop_ms = now_ms;
-		r->end_ms = r->paused_ms = 0;
-		bl_text_copy(r->reason, sizeof(r->reason), d->reason);
+		abort_it(r, d, now_ms);
 		break;
 	case BL_DECISION_KINDS:
 	case BL_DECISION_WAIT:

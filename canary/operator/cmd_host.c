@@ -64,6 +64,10 @@ static void print(const json_t *answer)
 
 	if (!t)
 		return;
+	if (!json_array_size(hosts)) {
+		printf("no host has polled yet ('belay agent' runs on each)\n");
+		return;
+	}
 	bl_table_row(t);
 	bl_table_cell(t, BL_STYLE_PLAIN, "host");
 	bl_table_cell(t, BL_STYLE_PLAIN, "kernel");
@@ -97,8 +101,6 @@ static void print(const json_t *answer)
 			      text_of(h, "doing", doing, sizeof(doing)));
 	}
 	bl_table_print(t, stdout, "");
-	if (!json_array_size(hosts))
-		printf("no host has polled yet\n");
 }
 
 static unsigned present(const json_t *answer)

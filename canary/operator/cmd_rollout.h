@@ -6,7 +6,7 @@
 #include "canary/wire/client_args.h"
 
 /* What a row of a table says of the operand. */
-#define BL_ROLLOUT_ID "the rollout's ID ('belay rollout list' shows them)"
+#define BL_ROLLOUT_ID "the ID of a rollout (see 'belay rollout list')"
 
 /* The path of the rollout @id (NULL: the newest), and @more behind it. The
  * caller frees. -ENOENT: none was ever started. */

@@ -10,6 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 #define REASON \
 	"  --reason TEXT       kept with the rollout; 'explain' shows it\n"
@@ -17,9 +18,9 @@
 static const char approve_usage[] =
 	"usage: belay rollout approve ID [--reason TEXT]\n"
 	"\n"
-	"Lets the next wave of a rollout begin. Waves of a plan with \"gate\": true wait\n"
-	"for that, after all that they wait for by themselves. Said before the wave is\n"
-	"due it counts, too; each gate is opened by itself.\n"
+	"Opens the next gate of a rollout: waves of a plan with \"gate\": true wait for\n"
+	"that, after all that they wait for by themselves. Said before the wave is due it\n"
+	"counts, too; each gate is opened by itself.\n"
 	"\n" //
 	REASON BL_CLIENT_USAGE "\n"
 	"example: belay rollout approve r7\n";
@@ -70,6 +71,9 @@ static void say_approved(const json_t *r)
 {
 	printf("rollout %s: wave %lld may begin\n", text(r, "id"),
 	       number(r, "approved"));
+	if (json_is_object(json_object_get(r, "paused")))
+		printf("the rollout is paused: not before 'belay rollout resume %s'\n",
+		       text(r, "id"));
 }
 
 static void say_paused(const json_t *r)
@@ -77,7 +81,12 @@ static void say_paused(const json_t *r)
 	long long open = number(json_object_get(r, "counts"), "exposed") +
 			 number(json_object_get(r, "counts"), "trial");
 
-	printf("rollout %s is paused: no other host gets it\n", text(r, "id"));
+	char why[BL_REASON_MAX];
+
+	bl_text_copy(why, sizeof(why),
+		     text(json_object_get(r, "paused"), "reason"));
+	printf("rollout %s is paused, no other host gets it: %s\n",
+	       text(r, "id"), why);
 	if (open)
 		printf("%lld host%s exposed already and may end the trial\n",
 		       open, open == 1 ? " was" : "s were");

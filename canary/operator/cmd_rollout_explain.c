@@ -27,7 +27,8 @@ static const char usage[] =
 	"example: belay rollout explain r7\n";
 
 struct totals {
-	unsigned again, differ;
+	unsigned count, again, differ;
+	bool stop; /* the sums at the stop were shown */
 };
 
 static void print_strata(const struct bl_explained *e)
@@ -88,21 +89,27 @@ static int print_one(const json_t *obj, const struct bl_plan *plan, bool last,
 	bl_autofree struct bl_explained *e = calloc(1, sizeof(*e));
 	char when[BL_TIME_ISO_LEN];
 	struct bl_decision now;
-	const char *about;
+	char about[BL_NAME_MAX + 8] = "";
 	int r = e ? bl_explain_read(obj, plan, e, err)
 		  : bl_err_set(err, -ENOMEM, "out of memory");
 
 	if (r < 0)
 		return r;
-	about = e->view.count ? e->host_name : e->said.by;
-	printf("%s  %-7s  %s%s%s\n", bl_clock_iso(e->view.now_ms, when),
-	       bl_decision_name(e->said.kind), about, *about ? ": " : "",
-	       e->said.reason);
+	/* The reasons of other kinds name whom they are about. */
+	if (e->said.kind == BL_DECISION_SILENT ||
+	    e->said.kind == BL_DECISION_STUCK)
+		snprintf(about, sizeof(about), "%s: ", e->host_name);
+	else if (*e->said.by)
+		snprintf(about, sizeof(about), "by %s: ", e->said.by);
+	printf("%s  %-7s  %s%s\n", bl_clock_iso(e->view.now_ms, when),
+	       bl_decision_name(e->said.kind), about, e->said.reason);
+	totals->count++;
 	/* With an operator's act only the sums of the record are kept. */
 	if (e->said.kind == BL_DECISION_STOP ||
-	    (last && !bl_decision_is_act(e->said.kind))) {
+	    (last && !totals->stop && !bl_decision_is_act(e->said.kind))) {
 		print_strata(e);
 		print_rates(e);
+		totals->stop = true;
 	}
 	if (!e->again)
 		return 0;
@@ -144,12 +151,16 @@ static int explain(const struct bl_json_doc *doc, struct totals *totals,
 		if (r < 0)
 			return r;
 	}
-	if (!totals->differ)
-		printf("%u decision%s made again from what was stored: the same\n",
-		       totals->again, totals->again == 1 ? "" : "s");
+	if (!totals->count)
+		printf("nothing was decided yet\n");
+	else if (!totals->differ)
+		printf("made again from what was stored: %u of %u decision%s, and none came out otherwise\n",
+		       totals->again, totals->count,
+		       totals->count == 1 ? "" : "s");
 	else
-		printf("%u of %u decisions made again are not the same\n",
-		       totals->differ, totals->again);
+		printf("made again from what was stored: %u of %u decision%s, and %u came out otherwise\n",
+		       totals->again, totals->count,
+		       totals->count == 1 ? "" : "s", totals->differ);
 	return 0;
 }
 

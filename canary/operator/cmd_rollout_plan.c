@@ -161,7 +161,14 @@ static void print(const struct present *p)
 	const struct bl_plan *plan = &p->plan;
 	unsigned i;
 
-	printf("%u hosts in %zu strata", p->view.waiting, p->tallies.count);
+	if (!p->view.waiting) {
+		printf("no host is there that this plan is for: %u left out, %u not heard of for long\n",
+		       p->view.left_out, p->view.gone);
+		return;
+	}
+	printf("%u host%s in %zu strat%s", p->view.waiting,
+	       p->view.waiting == 1 ? "" : "s", p->tallies.count,
+	       p->tallies.count == 1 ? "um" : "a");
 	if (p->view.left_out)
 		printf("; %u left out", p->view.left_out);
 	if (p->view.gone)

@@ -48,6 +48,7 @@ static const struct look {
 	{ "already", "had it already", BL_STYLE_GOOD },
 	{ "waiting", "waiting", BL_STYLE_DIM },
 	{ "gone", "gone: not heard of", BL_STYLE_DIM },
+	{ "left-out", "left out by the plan", BL_STYLE_DIM },
 	{ "untouched", "untouched", BL_STYLE_DIM },
 };
 
@@ -106,6 +107,23 @@ static void print_pause(const json_t *r, FILE *f)
 		text(paused, "reason", why));
 }
 
+/* What is next. A command that it names is completed by the rollout's ID, so that
+ * it can be copied. */
+static void print_next(const json_t *r, FILE *f, bool colour)
+{
+	static const char command[] = "(belay rollout ";
+	char next[TEXT], id[TEXT];
+	const char *end = strstr(text(r, "next", next), command);
+
+	end = end ? strchr(end, ')') : NULL;
+	if (!*next)
+		return;
+	fprintf(f, "  %s%.*s%s%s%s%s\n", bl_style(colour, BL_STYLE_DIM),
+		(int)(end ? end - next : (long)strlen(next)), next,
+		end ? " " : "", end ? text(r, "id", id) : "", end ? end : "",
+		bl_style_end(colour));
+}
+
 static void print_head(const json_t *r, FILE *f, bool colour)
 {
 	const struct look *look = rollout_look(r);
@@ -122,11 +140,12 @@ static void print_head(const json_t *r, FILE *f, bool colour)
 	if (*text(r, "reason", a))
 		fprintf(f, "  %s%s%s\n", bl_style(colour, look->style), a,
 			bl_style_end(colour));
-	if (*text(r, "next", a))
-		fprintf(f, "  %s%s%s\n", bl_style(colour, BL_STYLE_DIM), a,
-			bl_style_end(colour));
 	if (look == &paused_look)
 		print_pause(r, f);
+	print_next(r, f, colour);
+	if (is(r, "state", "stopped") || is(r, "state", "aborted"))
+		fprintf(f, "  belay rollout explain %s   tells how it came\n",
+			text(r, "id", a));
 	if (*text(r, "override", a))
 		fprintf(f, "  started despite a tombstone: %s\n", a);
 }
@@ -174,7 +193,7 @@ static void host_row(struct bl_table *t, const json_t *h, long long now_ms)
 		bl_table_cell(t, BL_STYLE_PLAIN, "%lld", number(h, "wave"));
 	else
 		bl_table_cell(t, BL_STYLE_PLAIN, "-");
-	bl_table_cell(t, BL_STYLE_PLAIN, "%lld s",
+	bl_table_cell(t, BL_STYLE_PLAIN, "%lld s ago",
 		      (now_ms - number(h, "heard_ms")) / 1000);
 	bl_table_cell(t, BL_STYLE_PLAIN, "%s", text(h, "kernel", a));
 	bl_table_cell(t, BL_STYLE_PLAIN, "%s",
@@ -196,7 +215,7 @@ static void print_hosts(const json_t *r, FILE *f, unsigned rows)
 {
 	bl_autotable struct bl_table *t = bl_table_new(6);
 	static const char *const heads[] = { "host",  "state",	"wave",
-					     "heard", "kernel", "" };
+					     "heard", "kernel", "says" };
 	json_t *list = json_object_get(r, "hosts");
 	size_t i, n = json_array_size(list);
 	bl_autofree json_t **sorted = calloc(n + 1, sizeof(json_t *));

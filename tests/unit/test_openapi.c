@@ -339,6 +339,7 @@ static void rollouts(void)
 	s.memory = 1e6;
 	sim_run_over(&s, 600000);
 	look_at_rollout(s.id);
+	s.plan.waves[1].gate = true;
 	sim_rollout(&s, "v4", SIM_GOOD);
 	snprintf(path, sizeof(path), "/v1/rollouts/%s/approve", s.id);
 	ask_json(&admin, "POST", path, json_object(), 200, NULL);
