@@ -414,6 +414,28 @@ static void decide_next(const struct bl_view *v, const struct bl_tally *strata,
 	       v->wave + 2, ret->target, fleet);
 }
 
+/* More may have it, and none takes it. A cap that is reached by hosts which are
+ * given up stays so, until they are heard of: people are to know. */
+static void decide_more(const struct bl_view *v, const struct bl_tally *all,
+			unsigned more, struct bl_decision *ret)
+{
+	unsigned lost = v->unconfirmed > all->open ? v->unconfirmed - all->open
+						   : 0;
+
+	if (v->unconfirmed < v->plan->cap)
+		decide(ret, BL_DECISION_WAIT, "%u more host%s may take it",
+		       more, plural(more));
+	else if (!lost)
+		decide(ret, BL_DECISION_WAIT,
+		       "the cap of %u is reached, %u more host%s wait%s",
+		       v->plan->cap, more, plural(more), more == 1 ? "s" : "");
+	else
+		decide(ret, BL_DECISION_WAIT,
+		       "the cap of %u is reached, %u more host%s wait%s: %u silent or stuck count%s until heard of",
+		       v->plan->cap, more, plural(more), more == 1 ? "s" : "",
+		       lost, lost == 1 ? "s" : "");
+}
+
 static void decide_forward(const struct bl_view *v,
 			   const struct bl_tally *strata, size_t count,
 			   struct bl_decision *ret)
@@ -440,8 +462,7 @@ static void decide_forward(const struct bl_view *v,
 		return;
 	}
 	if (exposed < size) {
-		decide(ret, BL_DECISION_WAIT, "%u more host%s may take it",
-		       size - exposed, plural(size - exposed));
+		decide_more(v, &all, size - exposed, ret);
 		return;
 	}
 	if (all.open) {

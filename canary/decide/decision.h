@@ -88,8 +88,9 @@ struct bl_view {
 	unsigned widened;  /* the wave was widened to so many; 0: it was not */
 	unsigned approved; /* waves that operators have let begin */
 	unsigned paused;   /* by an operator: 1, else 0 */
-	int64_t stop_ms;   /* when going back began */
-	int64_t commit_ms; /* newest commit; 0: none */
+	unsigned unconfirmed; /* exposed hosts that count against the cap */
+	int64_t stop_ms;      /* when going back began */
+	int64_t commit_ms;    /* newest commit; 0: none */
 	int64_t now_ms;
 	/* Since when a controller has been listening without a gap: nobody is
 	 * silent towards a controller that was not there. */

@@ -76,10 +76,11 @@ static const struct {
 	bool optional; /* not in those of older versions: then it is 0 */
 	size_t offset;
 } numbers[] = {
-	UINT(wave),	  UINT(target),	    UINT(widened), UINT(approved),
-	UINT(waiting),	  UINT(already),    UINT(gone),	   UINT(left_out),
-	UINT(named),	  MS(stop_ms),	    MS(commit_ms), MS(now_ms),
-	MS(listening_ms), UINT_NEW(paused),
+	UINT(wave),	  UINT(target),	    UINT(widened),
+	UINT(approved),	  UINT(waiting),    UINT(already),
+	UINT(gone),	  UINT(left_out),   UINT(named),
+	MS(stop_ms),	  MS(commit_ms),    MS(now_ms),
+	MS(listening_ms), UINT_NEW(paused), UINT_NEW(unconfirmed),
 };
 
 json_t *bl_explain_json(const struct bl_view *view, const struct bl_decision *d)

@@ -261,6 +261,7 @@ static struct bl_view view_of(const struct bl_rollout *r, int64_t now_ms)
 		.widened = r->widened,
 		.approved = r->approved,
 		.paused = r->paused_ms != 0,
+		.unconfirmed = r->unconfirmed,
 		.stop_ms = r->stop_ms,
 		.commit_ms = r->commit_ms,
 		.now_ms = now_ms,

@@ -115,7 +115,7 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 	if (state == BL_EXPOSURE_COMMITTED)
 		r->commit_ms = now_ms;
 	/* A silent or stuck host may still be in its trial: it goes on
-	 * counting against the cap. */
+	 * counting against the cap until it is heard of. */
 	if (e->counted &&
 	    (state == BL_EXPOSURE_COMMITTED || !bl_exposure_open(e))) {
 		assert(r->unconfirmed > 0);
@@ -191,6 +191,22 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 	}
 }
 
+/* It was given up, and has kept the version after all. Bad it stays, for the
+ * sums that decide; but it is in no trial any more, and the cap is for those. */
+static bool confirm_late(struct bl_rollout *r, struct bl_exposure *e,
+			 int64_t now_ms)
+{
+	if (!e->counted || r->state != BL_ROLLOUT_RUNNING)
+		return false;
+	assert(r->unconfirmed > 0);
+	e->counted = false;
+	r->unconfirmed--;
+	e->changed_ms = now_ms;
+	bl_text_copy(e->reason, sizeof(e->reason),
+		     "it was heard of again, and keeps the version");
+	return true;
+}
+
 /* The host says that it ended the order to apply. */
 static bool report_apply(struct bl_rollout *r, struct bl_exposure *e,
 			 const struct bl_poll *poll, bool has_it,
@@ -202,7 +218,8 @@ static bool report_apply(struct bl_rollout *r, struct bl_exposure *e,
 	case BL_WORK_DONE:
 		if (has_it)
 			return bl_ledger_mark(r, e, BL_EXPOSURE_COMMITTED, "",
-					      now_ms);
+					      now_ms) ||
+			       confirm_late(r, e, now_ms);
 		/* It kept it once and no longer does. A host that goes back
 		 * says so itself. */
 		if (bl_rollout_returns(r))

@@ -17,7 +17,9 @@
  *  - exposures move only along the arrows of bl_ledger_mark: what was
  *    committed never becomes a trial again, and FAILED and BACK are final;
  *  - I6: no record of a host's silence is undone by time passing, only by the
- *    host.
+ *    host. So a silent or stuck host counts against the cap until it says how
+ *    its trial ended, or the rollout is over: sums are of one rollout, and the
+ *    next one begins at 0.
  */
 #ifndef BL_CANARY_LEDGER_H
 #define BL_CANARY_LEDGER_H

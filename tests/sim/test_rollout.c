@@ -355,6 +355,33 @@ static void pause_now_and_then(unsigned step)
 		bl_controller_act(s.store, s.id, &act, s.now_ms, NULL);
 }
 
+/* The first one ended with hosts that are still silent. */
+START_TEST(old_silence_does_not_count_in_the_next_rollout)
+{
+	unsigned i;
+
+	set_up(5);
+	s.plan.cap = 1;
+	s.plan.gone_ms = 2 * MINUTE_MS;
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "bad", SIM_KILLS);
+	ck_assert_int_eq(sim_run_over(&s, 3 * MINUTE_MS), BL_ROLLOUT_STOPPED);
+	ck_assert_uint_eq(sim_read(&s).unconfirmed, 1); /* it still may */
+	sim_rollout(&s, "cure", SIM_GOOD);
+	ck_assert_uint_eq(sim_read(&s).unconfirmed, 0);
+	/* It is waited for as any host that is absent: until it is gone. */
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 4);
+	ck_assert_ptr_nonnull(strstr(sim_read(&s).reason, "left out"));
+	/* When it comes it is told to leave what it was exposed to. */
+	for (i = 0; i < s.host_count; i++)
+		s.hosts[i].dead = false;
+	sim_run_ms(&s, 10000);
+	for (i = 0; i < s.host_count; i++)
+		ck_assert_str_eq(s.hosts[i].trial, "");
+}
+END_TEST
+
 /* Everything at once, for a minute; then peace. Either all have it or none,
  * and the sums held at every step. */
 START_TEST(chaos_ends_with_all_or_none)
@@ -431,6 +458,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		t, paused_rollout_gives_it_to_nobody_and_goes_on_after, 0, 12);
 	tcase_add_loop_test(t, paused_rollout_still_takes_everyone_back, 0, 3);
+	tcase_add_test(t, old_silence_does_not_count_in_the_next_rollout);
 	tcase_add_loop_test(t, chaos_ends_with_all_or_none, 0, SEEDS);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -11,6 +11,8 @@
 
 #include "canary/controller/controller.h"
 #include "canary/ledger/explain.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "tests/main.h"
 #include "tests/support/sim_fleet.h"
 
@@ -142,6 +144,50 @@ START_TEST(plan_that_tolerates_a_rate_goes_on_past_one_bad_host)
 	sim_rollout(&s, "v1", SIM_FAILS);
 	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
 	ck_assert_uint_eq(sim_running(&s), 11);
+	ck_assert_str_eq(sim_read(&s).reason,
+			 "11 hosts took it; 1 bad, which is tolerated");
+}
+END_TEST
+
+static struct sim_host *only_of(const char *role)
+{
+	unsigned i;
+
+	for (i = 0; i < s.host_count; i++)
+		if (strcmp(s.hosts[i].role, role) == 0)
+			return &s.hosts[i];
+	return NULL;
+}
+
+/* It may be in its trial still. When it is heard of, it is not. */
+START_TEST(silent_host_counts_against_the_cap_until_it_is_heard_of)
+{
+	bl_autobuf struct bl_buf body = { 0 };
+	bl_autofree char *path = NULL;
+	struct sim_host *mail;
+
+	set_up(5);
+	mail = only_of("mail");
+	s.plan.p0_percent = 0.1;
+	s.plan.ladder_count = 3;
+	s.plan.cap = 1;
+	sim_rollout(&s, "v1", SIM_GOOD);
+	while (!mail->trials)
+		sim_step(&s);
+	mail->mute = true;
+	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_RUNNING);
+	ck_assert_int_eq(sim_exposure(&s, mail->name), BL_EXPOSURE_SILENT);
+	ck_assert_uint_eq(sim_read(&s).unconfirmed, 1);
+	path = bl_path("/v1/rollouts/%s", s.id);
+	ck_assert_uint_eq(sim_request(&s, "GET", path, NULL, &body), 200);
+	ck_assert_ptr_nonnull(strstr(body.data, "the cap of 1 is reached"));
+	ck_assert_ptr_nonnull(
+		strstr(body.data, "1 silent or stuck counts until heard of"));
+	mail->mute = false;
+	ck_assert_int_eq(sim_run_over(&s, 10 * MINUTE_MS), BL_ROLLOUT_DONE);
+	ck_assert_uint_eq(sim_running(&s), 12);
+	/* That it was silent is not forgotten. */
+	ck_assert_int_eq(sim_exposure(&s, mail->name), BL_EXPOSURE_SILENT);
 	ck_assert_str_eq(sim_read(&s).reason,
 			 "11 hosts took it; 1 bad, which is tolerated");
 }
@@ -286,6 +332,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		t, plan_that_tolerates_a_rate_stops_at_two_of_a_stratum, 0, 4);
 	tcase_add_test(t, plan_that_tolerates_a_rate_goes_on_past_one_bad_host);
+	tcase_add_test(t,
+		       silent_host_counts_against_the_cap_until_it_is_heard_of);
 	tcase_add_test(t, wave_behind_a_gate_waits_for_an_operator);
 	tcase_add_test(t, named_hosts_go_first_and_left_out_hosts_never);
 	tcase_add_test(t, version_that_is_hungry_is_stopped_by_the_guard);

@@ -387,6 +387,30 @@ START_TEST(guard_metric_stops_what_crashes_nobody)
 }
 END_TEST
 
+START_TEST(cap_that_is_reached_is_said_and_by_whom)
+{
+	view.target = 3; /* of a wave of three */
+	view.wave = 1;
+	plan.cap = 2;
+	view.unconfirmed = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_str_eq(d.reason, "2 more hosts may take it");
+	hosts[1].state = hosts[0].state = BL_EXPOSURE_TRIAL;
+	view.count = view.unconfirmed = 2;
+	view.waiting = 4;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_str_eq(d.reason,
+			 "the cap of 2 is reached, 1 more host waits");
+	plan.p0_percent = 0.1;
+	plan.ladder_count = 3;
+	hosts[1].state = BL_EXPOSURE_SILENT;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_str_eq(
+		d.reason,
+		"the cap of 2 is reached, 1 more host waits: 1 silent or stuck counts until heard of");
+}
+END_TEST
+
 START_TEST(paused_rollout_stands_still_and_is_stopped_all_the_same)
 {
 	view.paused = 1;
@@ -457,6 +481,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, I6_silence_is_never_health);
 	tcase_add_test(t, clock_that_was_set_back_hides_no_silence);
 	tcase_add_test(t, trial_has_a_deadline);
+	tcase_add_test(t, cap_that_is_reached_is_said_and_by_whom);
 	tcase_add_test(t,
 		       paused_rollout_stands_still_and_is_stopped_all_the_same);
 	tcase_add_test(t, fleet_of_none_and_fleet_that_has_it);
