@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 
 #define LOOK_MS	     20
 #define RING_WAIT_MS 250
+#define AGENT_NICE   5
 
 struct fleet fleet;
 
@@ -224,6 +226,9 @@ void fleet_start_agent(unsigned i)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bl_cli_catch_signals();
+	/* They would have machines of their own: together they must not take
+	 * the controller's turn from it. */
+	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + AGENT_NICE);
 	_exit(be_agent(i));
 }
 
