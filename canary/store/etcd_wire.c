@@ -64,6 +64,8 @@ json_t *bl_etcd_range_json(const struct bl_etcd_range *q)
 		v = with_key(v, "range_end", q->end);
 	if (q->revision)
 		v = with(v, "revision", number_json(q->revision));
+	if (q->since)
+		v = with(v, "min_mod_revision", number_json(q->since + 1));
 	if (q->limit)
 		v = with(v, "limit", number_json(q->limit));
 	if (q->count_only)
@@ -212,7 +214,7 @@ static int read_counts(const json_t *responses, struct bl_etcd_answer *ret)
 	int r = 0;
 
 	json_array_foreach (responses, i, v) {
-		if (i == BL_STORE_TXN_MAX)
+		if (i == BL_STORE_MANY_MAX)
 			break;
 		r = read_number(
 			json_object_get(json_object_get(v, "response_range"),

@@ -27,6 +27,7 @@ struct bl_etcd_range {
 	size_t key_len;	  /* a page begins behind a key: at it and a NUL */
 	const char *end;  /* the first key that is not meant; NULL: one key */
 	int64_t revision; /* as it was then; 0: now */
+	int64_t since;	  /* only what was written after it; 0: all */
 	unsigned limit;	  /* 0: none */
 	bool count_only;
 };
@@ -53,7 +54,7 @@ struct bl_etcd_answer {
 	int64_t count;	  /* of a range, whatever its limit */
 	struct bl_store_list items;
 	/* Of each operation of a transaction, in order: keys counted. */
-	int64_t counts[BL_STORE_TXN_MAX];
+	int64_t counts[BL_STORE_MANY_MAX];
 	size_t count_count;
 };
 void bl_etcd_answer_free(struct bl_etcd_answer *a);

@@ -70,8 +70,14 @@ int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
 int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err)
 {
+	return bl_store_changed(s, prefix, 0, ret, err);
+}
+
+int bl_store_changed(struct bl_store *s, const char *prefix, int64_t since,
+		     struct bl_store_list *ret, struct bl_err *err)
+{
 	assert(key_valid(prefix));
-	return s->ops->list(s, prefix, ret, err);
+	return s->ops->list(s, prefix, since, ret, err);
 }
 
 int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
@@ -85,10 +91,20 @@ int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 		 size_t compare_count, const struct bl_store_put *puts,
 		 size_t put_count, struct bl_err *err)
 {
-	size_t i;
+	int64_t ignored;
 
-	assert(compare_count <= BL_STORE_TXN_MAX);
-	assert(put_count > 0 && put_count <= BL_STORE_TXN_MAX);
+	return bl_store_txn_at(s, compares, compare_count, puts, put_count,
+			       &ignored, err);
+}
+
+int bl_store_txn_at(struct bl_store *s, const struct bl_store_compare *compares,
+		    size_t compare_count, const struct bl_store_put *puts,
+		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
+{
+	size_t i, bytes = 0;
+
+	assert(compare_count <= BL_STORE_MANY_MAX);
+	assert(put_count > 0 && put_count <= BL_STORE_MANY_MAX);
 	for (i = 0; i < put_count; i++) {
 		assert(key_valid(puts[i].key));
 		if (puts[i].len > BL_STORE_VALUE_MAX)
@@ -96,8 +112,11 @@ int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 				err, -EFBIG,
 				"the value of %s is larger than the limit of %u bytes",
 				puts[i].key, BL_STORE_VALUE_MAX);
+		bytes += puts[i].len;
 	}
-	return s->ops->txn(s, compares, compare_count, puts, put_count, err);
+	assert(put_count <= BL_STORE_TXN_MAX || bytes <= BL_STORE_MANY_BYTES);
+	return s->ops->txn(s, compares, compare_count, puts, put_count,
+			   ret_revision, err);
 }
 
 int bl_store_revision(struct bl_store *s, int64_t *ret, struct bl_err *err)

@@ -36,6 +36,10 @@
 #define BL_STORE_KEY_MAX   512
 #define BL_STORE_VALUE_MAX (64u * 1024 * 1024)
 #define BL_STORE_TXN_MAX   16 /* compares, and puts, of one transaction */
+/* Or so many, if no value is or replaces a large one (64 KiB), and all of them
+ * together are not more than this. */
+#define BL_STORE_MANY_MAX   120
+#define BL_STORE_MANY_BYTES (768u * 1024)
 
 struct bl_store_item {
 	char *key;
@@ -67,13 +71,13 @@ struct bl_store;
 struct bl_store_ops {
 	int (*get)(struct bl_store *s, const char *key,
 		   struct bl_store_item *ret, struct bl_err *err);
-	int (*list)(struct bl_store *s, const char *prefix,
+	int (*list)(struct bl_store *s, const char *prefix, int64_t since,
 		    struct bl_store_list *ret, struct bl_err *err);
 	int (*count)(struct bl_store *s, const char *prefix, size_t *ret,
 		     struct bl_err *err);
 	int (*txn)(struct bl_store *s, const struct bl_store_compare *compares,
 		   size_t compare_count, const struct bl_store_put *puts,
-		   size_t put_count, struct bl_err *err);
+		   size_t put_count, int64_t *ret_revision, struct bl_err *err);
 	int (*revision)(struct bl_store *s, int64_t *ret, struct bl_err *err);
 	void (*close)(struct bl_store *s);
 };
@@ -100,6 +104,11 @@ int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
 int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err);
 
+/* Those of them that were written after the transaction of @since. What was
+ * removed is not among them. */
+int bl_store_changed(struct bl_store *s, const char *prefix, int64_t since,
+		     struct bl_store_list *ret, struct bl_err *err);
+
 /* How many keys begin with @prefix, without reading what they hold. */
 int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
 		   struct bl_err *err);
@@ -114,6 +123,12 @@ int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
 int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 		 size_t compare_count, const struct bl_store_put *puts,
 		 size_t put_count, struct bl_err *err);
+
+/* The same, and its revision, which all that it wrote has from then on. */
+int bl_store_txn_at(struct bl_store *s, const struct bl_store_compare *compares,
+		    size_t compare_count, const struct bl_store_put *puts,
+		    size_t put_count, int64_t *ret_revision,
+		    struct bl_err *err);
 
 /* The revision of the newest transaction, or something newer where a store is
  * shared with others. */

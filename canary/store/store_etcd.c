@@ -182,7 +182,7 @@ static int move_items(struct bl_store_list *to, struct bl_store_list *from)
 	return 0;
 }
 
-static int list_once(struct etcd_store *s, const char *prefix,
+static int list_once(struct etcd_store *s, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
 	BL_CLEANUP(bl_store_list_free) struct bl_store_list list = { 0 };
@@ -201,6 +201,7 @@ static int list_once(struct etcd_store *s, const char *prefix,
 						 .key_len = len,
 						 .end = end,
 						 .revision = revision,
+						 .since = since,
 						 .limit = s->page };
 
 		r = read_range(s, &q, &a, err);
@@ -229,7 +230,7 @@ static int list_once(struct etcd_store *s, const char *prefix,
 	return 0;
 }
 
-static int etcd_list(struct bl_store *head, const char *prefix,
+static int etcd_list(struct bl_store *head, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
 	struct etcd_store *s = (struct etcd_store *)head;
@@ -237,7 +238,7 @@ static int etcd_list(struct bl_store *head, const char *prefix,
 	int i, r = -ESTALE;
 
 	for (i = 0; r == -ESTALE && i < TRIES; i++)
-		r = list_once(s, prefix, ret, &e);
+		r = list_once(s, prefix, since, ret, &e);
 	if (r < 0 && err)
 		*err = e;
 	return r < 0 ? fail(s, r, err) : 0;
@@ -298,8 +299,9 @@ static int add_chunked(struct txn *t, const char *key, const char *folder,
 				      .count_only = true }));
 }
 
+/* @sweep: the value that it replaces may have chunks. */
 static int add_put(struct etcd_store *s, struct txn *t,
-		   const struct bl_store_put *p, struct bl_err *err)
+		   const struct bl_store_put *p, bool sweep, struct bl_err *err)
 {
 	char key[KEY_MAX], folder[KEY_MAX], end[KEY_MAX];
 	struct bl_etcd_chunked c;
@@ -320,7 +322,7 @@ static int add_put(struct etcd_store *s, struct txn *t,
 	else
 		r = bl_etcd_add_op(t->then, BL_ETCD_DELETE,
 				   bl_etcd_delete_json(key, NULL));
-	if (!r && !large)
+	if (!r && !large && sweep)
 		r = bl_etcd_add_op(t->then, BL_ETCD_DELETE,
 				   bl_etcd_delete_json(folder, end));
 	return r < 0 ? bl_err_set(err, -ENOMEM, "out of memory") : 0;
@@ -330,7 +332,7 @@ static int add_put(struct etcd_store *s, struct txn *t,
 static int txn_once(struct etcd_store *s,
 		    const struct bl_store_compare *compares,
 		    size_t compare_count, const struct bl_store_put *puts,
-		    size_t put_count, struct bl_err *err)
+		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
 {
 	BL_CLEANUP(bl_etcd_answer_free) struct bl_etcd_answer a = { 0 };
 	BL_CLEANUP(txn_free)
@@ -347,7 +349,8 @@ static int txn_once(struct etcd_store *s,
 			return bl_err_set(err, -ENOMEM, "out of memory");
 	}
 	for (i = 0; !r && i < put_count; i++)
-		r = add_put(s, &t, &puts[i], err);
+		r = add_put(s, &t, &puts[i], put_count <= BL_STORE_TXN_MAX,
+			    err);
 	if (r < 0)
 		return r;
 	r = bl_etcd_client_call(s->client, BL_ETCD_WRITE, "kv/txn",
@@ -355,8 +358,12 @@ static int txn_once(struct etcd_store *s,
 						 json_incref(t.then),
 						 json_incref(t.otherwise)),
 				&a, err);
-	if (r < 0 || a.succeeded)
+	if (r < 0)
 		return r;
+	if (a.succeeded) {
+		*ret_revision = a.revision;
+		return 0;
+	}
 	for (i = 0; i < t.chunked; i++)
 		if (i >= a.count_count || a.counts[i] == 0)
 			return bl_err_set(err, -ESTALE, "chunks were lost");
@@ -367,14 +374,15 @@ static int txn_once(struct etcd_store *s,
 static int etcd_txn(struct bl_store *head,
 		    const struct bl_store_compare *compares,
 		    size_t compare_count, const struct bl_store_put *puts,
-		    size_t put_count, struct bl_err *err)
+		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
 {
 	struct etcd_store *s = (struct etcd_store *)head;
 	struct bl_err e = { 0 };
 	int i, r = -ESTALE;
 
 	for (i = 0; r == -ESTALE && i < TRIES; i++)
-		r = txn_once(s, compares, compare_count, puts, put_count, &e);
+		r = txn_once(s, compares, compare_count, puts, put_count,
+			     ret_revision, &e);
 	if (r < 0 && err)
 		*err = e;
 	return r < 0 ? fail(s, r, err) : 0;

@@ -129,7 +129,7 @@ static int prepare(struct sqlite_store *s, struct bl_err *err)
 	} all[] = {
 		{ &s->get, "SELECT key,value,revision FROM kv WHERE key=?1" },
 		{ &s->list, "SELECT key,value,revision FROM kv WHERE key>=?1 "
-			    "AND key<?2 ORDER BY key" },
+			    "AND key<?2 AND revision>?3 ORDER BY key" },
 		{ &s->count, "SELECT count(*) FROM kv WHERE key>=?1 "
 			     "AND key<?2" },
 		{ &s->put, "INSERT INTO kv VALUES(?1,?2,?3) ON CONFLICT(key) "
@@ -222,7 +222,7 @@ static int sqlite_count(struct bl_store *head, const char *prefix, size_t *ret,
 	return 0;
 }
 
-static int sqlite_list(struct bl_store *head, const char *prefix,
+static int sqlite_list(struct bl_store *head, const char *prefix, int64_t since,
 		       struct bl_store_list *ret, struct bl_err *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)head;
@@ -233,6 +233,7 @@ static int sqlite_list(struct bl_store *head, const char *prefix,
 	int code;
 
 	bind_prefix(st, prefix, end);
+	sqlite3_bind_int64(st, 3, since);
 	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		if (list.count == room) {
 			struct bl_store_item *items;
@@ -306,7 +307,8 @@ static int put(struct sqlite_store *s, const struct bl_store_put *p,
 static int sqlite_txn(struct bl_store *head,
 		      const struct bl_store_compare *compares,
 		      size_t compare_count, const struct bl_store_put *puts,
-		      size_t put_count, struct bl_err *err)
+		      size_t put_count, int64_t *ret_revision,
+		      struct bl_err *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)head;
 	int64_t revision = 0;
@@ -325,6 +327,8 @@ static int sqlite_txn(struct bl_store *head,
 		r = run(s, "COMMIT", "write to it", err);
 	if (r < 0)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	else
+		*ret_revision = revision;
 	return r;
 }
 

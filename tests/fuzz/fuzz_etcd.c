@@ -22,7 +22,7 @@ static void as_answer(const char *text, size_t len)
 		return;
 	fuzz_accepted++;
 	FUZZ_CHECK(a.revision > 0);
-	FUZZ_CHECK(a.count_count <= BL_STORE_TXN_MAX);
+	FUZZ_CHECK(a.count_count <= BL_STORE_MANY_MAX);
 	for (i = 0; i < a.items.count; i++) {
 		FUZZ_CHECK(*a.items.items[i].key);
 		FUZZ_CHECK(a.items.items[i].revision > 0);

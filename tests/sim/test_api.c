@@ -364,7 +364,7 @@ static const struct bl_store_ops *real_ops;
 static int disturbed_txn(struct bl_store *store,
 			 const struct bl_store_compare *compares, size_t count,
 			 const struct bl_store_put *puts, size_t put_count,
-			 struct bl_err *err)
+			 int64_t *ret_revision, struct bl_err *err)
 {
 	bool found = false;
 	size_t i;
@@ -377,7 +377,8 @@ static int disturbed_txn(struct bl_store *store,
 		between.happened = true;
 		between.happens();
 	}
-	return real_ops->txn(store, compares, count, puts, put_count, err);
+	return real_ops->txn(store, compares, count, puts, put_count,
+			     ret_revision, err);
 }
 
 static void disturb(const char *marker, void (*happens)(void))

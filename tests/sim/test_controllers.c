@@ -84,10 +84,10 @@ static int slow_get(struct bl_store *head, const char *key,
 	return bl_store_get(under(head), key, ret, err);
 }
 
-static int slow_list(struct bl_store *head, const char *prefix,
+static int slow_list(struct bl_store *head, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
-	return bl_store_list(under(head), prefix, ret, err);
+	return bl_store_changed(under(head), prefix, since, ret, err);
 }
 
 static int slow_count(struct bl_store *head, const char *prefix, size_t *ret,
@@ -99,11 +99,11 @@ static int slow_count(struct bl_store *head, const char *prefix, size_t *ret,
 static int slow_txn(struct bl_store *head,
 		    const struct bl_store_compare *compares,
 		    size_t compare_count, const struct bl_store_put *puts,
-		    size_t put_count, struct bl_err *err)
+		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
 {
 	bl_clock_sleep_ms(THINK_MS);
-	return bl_store_txn(under(head), compares, compare_count, puts,
-			    put_count, err);
+	return bl_store_txn_at(under(head), compares, compare_count, puts,
+			       put_count, ret_revision, err);
 }
 
 static const struct bl_store_ops slow_ops = {

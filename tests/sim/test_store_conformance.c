@@ -182,6 +182,74 @@ START_TEST(takes_as_many_at_once_as_it_says)
 }
 END_TEST
 
+START_TEST(takes_many_small_ones_at_once)
+{
+	struct bl_store_compare c[BL_STORE_MANY_MAX];
+	struct bl_store_put p[BL_STORE_MANY_MAX];
+	char keys[BL_STORE_MANY_MAX][16], value[4000];
+	bl_autostore_list struct bl_store_list list = { 0 };
+	int64_t revision = 0;
+	size_t i;
+
+	memset(value, 'v', sizeof(value));
+	for (i = 0; i < BL_STORE_MANY_MAX; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k/%zu", i);
+		c[i] = (struct bl_store_compare){ keys[i], 0 };
+		p[i] = (struct bl_store_put){ keys[i], value, sizeof(value) };
+	}
+	ck_assert_msg(bl_store_txn_at(s, c, BL_STORE_MANY_MAX, p,
+				      BL_STORE_MANY_MAX, &revision, &err) == 0,
+		      "%s", err.text);
+	ck_assert_int_eq(bl_store_list(other, "k/", &list, &err), 0);
+	ck_assert_uint_eq(list.count, BL_STORE_MANY_MAX);
+	/* What it said is what it takes to write them again. */
+	for (i = 0; i < BL_STORE_MANY_MAX; i++) {
+		ck_assert_int_eq(list.items[i].revision, revision);
+		c[i].revision = revision;
+	}
+	ck_assert_int_eq(bl_store_txn(s, c, BL_STORE_MANY_MAX, p,
+				      BL_STORE_MANY_MAX, &err),
+			 0);
+	ck_assert_int_eq(bl_store_txn(s, c, BL_STORE_MANY_MAX, p,
+				      BL_STORE_MANY_MAX, &err),
+			 -EAGAIN);
+}
+END_TEST
+
+START_TEST(lists_what_changed_since_a_transaction)
+{
+	bl_autostore_list struct bl_store_list none = { 0 }, two = { 0 };
+	struct bl_store_put p = { "host/c", "new", 3 };
+	int64_t revision = 0, last = 0;
+	size_t i;
+
+	ck_assert_int_eq(put(s, "host/a", 0, "1"), 0);
+	ck_assert_int_eq(put(s, "host/b", 0, "1"), 0);
+	ck_assert_int_eq(bl_store_txn_at(s, NULL, 0, &p, 1, &revision, &err),
+			 0);
+	ck_assert_int_eq(
+		bl_store_changed(other, "host/", revision, &none, &err), 0);
+	ck_assert_uint_eq(none.count, 0);
+	ck_assert_int_eq(put(s, "hosts", 0, "1"), 0);
+	ck_assert_int_eq(put(s, "host/d", 0, "1"), 0);
+	ck_assert_int_eq(put(s, "host/a", revision_of("host/a", "1"), "2"), 0);
+	ck_assert_int_eq(bl_store_changed(other, "host/", revision, &two, &err),
+			 0);
+	ck_assert_uint_eq(two.count, 2);
+	ck_assert_str_eq(two.items[0].key, "host/a");
+	ck_assert_str_eq(bl_buf_str(&two.items[0].value), "2");
+	ck_assert_str_eq(two.items[1].key, "host/d");
+	for (i = 0; i < two.count; i++) {
+		ck_assert_int_gt(two.items[i].revision, revision);
+		last = two.items[i].revision > last ? two.items[i].revision
+						    : last;
+	}
+	bl_store_list_free(&two);
+	ck_assert_int_eq(bl_store_changed(other, "host/", last, &two, &err), 0);
+	ck_assert_uint_eq(two.count, 0);
+}
+END_TEST
+
 START_TEST(lists_by_prefix_and_nothing_else)
 {
 	static const char *const keys[] = { "host/a",  "host/b",     "host0",
@@ -460,6 +528,8 @@ static void add_all(TCase *t)
 	tcase_add_test(t, removed_key_does_not_come_back_with_its_revision);
 	tcase_add_test(t, all_or_nothing);
 	tcase_add_test(t, takes_as_many_at_once_as_it_says);
+	tcase_add_test(t, takes_many_small_ones_at_once);
+	tcase_add_test(t, lists_what_changed_since_a_transaction);
 	tcase_add_test(t, lists_by_prefix_and_nothing_else);
 	tcase_add_test(t, keeps_any_bytes);
 	tcase_add_test(t, keeps_large_values);

@@ -52,11 +52,11 @@ static int wild_get(struct bl_store *head, const char *key,
 			    ret, err);
 }
 
-static int wild_list(struct bl_store *head, const char *prefix,
+static int wild_list(struct bl_store *head, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
-	return bl_store_list(((struct wild_store *)head)->sim->store_under,
-			     prefix, ret, err);
+	return bl_store_changed(((struct wild_store *)head)->sim->store_under,
+				prefix, since, ret, err);
 }
 
 static int wild_count(struct bl_store *head, const char *prefix, size_t *ret,
@@ -71,7 +71,7 @@ static void poll_host(struct sim *s, struct sim_host *h);
 static int wild_txn(struct bl_store *head,
 		    const struct bl_store_compare *compares,
 		    size_t compare_count, const struct bl_store_put *puts,
-		    size_t put_count, struct bl_err *err)
+		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
 {
 	struct wild_store *w = (struct wild_store *)head;
 	struct sim *s = w->sim;
@@ -90,8 +90,8 @@ static int wild_txn(struct bl_store *head,
 				poll_host(s, &s->hosts[i]);
 		w->inside = false;
 	}
-	r = bl_store_txn(s->store_under, compares, compare_count, puts,
-			 put_count, err);
+	r = bl_store_txn_at(s->store_under, compares, compare_count, puts,
+			    put_count, ret_revision, err);
 	if (!r && chance(s, s->chaos.store_dies_after))
 		return bl_err_set(err, -EIO, "the controller was killed");
 	return r;
