@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "canary/controller/api_poll.h"
 #include "canary/controller/api_watch.h"
 #include "canary/controller/blobs.h"
 #include "canary/controller/certificates.h"
@@ -92,19 +93,6 @@ static void answer_error(struct call *c, int code, const struct bl_err *err)
 	bl_api_error(code, err, c->ret);
 }
 
-static void answer_order(struct call *c, const struct bl_order *order)
-{
-	const char *known = c->request->if_none_match;
-	char *etag = c->ret->etag;
-
-	c->ret->order = order->kind;
-	bl_order_etag(order, etag);
-	if (*etag && known && strcmp(known, etag) == 0)
-		c->ret->status = 304;
-	else
-		answer_json(c, 200, bl_order_json(order));
-}
-
 /* Of what can be busy with nothing but its store (a file that another process
  * holds): no conflict, a moment. */
 static int moment(int code)
@@ -114,26 +102,8 @@ static int moment(int code)
 
 static void handle_poll(struct call *c)
 {
-	const struct bl_request *q = c->request;
-	struct bl_err err = { 0 };
-	struct bl_order order;
-	struct bl_poll poll;
-	int r = bl_poll_parse(q->body, q->len, &poll, &err);
-
 	c->ret->poll = true;
-	if (q->peer && q->peer->role == BL_ROLE_HOST &&
-	    strcmp(q->peer->name, c->name) != 0)
-		r = bl_err_set(
-			&err, -EPERM,
-			"the certificate is of host %s: it cannot speak for %s",
-			q->peer->name, c->name);
-	if (!r)
-		r = bl_controller_poll(c->store, c->name, &poll, c->now_ms,
-				       &order, &err);
-	if (r < 0)
-		answer_error(c, moment(r), &err);
-	else
-		answer_order(c, &order);
+	bl_api_poll(c->store, c->request, c->name, c->now_ms, c->ret);
 }
 
 static void handle_hosts(struct call *c)
@@ -539,6 +509,17 @@ static bool type_fits(const char *given, const char *wanted)
 	       (!given[len] || given[len] == ';' || given[len] == ' ');
 }
 
+static void handle(struct call *c, const struct route *route)
+{
+	struct bl_polls *polls = c->request->polls;
+
+	route->handle(c);
+	/* An operator's word is not to wait until rollouts are read again. */
+	if (polls && route->handle != handle_poll &&
+	    strcmp(route->method, "GET") != 0)
+		bl_polls_forget_rollouts(polls);
+}
+
 void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 		   int64_t now_ms, struct bl_response *ret)
 {
@@ -564,7 +545,7 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 		bl_api_fail(415, "the Content-Type does not fit this path",
 			    route->body_type, ret);
 	else
-		route->handle(&c);
+		handle(&c, route);
 	ret->route = route ? (size_t)(route - routes) + 1 : 0;
 	if (ret->status == 500 && !ret->body.len)
 		ret->content_type = type_json;

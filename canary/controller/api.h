@@ -37,7 +37,7 @@
 #ifndef BL_CANARY_API_H
 #define BL_CANARY_API_H
 
-#include "canary/ledger/protocol.h"
+#include "canary/controller/polls.h"
 #include "canary/store/store.h"
 #include "canary/wire/peer.h"
 #include "canary/wire/range.h"
@@ -63,6 +63,10 @@ struct bl_request {
 	const char *last_event_id;  /* NULL: none given */
 	struct bl_meter *meter;	    /* what GET /metrics prints; NULL: none */
 	struct bl_blobs *blobs;	    /* shared by its requests; NULL: none are */
+	struct bl_polls *polls;	    /* what is remembered; NULL: nothing */
+	/* Where a poll that has to be written is put, so that others can be
+	 * written with it; NULL: it is written at once. */
+	struct bl_polls_job *later;
 };
 
 struct bl_response {
@@ -87,10 +91,16 @@ struct bl_response {
 	enum bl_order_kind order;
 };
 
-/* Handles one request; *ret is filled whatever happens. The caller frees
- * ret->body. */
+/*
+ * Handles one request; *ret is filled whatever happens. The caller frees
+ * ret->body. Status 0: it is a poll and not answered yet; after bl_polls_commit
+ * bl_api_answer_poll fills *ret.
+ */
 void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 		   int64_t now_ms, struct bl_response *ret);
+
+void bl_api_answer_poll(const struct bl_polls_job *job,
+			const char *if_none_match, struct bl_response *ret);
 
 /* Whether the peer may ask for that at all; else *ret is the answer. Worth
  * asking before a body is read. */

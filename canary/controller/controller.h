@@ -34,6 +34,11 @@ int bl_controller_poll(struct bl_store *store, const char *host,
 int bl_controller_tick(struct bl_store *store, int64_t now_ms,
 		       struct bl_err *err);
 
+/* The same with what was read of the fleet for the last one: @f, zero-initialised
+ * before the first, freed by the caller after the last. */
+int bl_controller_tick_again(struct bl_store *store, struct bl_fleet *f,
+			     int64_t now_ms, struct bl_err *err);
+
 /* Keeps a bundle that was parsed; one that is there already is success.
  * Drops the oldest beyond BL_BUNDLES_KEPT that no rollout is using. */
 int bl_controller_store_bundle(struct bl_store *store,

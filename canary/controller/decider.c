@@ -51,8 +51,8 @@ int bl_decider_take(struct bl_store *store, const char *who, int64_t now_ms,
 	return 0;
 }
 
-int bl_decider_tick(struct bl_store *store, const char *who, int64_t now_ms,
-		    struct bl_err *err)
+int bl_decider_tick(struct bl_store *store, const char *who,
+		    struct bl_fleet *fleet, int64_t now_ms, struct bl_err *err)
 {
 	char id[BL_ROLLOUT_ID_LEN];
 	bool mine = true;
@@ -60,7 +60,9 @@ int bl_decider_tick(struct bl_store *store, const char *who, int64_t now_ms,
 
 	if (!r && *id)
 		r = bl_decider_take(store, who, now_ms, &mine, err);
+	if (!r && !mine)
+		bl_fleet_free(fleet);
 	if (!r && mine)
-		r = bl_controller_tick(store, now_ms, err);
+		r = bl_controller_tick_again(store, fleet, now_ms, err);
 	return r;
 }

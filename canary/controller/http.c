@@ -29,6 +29,7 @@ struct bl_http {
 	struct bl_streams *streams;
 	struct bl_meter *meter;
 	struct bl_store *store;	       /* by way of the meter */
+	struct bl_fleet fleet;	       /* as it was decided on last */
 	const struct bl_http_tls *tls; /* NULL: plain */
 	struct bl_http_tls tls_kept;
 	struct bl_http_limits limits;
@@ -571,6 +572,7 @@ void bl_http_stop(struct bl_http *http)
 	bl_streams_free(http->streams);
 	bl_meter_free(http->meter);
 	bl_blobs_free(&http->blobs);
+	bl_fleet_free(&http->fleet);
 	pthread_mutex_destroy(&http->lock);
 	free(http);
 }
@@ -586,7 +588,8 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 
 	bl_callers_cut(http->callers, bl_clock_mono_ms());
 	pthread_mutex_lock(&http->lock);
-	r = bl_decider_tick(http->store, http->who, bl_clock_wall_ms(), err);
+	r = bl_decider_tick(http->store, http->who, &http->fleet,
+			    bl_clock_wall_ms(), err);
 	pthread_mutex_unlock(&http->lock);
 	bl_streams_feed(http->streams, http->store, &http->lock);
 	bl_meter_tick(http->meter, r == 0, bl_streams_count(http->streams));

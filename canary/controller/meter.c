@@ -110,13 +110,14 @@ static int metered_get(struct bl_store *store, const char *key,
 }
 
 static int metered_list(struct bl_store *store, const char *prefix,
-			struct bl_store_list *ret, struct bl_err *err)
+			int64_t since, struct bl_store_list *ret,
+			struct bl_err *err)
 {
 	struct metered *s = (struct metered *)store;
 	uint64_t start_ns = now_ns();
 
 	return took(s, LIST, start_ns,
-		    bl_store_list(s->under, prefix, ret, err));
+		    bl_store_changed(s->under, prefix, since, ret, err));
 }
 
 static int metered_count(struct bl_store *store, const char *prefix,
@@ -185,13 +186,14 @@ static void count_written(struct bl_meter *m,
 static int metered_txn(struct bl_store *store,
 		       const struct bl_store_compare *compares,
 		       size_t compare_count, const struct bl_store_put *puts,
-		       size_t put_count, struct bl_err *err)
+		       size_t put_count, int64_t *ret_revision,
+		       struct bl_err *err)
 {
 	struct metered *s = (struct metered *)store;
 	uint64_t start_ns = now_ns();
 	int r = took(s, TXN, start_ns,
-		     bl_store_txn(s->under, compares, compare_count, puts,
-				  put_count, err));
+		     bl_store_txn_at(s->under, compares, compare_count, puts,
+				     put_count, ret_revision, err));
 
 	if (!r)
 		count_written(s->m, compares, compare_count, puts, put_count);

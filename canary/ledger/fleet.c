@@ -9,17 +9,6 @@
 #include "canary/ledger/ledger.h"
 #include "loader/base/cleanup.h"
 
-void bl_fleet_free(struct bl_fleet *f)
-{
-	free(f->exposures);
-	free(f->exposure_revisions);
-	free(f->hosts);
-	free(f->host_revisions);
-	free(f->view_hosts);
-	free(f->tallies);
-	*f = (struct bl_fleet){ 0 };
-}
-
 int bl_fleet_get(struct bl_store *store, struct bl_store_item *ret,
 		 struct bl_err *err, const char *prefix, const char *name)
 {
@@ -74,55 +63,6 @@ int bl_fleet_rollout(struct bl_store *store, const char *id,
 		return no_rollout(id, err);
 	*ret_revision = item.revision;
 	return bl_rollout_read(&item, ret, err);
-}
-
-/* Reads all keys under @prefix into an array of records of @size. */
-static int load_all(struct bl_store *store, const char *prefix, size_t size,
-		    int (*read)(const struct bl_store_item *item, void *ret,
-				struct bl_err *err),
-		    void **ret, int64_t **ret_revisions, size_t *ret_count,
-		    struct bl_err *err)
-{
-	bl_autostore_list struct bl_store_list list = { 0 };
-	size_t i;
-	int r = bl_store_list(store, prefix, &list, err);
-
-	if (r < 0)
-		return r;
-	*ret = calloc(list.count + 1, size);
-	*ret_revisions = calloc(list.count + 1, sizeof(**ret_revisions));
-	if (!*ret || !*ret_revisions)
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	for (i = 0; !r && i < list.count; i++) {
-		r = read(&list.items[i], (char *)*ret + i * size, err);
-		(*ret_revisions)[i] = list.items[i].revision;
-	}
-	*ret_count = list.count;
-	return r;
-}
-
-static int read_exposure(const struct bl_store_item *item, void *ret,
-			 struct bl_err *err)
-{
-	return bl_exposure_read(item, ret, err);
-}
-
-static int read_host(const struct bl_store_item *item, void *ret,
-		     struct bl_err *err)
-{
-	return bl_fleet_host_read(item, ret, err);
-}
-
-static int load_listening(struct bl_store *store, int64_t now_ms,
-			  struct bl_listening *ret, struct bl_err *err)
-{
-	bl_autostore_item struct bl_store_item item = { 0 };
-	int r = bl_fleet_get(store, &item, err, "fleet/", "listening");
-
-	if (r < 0)
-		return r;
-	*ret = (struct bl_listening){ now_ms, now_ms, 0 };
-	return item.revision ? bl_listening_read(&item, ret, err) : 0;
 }
 
 const struct bl_fleet_host *bl_fleet_host_find(const struct bl_fleet *f,
@@ -198,6 +138,7 @@ static int begin_tallies(struct bl_fleet *f, struct bl_err *err)
 	const struct bl_rollout *r = &f->rollout;
 	struct bl_tallies *t = calloc(1, sizeof(*t));
 
+	free(f->tallies);
 	f->tallies = t;
 	if (!t)
 		return bl_err_set(err, -ENOMEM, "out of memory");
@@ -290,11 +231,12 @@ void bl_rollout_view(const struct bl_rollout *r, int64_t now_ms,
 	ret->stratum_count = 1;
 }
 
-static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
+int bl_fleet_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 {
 	size_t i;
 	int r;
 
+	free(f->view_hosts);
 	f->view_hosts = calloc(f->exposure_count + 1, sizeof(*f->view_hosts));
 	if (!f->view_hosts)
 		return bl_err_set(err, -ENOMEM, "out of memory");
@@ -319,32 +261,6 @@ static int make_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err)
 	for (i = 0; !r && i < f->host_count; i++)
 		view_host(f, &f->hosts[i]);
 	f->view.stratum_count = f->view.strata ? f->tallies->count : 0;
-	return r;
-}
-
-int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
-		  struct bl_fleet *ret, struct bl_err *err)
-{
-	char key[BL_ROLLOUT_ID_LEN + 16];
-	int r;
-
-	bl_fleet_free(ret);
-	r = bl_fleet_rollout(store, id, &ret->rollout, &ret->rollout_revision,
-			     err);
-	if (r < 0)
-		return r;
-	snprintf(key, sizeof(key), "exposure/%s/", id);
-	r = load_all(store, key, sizeof(*ret->exposures), read_exposure,
-		     (void **)&ret->exposures, &ret->exposure_revisions,
-		     &ret->exposure_count, err);
-	if (!r)
-		r = load_all(store, "host/", sizeof(*ret->hosts), read_host,
-			     (void **)&ret->hosts, &ret->host_revisions,
-			     &ret->host_count, err);
-	if (!r)
-		r = load_listening(store, now_ms, &ret->listening, err);
-	if (!r)
-		r = make_view(ret, now_ms, err);
 	return r;
 }
 
@@ -528,16 +444,14 @@ int bl_fleet_hosts_json(struct bl_store *store, int64_t now_ms, json_t **ret,
 			struct bl_err *err)
 {
 	bl_autojson json_t *hosts = json_array();
-	bl_autofree struct bl_fleet_host *all = NULL;
-	bl_autofree int64_t *revisions = NULL;
-	size_t i, count;
-	int r = load_all(store, "host/", sizeof(*all), read_host, (void **)&all,
-			 &revisions, &count, err);
+	bl_autofleet struct bl_fleet f = { 0 };
+	size_t i;
+	int r = bl_fleet_load_hosts(store, &f, err);
 
 	if (r < 0)
 		return r;
-	for (i = 0; i < count; i++)
-		json_array_append_new(hosts, host_json(&all[i]));
+	for (i = 0; i < f.host_count; i++)
+		json_array_append_new(hosts, host_json(&f.hosts[i]));
 	*ret = json_pack("{s:O,s:I}", "hosts", hosts, "now_ms",
 			 (json_int_t)now_ms);
 	return *ret ? 0 : bl_err_set(err, -ENOMEM, "out of memory");

@@ -13,6 +13,7 @@
 #ifndef BL_CANARY_FLEET_H
 #define BL_CANARY_FLEET_H
 
+#include "canary/ledger/heard.h"
 #include "canary/ledger/record.h"
 #include "canary/ledger/strata.h"
 
@@ -33,6 +34,8 @@ struct bl_fleet {
 	struct bl_fleet_host *hosts; /* all known ones, by name */
 	int64_t *host_revisions;
 	size_t host_count;
+	struct bl_heard heard; /* the hosts' heard_ms is the later one already */
+	int64_t exposures_newest, hosts_newest; /* revisions that were read */
 	struct bl_listening listening;
 	struct bl_view_host *view_hosts;
 	struct bl_tallies *tallies;
@@ -64,6 +67,19 @@ int bl_fleet_load(struct bl_store *store, const char *id, int64_t now_ms,
  * for those that were exposed. It borrows from both. */
 void bl_rollout_view(const struct bl_rollout *r, int64_t now_ms,
 		     struct bl_tally *ret_sum, struct bl_view *ret);
+
+/*
+ * The same, but of what @f has of that rollout only what changed is read: for
+ * whoever looks twice a second. Zero-initialise it. What its owner changed in an
+ * exposure is to be in the store, or undone.
+ */
+int bl_fleet_refresh(struct bl_store *store, const char *id, int64_t now_ms,
+		     struct bl_fleet *f, struct bl_err *err);
+
+/* The parts of that: all hosts and no rollout; and the view of what is there. */
+int bl_fleet_load_hosts(struct bl_store *store, struct bl_fleet *f,
+			struct bl_err *err);
+int bl_fleet_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err);
 
 /* Where @h counts; made if it is missing. */
 struct bl_tally *bl_tallies_of(struct bl_tallies *t, const struct bl_plan *plan,

@@ -337,7 +337,7 @@ void bl_change_expect(struct bl_change *c, int64_t revision, const char *fmt,
 	struct bl_store_compare *compare = &c->compares[c->compare_count++];
 	va_list ap;
 
-	assert(c->compare_count <= BL_STORE_TXN_MAX);
+	assert(c->compare_count <= BL_STORE_MANY_MAX);
 	va_start(ap, fmt);
 	compare->key = keep_key(c, fmt, ap);
 	va_end(ap);
@@ -349,7 +349,7 @@ void bl_change_put(struct bl_change *c, json_t *value, const char *fmt, ...)
 	struct bl_store_put *put = &c->puts[c->put_count++];
 	va_list ap;
 
-	assert(c->put_count <= BL_STORE_TXN_MAX);
+	assert(c->put_count <= BL_STORE_MANY_MAX);
 	va_start(ap, fmt);
 	put->key = keep_key(c, fmt, ap);
 	va_end(ap);
@@ -357,6 +357,7 @@ void bl_change_put(struct bl_change *c, json_t *value, const char *fmt, ...)
 					       JSON_COMPACT | JSON_ENCODE_ANY)
 				  : NULL);
 	put->len = strlen(put->data);
+	c->bytes += put->len;
 	json_decref(value);
 }
 
@@ -365,7 +366,7 @@ void bl_change_remove(struct bl_change *c, const char *fmt, ...)
 	struct bl_store_put *put = &c->puts[c->put_count++];
 	va_list ap;
 
-	assert(c->put_count <= BL_STORE_TXN_MAX);
+	assert(c->put_count <= BL_STORE_MANY_MAX);
 	va_start(ap, fmt);
 	*put = (struct bl_store_put){ .key = keep_key(c, fmt, ap) };
 	va_end(ap);
@@ -374,10 +375,18 @@ void bl_change_remove(struct bl_change *c, const char *fmt, ...)
 int bl_change_write(struct bl_change *c, struct bl_store *store,
 		    struct bl_err *err)
 {
+	int64_t ignored;
+
+	if (!c->failed && !c->put_count)
+		return 0;
+	return bl_change_write_at(c, store, &ignored, err);
+}
+
+int bl_change_write_at(struct bl_change *c, struct bl_store *store,
+		       int64_t *ret_revision, struct bl_err *err)
+{
 	if (c->failed)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (!c->put_count)
-		return 0;
-	return bl_store_txn(store, c->compares, c->compare_count, c->puts,
-			    c->put_count, err);
+	return bl_store_txn_at(store, c->compares, c->compare_count, c->puts,
+			       c->put_count, ret_revision, err);
 }

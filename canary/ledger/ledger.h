@@ -69,10 +69,11 @@ void bl_ledger_order(const struct bl_rollout *r, const struct bl_exposure *e,
 
 /* One transaction in the making. Zero-initialise. */
 struct bl_change {
-	struct bl_store_compare compares[BL_STORE_TXN_MAX];
-	struct bl_store_put puts[BL_STORE_TXN_MAX];
+	struct bl_store_compare compares[BL_STORE_MANY_MAX];
+	struct bl_store_put puts[BL_STORE_MANY_MAX];
 	size_t compare_count, put_count;
-	char *strings[3 * BL_STORE_TXN_MAX];
+	size_t bytes; /* of the values */
+	char *strings[3 * BL_STORE_MANY_MAX];
 	size_t string_count;
 	bool failed; /* out of memory: write says so */
 };
@@ -90,5 +91,8 @@ void bl_change_remove(struct bl_change *c, const char *fmt, ...)
 /* As bl_store_txn. With nothing to put, nothing happens. */
 int bl_change_write(struct bl_change *c, struct bl_store *store,
 		    struct bl_err *err);
+/* As bl_store_txn_at; there is something to put. */
+int bl_change_write_at(struct bl_change *c, struct bl_store *store,
+		       int64_t *ret_revision, struct bl_err *err);
 
 #endif

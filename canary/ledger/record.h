@@ -6,6 +6,7 @@
  *	exposure/ID/HOST	struct bl_exposure, only for exposed hosts
  *	decision/ID/NUMBER	why (explain.h)
  *	host/NAME		struct bl_fleet_host
+ *	heard/NN		when hosts were heard last (heard.h)
  *	bundle/DIGEST		struct bl_stored_bundle
  *	blob/DIGEST		the bundle's bytes
  *	tombstone/DIGEST	struct bl_tombstone: why it is not tried again

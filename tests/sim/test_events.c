@@ -36,10 +36,10 @@ static int busy_get(struct bl_store *store, const char *key,
 	return r;
 }
 
-static int busy_list(struct bl_store *store, const char *prefix,
+static int busy_list(struct bl_store *store, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
-	int r = bl_store_list(s.look, prefix, ret, err);
+	int r = bl_store_changed(s.look, prefix, since, ret, err);
 
 	others_write(store);
 	return r;

@@ -11,12 +11,13 @@
 #include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/text.h"
+#include "tests/support/sim_own.h"
 
 #define TRIAL_MS    2000
 #define ROLLBACK_MS 300
 #define POLL_MS	    1000
 
-static uint64_t rnd(struct sim *s)
+uint64_t sim_rnd(struct sim *s)
 {
 	/* xorshift64*: the same seed, the same accidents. */
 	s->random ^= s->random >> 12;
@@ -25,9 +26,9 @@ static uint64_t rnd(struct sim *s)
 	return s->random * 2685821657736338717ULL;
 }
 
-static bool chance(struct sim *s, unsigned per_mille)
+bool sim_chance(struct sim *s, unsigned per_mille)
 {
-	return per_mille && (rnd(s) >> 33) % 1000 < per_mille;
+	return per_mille && (sim_rnd(s) >> 33) % 1000 < per_mille;
 }
 
 void sim_digest(const char *name, char ret[static BL_DIGEST_HEX])
@@ -35,83 +36,14 @@ void sim_digest(const char *name, char ret[static BL_DIGEST_HEX])
 	ck_assert_int_eq(bl_digest(name, strlen(name), ret), 0);
 }
 
-/*
- * The store with accidents. A process that dies before the transaction has
- * done nothing; one that dies after it has done it and nobody was told.
- */
-struct wild_store {
-	struct bl_store head;
-	struct sim *sim;
-	bool inside;
-};
-
-static int wild_get(struct bl_store *head, const char *key,
-		    struct bl_store_item *ret, struct bl_err *err)
+/* A controller's life is over: what it remembered is gone. */
+static void forget(struct sim *s, unsigned controller)
 {
-	return bl_store_get(((struct wild_store *)head)->sim->store_under, key,
-			    ret, err);
+	bl_polls_close(s->polls[controller]);
+	ck_assert_int_eq(bl_polls_open(s->store, &s->polls[controller], NULL),
+			 0);
+	s->killed = false;
 }
-
-static int wild_list(struct bl_store *head, const char *prefix, int64_t since,
-		     struct bl_store_list *ret, struct bl_err *err)
-{
-	return bl_store_changed(((struct wild_store *)head)->sim->store_under,
-				prefix, since, ret, err);
-}
-
-static int wild_count(struct bl_store *head, const char *prefix, size_t *ret,
-		      struct bl_err *err)
-{
-	return bl_store_count(((struct wild_store *)head)->sim->store_under,
-			      prefix, ret, err);
-}
-
-static void poll_host(struct sim *s, struct sim_host *h);
-
-static int wild_txn(struct bl_store *head,
-		    const struct bl_store_compare *compares,
-		    size_t compare_count, const struct bl_store_put *puts,
-		    size_t put_count, int64_t *ret_revision, struct bl_err *err)
-{
-	struct wild_store *w = (struct wild_store *)head;
-	struct sim *s = w->sim;
-	int r;
-
-	if (chance(s, s->chaos.store_dies_before))
-		return bl_err_set(err, -EIO, "the controller was killed");
-	if (!w->inside && chance(s, s->chaos.other_controller)) {
-		/* Another controller, between our reading and our writing. */
-		w->inside = true;
-		s->interrupted++;
-		if (chance(s, 300))
-			bl_controller_tick(s->store, s->now_ms, NULL);
-		else
-			for (unsigned i = 0; i < s->host_count; i++)
-				poll_host(s, &s->hosts[i]);
-		w->inside = false;
-	}
-	r = bl_store_txn_at(s->store_under, compares, compare_count, puts,
-			    put_count, ret_revision, err);
-	if (!r && chance(s, s->chaos.store_dies_after))
-		return bl_err_set(err, -EIO, "the controller was killed");
-	return r;
-}
-
-static int wild_revision(struct bl_store *head, int64_t *ret,
-			 struct bl_err *err)
-{
-	return bl_store_revision(((struct wild_store *)head)->sim->store_under,
-				 ret, err);
-}
-
-static void wild_close(struct bl_store *head)
-{
-	free(head);
-}
-
-static const struct bl_store_ops wild_ops = { wild_get,	     wild_list,
-					      wild_count,    wild_txn,
-					      wild_revision, wild_close };
 
 static void boot_agent(struct sim *s, struct sim_host *h)
 {
@@ -138,7 +70,7 @@ static void boot_agent(struct sim *s, struct sim_host *h)
 						  reason, NULL),
 				 0);
 	h->up = true;
-	h->poll_at_ms = s->now_ms + (int64_t)(rnd(s) % POLL_MS);
+	h->poll_at_ms = s->now_ms + (int64_t)(sim_rnd(s) % POLL_MS);
 }
 
 void sim_kill_agent(struct sim *s, struct sim_host *h, bool reboot,
@@ -170,16 +102,14 @@ void sim_start(struct sim *s, uint64_t seed, unsigned hosts)
 void sim_start_on(struct sim *s, uint64_t seed, unsigned hosts,
 		  struct bl_store *store, struct bl_store *look)
 {
-	struct wild_store *w = calloc(1, sizeof(*w));
-
 	*s = (struct sim){ .now_ms = 1000000, .random = seed * 2 + 1 };
-	rnd(s);
-	ck_assert_ptr_nonnull(w);
-	w->head.ops = &wild_ops;
-	w->sim = s;
-	s->store = &w->head;
+	sim_rnd(s);
+	s->store = sim_wild_store(s);
+	ck_assert_ptr_nonnull(s->store);
 	s->store_under = store;
 	s->look = look;
+	for (unsigned i = 0; i < BL_ARRAY_SIZE(s->polls); i++)
+		forget(s, i);
 	bl_plan_default(&s->plan);
 	s->plan.silence_ms = 10000;
 	s->plan.trial_ms = 20000;
@@ -198,6 +128,9 @@ void sim_end(struct sim *s)
 		free(s->hosts[i].record);
 		bl_buf_free(&s->hosts[i].late);
 	}
+	for (i = 0; i < BL_ARRAY_SIZE(s->polls); i++)
+		bl_polls_close(s->polls[i]);
+	bl_fleet_free(&s->fleet);
 	bl_store_close(s->store);
 	if (s->look != s->store_under)
 		bl_store_close(s->look);
@@ -212,9 +145,13 @@ unsigned sim_request(struct sim *s, const char *method, const char *path,
 				.content_type = "application/json",
 				.body = body,
 				.len = body ? strlen(body) : 0 };
+	unsigned controller = s->inside ? 2 : (unsigned)(sim_rnd(s) >> 33) % 2;
 	struct bl_response a;
 
+	q.polls = s->polls[controller];
 	bl_api_handle(s->store, &q, s->now_ms, &a);
+	if (s->killed)
+		forget(s, controller);
 	if (ret_body)
 		*ret_body = a.body;
 	else
@@ -313,7 +250,7 @@ static void measure(const struct sim *s, const struct sim_host *h,
 		has_it && s->hungry > 0 ? own * s->hungry : own;
 }
 
-static void poll_host(struct sim *s, struct sim_host *h)
+void sim_poll_host(struct sim *s, struct sim_host *h)
 {
 	bl_autobuf struct bl_buf answer = { 0 };
 	bl_autofree char *body = NULL;
@@ -328,16 +265,16 @@ static void poll_host(struct sim *s, struct sim_host *h)
 	measure(s, h, &poll);
 	body = bl_json_dump(bl_poll_json(&poll));
 	ck_assert_ptr_nonnull(body);
-	if (chance(s, s->chaos.lose_request))
+	if (sim_chance(s, s->chaos.lose_request))
 		return;
-	if (chance(s, s->chaos.late) && !h->late.len) {
+	if (sim_chance(s, s->chaos.late) && !h->late.len) {
 		bl_buf_add(&h->late, body, strlen(body));
 		return;
 	}
 	good = deliver(s, h, body, &answer);
-	if (chance(s, s->chaos.duplicate))
+	if (sim_chance(s, s->chaos.duplicate))
 		deliver(s, h, body, NULL);
-	if (!good || chance(s, s->chaos.lose_answer) || h->lives != life)
+	if (!good || sim_chance(s, s->chaos.lose_answer) || h->lives != life)
 		return;
 	ck_assert_int_eq(bl_order_parse(answer.data, answer.len, &order, NULL),
 			 0);
@@ -358,14 +295,15 @@ static void step_host(struct sim *s, struct sim_host *h)
 		h->dead = true;
 		return;
 	}
-	if (chance(s, s->chaos.agent_dies)) {
-		sim_kill_agent(s, h, chance(s, 300), (int64_t)(rnd(s) % 4000));
+	if (sim_chance(s, s->chaos.agent_dies)) {
+		sim_kill_agent(s, h, sim_chance(s, 300),
+			       (int64_t)(sim_rnd(s) % 4000));
 		return;
 	}
 	if (h->agent.busy != BL_AGENT_NOTHING &&
 	    (s->now_ms >= h->work_ends_ms || h->agent.stop_trial))
 		finish(s, h);
-	if (h->late.len && chance(s, 100)) {
+	if (h->late.len && sim_chance(s, 100)) {
 		bl_autobuf struct bl_buf late = h->late;
 
 		h->late = (struct bl_buf){ 0 };
@@ -373,8 +311,8 @@ static void step_host(struct sim *s, struct sim_host *h)
 	}
 	if (s->now_ms >= h->poll_at_ms) {
 		h->poll_at_ms = s->now_ms + POLL_MS * 9 / 10 +
-				(int64_t)(rnd(s) % (POLL_MS / 5));
-		poll_host(s, h);
+				(int64_t)(sim_rnd(s) % (POLL_MS / 5));
+		sim_poll_host(s, h);
 	}
 }
 
@@ -472,17 +410,37 @@ static void assert_silence(struct sim *s)
 	}
 }
 
+static void tick(struct sim *s)
+{
+	unsigned i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(s->polls); i++) {
+		/* Those that get in have a memory in common. */
+		s->inside = i == BL_ARRAY_SIZE(s->polls) - 1;
+		bl_polls_flush(s->polls[i], s->now_ms, false, NULL);
+		s->inside = false;
+		if (s->killed)
+			forget(s, i);
+	}
+	bl_controller_tick_again(s->store, &s->fleet, s->now_ms, NULL);
+	if (s->killed)
+		bl_fleet_free(&s->fleet);
+	s->killed = false;
+}
+
 void sim_step(struct sim *s)
 {
 	int64_t revision;
 	unsigned i;
 
 	s->now_ms += SIM_STEP_MS;
+	for (i = 0; s->controller_down && i < BL_ARRAY_SIZE(s->polls); i++)
+		forget(s, i);
 	for (i = 0; i < s->host_count; i++)
 		step_host(s, &s->hosts[i]);
 	if (!s->controller_down && !s->no_ticks && s->now_ms >= s->tick_at_ms) {
 		s->tick_at_ms = s->now_ms + BL_TICK_MS;
-		bl_controller_tick(s->store, s->now_ms, NULL);
+		tick(s);
 	}
 	if (!*s->id || s->look_away)
 		return;

@@ -7,7 +7,8 @@
  * What is simulated: time, the network (requests and answers get lost, come
  * twice or late), hosts (a trial that ends well, badly, or with the host), and
  * a store whose process can die before or after a transaction, or let another
- * controller in just before it.
+ * controller in just before it. Polls go to one of two controllers at random;
+ * one that dies loses what it remembered.
  *
  * sim_step() asserts the invariants after every step, by name, through Check.
  */
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "canary/agent/agent.h"
+#include "canary/controller/polls.h"
 #include "canary/ledger/fleet.h"
 
 #define SIM_HOSTS_MAX 32
@@ -68,7 +70,12 @@ struct sim {
 	struct bl_store *store;	      /* with accidents */
 	struct bl_store *store_under; /* without */
 	struct bl_store *look;	      /* for the assertions; the same data */
-	bool look_away;		      /* no assertions: it cannot be read */
+	/* What controllers remember; the last is of those that get in. */
+	struct bl_polls *polls[3];
+	struct bl_fleet fleet;
+	bool inside;	/* another controller got in */
+	bool killed;	/* the controller that handles this */
+	bool look_away; /* no assertions: it cannot be read */
 	int64_t now_ms, tick_at_ms;
 	uint64_t random;
 	struct sim_host hosts[SIM_HOSTS_MAX];

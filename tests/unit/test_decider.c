@@ -81,6 +81,7 @@ END_TEST
  * and by the other when that one is no more. */
 START_TEST(rollout_goes_on_by_the_next_one)
 {
+	struct bl_fleet fleets[2] = { 0 };
 	struct sim s;
 	const char *who = "a";
 	int64_t end_ms;
@@ -95,12 +96,16 @@ START_TEST(rollout_goes_on_by_the_next_one)
 		sim_step(&s);
 		if (sim_running(&s) >= 2)
 			who = "b"; /* "a" was killed */
-		ck_assert_int_eq(bl_decider_tick(s.store, who, s.now_ms, NULL),
+		ck_assert_int_eq(bl_decider_tick(s.store, who,
+						 &fleets[*who - 'a'], s.now_ms,
+						 NULL),
 				 0);
 	}
 	ck_assert_int_eq(sim_read(&s).state, BL_ROLLOUT_DONE);
 	ck_assert_uint_eq(sim_running(&s), 4);
 	ck_assert_str_eq(who, "b");
+	bl_fleet_free(&fleets[0]);
+	bl_fleet_free(&fleets[1]);
 	sim_end(&s);
 }
 END_TEST

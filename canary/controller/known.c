@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "canary/controller/known.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canary/controller/controller.h"
+#include "canary/ledger/fleet.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/text.h"
+
+/* How old the number of known hosts may be. */
+#define COUNT_AGE_MS 1000
+
+/* FNV-1a. Names are of hosts that the fleet's authority let in. */
+static struct bl_known_host **bucket_of(struct bl_known *k, const char *name)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	while (*name)
+		h = (h ^ (unsigned char)*name++) * UINT64_C(1099511628211);
+	return &k->buckets[(h ^ h >> 32) % BL_KNOWN_BUCKETS];
+}
+
+struct bl_known_host *bl_known_host_find(const struct bl_known *k,
+					 const char *name)
+{
+	struct bl_known_host *h = *bucket_of((struct bl_known *)k, name);
+
+	while (h && strcmp(h->host.name, name) != 0)
+		h = h->next;
+	return h;
+}
+
+struct bl_known_host *bl_known_host_add(struct bl_known *k, const char *name)
+{
+	struct bl_known_host **bucket = bucket_of(k, name);
+	struct bl_known_host *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	bl_text_copy(h->host.name, sizeof(h->host.name), name);
+	h->shard = bl_heard_shard(name);
+	h->next = *bucket;
+	*bucket = h;
+	k->count++;
+	return h;
+}
+
+void bl_known_host_forget(struct bl_known *k, const char *name)
+{
+	struct bl_known_host **at = bucket_of(k, name), *h;
+
+	while (*at && strcmp((*at)->host.name, name) != 0)
+		at = &(*at)->next;
+	h = *at;
+	if (!h)
+		return;
+	*at = h->next;
+	free(h);
+	k->count--;
+}
+
+void bl_known_free(struct bl_known *k)
+{
+	size_t i;
+
+	for (i = 0; i < BL_KNOWN_BUCKETS; i++)
+		while (k->buckets[i])
+			bl_known_host_forget(k, k->buckets[i]->host.name);
+}
+
+static bool old(int64_t read_ms, int64_t now_ms, int64_t max_age_ms)
+{
+	return !read_ms || now_ms < read_ms || now_ms - read_ms >= max_age_ms;
+}
+
+/* One more than BL_HOSTS_MAX, by a count that is a second old, harms nobody. */
+static int check_room(struct bl_known *k, struct bl_store *store,
+		      int64_t now_ms, struct bl_err *err)
+{
+	int r = 0;
+
+	if (old(k->hosts_ms, now_ms, COUNT_AGE_MS)) {
+		r = bl_store_count(store, "host/", &k->hosts, err);
+		k->hosts_ms = r < 0 ? 0 : now_ms;
+	}
+	if (!r && k->hosts >= BL_HOSTS_MAX)
+		return bl_err_set(err, -ENOSPC,
+				  "%d hosts are known, no more are taken",
+				  BL_HOSTS_MAX);
+	k->hosts++;
+	return r;
+}
+
+int bl_known_host_read(struct bl_known *k, struct bl_store *store,
+		       int64_t now_ms, struct bl_known_host *ret,
+		       struct bl_err *err)
+{
+	bl_autostore_item struct bl_store_item item = { 0 }, exposure = { 0 };
+	struct bl_fleet_host host = { .first_ms = now_ms };
+	char prefix[64];
+	int r = bl_fleet_get(store, &item, err, "host/", ret->host.name);
+
+	if (r < 0)
+		return r;
+	bl_text_copy(host.name, sizeof(host.name), ret->host.name);
+	r = item.revision ? bl_fleet_host_read(&item, &host, err)
+			  : check_room(k, store, now_ms, err);
+	if (!r && *host.rollout) {
+		snprintf(prefix, sizeof(prefix), "exposure/%s/", host.rollout);
+		r = bl_fleet_get(store, &exposure, err, prefix, host.name);
+	}
+	if (!r && exposure.revision)
+		r = bl_exposure_read(&exposure, &ret->exposure, err);
+	if (r < 0)
+		return r;
+	/* Heard since, and not yet written, may have been only here. */
+	ret->written_ms = host.heard_ms;
+	ret->counted_ms = host.heard_ms;
+	ret->host = host;
+	ret->host_revision = item.revision;
+	ret->exposure_revision = exposure.revision;
+	return 0;
+}
+
+int bl_known_active(struct bl_known *k, struct bl_store *store, int64_t now_ms,
+		    int64_t max_age_ms, struct bl_err *err)
+{
+	int r;
+
+	if (!old(k->active_ms, now_ms, max_age_ms))
+		return 0;
+	r = bl_fleet_active(store, k->active, err);
+	k->active_ms = r < 0 ? 0 : now_ms;
+	return r;
+}
+
+/* Where the rollout is, or where one may be put: the one used longest ago. */
+static struct bl_known_rollout *place_of(struct bl_known *k, const char *id)
+{
+	struct bl_known_rollout *place = NULL, *at;
+	size_t i;
+
+	for (i = 0; i < BL_KNOWN_ROLLOUTS; i++) {
+		at = &k->rollouts[i];
+		if (at->revision && strcmp(at->rollout.id, id) == 0)
+			return at;
+		if (!at->changed && (!place || at->used < place->used))
+			place = at;
+	}
+	return place;
+}
+
+int bl_known_rollout(struct bl_known *k, struct bl_store *store, const char *id,
+		     int64_t now_ms, int64_t max_age_ms,
+		     struct bl_known_rollout **ret, struct bl_err *err)
+{
+	struct bl_known_rollout *at = place_of(k, id);
+	bool here = at->revision && strcmp(at->rollout.id, id) == 0;
+	int r = 0;
+
+	if (!here || (!at->changed && old(at->read_ms, now_ms, max_age_ms))) {
+		at->revision = 0;
+		r = bl_fleet_rollout(store, id, &at->rollout, &at->revision,
+				     err);
+		at->read_ms = now_ms;
+	}
+	if (r < 0) {
+		at->revision = 0;
+		return r;
+	}
+	at->used = ++k->uses;
+	*ret = at;
+	return 0;
+}
+
+void bl_known_rollouts_forget(struct bl_known *k)
+{
+	size_t i;
+
+	for (i = 0; i < BL_KNOWN_ROLLOUTS; i++) {
+		k->rollouts[i].revision = 0;
+		k->rollouts[i].changed = false;
+	}
+	k->active_ms = 0;
+}
