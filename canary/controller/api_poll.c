@@ -16,6 +16,7 @@ void bl_api_answer_poll(const struct bl_polls_job *job,
 	int r = job->r == -EBUSY ? -EAGAIN : job->r;
 	bl_autofree char *text = NULL;
 
+	ret->etag[0] = '\0'; /* of an answer before */
 	if (r < 0) {
 		bl_api_error(r, &job->err, ret);
 		return;
@@ -39,6 +40,7 @@ void bl_api_poll(struct bl_store *store, const struct bl_request *q,
 	struct bl_polls_job own, *job = q->later ? q->later : &own;
 
 	job->now_ms = now_ms;
+	job->again = false;
 	job->err = (struct bl_err){ 0 };
 	bl_text_copy(job->host, sizeof(job->host), name);
 	job->r = bl_poll_parse(q->body, q->len, &job->poll, &job->err);

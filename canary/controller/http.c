@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/controller/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "canary/controller/api.h"
 #include "canary/controller/blobs.h"
 #include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
+#include "canary/controller/http_address.h"
 #include "canary/controller/http_answer.h"
+#include "canary/controller/http_limits.h"
 #include "canary/controller/http_stream.h"
+#include "canary/controller/http_wait.h"
 #include "canary/controller/meter.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
@@ -36,11 +40,21 @@ struct bl_http {
 	struct bl_callers *callers;
 	char who[BL_SESSION_LEN]; /* this controller; drawn */
 	pthread_mutex_t lock;	  /* of the store's handle */
-	size_t bodies;		  /* bytes; only the serving thread */
+	pthread_t thread;	  /* serves */
+	bool serves;
+	int stop_fd; /* tells it to end; -1: not open */
+	/* The serving thread's alone. */
+	struct bl_waits waits;
+	size_t bodies; /* bytes */
+	/* Under the lock. */
+	struct bl_polls *polls;
 	struct bl_http_answers answers;
 	struct bl_blobs blobs; /* under the lock */
 	char listens[INET6_ADDRSTRLEN + 16];
 };
+
+/* How long the thread sleeps at most: what is remembered has to be flushed. */
+#define ROUND_MS 100
 
 /* One request under way. */
 struct job {
@@ -49,84 +63,10 @@ struct job {
 	const struct bl_peer *peer; /* NULL: plain HTTP */
 	struct bl_buf body;
 	size_t max;
-	unsigned refused; /* a status: the rest of the body is not kept */
+	struct bl_wait *wait; /* it was not answered at once */
+	unsigned refused;     /* a status: the rest of the body is not kept */
 	const char *why;
 };
-
-static bool is_loopback(const struct sockaddr_storage *a)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
-
-	if (a->ss_family == AF_INET)
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
-static bool read_ip(const char *host, uint16_t port,
-		    struct sockaddr_storage *ret)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(port) };
-
-	*ret = (struct sockaddr_storage){ 0 };
-	if (strcmp(host, "localhost") == 0)
-		host = "127.0.0.1";
-	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-		memcpy(ret, &v4, sizeof(v4));
-		return true;
-	}
-	if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
-		memcpy(ret, &v6, sizeof(v6));
-		return true;
-	}
-	return false;
-}
-
-int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
-		    struct bl_err *err)
-{
-	struct sockaddr_storage address;
-	char host[INET6_ADDRSTRLEN];
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	long port = -1;
-	char *end = NULL;
-
-	if (colon && colon[1] >= '0' && colon[1] <= '9')
-		port = strtol(colon + 1, &end, 10);
-	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	}
-	if (!end || *end || port < 0 || port > 65535 || len == 0 ||
-	    len >= sizeof(host)) {
-		bl_err_set(err, -EINVAL, "'%s' is not ADDRESS:PORT", text);
-		bl_err_hint(err, "for example 127.0.0.1:%d", BL_HTTP_PORT);
-		return -EINVAL;
-	}
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (!read_ip(host, (uint16_t)port, &address)) {
-		bl_err_set(err, -EINVAL, "'%s' is not an IP address", host);
-		bl_err_hint(err, "for example 127.0.0.1:%d", BL_HTTP_PORT);
-		return -EINVAL;
-	}
-	if (!tls && !is_loopback(&address)) {
-		bl_err_set(
-			err, -EPERM,
-			"%s is not a loopback address, and plain HTTP goes no further",
-			host);
-		bl_err_hint(
-			err,
-			"'belay controller init' makes certificates; then leave --plaintext out");
-		return -EPERM;
-	}
-	*ret = address;
-	return 0;
-}
 
 static enum MHD_Result answer(struct bl_http *http,
 			      struct MHD_Connection *connection,
@@ -175,7 +115,7 @@ static bool host_is_ours(struct MHD_Connection *connection)
 		return false;
 	memcpy(name, host, len);
 	name[len] = '\0';
-	return read_ip(name, 0, &ignored);
+	return bl_http_ip(name, 0, &ignored);
 }
 
 static struct bl_caller *caller_of(struct MHD_Connection *connection)
@@ -227,6 +167,8 @@ static void on_connection(void *ctx, struct MHD_Connection *connection,
 		*caller_at = bl_callers_add(http->callers, fd->connect_fd,
 					    bl_clock_mono_ms() +
 						    http->limits.head_ms);
+	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  http->limits.idle_s);
 	tls = MHD_get_connection_info(connection,
 				      MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (tls && tls->tls_session)
@@ -306,15 +248,30 @@ static enum MHD_Result handle(struct job *job,
 		.peer = job->peer,
 		.pki = http->tls ? http->tls->pki : NULL,
 		.blobs = &http->blobs,
+		.polls = http->polls,
 		.last_event_id = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
 	};
+	struct bl_wait *spare = bl_waits_spare(&http->waits);
 	struct bl_response a;
+	unsigned wait_s;
 
+	request.later = spare ? &spare->job : NULL;
 	pthread_mutex_lock(&http->lock);
 	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
 	pthread_mutex_unlock(&http->lock);
+	if (!a.status && spare) {
+		job->wait = bl_waits_write(&http->waits, connection,
+					   request.if_none_match, &a);
+		return MHD_YES;
+	}
+	wait_s = spare ? bl_waits_prefer(connection, &a) : 0;
+	if (wait_s) {
+		job->wait = bl_waits_park(&http->waits, connection,
+					  request.if_none_match, wait_s, &a);
+		return MHD_YES;
+	}
 	if (a.streams)
 		bl_callers_due(http->callers, job->caller,
 			       bl_clock_mono_ms() + BL_STREAM_LIFE_MAX_MS);
@@ -350,6 +307,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 	}
 	if (job->refused)
 		return refuse(http, connection, job->refused, job->why);
+	if (job->wait)
+		return answer(http, connection, &job->wait->answer);
 	return handle(job, connection, url, method);
 }
 
@@ -365,13 +324,18 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
 	if (!job)
 		return;
 	http = job->http;
-	/* Quiet for as long as others, then a head like the first one. */
+	/* No stranger any more: quiet for longer, then a head like the first
+	 * one. Of libmicrohttpd's two lists, the one of its own timeout is the
+	 * one that it need not walk through. */
+	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  http->limits.keep_s);
 	bl_callers_due(http->callers, job->caller,
 		       bl_clock_mono_ms() +
-			       UINT64_C(1000) * http->limits.idle_s +
+			       UINT64_C(1000) * http->limits.keep_s +
 			       http->limits.head_ms);
 	http->bodies -= job->body.len;
 	bl_buf_free(&job->body);
+	bl_wait_free(job->wait);
 	free(job);
 	*job_at = NULL;
 }
@@ -393,41 +357,17 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
 	(void)ap;
 }
 
-static void name_address(const struct sockaddr_storage *a, uint16_t port,
-			 char *ret, size_t size)
-{
-	char host[INET6_ADDRSTRLEN] = "?";
-
-	if (a->ss_family == AF_INET6) {
-		inet_ntop(AF_INET6,
-			  &((const struct sockaddr_in6 *)a)->sin6_addr, host,
-			  sizeof(host));
-		snprintf(ret, size, "[%s]:%u", host, port);
-		return;
-	}
-	inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, host,
-		  sizeof(host));
-	snprintf(ret, size, "%s:%u", host, port);
-}
-
-static uint16_t port_of(const struct sockaddr_storage *a)
-{
-	return ntohs(a->ss_family == AF_INET6
-			     ? ((const struct sockaddr_in6 *)a)->sin6_port
-			     : ((const struct sockaddr_in *)a)->sin_port);
-}
-
 static int start(struct bl_http *http, const struct sockaddr_storage *address,
 		 struct bl_err *err)
 {
 	static const char priorities[] =
 		"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
-			 MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_TURBO |
+			 MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[8];
 	size_t n = 0;
 	const union MHD_DaemonInfo *info;
-	uint16_t port = port_of(address);
+	uint16_t port = bl_http_port(address);
 	char name[sizeof(http->listens)];
 
 	if (address->ss_family == AF_INET6)
@@ -457,13 +397,14 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 		unescape, NULL, MHD_OPTION_SOCK_ADDR,
 		(const struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
 		http->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
-		http->limits.idle_s, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		http->limits.keep_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)BL_HTTP_CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+		on_end, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (!http->daemon) {
 		int code = errno ? -errno : -EIO;
 
-		name_address(address, port, name, sizeof(name));
+		bl_http_address_text(address, port, name, sizeof(name));
 		bl_err_errno(err, code, "cannot listen on %s", name);
 		if (code == -EADDRINUSE)
 			bl_err_hint(
@@ -474,8 +415,69 @@ static int start(struct bl_http *http, const struct sockaddr_storage *address,
 	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
 	if (info)
 		port = info->port;
-	name_address(address, port, http->listens, sizeof(http->listens));
+	bl_http_address_text(address, port, http->listens,
+			     sizeof(http->listens));
 	return 0;
+}
+
+static bool next_round(struct bl_http *http, int epoll_fd)
+{
+	struct pollfd fds[] = { { .fd = epoll_fd, .events = POLLIN },
+				{ .fd = http->stop_fd, .events = POLLIN } };
+	MHD_UNSIGNED_LONG_LONG due_ms;
+	int wait_ms = ROUND_MS;
+
+	if (MHD_get_timeout(http->daemon, &due_ms) == MHD_YES &&
+	    due_ms < (MHD_UNSIGNED_LONG_LONG)wait_ms)
+		wait_ms = (int)due_ms;
+	poll(fds, 2, wait_ms);
+	return !fds[1].revents;
+}
+
+/* Requests, then what is to be written of all of them at once. */
+static void *serve(void *ctx)
+{
+	struct bl_http *http = ctx;
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+	while (next_round(http, info->epoll_fd)) {
+		MHD_run(http->daemon);
+		if (bl_waits_settle(&http->waits, http->polls, &http->lock,
+				    false))
+			MHD_run(http->daemon);
+		pthread_mutex_lock(&http->lock);
+		/* A store that does not answer is said at the next poll. */
+		bl_polls_flush(http->polls, bl_clock_wall_ms(), false, NULL);
+		pthread_mutex_unlock(&http->lock);
+	}
+	bl_waits_settle(&http->waits, http->polls, &http->lock, true);
+	MHD_run(http->daemon);
+	return NULL;
+}
+
+static int start_thread(struct bl_http *http, struct bl_err *err)
+{
+	int r;
+
+	http->stop_fd = eventfd(0, EFD_CLOEXEC);
+	r = http->stop_fd < 0
+		    ? errno
+		    : pthread_create(&http->thread, NULL, serve, http);
+	if (r)
+		return bl_err_errno(err, -r, "cannot serve");
+	http->serves = true;
+	return 0;
+}
+
+static void stop_thread(struct bl_http *http)
+{
+	if (http->serves) {
+		eventfd_write(http->stop_fd, 1);
+		pthread_join(http->thread, NULL);
+	}
+	if (http->stop_fd >= 0)
+		close(http->stop_fd);
 }
 
 static void draw_name(char ret[static BL_SESSION_LEN])
@@ -488,30 +490,6 @@ static void draw_name(char ret[static BL_SESSION_LEN])
 		memset(random, 0, sizeof(random));
 	for (i = 0; i < sizeof(random); i++)
 		snprintf(ret + 2 * i, 3, "%02x", random[i]);
-}
-
-/* Two for each agent: it fetches a bundle and is heard of meanwhile. */
-static unsigned places(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0 ||
-	    files.rlim_cur >= BL_HTTP_CONNECTIONS + BL_HTTP_FILES_KEPT)
-		return BL_HTTP_CONNECTIONS;
-	return files.rlim_cur > 2 * BL_HTTP_FILES_KEPT
-		       ? (unsigned)files.rlim_cur - BL_HTTP_FILES_KEPT
-		       : BL_HTTP_FILES_KEPT;
-}
-
-static void set_limits(struct bl_http_limits *l,
-		       const struct bl_http_limits *given)
-{
-	if (given)
-		*l = *given;
-	l->connections = l->connections ? l->connections : places();
-	l->idle_s = l->idle_s ? l->idle_s : BL_HTTP_IDLE_S;
-	l->head_ms = l->head_ms ? l->head_ms : BL_HTTP_HEAD_MAX_MS;
-	l->request_ms = l->request_ms ? l->request_ms : BL_HTTP_REQUEST_MAX_MS;
 }
 
 int bl_http_start(const struct sockaddr_storage *address,
@@ -531,12 +509,13 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 
 	if (!http)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	set_limits(&http->limits, limits);
+	bl_http_limits_set(&http->limits, limits);
 	http->callers = bl_callers_new(http->limits.connections);
 	if (!http->callers) {
 		free(http);
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	}
+	http->stop_fd = -1;
 	draw_name(http->who);
 	if (tls) {
 		http->tls_kept = *tls;
@@ -550,8 +529,12 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 		bl_err_set(err, r, "out of memory");
 	} else {
 		http->store = bl_meter_store(http->meter, store);
-		r = start(http, address, err);
+		r = bl_polls_open(http->store, &http->polls, err);
 	}
+	if (!r)
+		r = start(http, address, err);
+	if (!r)
+		r = start_thread(http, err);
 	if (r < 0) {
 		bl_http_stop(http);
 		return r;
@@ -566,8 +549,13 @@ void bl_http_stop(struct bl_http *http)
 		return;
 	if (http->streams)
 		bl_streams_end(http->streams);
+	stop_thread(http);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
+	bl_waits_free(&http->waits);
+	if (http->polls)
+		bl_polls_flush(http->polls, bl_clock_wall_ms(), true, NULL);
+	bl_polls_close(http->polls);
 	bl_callers_free(http->callers);
 	bl_streams_free(http->streams);
 	bl_meter_free(http->meter);
@@ -588,8 +576,10 @@ int bl_http_tick(struct bl_http *http, struct bl_err *err)
 
 	bl_callers_cut(http->callers, bl_clock_mono_ms());
 	pthread_mutex_lock(&http->lock);
+	bl_polls_commit(http->polls);
 	r = bl_decider_tick(http->store, http->who, &http->fleet,
 			    bl_clock_wall_ms(), err);
+	bl_polls_forget_rollouts(http->polls);
 	pthread_mutex_unlock(&http->lock);
 	bl_streams_feed(http->streams, http->store, &http->lock);
 	bl_meter_tick(http->meter, r == 0, bl_streams_count(http->streams));

@@ -6,7 +6,8 @@
  * none, or one that does not count, is answered with the reason.
  *
  * One thread serves all connections without ever waiting for one, so a slow
- * client holds up nobody; limits below bound what clients can make it keep, and
+ * client holds up nobody; what polls have to say is written once for all that
+ * came in the same round (polls.h); limits below bound what clients can make it keep, and
  * for how long (callers.h). Requests are handled one at a time under a lock that
  * bl_http_tick takes too.
  */
@@ -19,14 +20,17 @@
 
 #include "canary/store/store.h"
 
-#define BL_HTTP_PORT	       7443
-#define BL_HTTP_CONNECTIONS    16384 /* or what the process may have open */
-#define BL_HTTP_FILES_KEPT     64    /* of these, for the store and others */
-#define BL_HTTP_IDLE_S	       15    /* without a byte */
-#define BL_HTTP_HEAD_MAX_MS    30000 /* from the connection to the headers */
-#define BL_HTTP_REQUEST_MAX_MS 60000 /* from its headers to the answer's end */
-#define BL_HTTP_PEER_MS	       60000 /* a certificate is looked at again */
-#define BL_HTTP_BODIES_MAX     (128u << 20) /* bytes of all bodies under way */
+#define BL_HTTP_PORT	    7443
+#define BL_HTTP_CONNECTIONS 16384 /* or what the process may have open */
+#define BL_HTTP_FILES_KEPT  64	  /* of these, for the store and others */
+/* libmicrohttpd's for a connection; the half of it is touched. */
+#define BL_HTTP_CONNECTION_BYTES (16 * 1024)
+#define BL_HTTP_IDLE_S		 15 /* without a byte, and nothing asked yet */
+#define BL_HTTP_KEEP_S		 90 /* likewise, after a first answer */
+#define BL_HTTP_HEAD_MAX_MS	 30000 /* from the connection to the headers */
+#define BL_HTTP_REQUEST_MAX_MS	 60000 /* from its headers to the answer's end */
+#define BL_HTTP_PEER_MS		 60000 /* a certificate is looked at again */
+#define BL_HTTP_BODIES_MAX	 (128u << 20) /* bytes of all bodies under way */
 
 struct bl_http;
 struct bl_pki;
@@ -39,7 +43,7 @@ struct bl_http_tls {
 
 /* What a client may take; 0: as above. */
 struct bl_http_limits {
-	unsigned connections, idle_s;
+	unsigned connections, idle_s, keep_s;
 	uint64_t head_ms, request_ms;
 };
 

@@ -54,17 +54,25 @@ void bl_polls_forget_rollouts(struct bl_polls *p)
 	bl_known_rollouts_forget(&p->known);
 }
 
-/* Nobody else can have heard from the host since @h, or this poll is late. */
-static bool follows(const struct bl_known_host *h, const struct bl_poll *poll)
+bool bl_polls_busy(struct bl_polls *p, int64_t now_ms)
 {
-	return strcmp(h->host.sessions[0], poll->session) == 0 &&
-	       poll->seq == h->host.seq + 1;
+	return bl_known_active(&p->known, p->store, now_ms, BL_POLLS_FRESH_MS,
+			       NULL) < 0 ||
+	       *p->known.active;
 }
 
-static bool is_late(const struct bl_known_host *h, const struct bl_poll *poll)
+/* How many polls this one is after the newest that is known of its session, 0
+ * for the same one; 1 means that nobody else can have heard one since. */
+static int64_t distance(const struct bl_known_host *h,
+			const struct bl_polls_job *job)
 {
-	return strcmp(h->host.sessions[0], poll->session) == 0 &&
-	       poll->seq <= h->host.seq;
+	return job->poll.seq - h->host.seq + job->again;
+}
+
+static bool is_of_session(const struct bl_known_host *h,
+			  const struct bl_polls_job *job)
+{
+	return strcmp(h->host.sessions[0], job->poll.session) == 0;
 }
 
 /* Reads @h anew; what was only heard, and not written, stays heard. */
@@ -99,11 +107,11 @@ static int find_host(struct bl_polls *p, const struct bl_polls_job *job,
 	struct bl_known_host *h = bl_known_host_find(&p->known, job->host);
 	int r;
 
-	if (h && is_late(h, &job->poll))
+	if (h && is_of_session(h, job) && distance(h, job) <= 0)
 		return bl_err_set(err, -ESTALE,
 				  "poll %lld of host %s came late or twice",
 				  (long long)job->poll.seq, job->host);
-	if (h && !fresh && follows(h, &job->poll)) {
+	if (h && !fresh && is_of_session(h, job) && distance(h, job) == 1) {
 		*ret = h;
 		return 0;
 	}
@@ -219,6 +227,8 @@ static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 	r = find_rollouts(p, job->now_ms, fresh, j, err);
 	if (r < 0)
 		return r;
+	if (job->again && j->host.seq == job->poll.seq)
+		j->host.seq--;
 	j->s.host = &j->host;
 	j->s.own = j->own ? &j->own->rollout : NULL;
 	j->s.exposure = j->own && j->h->exposure_revision ? &j->exposure : NULL;

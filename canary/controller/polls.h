@@ -46,6 +46,7 @@ struct bl_polls_job {
 	char host[BL_NAME_MAX + 1];
 	struct bl_poll poll;
 	int64_t now_ms;
+	bool again; /* it was answered, and is to be answered as of now */
 	/* The answer: errors as controller.h says. */
 	int r;
 	struct bl_order order;
@@ -66,6 +67,10 @@ void bl_polls_commit(struct bl_polls *p);
 /* Writes who was heard, as far as it is due, or @all. -EAGAIN is no failure. */
 int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
 		   struct bl_err *err);
+
+/* Whether a rollout is open, as of BL_POLLS_FRESH_MS. A store that does not answer
+ * has something going on: who asks it hears of that. */
+bool bl_polls_busy(struct bl_polls *p, int64_t now_ms);
 
 /* Somebody in this process changed a rollout: no need to wait. */
 void bl_polls_forget_rollouts(struct bl_polls *p);

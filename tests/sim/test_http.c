@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@
 #include "loader/base/file.h"
 #include "tests/main.h"
 
-static struct bl_store *store;
+static struct bl_store *store, *elsewhere; /* another controller's handle */
+static char *dir;
 static struct bl_http *http;
 static struct sockaddr_storage address;
 static char *url;
@@ -26,8 +28,13 @@ static struct bl_err err;
 
 static void set_up(void)
 {
+	bl_autofree char *at = NULL;
+
 	unsetenv("BELAY_CONTROLLER");
-	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
+	dir = bl_test_tmpdir();
+	at = bl_path("sqlite:%s/fleet.db", dir);
+	ck_assert_int_eq(bl_store_open(at, &store, NULL), 0);
+	ck_assert_int_eq(bl_store_open(at, &elsewhere, NULL), 0);
 	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
 			 0);
 	ck_assert_int_eq(bl_http_start(&address, store, NULL, &http, NULL), 0);
@@ -40,6 +47,9 @@ static void tear_down(void)
 	bl_client_close(client);
 	bl_http_stop(http);
 	bl_store_close(store);
+	bl_store_close(elsewhere);
+	bl_file_rmtree(dir, NULL);
+	free(dir);
 	free(url);
 }
 
@@ -197,6 +207,63 @@ START_TEST(failures_arrive_with_their_words)
 }
 END_TEST
 
+/* A poll of web-1 that has been answered before, and may be kept. */
+static void say_poll(int fd, unsigned seq, const char *header)
+{
+	bl_autobuf struct bl_buf text = { 0 }, body = { 0 };
+
+	ck_assert_int_eq(bl_buf_printf(&body,
+				       "{\"v\":1,\"boot\":\"b\","
+				       "\"session\":\"s\",\"seq\":%u,"
+				       "\"kernel\":\"\",\"arch\":\"\","
+				       "\"os\":\"\",\"live\":\"\","
+				       "\"events\":0,\"drops\":0}",
+				       seq),
+			 0);
+	ck_assert_int_eq(bl_buf_printf(&text,
+				       "POST /v1/hosts/web-1/poll HTTP/1.1\r\n"
+				       "Host: 127.0.0.1\r\n"
+				       "Content-Type: application/json\r\n"
+				       "Content-Length: %zu\r\n%s\r\n%s",
+				       body.len, header, body.data),
+			 0);
+	say(fd, text.data);
+}
+
+START_TEST(poll_is_kept_until_something_goes_on)
+{
+	static const char known[] = "If-None-Match: \"none-0\"\r\n";
+	static const char kept[] = "If-None-Match: \"none-0\"\r\n"
+				   "Prefer: wait=30\r\n";
+	static const char brief[] = "If-None-Match: \"none-0\"\r\n"
+				    "Prefer: respond-async, wait=1\r\n";
+	const struct bl_store_put puts[] = { { "fleet/active", "\"r1\"", 4 } };
+	struct pollfd wait = { .events = POLLIN };
+	int fd = dial();
+
+	say_poll(fd, 1, kept);
+	expect_status(fd,
+		      " 304 "); /* it is new: that is written, and answered */
+	say_poll(fd, 2, known);
+	expect_status(fd, " 304 ");
+	say_poll(fd, 3, brief);
+	expect_status(fd, " 304 "); /* its time is over */
+	say_poll(fd, 4, kept);
+	wait.fd = fd;
+	ck_assert_int_eq(poll(&wait, 1, 300), 0);
+	/* Anything: that rollout cannot be read, which is said at once. */
+	ck_assert_int_eq(bl_store_txn(elsewhere, NULL, 0, puts, 1, &err), 0);
+	expect_status(fd, " 404 ");
+	close(fd);
+	/* One that is kept when the controller ends is answered, too. */
+	fd = dial();
+	say_poll(fd, 5, kept);
+	bl_http_stop(http);
+	http = NULL;
+	close(fd);
+}
+END_TEST
+
 START_TEST(one_controller_per_port)
 {
 	struct bl_http *second = NULL;
@@ -224,6 +291,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, greedy_clients_are_cut_short);
 	tcase_add_test(t, names_of_web_pages_are_refused);
 	tcase_add_test(t, failures_arrive_with_their_words);
+	tcase_add_test(t, poll_is_kept_until_something_goes_on);
 	tcase_add_test(t, one_controller_per_port);
 	suite_add_tcase(s, t);
 	return s;
