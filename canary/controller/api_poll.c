@@ -30,6 +30,7 @@ void bl_api_answer_poll(const struct bl_polls_job *job,
 	}
 	text = bl_json_dump(bl_order_json(&job->order));
 	ret->status = 200;
+	ret->content_type = "application/json";
 	if (!text || bl_buf_add(&ret->body, text, strlen(text)) < 0)
 		bl_api_fail(500, "out of memory", "", ret);
 }
