@@ -13,6 +13,7 @@
 
 /* How old the number of known hosts may be. */
 #define COUNT_AGE_MS 1000
+#define REVOKED	     "revoked/host/"
 
 /* FNV-1a. Names are of hosts that the fleet's authority let in. */
 static struct bl_known_host **bucket_of(struct bl_known *k, const char *name)
@@ -66,6 +67,8 @@ void bl_known_host_forget(struct bl_known *k, const char *name)
 void bl_known_free(struct bl_known *k)
 {
 	size_t i;
+
+	json_decref(k->revoked);
 
 	for (i = 0; i < BL_KNOWN_BUCKETS; i++)
 		while (k->buckets[i])
@@ -124,6 +127,46 @@ int bl_known_host_read(struct bl_known *k, struct bl_store *store,
 	ret->host_revision = item.revision;
 	ret->exposure_revision = exposure.revision;
 	return 0;
+}
+
+static int read_revoked(struct bl_known *k, const struct bl_store_item *item,
+			struct bl_err *err)
+{
+	const char *host = item->key + strlen(REVOKED);
+	struct bl_revoked revoked;
+	int r = bl_revoked_read(item, &revoked, err);
+
+	if (r < 0)
+		return r;
+	if (!k->revoked)
+		k->revoked = json_object();
+	if (json_object_set_new(k->revoked, host,
+				json_integer(revoked.generation)) < 0)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	if (item->revision > k->revoked_newest)
+		k->revoked_newest = item->revision;
+	return 0;
+}
+
+int bl_known_revoked(struct bl_known *k, struct bl_store *store,
+		     const char *host, int64_t now_ms, int64_t max_age_ms,
+		     unsigned *ret, struct bl_err *err)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	size_t i;
+	int r = 0;
+
+	if (old(k->revoked_ms, now_ms, max_age_ms)) {
+		r = bl_store_changed(store, REVOKED, k->revoked_newest, &list,
+				     err);
+		for (i = 0; !r && i < list.count; i++)
+			r = read_revoked(k, &list.items[i], err);
+		k->revoked_ms = r < 0 ? 0 : now_ms;
+	}
+	if (!r)
+		*ret = (unsigned)json_integer_value(
+			json_object_get(k->revoked, host));
+	return r;
 }
 
 int bl_known_active(struct bl_known *k, struct bl_store *store, int64_t now_ms,
@@ -185,5 +228,5 @@ void bl_known_rollouts_forget(struct bl_known *k)
 		k->rollouts[i].revision = 0;
 		k->rollouts[i].changed = false;
 	}
-	k->active_ms = 0;
+	k->active_ms = k->revoked_ms = 0;
 }

@@ -41,8 +41,10 @@ struct bl_known {
 	int64_t uses;
 	char active[BL_ROLLOUT_ID_LEN];
 	int64_t active_ms; /* when that was read; 0: not yet */
-	size_t hosts;	   /* in the store */
-	int64_t hosts_ms;  /* likewise */
+	json_t *revoked;   /* host to generation, as far as any was */
+	int64_t revoked_newest, revoked_ms;
+	size_t hosts;	  /* in the store */
+	int64_t hosts_ms; /* likewise */
 };
 
 void bl_known_free(struct bl_known *k);
@@ -58,6 +60,12 @@ void bl_known_host_forget(struct bl_known *k, const char *name);
 int bl_known_host_read(struct bl_known *k, struct bl_store *store,
 		       int64_t now_ms, struct bl_known_host *ret,
 		       struct bl_err *err);
+
+/* The generation up to which the host's certificates were taken back, 0 if none
+ * was, as of @max_age_ms. */
+int bl_known_revoked(struct bl_known *k, struct bl_store *store,
+		     const char *host, int64_t now_ms, int64_t max_age_ms,
+		     unsigned *ret, struct bl_err *err);
 
 /* The open rollout's ID, read again if it is @max_age_ms old or older. */
 int bl_known_active(struct bl_known *k, struct bl_store *store, int64_t now_ms,

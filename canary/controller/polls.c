@@ -61,6 +61,17 @@ bool bl_polls_busy(struct bl_polls *p, int64_t now_ms)
 	       *p->known.active;
 }
 
+bool bl_polls_trusts(struct bl_polls *p, const struct bl_peer *peer,
+		     int64_t now_ms)
+{
+	unsigned generation;
+
+	return peer->role == BL_ROLE_HOST &&
+	       bl_known_revoked(&p->known, p->store, peer->name, now_ms,
+				BL_POLLS_FRESH_MS, &generation, NULL) == 0 &&
+	       peer->generation >= generation;
+}
+
 /* How many polls this one is after the newest that is known of its session, 0
  * for the same one; 1 means that nobody else can have heard one since. */
 static int64_t distance(const struct bl_known_host *h,

@@ -36,6 +36,7 @@
 #define BL_CANARY_POLLS_H
 
 #include "canary/ledger/protocol.h"
+#include "canary/wire/peer.h"
 
 /* How old a rollout's record may be; it delays an order, and nothing else. */
 #define BL_POLLS_FRESH_MS 100
@@ -72,7 +73,13 @@ int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
  * has something going on: who asks it hears of that. */
 bool bl_polls_busy(struct bl_polls *p, int64_t now_ms);
 
-/* Somebody in this process changed a rollout: no need to wait. */
+/* Whether no certificate such as the host's was taken back, as of
+ * BL_POLLS_FRESH_MS. false: ask the store, which says why. */
+bool bl_polls_trusts(struct bl_polls *p, const struct bl_peer *peer,
+		     int64_t now_ms);
+
+/* Somebody in this process changed a rollout, or took a certificate back: no
+ * need to wait. */
 void bl_polls_forget_rollouts(struct bl_polls *p);
 
 #endif
