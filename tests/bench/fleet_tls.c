@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/bench/fleet_tls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "loader/base/proc.h"
+
+#define NAME "host-00000"
+
+/* What belay prints. */
+static int belay(const char *const *argv, struct bl_buf *ret,
+		 struct bl_err *err)
+{
+	bl_autoproc struct bl_proc_result result = { 0 };
+	int r = bl_proc_run(argv, NULL, &result, err);
+
+	if (!r && result.status != 0)
+		r = bl_err_set(err, -EIO, "belay %s ended with %d: %s", argv[1],
+			       result.status, bl_buf_str(&result.out));
+	if (!r && ret)
+		r = bl_buf_add(ret, result.out.data, result.out.len);
+	return r;
+}
+
+int fleet_tls_init(const char *dir, struct bl_err *err)
+{
+	const char *const argv[] = { BENCH_BELAY, "controller", "init",
+				     "--tls-dir", dir,		NULL };
+
+	return belay(argv, NULL, err);
+}
+
+static int enroll(const char *dir, const char *host_dir, const char *url,
+		  struct bl_err *err)
+{
+	bl_autobuf struct bl_buf token = { 0 };
+	const char *const make[] = {
+		BENCH_BELAY, "host",	  "token", NAME, "--controller",
+		url,	     "--tls-dir", dir,	   NULL
+	};
+	int r = belay(make, &token, err);
+	char *end = r < 0 ? NULL : strpbrk(bl_buf_str(&token), "\r\n");
+	const char *const take[] = {
+		BENCH_BELAY,	    "host",	    "enroll",
+		bl_buf_str(&token), "--controller", url,
+		"--tls-dir",	    host_dir,	    NULL
+	};
+
+	if (r < 0)
+		return r;
+	if (end)
+		*end = '\0';
+	return belay(take, NULL, err);
+}
+
+static int connect_one(struct fleet_tls *t, const char *host_dir,
+		       const char *url, struct bl_err *err)
+{
+	struct bl_client **c = &t->clients[t->count];
+	bl_autobuf struct bl_buf answer = { 0 };
+	char body[512];
+	int len = snprintf(body, sizeof(body),
+			   "{\"v\":1,\"boot\":\"b\",\"session\":\"s\","
+			   "\"seq\":%u,\"kernel\":\"6.1.0-44-cloud-amd64\","
+			   "\"arch\":\"x86_64\",\"os\":\"Debian 12\","
+			   "\"live\":\"\",\"events\":1,\"drops\":0}",
+			   t->count + 1);
+	int r = bl_client_open(url, false, c, err);
+
+	if (r < 0)
+		return r;
+	t->count++;
+	r = bl_client_identity(*c, host_dir, "host", err);
+	if (!r)
+		r = bl_client_call(*c, "POST", "/v1/hosts/" NAME "/poll", NULL,
+				   body, (size_t)len, BL_CLIENT_TIMEOUT_MS,
+				   &answer, err);
+	return r;
+}
+
+int fleet_tls_open(struct fleet_tls *t, const char *dir, unsigned port,
+		   unsigned count, struct bl_err *err)
+{
+	bl_autofree char *url = bl_path("https://127.0.0.1:%u", port);
+	bl_autofree char *host_dir = bl_path("%s/host", dir);
+	uint64_t begun_ms;
+	int r;
+
+	*t = (struct fleet_tls){ .clients =
+					 calloc(count, sizeof(*t->clients)) };
+	if (!t->clients || !url || !host_dir)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	r = enroll(dir, host_dir, url, err);
+	begun_ms = bl_clock_mono_ms();
+	while (!r && t->count < count)
+		r = connect_one(t, host_dir, url, err);
+	t->took_s = (double)(bl_clock_mono_ms() - begun_ms) / 1e3;
+	return r;
+}
+
+void fleet_tls_close(struct fleet_tls *t)
+{
+	while (t->count > 0)
+		bl_client_close(t->clients[--t->count]);
+	free(t->clients);
+}
