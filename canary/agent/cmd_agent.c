@@ -29,7 +29,7 @@ static const char usage[] =
 	"                   [--role ROLE] [--label KEY=VALUE]…\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--watchdog auto|require|off]\n"
-	"                   [--watchdog-timeout TIME] …\n"
+	"                   [--watchdog-timeout TIME] [--trust DIR] …\n"
 	"\n"
 	"Keeps what is live on this host: brings it back after a crash or a reboot,\n"
 	"restores it when it is not attached any more, and renews the lease of what\n"
@@ -68,6 +68,9 @@ static const char usage[] =
 	"  --state-dir DIR   (default " BL_HOST_STATE_DIR ")\n"
 	"  --pin-dir DIR     (default " BL_HOST_PIN_DIR ")\n"
 	"  --module-dir DIR  (default " BL_HOST_MODULE_DIR ")\n"
+	"  --trust DIR       refuse what the keys that DIR trusts did not sign, whoever\n"
+	"                    orders it (belay trust; default: trust in the state, as\n"
+	"                    soon as there is a root.json in it)\n"
 	"\n"
 	"example: belay agent --metrics-file /var/lib/prometheus/node-exporter/belay.prom\n"
 	"         belay agent --name web-1 --controller https://fleet:7443\n";
@@ -178,6 +181,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "role", required_argument, NULL, 'r' },
 		{ "label", required_argument, NULL, 'l' },
 		{ "module-dir", required_argument, NULL, 'm' },
+		{ "trust", required_argument, NULL, 'u' },
 		{ "probe", required_argument, NULL, 'P' },
 		{ "probe-timeout", required_argument, NULL, 'T' },
 		{ "watchdog", required_argument, NULL, 'W' },
@@ -210,6 +214,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.pin_dir = optarg;
 		else if (opt == 'm')
 			o->config.module_dir = optarg;
+		else if (opt == 'u')
+			o->config.trust_dir = optarg;
 		else if (opt == 'h')
 			o->help = true;
 		else if (strchr("PTWDrl", opt)) {

@@ -8,6 +8,8 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/host/state.h"
+#include "loader/trust/fault.h"
+#include "loader/trust/vouch.h"
 
 static int refuse(struct bl_apply_result *ret, enum bl_refusal refusal,
 		  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -75,6 +77,30 @@ static int check_live(struct bl_host *h, const struct bl_bundle *b,
 	if (r <= 0)
 		return r; /* live on paper only: apply it again */
 	return refuse(ret, BL_REFUSAL_LIVE, "it is live already");
+}
+
+/* Before anything of it is looked at more closely. */
+static int check_signed(struct bl_host *h, const struct bl_bundle *b,
+			const struct bl_journal_txn *live,
+			struct bl_apply_result *ret, struct bl_err *err)
+{
+	int64_t now_s = h->clock.wall_ms(h->clock.ctx) / 1000;
+	struct bl_err why = { 0 };
+	int r = h->trust_named ? 1 : bl_vouch_wanted(h->trust_dir, err);
+
+	if (r <= 0)
+		return r;
+	r = bl_vouch(h->trust_dir, b->digest, b->raw.len,
+		     live ? live->row.digest : NULL, now_s, &why);
+	if (!r)
+		return 0;
+	if (!bl_trust_fault_name(r) && r != -ENOENT) {
+		if (err)
+			*err = why;
+		return r;
+	}
+	snprintf(ret->hint, sizeof(ret->hint), "%.200s", why.hint);
+	return refuse(ret, BL_REFUSAL_UNSIGNED, "%.200s", why.text);
 }
 
 static int check_kernel(struct bl_host *h, const struct bl_bundle *b,
@@ -232,6 +258,8 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 		r = check_tombstone(h, b, opts, ret, err);
 	if (!r)
 		r = check_live(h, b, live, ret, err);
+	if (!r)
+		r = check_signed(h, b, live, ret, err);
 	if (!r)
 		r = check_kernel(h, b, ret, err);
 	if (!r)

@@ -19,7 +19,7 @@ static const char usage_apply[] =
 	"                   [--confirm=manual [--within TIME]]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--watchdog auto|require|off]\n"
-	"                   [--override REASON] [--json]\n"
+	"                   [--override REASON] [--trust DIR] [--json]\n"
 	"\n"
 	"Loads BUNDLE beside what is live, tries it for the probation time and\n"
 	"commits it, or returns by itself to what was live. Ctrl-C, and a terminal\n"
@@ -46,7 +46,10 @@ static const char usage_apply[] =
 	"      --watchdog require and do not try without one\n"
 	"      --watchdog off     not at all\n"
 	"      --watchdog-timeout TIME  without a probe until then (default: 60s)\n"
-	"      --override REASON  try it even if it failed here before\n" //
+	"      --override REASON  try it even if it failed here before\n"
+	"      --trust DIR        refuse what the keys that DIR trusts did not sign\n"
+	"                         (belay trust); STATE-DIR/trust counts without this\n"
+	"                         as soon as there is a root.json in it\n" //
 	BL_HOST_USAGE_COMMON "\n"
 	"example: belay apply sensor-1.0.bundle --probe 'curl -fs localhost/health'\n"
 	"         belay apply sensor-1.0.bundle --confirm=manual --within 10m\n"
@@ -146,7 +149,8 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 	r = bl_host_args("apply",
 			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
 				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM |
-				 BL_TAKES_PROBES | BL_TAKES_WATCHDOG,
+				 BL_TAKES_PROBES | BL_TAKES_WATCHDOG |
+				 BL_TAKES_TRUST,
 			 argc, argv, &a, err);
 	if (r)
 		return r;

@@ -21,6 +21,7 @@ enum {
 	OPT_STATE,
 	OPT_PIN,
 	OPT_MODULE,
+	OPT_TRUST,
 	OPT_PROBATION,
 	OPT_OVERRIDE,
 	OPT_REASON,
@@ -45,6 +46,7 @@ static const struct {
 	{ { "pin-dir", required_argument, NULL, OPT_PIN }, 0 },
 	{ { "module-dir", required_argument, NULL, OPT_MODULE }, 0 },
 	{ { "help", no_argument, NULL, 'h' }, 0 },
+	{ { "trust", required_argument, NULL, OPT_TRUST }, BL_TAKES_TRUST },
 	{ { "probation", required_argument, NULL, OPT_PROBATION },
 	  BL_TAKES_PROBATION },
 	{ { "override", required_argument, NULL, OPT_OVERRIDE },
@@ -157,6 +159,9 @@ static int take(const char *verb, int c, struct bl_host_args *a,
 	case OPT_MODULE:
 		a->module_dir = optarg;
 		return 0;
+	case OPT_TRUST:
+		a->trust_dir = optarg;
+		return 0;
 	case OPT_OVERRIDE:
 	case OPT_REASON:
 		if (!*optarg)
@@ -246,7 +251,8 @@ int bl_host_args_open(const struct bl_host_args *args, struct bl_host **ret,
 {
 	struct bl_host_config config = { .state_dir = args->state_dir,
 					 .pin_dir = args->pin_dir,
-					 .module_dir = args->module_dir };
+					 .module_dir = args->module_dir,
+					 .trust_dir = args->trust_dir };
 	int r = bl_host_open(&config, ret, err);
 
 	if (r == -EACCES || r == -EPERM)
@@ -346,6 +352,7 @@ const char *bl_refusal_name(enum bl_refusal refusal)
 		[BL_REFUSAL_EMPTY] = "empty",
 		[BL_REFUSAL_STATE] = "state",
 		[BL_REFUSAL_CHANGED] = "changed",
+		[BL_REFUSAL_UNSIGNED] = "unsigned",
 	};
 
 	return names[refusal];

@@ -12,6 +12,7 @@
 
 struct bl_host_args {
 	const char *state_dir, *pin_dir, *module_dir;
+	const char *trust_dir; /* NULL: not given */
 	const char *reason;    /* --override, --reason */
 	const char *operand;   /* "" if none was given */
 	uint64_t probation_ms; /* 0: not given */
@@ -43,6 +44,7 @@ enum {
 	BL_TAKES_PROBES = 512,	  /* --probe, --probe-timeout */
 	BL_TAKES_WATCHDOG = 1024, /* --watchdog, --watchdog-timeout */
 	BL_TAKES_YES = 2048,
+	BL_TAKES_TRUST = 4096,
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

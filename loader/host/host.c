@@ -95,7 +95,11 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 	if (config->pstore_dir || !config->ops)
 		h->pstore_dir = strdup(config->pstore_dir ? config->pstore_dir
 							  : BL_HOST_PSTORE_DIR);
-	r = open_paths(h, state_dir, err);
+	h->trust_named = config->trust_dir;
+	h->trust_dir = config->trust_dir ? strdup(config->trust_dir)
+					 : bl_path("%s/trust", state_dir);
+	r = h->trust_dir ? open_paths(h, state_dir, err)
+			 : bl_err_errno(err, -ENOMEM, "host");
 	if (!r && !h->ops) {
 		r = bl_kern_both_new(pin_dir, module_dir, &h->own_kern, err);
 		h->ops = &bl_kern_both_ops;
@@ -128,6 +132,7 @@ void bl_host_close(struct bl_host *h)
 	free(h->reader_path);
 	free(h->pstore_dir);
 	free(h->keeper_path);
+	free(h->trust_dir);
 	free(h);
 }
 

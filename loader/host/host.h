@@ -57,6 +57,7 @@ struct bl_host_config {
 	const char *pin_dir;	       /* NULL: BL_HOST_PIN_DIR */
 	const char *pstore_dir;	       /* NULL: BL_HOST_PSTORE_DIR if ops is */
 	const char *module_dir;	       /* NULL: BL_HOST_MODULE_DIR */
+	const char *trust_dir;	       /* NULL: see bl_host_apply */
 	const struct bl_kern_ops *ops; /* NULL: this kernel (both.h) */
 	void *kern;
 	const struct bl_host_clock *clock; /* NULL: the real one */
@@ -93,6 +94,7 @@ enum bl_refusal {
 	BL_REFUSAL_EMPTY,	/* rollback: nothing is live */
 	BL_REFUSAL_STATE,	/* what its maps hold would be lost; see hint */
 	BL_REFUSAL_CHANGED,	/* is made of what is not live any more */
+	BL_REFUSAL_UNSIGNED,	/* the release keys do not vouch for it */
 };
 
 /* Who has the last word about a trial whose probes are good. */
@@ -205,8 +207,12 @@ struct bl_apply_result {
 	struct bl_host_generation was, now;
 };
 
-/* Tries @bundle and commits it, or returns to what was live. @opts may be
- * NULL. */
+/*
+ * Tries @bundle and commits it, or returns to what was live. @opts may be NULL.
+ * A host with a root.json in its folder "trust" (or the config's trust_dir, which
+ * must have one) refuses what those keys did not sign, whoever asks and even with
+ * an override (loader/trust/vouch.h).
+ */
 int bl_host_apply(struct bl_host *host, const struct bl_bundle *bundle,
 		  const struct bl_apply_opts *opts, struct bl_apply_result *ret,
 		  struct bl_err *err);

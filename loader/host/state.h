@@ -32,6 +32,8 @@
 struct bl_host {
 	char *state_dir;
 	char *lock_path, *reader_path, *keeper_path;
+	char *trust_dir;
+	bool trust_named; /* by the caller: it must have a root */
 	char *pstore_dir; /* NULL: none */
 	const struct bl_kern_ops *ops;
 	void *kern;

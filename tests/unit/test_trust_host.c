@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A host with a trust root loads what the release keys signed, whoever orders
+ * something else: the decision is in bl_host_apply, which all of them call. */
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/file.h"
+#include "loader/trust/repo.h"
+#include "tests/main.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/one_host.h"
+
+static struct one_host one;
+static struct bl_keys ring;
+static struct bl_repo repo;
+static struct bl_err err;
+static char *repo_dir, *trust_dir;
+
+static int64_t now_s(void)
+{
+	return fake_clock.wall_ms(NULL) / 1000;
+}
+
+static void ok(int r)
+{
+	ck_assert_msg(r == 0, "%d: %s", r, err.text);
+}
+
+static void set_up(void)
+{
+	static const struct bl_repo_shape shape = { 1, 1, 1, 1 };
+	bl_autofree char *keys = NULL;
+
+	one_host_set_up(&one);
+	err = (struct bl_err){ 0 };
+	repo_dir = bl_path("%s/repo", one.dir);
+	keys = bl_path("%s/keys", one.dir);
+	trust_dir = bl_path("%s/trust", one.state_dir);
+	ok(bl_repo_init(repo_dir, keys, &shape, now_s(), &err));
+	ok(bl_keys_load(keys, &ring, &err));
+	ok(bl_repo_open(repo_dir, keys, &ring, now_s(), &repo, &err));
+}
+
+static void tear_down(void)
+{
+	bl_repo_close(&repo);
+	bl_keys_wipe(&ring);
+	free(repo_dir);
+	free(trust_dir);
+	one_host_tear_down(&one);
+}
+
+static void sign(const char *name, const struct bl_bundle *b)
+{
+	ok(bl_repo_add(&repo, name, b->raw.data, b->raw.len, &err));
+	ok(bl_repo_publish(&repo, &err));
+}
+
+static void give_root(void)
+{
+	ok(bl_file_mkdirs(trust_dir, 0700, &err));
+	ok(bl_trust_state_save_root(trust_dir, repo.tuf.state.root.data,
+				    repo.tuf.state.root.len, &err));
+}
+
+/* What a timer on the host does, with a mirror of the repository. */
+static void refresh(void)
+{
+	const struct bl_tuf_fetcher f = { bl_tuf_from_dir, repo_dir };
+	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
+
+	ok(bl_tuf_open(trust_dir, &tuf, &err));
+	ok(bl_tuf_refresh(&tuf, &f, now_s(), &err));
+}
+
+static void assert_refused(const struct bl_bundle *b, const char *why)
+{
+	const struct bl_apply_opts opts = { .override_reason = "I insist" };
+
+	one_host_apply(&one, b, &opts, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_UNSIGNED);
+	ck_assert_msg(strstr(one.res.reason, why), "%s", one.res.reason);
+	ck_assert_msg(*one.res.hint, "no hint");
+	ck_assert_int_eq(one.res.tombstoned, false);
+}
+
+START_TEST(without_a_root_nothing_is_asked)
+{
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+START_TEST(with_one_only_what_is_signed_is_loaded)
+{
+	give_root();
+	assert_refused(&one.v1, "no repository was asked yet");
+	sign("v1.bundle", &one.v1);
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	assert_refused(&one.v2, "have not signed");
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
+	/* Signed, and not known here before this host asks. */
+	sign("v2.bundle", &one.v2);
+	assert_refused(&one.v2, "have not signed");
+	refresh();
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+START_TEST(an_older_release_is_refused_and_the_way_back_is_not)
+{
+	give_root();
+	sign("v1.bundle", &one.v1);
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	sign("v2.bundle", &one.v2);
+	refresh();
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+	assert_refused(&one.v1, "v1.bundle has serial 2");
+	ok(bl_host_rollback(one.host, "too loud", &one.res, &err));
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
+}
+END_TEST
+
+START_TEST(what_was_signed_long_ago_is_no_word_for_today)
+{
+	give_root();
+	sign("v1.bundle", &one.v1);
+	refresh();
+	fake_clock.sleep_ms(NULL, 3 * 86400000ULL);
+	assert_refused(&one.v1, "expired");
+	ck_assert_msg(strstr(one.res.hint, "belay trust status"), "%s",
+		      one.res.hint);
+	repo.now_s = now_s();
+	bl_repo_renew(&repo, BL_REPO_TIMESTAMP);
+	ok(bl_repo_publish(&repo, &err));
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+START_TEST(what_the_fleets_key_lists_is_not_signed)
+{
+	static const char *const hosts[] = { "*" };
+
+	give_root();
+	sign("v1.bundle", &one.v1);
+	ok(bl_repo_assign(&repo, "v1.bundle", hosts, 1, &err));
+	ok(bl_repo_publish(&repo, &err));
+	ok(bl_repo_withdraw(&repo, "v1.bundle", &err));
+	ok(bl_repo_publish(&repo, &err));
+	refresh();
+	assert_refused(&one.v1, "have not signed");
+}
+END_TEST
+
+START_TEST(a_damaged_folder_is_no_pass)
+{
+	bl_autofree char *path = NULL;
+
+	give_root();
+	sign("v1.bundle", &one.v1);
+	refresh();
+	path = bl_path("%s/" BL_TRUST_FILE, trust_dir);
+	ok(bl_file_write(path, "{}", 2, 0644, &err));
+	assert_refused(&one.v1, "trusted.json");
+	ck_assert_int_eq(unlink(path), 0);
+	assert_refused(&one.v1, "no repository was asked yet");
+}
+END_TEST
+
+START_TEST(a_folder_that_is_named_must_have_a_root)
+{
+	const struct bl_host_config config = { .state_dir = one.state_dir,
+					       .ops = &fake_kern_ops,
+					       .kern = one.fake,
+					       .clock = &fake_clock,
+					       .trust_dir = repo_dir };
+	struct bl_host *h = NULL;
+
+	ok(bl_host_open(&config, &h, &err));
+	ok(bl_host_apply(h, &one.v1, NULL, &one.res, &err));
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_UNSIGNED);
+	ck_assert_msg(strstr(one.res.reason, "root.json"), "%s",
+		      one.res.reason);
+	bl_host_close(h);
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *suite = suite_create("trust_host");
+	TCase *tc = tcase_create("host");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, without_a_root_nothing_is_asked);
+	tcase_add_test(tc, with_one_only_what_is_signed_is_loaded);
+	tcase_add_test(tc, an_older_release_is_refused_and_the_way_back_is_not);
+	tcase_add_test(tc, what_was_signed_long_ago_is_no_word_for_today);
+	tcase_add_test(tc, what_the_fleets_key_lists_is_not_signed);
+	tcase_add_test(tc, a_damaged_folder_is_no_pass);
+	tcase_add_test(tc, a_folder_that_is_named_must_have_a_root);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
