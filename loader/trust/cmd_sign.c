@@ -121,7 +121,7 @@ int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err)
 	if (!r)
 		r = bl_repo_publish(&repo, err);
 	if (r < 0)
-		return bl_trust_cmd_exit(bl_err_wrap(err, r, "nothing signed"));
+		return bl_trust_cmd_exit(r);
 	return report_signed(&a, &repo, err);
 }
 

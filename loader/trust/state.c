@@ -2,10 +2,13 @@
 #include "loader/trust/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/trust/metadata.h"
@@ -47,6 +50,22 @@ static int read_files(const char *path, json_t **ret, struct bl_err *err)
 			return bl_json_fail(&doc, "files", err,
 					    "'%s' is no text", role);
 	*ret = json_incref(v.files);
+	return 0;
+}
+
+int bl_trust_state_lock(const char *dir, int *ret_fd, struct bl_err *err)
+{
+	bl_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return bl_err_errno(err, -errno, "cannot open folder %s", dir);
+	do
+		r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	while (r == -EINTR && !bl_cli_interrupted());
+	if (r < 0)
+		return bl_err_errno(err, r, "cannot lock folder %s", dir);
+	*ret_fd = BL_TAKE_FD(fd);
 	return 0;
 }
 

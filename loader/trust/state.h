@@ -23,6 +23,12 @@
 #define BL_TRUST_FILE	   "trusted.json"
 #define BL_TRUST_FILE_MAX  (64u << 20)
 
+/*
+ * Who writes holds the lock and looks first whether another process was there
+ * with something newer, which stays. Closing the descriptor unlocks.
+ */
+int bl_trust_state_lock(const char *dir, int *ret_fd, struct bl_err *err);
+
 struct bl_trust_state {
 	struct bl_buf root;
 	json_t *files; /* role → text; empty before the first update */

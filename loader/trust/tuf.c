@@ -79,6 +79,35 @@ static int fetch_metadata(const struct bl_tuf_fetcher *f, int64_t version,
 
 /* --- roots: N+1, N+2, … until there is none (5.3) -------------------------- */
 
+static bool root_is_newer(const struct bl_buf *text, int64_t version)
+{
+	BL_CLEANUP(bl_meta_free) struct bl_meta m = { 0 };
+
+	return bl_meta_parse("", text->data, text->len, BL_META_ROOT, &m,
+			     NULL) == 0 &&
+	       m.version >= version;
+}
+
+/* F4: unless another process climbed higher meanwhile. */
+static int save_root(struct bl_tuf *c, int64_t version, struct bl_buf *b,
+		     struct bl_err *err)
+{
+	BL_CLEANUP(bl_trust_state_free) struct bl_trust_state now = { 0 };
+	bl_autoclose int fd = -1;
+	int r = bl_trust_state_lock(c->dir, &fd, err);
+
+	if (!r)
+		r = bl_trust_state_load(c->dir, &now, err);
+	if (!r && !root_is_newer(&now.root, version))
+		r = bl_trust_state_save_root(c->dir, b->data, b->len, err);
+	if (r < 0)
+		return r;
+	bl_buf_free(&c->state.root);
+	c->state.root = *b;
+	*b = (struct bl_buf){ 0 };
+	return 0;
+}
+
 static int next_root(struct bl_tuf *c, struct bl_trusted *t,
 		     const struct bl_tuf_fetcher *f, bool *ret_more,
 		     struct bl_err *err)
@@ -95,12 +124,7 @@ static int next_root(struct bl_tuf *c, struct bl_trusted *t,
 		return bl_err_set(err, r, "%s", own.text);
 	r = bl_trusted_root(t, b.data, b.len, err);
 	if (!r)
-		r = bl_trust_state_save_root(c->dir, b.data, b.len, err);
-	if (!r) {
-		bl_buf_free(&c->state.root);
-		c->state.root = b;
-		b = (struct bl_buf){ 0 };
-	}
+		r = save_root(c, t->root.version, &b, err);
 	return r;
 }
 
@@ -217,10 +241,27 @@ static int keep_old(json_t *files, const struct bl_tuf *c,
 	return r;
 }
 
+/* F4. What a key of before wrote does not count (C4). */
+static bool is_newer(const struct bl_trust_state *now,
+		     const struct bl_trusted *t)
+{
+	const json_t *text = json_object_get(now->files, "timestamp");
+	BL_CLEANUP(bl_meta_free) struct bl_meta m = { 0 };
+
+	return text &&
+	       bl_meta_parse("", json_string_value(text),
+			     json_string_length(text), BL_META_TIMESTAMP, &m,
+			     NULL) == 0 &&
+	       bl_meta_signed_by(&m, &t->root, "timestamp", NULL) == 0 &&
+	       m.version > t->timestamp.version;
+}
+
 /* F2. Nothing is written when nothing is new. */
 static int save(struct bl_tuf *c, struct bl_trusted *t, struct bl_err *err)
 {
+	BL_CLEANUP(bl_trust_state_free) struct bl_trust_state now = { 0 };
 	bl_autojson json_t *files = json_object();
+	bl_autoclose int fd = -1;
 	int r = keep_old(files, c, t) |
 		keep(files, "timestamp", &t->timestamp) |
 		keep(files, "snapshot", &t->snapshot) |
@@ -232,12 +273,29 @@ static int save(struct bl_tuf *c, struct bl_trusted *t, struct bl_err *err)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	if (json_equal(files, c->state.files))
 		return 0;
-	r = bl_trust_state_save(c->dir, files, err);
-	if (!r) {
-		json_decref(c->state.files);
-		c->state.files = json_incref(files);
-	}
-	return r;
+	r = bl_trust_state_lock(c->dir, &fd, err);
+	if (!r)
+		r = bl_trust_state_load(c->dir, &now, err);
+	if (!r && !is_newer(&now, t))
+		r = bl_trust_state_save(c->dir, files, err);
+	if (r < 0)
+		return r;
+	json_decref(c->state.files);
+	c->state.files = json_incref(files);
+	return 0;
+}
+
+/* What another process may have put there since. */
+static int reload(struct bl_tuf *c, struct bl_err *err)
+{
+	struct bl_trust_state now = { 0 };
+	int r = bl_trust_state_load(c->dir, &now, err);
+
+	if (r < 0)
+		return r;
+	bl_trust_state_free(&c->state);
+	c->state = now;
+	return 0;
 }
 
 int bl_tuf_refresh(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
@@ -247,6 +305,9 @@ int bl_tuf_refresh(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
 	int r;
 
 	bl_trusted_free(&c->t);
+	r = reload(c, err);
+	if (r < 0)
+		return r;
 	r = bl_trusted_root(&t, c->state.root.data, c->state.root.len, err);
 	if (r < 0)
 		bl_err_wrap(err, r, "%s", c->dir);

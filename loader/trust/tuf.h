@@ -19,7 +19,9 @@
  *     mirror could leave a host with a timestamp whose snapshot nobody has.
  *  F3 No more bytes are asked for than the file can have, and more that come
  *     all the same are refused.
- *  F4 Without the network, what the last refresh kept still answers:
+ *  F4 Of two processes that refresh one folder the newer update stays, whoever
+ *     writes last; each begins with what is in the folder then.
+ *  F5 Without the network, what the last refresh kept still answers:
  *     bl_tuf_offline; expiry counts there, too.
  */
 #ifndef BL_TRUST_TUF_H
