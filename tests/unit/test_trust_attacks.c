@@ -91,9 +91,21 @@ static void timestamp_replayed(void)
 {
 	tuf_put(&tuf, "metadata/timestamp.json", old_timestamp);
 }
+static void timestamp_older_over_the_same_snapshot(void)
+{
+	json_object_set_new(tuf.timestamp, "version", json_integer(1));
+	put_timestamp(TUF_KEY(TUF_TIMESTAMP));
+}
 static void timestamp_of_an_older_snapshot(void)
 {
 	json_object_set_new(tuf.snapshot, "version", json_integer(1));
+	point_at_snapshot();
+}
+/* The snapshot's key is stolen, too: an old number over what is new. */
+static void timestamp_of_a_snapshot_renumbered(void)
+{
+	json_object_set_new(tuf.snapshot, "version", json_integer(1));
+	tuf_write(&tuf, tuf.snapshot, "snapshot", TUF_KEY(TUF_SNAPSHOT));
 	point_at_snapshot();
 }
 static void timestamp_expired(void)
@@ -191,6 +203,21 @@ static void old_snapshot_where_no_hash_is_stated(void)
 {
 	tuf.loose = true;
 	old_snapshot_under_a_new_name();
+}
+/* Two that differ, both signed as version 3, and as long as one another. */
+static void another_snapshot_of_the_same_version(void)
+{
+	tuf_next(&tuf);
+	set(tuf.snapshot, "expires", "2027-02-02T00:00:00Z");
+	tuf_write(&tuf, tuf.snapshot, "snapshot", TUF_KEY(TUF_SNAPSHOT));
+}
+static void snapshot_shorter_where_no_hash_is_stated(void)
+{
+	tuf_next(&tuf);
+	json_object_set_new(tuf.timestamp, "meta",
+			    json_pack("{s:{s:i, s:i}}", "snapshot.json",
+				      "version", 3, "length", 5000));
+	put_timestamp(TUF_KEY(TUF_TIMESTAMP));
 }
 static void snapshot_longer_than_stated(void)
 {
@@ -404,7 +431,9 @@ static const struct {
 	ROW(timestamp_unsigned, BL_TRUST_SIGNATURE),
 	ROW(timestamp_changed_after_signing, BL_TRUST_SIGNATURE),
 	ROW(timestamp_replayed, BL_TRUST_ROLLBACK),
+	ROW(timestamp_older_over_the_same_snapshot, BL_TRUST_ROLLBACK),
 	ROW(timestamp_of_an_older_snapshot, BL_TRUST_ROLLBACK),
+	ROW(timestamp_of_a_snapshot_renumbered, BL_TRUST_ROLLBACK),
 	ROW(timestamp_expired, BL_TRUST_EXPIRED),
 	ROW(timestamp_is_a_snapshot, BL_TRUST_KIND),
 	ROW(timestamp_of_specification_2, BL_TRUST_SPEC),
@@ -420,6 +449,8 @@ static const struct {
 	ROW(snapshot_of_the_release_keys, BL_TRUST_SIGNATURE),
 	ROW(old_snapshot_under_a_new_name, BL_TRUST_MIX),
 	ROW(old_snapshot_where_no_hash_is_stated, BL_TRUST_MIX),
+	ROW(another_snapshot_of_the_same_version, BL_TRUST_MIX),
+	ROW(snapshot_shorter_where_no_hash_is_stated, BL_TRUST_MIX),
 	ROW(snapshot_longer_than_stated, BL_TRUST_ENDLESS),
 	ROW(snapshot_longer_and_no_limit_stops_it, BL_TRUST_ENDLESS),
 	ROW(snapshot_shorter_than_stated, BL_TRUST_MIX),
