@@ -153,7 +153,7 @@ int bl_keys_make(const char *dir, const char *role, struct bl_keys *ring,
 	assert(strlen(role) < sizeof(key.role));
 	if (r < 0)
 		return bl_err_set(err, r, "libsodium cannot start");
-	strcpy(key.role, role);
+	memcpy(key.role, role, strlen(role));
 	r = name_key(&key, err);
 	path = bl_path("%s/%s-%.8s.key", dir, role, key.id);
 	text = bl_path(

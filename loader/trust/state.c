@@ -37,7 +37,7 @@ static int read_files(const char *path, json_t **ret, struct bl_err *err)
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const char *role;
 	json_t *text;
-	struct parts v;
+	struct parts v = { .files = NULL };
 	int r = bl_json_load(path, BL_TRUST_FILE_MAX, &doc, err);
 
 	if (!r)

@@ -437,7 +437,7 @@ static int search(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
 	w.next[0].role = "targets";
 	while (w.count && w.visits < BL_TUF_VISIT_MAX) {
 		const char *role = w.next[--w.count].role;
-		const struct bl_meta *m;
+		const struct bl_meta *m = NULL;
 		int r;
 
 		if (was_visited(&w, role))
