@@ -220,6 +220,7 @@ static enum bl_compare_stop stop_on(const struct bl_judge_case *c,
 	static const char *const verifier[] = { "program ", "verifier",
 						"invalid func", "processed ",
 						NULL };
+	static const char *const died[] = { "belay died", NULL };
 	static const char *const lease[] = { "lease", "nobody called", NULL };
 	const struct bl_observed_txn *t = &h->txn;
 
@@ -237,9 +238,10 @@ static enum bl_compare_stop stop_on(const struct bl_judge_case *c,
 		return BL_COMPARE_GATE;
 	if (!t->back)
 		return BL_COMPARE_NOWHERE;
-	if (!t->staged)
-		return is_about(t->reason, verifier) ? BL_COMPARE_VERIFIER
-						     : BL_COMPARE_GATE;
+	if (!t->staged && is_about(t->reason, verifier))
+		return BL_COMPARE_VERIFIER;
+	if (!t->staged && !is_about(t->reason, died))
+		return BL_COMPARE_GATE;
 	return is_about(t->reason, lease) ? BL_COMPARE_LEASE : BL_COMPARE_TRIAL;
 }
 
@@ -298,7 +300,9 @@ bool bl_judge_expected(const struct bl_fault_lines *expect,
 		return false;
 	if (r->way == BL_COMPARE_A)
 		return true;
-	if (r->recover_ms == BL_COMPARE_NEVER)
+	/* Where the first host is what stops it, that host is the price. */
+	if (r->recover_ms == BL_COMPARE_NEVER &&
+	    (expect->past != BL_COMPARE_CANARY || r->lost != 1))
 		return false;
 	return gate == expect->gate ||
 	       (lets_through(gate) && lets_through(expect->gate));

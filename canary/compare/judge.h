@@ -11,7 +11,8 @@
  *						panic or a cut of power: watchdog
  *	its kernel did not take it		verifier, if that is who refused;
  *						else gate
- *	it went back from there on		trial; lease, if that is why
+ *	it went back from there on, or belay
+ *	died as it loaded it			trial; lease, if that is why
  *	hosts kept it, or were silent from then
  *	on, and the rollout stopped		canary
  *	hosts kept it all			never; or unaffected, if nothing
@@ -46,7 +47,7 @@ int bl_judge(const struct bl_judge_case *c, struct bl_compare_result *r);
 
 /*
  * Whether *r, as it was judged, is what @expect says: the lines, and under
- * belay every host back. Asked again whenever a report is made, as the
+ * belay every host back, but for one where the canary is expected. Asked again whenever a report is made, as the
  * catalogue may have changed since. NULL: nothing is expected, so it is not.
  */
 bool bl_judge_expected(const struct bl_fault_lines *expect,
