@@ -13,6 +13,9 @@
 
 /* Hosts that are compared in one tick; the rest is due in the next. */
 #define PAIRS_A_TICK 8
+/* Likewise: while it decides, a controller answers nobody, and when a large
+ * fleet falls silent there is a decision for every host of it. */
+#define DECISIONS_A_TICK 32
 /* How often a loser reads again before it leaves the rest to its caller. */
 #define TRIES 16
 /* Gaps in listening: written this often, a gap is that plus the grace. */
@@ -180,12 +183,12 @@ int bl_controller_tick_again(struct bl_store *store, struct bl_fleet *f,
 {
 	char id[BL_ROLLOUT_ID_LEN];
 	struct bl_err e = { 0 };
-	unsigned contended = 0, pairs = 0;
+	unsigned contended = 0, pairs = 0, decisions = 0;
 	int r = bl_fleet_active(store, id, err);
 
 	if (!r)
 		r = note_listening(store, *id, now_ms, err);
-	while (!r && *id) {
+	while (!r && *id && decisions < DECISIONS_A_TICK) {
 		struct bl_decision d;
 
 		r = bl_fleet_refresh(store, id, now_ms, f, err);
@@ -204,6 +207,7 @@ int bl_controller_tick_again(struct bl_store *store, struct bl_fleet *f,
 		 * what others keep busy. */
 		if (!r)
 			r = carry_out(store, f, &d, &e);
+		decisions += r == 0;
 		if (r == -EAGAIN && ++contended < TRIES)
 			r = 0;
 		else if (r == -EAGAIN)
