@@ -67,7 +67,7 @@ static int lookup(const char *const *names, int count, const char *name)
 
 /* Paths that the kernel would never give: a rule for one matches nothing, and
  * its author believes otherwise. */
-static const char *path_mistake(const char *path, size_t len, bool prefix)
+const char *bl_content_path_mistake(const char *path, size_t len, bool prefix)
 {
 	if (path[0] != '/')
 		return "a path begins with '/'";
@@ -96,7 +96,7 @@ static int read_path(struct source *src, struct rule *r, struct bl_err *err)
 		return bl_content_text_fail(
 			&src->text, &r->said, field, err,
 			"a connect rule takes an \"address\"");
-	why = path_mistake(r->text, r->len, prefix);
+	why = bl_content_path_mistake(r->text, r->len, prefix);
 	if (why)
 		return bl_content_text_fail(&src->text, &r->said, field, err,
 					    "'%s': %s", r->text, why);
@@ -164,6 +164,27 @@ static bool host_bits(const struct rule *r)
 	return r->bits < 128 && r->low << (r->bits - 64);
 }
 
+static bool mapped(const struct rule *r)
+{
+	return r->type == BL_CONTENT_NET6 && r->bits >= 96 && !r->high &&
+	       r->low >> 32 == 0xffff;
+}
+
+const char *bl_content_net_read(const char *text, struct bl_content_net *ret)
+{
+	struct rule r = { .said.address = text };
+
+	if (!parse_address(&r))
+		return "no IPv4 or IPv6 address, alone or with /BITS";
+	if (host_bits(&r))
+		return "bits are set behind its mask";
+	if (mapped(&r))
+		return "a mapped address is reported as IPv4";
+	*ret = (struct bl_content_net){ r.type == BL_CONTENT_NET6, r.bits,
+					r.high, r.low };
+	return NULL;
+}
+
 static int fail_address(struct source *src, const struct rule *r,
 			const char *why, struct bl_err *err)
 {
@@ -188,8 +209,7 @@ static int read_address(struct source *src, struct rule *r, struct bl_err *err)
 		 r->bits);
 	if (host_bits(r))
 		return fail_address(src, r, why, err);
-	if (r->type == BL_CONTENT_NET6 && r->bits >= 96 && !r->high &&
-	    r->low >> 32 == 0xffff)
+	if (mapped(r))
 		return fail_address(
 			src, r,
 			": write a mapped address as IPv4, as it is reported",

@@ -86,6 +86,23 @@ struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
 struct bl_match bl_content_match_addr(const void *bin, int family,
 				      const uint8_t addr[static 4]);
 
+/* An address under a mask: its first and last 64 bits as numbers. */
+struct bl_content_net {
+	bool v6;
+	unsigned bits;
+	uint64_t high, low;
+};
+
+/* The longest rule that covers all of @net, in (checked) content; the default
+ * if none does. */
+struct bl_match bl_content_match_net(const void *bin,
+				     const struct bl_content_net *net);
+
+/* Whether a rule may have this, for those who write rules: NULL and *ret, or
+ * why not. @path has @len bytes and a NUL behind them. */
+const char *bl_content_net_read(const char *text, struct bl_content_net *ret);
+const char *bl_content_path_mistake(const char *path, size_t len, bool prefix);
+
 /* "exec" … and "ignore" …; "?" for a value that is none. */
 const char *bl_event_kind_name(unsigned kind);
 const char *bl_action_name(unsigned action);

@@ -132,3 +132,25 @@ struct bl_match bl_content_match_addr(const void *bin, int family,
 	return bl_content_addr(bin, h, v6, load_be64(bytes),
 			       load_be64(bytes + 8));
 }
+
+struct bl_match bl_content_match_net(const void *bin,
+				     const struct bl_content_net *net)
+{
+	const struct bl_content_hdr *h = bl_content_header(bin);
+	struct bl_match m = bl_content_default(h, BL_EVENT_CONNECT);
+	const uint8_t *len = h->net_len[net->v6];
+	struct bl_hash hash;
+	unsigned i;
+
+	for (i = 0; i < h->net_count[net->v6]; i++) {
+		if (len[i] > net->bits)
+			continue;
+		bl_content_hash_net(&hash, h->seed, net->high, net->low,
+				    len[i]);
+		if (bl_content_find(bin, h->bucket_count, hash,
+				    net->v6 ? BL_CONTENT_NET6 : BL_CONTENT_NET4,
+				    BL_EVENT_CONNECT, &m))
+			break;
+	}
+	return m;
+}
