@@ -19,6 +19,7 @@ static const struct bl_verb verbs[] = {
 	{ "check", "the gate: policy and every kernel's verifier",
 	  bl_cmd_check },
 	{ "bundle", "build, inspect, sign and verify bundles", bl_cmd_bundle },
+	{ "content", "rules of what others know to be bad", bl_cmd_content },
 	{ "trust", "who may sign what hosts run", bl_cmd_trust },
 	{ "apply", "stage, try and commit a bundle on this host",
 	  bl_cmd_apply },

@@ -10,6 +10,7 @@ int bl_cmd_probe(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err);
+int bl_cmd_content(int argc, char **argv, struct bl_err *err);
 int bl_cmd_trust(int argc, char **argv, struct bl_err *err);
 int bl_cmd_apply(int argc, char **argv, struct bl_err *err);
 int bl_cmd_confirm(int argc, char **argv, struct bl_err *err);
