@@ -191,8 +191,8 @@ static int64_t after_failure(struct daemon *d, struct talk *t, int r,
 		bl_daemon_note(d, "%s%s%s", e->text, *e->hint ? "; " : "",
 			       e->hint);
 	bl_text_copy(t->told, sizeof(t->told), e->text);
-	return bl_backoff_ms(d->opts->interval_ms, ++t->failures, a->retry_ms,
-			     bl_daemon_random());
+	return bl_backoff_ms(d->opts->interval_ms, t->idle_ms, ++t->failures,
+			     a->retry_ms, bl_daemon_random());
 }
 
 static int64_t after_answer(struct daemon *d, struct talk *t,

@@ -59,8 +59,8 @@ static void try_again(struct daemon *d, const struct bl_order *order,
 		return;
 	}
 	a->waits = true;
-	a->due_ms = now_ms + (uint64_t)bl_backoff_ms(d->opts->interval_ms,
-						     ++a->failures,
+	/* Not how often it polls when nobody is in a hurry: it has trial_s. */
+	a->due_ms = now_ms + (uint64_t)bl_backoff_ms(0, 0, ++a->failures,
 						     result->retry_ms,
 						     bl_daemon_random());
 	o->again = true;

@@ -130,12 +130,10 @@ static void decide(struct bl_poll_state *s, const struct bl_poll *poll,
 static int64_t poll_ms(const struct bl_poll_state *s)
 {
 	const struct bl_rollout *r = s->active ? s->active : s->own;
-	int64_t ms;
 
 	if (!s->active && (!s->exposure || !bl_rollout_open(s->own)))
 		return 0;
-	ms = r->plan.silence_ms / 8;
-	return ms > 1000 ? 1000 : ms;
+	return bl_plan_poll_ms(&r->plan);
 }
 
 int bl_poll_judge(struct bl_poll_state *s, const struct bl_poll *poll,

@@ -32,6 +32,13 @@ void bl_plan_default(struct bl_plan *ret)
 	bl_plan_default_ladder(ret);
 }
 
+int64_t bl_plan_poll_ms(const struct bl_plan *plan)
+{
+	int64_t ms = plan->silence_ms / BL_PLAN_POLLS;
+
+	return ms < BL_PLAN_POLL_MAX_MS ? ms : BL_PLAN_POLL_MAX_MS;
+}
+
 int bl_plan_parse(const char *name, const char *text, size_t len,
 		  struct bl_plan *ret, struct bl_err *err)
 {

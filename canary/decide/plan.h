@@ -27,7 +27,8 @@
  *	  gate		begins when an operator says so (rollout approve)
  *	soak_s		between a wave's last commit and the next wave
  *	trial_s		exposed and not committed for longer: bad
- *	silence_s	exposed and not heard of for longer: bad
+ *	silence_s	exposed and not heard of for longer: bad. A poll that hangs is
+ *			given up after 10 s; of less, one such is enough
  *	gone_s		unexposed and not heard of for longer: not waited for
  *	probation_s	how long a host tries it; 0: as the bundle says
  *	cap		exposed and unconfirmed hosts at any time
@@ -75,6 +76,10 @@
 #define BL_PLAN_LADDER_MAX   8
 #define BL_PLAN_FREEZES_MAX  16
 #define BL_PLAN_GUARD_SOAK_S 40
+/* Of a host in silence_s, at least, while something goes on; what an agent does
+ * after a failure is measured by it (backoff.h). */
+#define BL_PLAN_POLLS	    8
+#define BL_PLAN_POLL_MAX_MS 1000
 
 /* Some of the plan's names. */
 struct bl_plan_names {
@@ -144,6 +149,9 @@ bool bl_plan_names_has(const struct bl_plan *plan,
 /* Whether no host may get anything at @now_ms; until when to @ret_until_ms. */
 bool bl_plan_frozen(const struct bl_plan *plan, int64_t now_ms,
 		    int64_t *ret_until_ms);
+
+/* How often a host is to come while something goes on. */
+int64_t bl_plan_poll_ms(const struct bl_plan *plan);
 
 /* The rate that @wave is to find, 0 to 1; 0: none. */
 double bl_plan_rate(const struct bl_plan *plan, unsigned wave);

@@ -72,7 +72,7 @@ static void note(void *ctx, const char *text)
 }
 
 /* In a process of its own, as it is on a host. */
-static void start(const char *url)
+static void start_rarely(const char *url, int64_t interval_ms)
 {
 	const struct bl_host_config config = { .state_dir = one.state_dir,
 					       .ops = &fake_kern_ops,
@@ -82,7 +82,7 @@ static void start(const char *url)
 				       .state_dir = one.state_dir,
 				       .url = url,
 				       .name = "web-1",
-				       .interval_ms = 50,
+				       .interval_ms = interval_ms,
 				       .note = note };
 	struct bl_recover_result recovered = { 0 };
 
@@ -99,6 +99,11 @@ static void start(const char *url)
 	}
 	bl_host_close(opts.host);
 	_exit(0);
+}
+
+static void start(const char *url)
+{
+	start_rarely(url, 50);
 }
 
 static void end(void)
@@ -155,6 +160,19 @@ START_TEST(while_something_goes_on_it_does_not_wait)
 	end();
 	ck_assert_ptr_null(strstr(liar.polled, "Prefer: wait"));
 	ck_assert_ptr_nonnull(strstr(liar.polled, "If-None-Match: \"liar\""));
+}
+END_TEST
+
+/* However often it failed, and however rarely it comes when nobody is in a
+ * hurry: the time limit is less than what it would wait. */
+START_TEST(while_something_goes_on_it_comes_back_soon)
+{
+	say_nothing(50);
+	start_rarely(liar.url, 3600000);
+	liar_polled(&liar, "\"seq\":2,");
+	liar_lies_to_polls(&liar, BUSY, 25);
+	liar_polled_again(&liar);
+	end();
 }
 END_TEST
 
@@ -330,6 +348,7 @@ Suite *bl_test_suite(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_test(t, what_is_known_is_not_said_again);
 	tcase_add_test(t, while_something_goes_on_it_does_not_wait);
+	tcase_add_test(t, while_something_goes_on_it_comes_back_soon);
 	tcase_add_test(t, a_bundle_comes_however_often_it_is_interrupted);
 	tcase_add_test(t, told_to_end_while_it_waits_it_has_not_failed);
 	tcase_add_test(

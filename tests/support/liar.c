@@ -125,12 +125,22 @@ static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 static void answer_poll(struct liar *l, int fd, const char *request)
 {
 	bool known = strstr(request, "If-None-Match: \"liar\"");
+	enum lie lie = HONEST;
 
 	pthread_mutex_lock(&l->lock);
 	snprintf(l->polled, sizeof(l->polled), "%s", request);
-	l->polls++;
-	l->known += known;
+	if (l->poll_lies) {
+		l->poll_lies--;
+		lie = l->poll_lie;
+	} else {
+		l->polls++;
+		l->known += known;
+	}
 	pthread_mutex_unlock(&l->lock);
+	if (lie != HONEST) {
+		answer(l, fd, lie, request);
+		return;
+	}
 	if (known) {
 		say_head(fd, "304 Not Modified", "ETag: \"liar\"", 0);
 		return;
@@ -196,6 +206,30 @@ static void *serve(void *ctx)
 		while (!hangs && recv(fd, (char[64]){ 0 }, 64, 0) > 0)
 			;
 	}
+}
+
+void liar_lies_to_polls(struct liar *l, enum lie lie, unsigned count)
+{
+	pthread_mutex_lock(&l->lock);
+	l->poll_lie = lie;
+	l->poll_lies = count;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void liar_polled_again(struct liar *l)
+{
+	unsigned before, left, now;
+
+	pthread_mutex_lock(&l->lock);
+	before = l->polls;
+	pthread_mutex_unlock(&l->lock);
+	do {
+		bl_clock_sleep_ms(10);
+		pthread_mutex_lock(&l->lock);
+		left = l->poll_lies;
+		now = l->polls;
+		pthread_mutex_unlock(&l->lock);
+	} while (left || now == before);
 }
 
 void liar_polled(struct liar *l, const char *text)

@@ -55,8 +55,10 @@ struct liar {
 	char asked[LIAR_REQUESTS][LIAR_REQUEST_LEN];
 	unsigned count;
 	char polled[LIAR_POLL_LEN]; /* the newest, head and body */
-	unsigned polls, known;	    /* all; those answered with 304 */
-	pthread_mutex_t lock;	    /* of these three */
+	unsigned polls, known;	    /* answered; with 304 */
+	enum lie poll_lie;	    /* by liar_lies_to_polls */
+	unsigned poll_lies;
+	pthread_mutex_t lock; /* of these five */
 	int hangs[LIAR_REQUESTS];
 	unsigned hang_count;
 	int hung; /* eventfd: one hangs now */
@@ -68,6 +70,13 @@ void liar_stop(struct liar *l);
 /* The Range of a request that came; "" if it had none. */
 void liar_range(const struct liar *l, unsigned request,
 		char ret[static BL_RANGE_LEN]);
+
+/* The next @count polls are not answered with the order but with @lie; which may
+ * be anything that says so without giving anything. */
+void liar_lies_to_polls(struct liar *l, enum lie lie, unsigned count);
+
+/* Waits until none of these is left, and for one that is answered well. */
+void liar_polled_again(struct liar *l);
 
 /* Waits for a poll in which @text is. */
 void liar_polled(struct liar *l, const char *text);
