@@ -34,7 +34,8 @@
 #define IDLE_US	   2000000
 #define TURNS	   5
 #define FEW	   500 /* polls of a turn in process */
-#define HALT_AFTER 1000
+#define HALT_AFTER 500
+#define HALT_CAP   200
 #define QUIET_US   2000000
 #define AGAIN_US   500000
 
@@ -204,7 +205,7 @@ static void idle(struct fleet_load *l, const struct controller *c)
 
 /* Starts a rollout to everybody at once, by this process's own store; agents poll
  * on until the one before is over. */
-static void roll_out(struct fleet_load *l, const char *name)
+static void roll_out(struct fleet_load *l, const char *name, unsigned cap)
 {
 	struct bl_bundle bundle = { 0 };
 	struct bl_start start = { .override_reason = "" };
@@ -217,7 +218,7 @@ static void roll_out(struct fleet_load *l, const char *name)
 	start.plan.waves[0] = (struct bl_wave){ .percent = 100 };
 	start.plan.wave_count = 1;
 	start.plan.ladder_count = 0;
-	start.plan.cap = AGENTS;
+	start.plan.cap = cap;
 	start.digest = digest;
 	bench_need(bl_digest(name, strlen(name), digest), &err);
 	memcpy(bundle.digest, digest, sizeof(digest));
@@ -259,7 +260,7 @@ static void reports(struct fleet_load *l, const struct controller *c)
 	uint64_t begun;
 	double cpu, s;
 
-	roll_out(l, "good");
+	roll_out(l, "good", AGENTS);
 	/* One of each stratum comes first, and then all of the others. */
 	fleet_load_run(l, half_told, NULL);
 	begun = fleet_now_us();
@@ -293,19 +294,22 @@ static void halt(struct fleet_load *l)
 {
 	unsigned i;
 
-	roll_out(l, "bad");
+	/* By the cap there are others to come when the bad one reports. */
+	roll_out(l, "bad", HALT_CAP);
 	fleet_load_run(l, enough_exposed, NULL);
 	for (i = 0; i < l->count && l->fails < 0; i++)
 		if (l->agents[i].order == BL_ORDER_APPLY &&
 		    l->agents[i].state == BL_WORK_GOING)
 			l->fails = (int)i;
 	fleet_load_run(l, no_more_come, NULL);
+	if (l->exposed >= l->count)
+		fail("everybody was exposed before it could be stopped");
 	row("the first bad report to the last new exposure", "ms", "lower",
 	    l->last_order_us > l->failed_us
 		    ? (double)(l->last_order_us - l->failed_us) / 1e3
 		    : 0,
 	    1000,
-	    "a wave of 10,000 under way; all that were exposed went back");
+	    "a wave of 10,000 under way, 200 at a time; all that were exposed went back");
 }
 
 /* The same polls with and without what the controller remembers, in process. */
