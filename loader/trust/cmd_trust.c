@@ -230,6 +230,26 @@ static int report(const struct bl_trusted *t, bool json, struct bl_err *err)
 	return code == BL_EXIT_OK && expired ? BL_EXIT_REJECTED : code;
 }
 
+/* Not every repository has this role; and where none is asked (@f NULL) it may
+ * be that nobody fetched its file since it was replaced. */
+static int ask_fleet(struct bl_tuf *tuf, const struct bl_tuf_fetcher *f,
+		     struct bl_err *err)
+{
+	const struct bl_meta *fleet;
+	struct bl_err why = { 0 };
+	size_t keys, threshold;
+	int r;
+
+	if (!bl_meta_role(&tuf->t.targets, BL_FLEET_ROLE, &keys, &threshold))
+		return 0;
+	r = bl_tuf_role(tuf, f, BL_FLEET_ROLE, &fleet, &why);
+	if (!f && r == -ENOENT)
+		return 0;
+	if (r < 0)
+		*err = why;
+	return r;
+}
+
 static int cmd_status(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
@@ -241,7 +261,7 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 	struct bl_trust_args a = { 0 };
 	struct bl_tuf_fetcher f = { bl_tuf_from_dir, NULL };
-	const struct bl_meta *fleet;
+	int fleet, code;
 	int r = bl_trust_cmd_args("trust status", usage_status, options, argc,
 				  argv, &a, err);
 
@@ -257,9 +277,10 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 			   : bl_tuf_offline(&tuf, 0, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	/* Not every repository has one. */
-	bl_tuf_role(&tuf, a.repo ? &f : NULL, BL_FLEET_ROLE, &fleet, NULL);
-	return report(&tuf.t, a.json, err);
+	fleet = ask_fleet(&tuf, a.repo ? &f : NULL, err);
+	code = report(&tuf.t, a.json, err);
+	return fleet < 0 && code != BL_EXIT_UNDECIDED ? bl_trust_cmd_exit(fleet)
+						      : code;
 }
 
 /* --- what changes a repository --------------------------------------------- */

@@ -220,8 +220,19 @@ static int keep(json_t *files, const char *role, const struct bl_meta *m)
 				   json_stringn(m->doc.text, m->doc.len));
 }
 
-/* Delegated roles that were not asked for this time stay; they are verified
- * again before they are used. */
+/* Of the version that the snapshot speaks of. */
+static bool is_current(const json_t *text, const struct bl_meta_file *file)
+{
+	BL_CLEANUP(bl_meta_free) struct bl_meta m = { 0 };
+
+	return bl_meta_parse("", json_string_value(text),
+			     json_string_length(text), BL_META_TARGETS, &m,
+			     NULL) == 0 &&
+	       m.version == file->version;
+}
+
+/* Delegated roles that were not asked for this time stay until they are
+ * replaced; they are verified again before they are used. */
 static int keep_old(json_t *files, const struct bl_tuf *c,
 		    const struct bl_trusted *t)
 {
@@ -235,7 +246,8 @@ static int keep_old(json_t *files, const struct bl_tuf *c,
 
 		if (!name)
 			return -1;
-		if (bl_meta_file(&t->snapshot, name, &file))
+		if (bl_meta_file(&t->snapshot, name, &file) &&
+		    is_current(text, &file))
 			r |= json_object_set(files, role, text);
 	}
 	return r;

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* belay trust as a timer on a host calls it: what its exit status says. */
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/clock.h"
+#include "loader/base/file.h"
+#include "loader/base/proc.h"
+#include "loader/trust/fleet.h"
+#include "loader/trust/repo.h"
+#include "tests/main.h"
+
+#define DAY 86400
+
+static const struct bl_repo_shape shape = { 1, 1, 1, 1 };
+static char *dir, *repo_dir, *keys_dir, *host_dir;
+static struct bl_keys ring;
+static struct bl_repo repo;
+static struct bl_err err;
+static struct bl_proc_result res;
+static int64_t now_s;
+
+static char *under(const char *name)
+{
+	char *path = bl_path("%s/%s", dir, name);
+
+	ck_assert_ptr_nonnull(path);
+	return path;
+}
+
+static void ok(int r)
+{
+	ck_assert_msg(r == 0, "%d: %s", r, err.text);
+}
+
+/* A repository that was made so many days ago, and a host with its root. */
+static void start(int days)
+{
+	now_s = bl_clock_wall_ms() / 1000;
+	ok(bl_repo_init(repo_dir, keys_dir, &shape, now_s - (int64_t)days * DAY,
+			&err));
+	ok(bl_keys_load(keys_dir, &ring, &err));
+	ok(bl_repo_open(repo_dir, keys_dir, &ring, now_s, &repo, &err));
+	ok(bl_file_mkdirs(host_dir, 0700, &err));
+	ok(bl_trust_state_save_root(host_dir, repo.tuf.state.root.data,
+				    repo.tuf.state.root.len, &err));
+}
+
+static void renew(enum bl_repo_role role)
+{
+	bl_repo_renew(&repo, role);
+	ok(bl_repo_publish(&repo, &err));
+}
+
+static void setup(void)
+{
+	dir = bl_test_tmpdir();
+	repo_dir = under("repo");
+	keys_dir = under("keys");
+	host_dir = under("host");
+	err = (struct bl_err){ 0 };
+}
+
+static void teardown(void)
+{
+	bl_proc_result_free(&res);
+	bl_repo_close(&repo);
+	bl_keys_wipe(&ring);
+	free(repo_dir);
+	free(keys_dir);
+	free(host_dir);
+	ck_assert_int_eq(bl_file_rmtree(dir, NULL), 0);
+	free(dir);
+}
+
+/* Runs "belay trust ARGS" beside the folders; all it says, in res.out. */
+static int trust(const char *args)
+{
+	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 60000 };
+	bl_autofree char *line =
+		bl_path("%s/belay trust %s 2>&1", BL_TEST_BUILD_DIR, args);
+	const char *const argv[] = { "sh", "-c", line, NULL };
+
+	bl_proc_result_free(&res);
+	ck_assert_int_eq(bl_proc_run(argv, &o, &res, NULL), 0);
+	return res.status;
+}
+
+static bool says(const char *what)
+{
+	return strstr(bl_buf_str(&res.out), what);
+}
+
+static void assert_status(const char *args, int code, const char *what)
+{
+	int r = trust(args);
+
+	ck_assert_msg(r == code && says(what),
+		      "%s: %d, and not %d with '%s':\n%s", args, r, code, what,
+		      bl_buf_str(&res.out));
+}
+
+START_TEST(a_fleet_role_that_was_changed_is_no_success)
+{
+	bl_autofree char *path = NULL;
+	bl_autobuf struct bl_buf b = { 0 };
+
+	start(0);
+	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
+	renew(BL_REPO_FLEET);
+	path = under("repo/metadata/2.fleet.json");
+	ok(bl_file_read(path, 1 << 20, &b, &err));
+	b.data[b.len - 4] ^= 1;
+	ok(bl_file_write(path, b.data, b.len, 0644, &err));
+	assert_status("status host --repo repo", BL_EXIT_REJECTED,
+		      "fleet.json: its SHA-256 is not the one");
+	/* What is valid is told all the same. */
+	ck_assert_msg(says("timestamp"), "%s", bl_buf_str(&res.out));
+	assert_status("status host --repo repo --json", BL_EXIT_REJECTED,
+		      "\"targets\"");
+}
+END_TEST
+
+START_TEST(a_fleet_role_that_has_expired_is_no_success)
+{
+	start(BL_REPO_FLEET_DAYS + 1);
+	renew(BL_REPO_SNAPSHOT);
+	assert_status("status host --repo repo", BL_EXIT_REJECTED,
+		      "fleet.json: version 1 expired at");
+	renew(BL_REPO_FLEET);
+	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
+}
+END_TEST
+
+START_TEST(a_fleet_role_that_is_not_there_could_not_be_read)
+{
+	bl_autofree char *path = NULL;
+
+	start(0);
+	path = under("repo/metadata/1.fleet.json");
+	ck_assert_int_eq(unlink(path), 0);
+	assert_status("status host --repo repo", BL_EXIT_UNDECIDED,
+		      "1.fleet.json");
+}
+END_TEST
+
+/* A host that verifies bundles asks for no fleet role: nothing is wrong. */
+START_TEST(without_a_repository_what_was_not_asked_for_is_no_failure)
+{
+	const struct bl_tuf_fetcher f = { bl_tuf_from_dir, repo_dir };
+	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
+
+	start(0);
+	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
+	assert_status("status host", BL_EXIT_OK, "fleet");
+	renew(BL_REPO_FLEET);
+	ok(bl_tuf_open(host_dir, &tuf, &err));
+	ok(bl_tuf_refresh(&tuf, &f, now_s, &err));
+	assert_status("status host", BL_EXIT_OK, "timestamp");
+	ck_assert_msg(!says("fleet"), "%s", bl_buf_str(&res.out));
+}
+END_TEST
+
+Suite *bl_test_suite(void)
+{
+	Suite *s = suite_create("trust_cli");
+	TCase *t = tcase_create("status");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, a_fleet_role_that_was_changed_is_no_success);
+	tcase_add_test(t, a_fleet_role_that_has_expired_is_no_success);
+	tcase_add_test(t, a_fleet_role_that_is_not_there_could_not_be_read);
+	tcase_add_test(
+		t, without_a_repository_what_was_not_asked_for_is_no_failure);
+	suite_add_tcase(s, t);
+	return s;
+}
