@@ -40,6 +40,23 @@ static int check_entry(const struct bl_meta *release,
 	return 0;
 }
 
+int bl_fleet_check(const struct bl_meta *release, const struct bl_meta *fleet,
+		   struct bl_err *err)
+{
+	struct bl_meta_target entry, listed;
+	const char *path;
+	json_t *v;
+	int r = 0;
+
+	json_object_foreach (json_object_get(fleet->body, "targets"), path, v) {
+		bl_meta_target(fleet, path, &entry);
+		r = check_entry(release, &entry, &listed, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 /* 1: @host is named, 0: it is not. */
 static int names_host(const struct bl_meta_target *entry, const char *host,
 		      struct bl_err *err)

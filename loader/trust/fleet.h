@@ -34,6 +34,11 @@
 /* The serial number of a target of the release role; 0: it has none. */
 int64_t bl_fleet_serial(const struct bl_meta_target *target);
 
+/* A1 of the whole file: whether any host can be told anything by it. Pure.
+ * BL_TRUST_ASSIGNED. */
+int bl_fleet_check(const struct bl_meta *release, const struct bl_meta *fleet,
+		   struct bl_err *err);
+
 /*
  * The bundle that @host shall run, as the release role lists it. Pure; both
  * were verified by the caller (tuf.h). @floor: the serial that the host

@@ -284,6 +284,34 @@ static json_t *list_of(struct bl_repo *r, enum bl_repo_role role)
 	return json_object_get(r->body[role], "targets");
 }
 
+/* Its assignment has the hash of what is listed now: with other bytes under the
+ * name A1 of fleet.h would refuse the whole file, on every host. Who releases
+ * seldom has the fleet's key, and to move hosts is not his to do. */
+static int must_not_be_assigned(struct bl_repo *r, const char *name,
+				const char *hex, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path(BL_FLEET_PREFIX "%s", name);
+	const json_t *entry;
+	const char *old;
+
+	if (!path)
+		return no_memory(err);
+	entry = json_object_get(list_of(r, BL_REPO_FLEET), path);
+	old = json_string_value(
+		json_object_get(json_object_get(entry, "hashes"), "sha256"));
+	if (!old || strcmp(old, hex) == 0)
+		return 0;
+	bl_err_set(
+		err, BL_TRUST_ASSIGNED,
+		"%s: hosts are assigned what has this name now, and these are other bytes",
+		name);
+	bl_err_hint(
+		err,
+		"sign them under a name of their own, or let nobody run it first: belay trust assign %s %s --keys DIR",
+		r->dir, name);
+	return BL_TRUST_ASSIGNED;
+}
+
 int bl_repo_add(struct bl_repo *r, const char *name, const void *data,
 		size_t len, struct bl_err *err)
 {
@@ -301,6 +329,9 @@ int bl_repo_add(struct bl_repo *r, const char *name, const void *data,
 			name);
 	if (bl_digest(data, len, hex) < 0)
 		return bl_err_set(err, -EIO, "libsodium cannot start");
+	e = must_not_be_assigned(r, name, hex, err);
+	if (e < 0)
+		return e;
 	path = bl_path("%s/targets/%s.%s", r->dir, hex, name);
 	if (!path)
 		return no_memory(err);

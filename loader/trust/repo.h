@@ -82,7 +82,8 @@ int bl_repo_open(const char *dir, const char *anchor, struct bl_keys *keys,
 		 int64_t now_s, struct bl_repo *ret, struct bl_err *err);
 
 /* Adds or replaces a target. Its bytes are written at once: nobody looks for
- * them before they are listed. */
+ * them before they are listed. BL_TRUST_ASSIGNED: hosts run other bytes of this
+ * name. */
 int bl_repo_add(struct bl_repo *r, const char *name, const void *data,
 		size_t len, struct bl_err *err);
 
@@ -103,7 +104,7 @@ int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
 		   const char *keys_dir, struct bl_err *err);
 
 /* Signs and writes what was changed. BL_TRUST_SIGNATURE: keys are missing;
- * then nothing was written. */
+ * BL_TRUST_ASSIGNED: it would break A1 of fleet.h. Then nothing was written. */
 int bl_repo_publish(struct bl_repo *r, struct bl_err *err);
 
 #endif

@@ -131,6 +131,21 @@ static void spread(bool changed[BL_REPO_ROLES])
 	changed[BL_REPO_TIMESTAMP] |= changed[BL_REPO_SNAPSHOT];
 }
 
+/* A1 of fleet.h, of what is to be signed. One that is broken already must not
+ * keep anybody from mending it. */
+static int check_fleet(const struct bl_repo *r, const struct signing *s,
+		       struct bl_err *err)
+{
+	BL_CLEANUP(bl_meta_free) struct bl_meta fleet = { 0 };
+	const struct bl_meta *old = bl_trusted_role(&r->tuf.t, BL_FLEET_ROLE);
+	int e;
+
+	if (old && bl_fleet_check(&r->tuf.t.targets, old, NULL) < 0)
+		return 0;
+	e = read_body(r->body[BL_REPO_FLEET], BL_META_TARGETS, &fleet, err);
+	return e ? e : bl_fleet_check(&s->targets, &fleet, err);
+}
+
 static int sign_all(struct bl_repo *r, struct signing *s, struct bl_err *err)
 {
 	static const struct {
@@ -148,6 +163,8 @@ static int sign_all(struct bl_repo *r, struct signing *s, struct bl_err *err)
 	if (!e)
 		e = read_body(r->body[BL_REPO_TARGETS], BL_META_TARGETS,
 			      &s->targets, err);
+	if (!e)
+		e = check_fleet(r, s, err);
 	for (size_t i = 0; !e && i < BL_ARRAY_SIZE(steps); i++) {
 		enum bl_repo_role role = steps[i].role;
 

@@ -285,6 +285,64 @@ START_TEST(what_is_withdrawn_is_assigned_to_nobody)
 }
 END_TEST
 
+/* Else the hash of the assignment is that of nothing, and A1 refuses the file
+ * to every host. */
+START_TEST(other_bytes_get_no_name_that_hosts_run)
+{
+	static const char *const a[] = { "web-1" };
+	static const char *const b[] = { "web-2" };
+	struct bl_meta_target t;
+
+	add("a.bundle", "one");
+	add("b.bundle", "two");
+	ok(bl_repo_assign(&repo, "a.bundle", a, 1, &err));
+	ok(bl_repo_assign(&repo, "b.bundle", b, 1, &err));
+	ok(bl_repo_publish(&repo, &err));
+	ck_assert_int_eq(bl_repo_add(&repo, "a.bundle", "other", 5, &err),
+			 BL_TRUST_ASSIGNED);
+	ck_assert_ptr_nonnull(strstr(err.text, "a.bundle"));
+	ck_assert_ptr_nonnull(strstr(err.hint, "belay trust assign"));
+	err = (struct bl_err){ 0 };
+	add("a.bundle", "one"); /* the same again, with a new serial */
+	ok(bl_repo_publish(&repo, &err));
+	ok(assigned("web-1", 0, &t));
+	ok(assigned("web-2", 0, &t));
+	ok(bl_repo_assign(&repo, "a.bundle", NULL, 0, &err));
+	add("a.bundle", "other");
+	ok(bl_repo_publish(&repo, &err));
+	ok(assigned("web-2", 0, &t));
+}
+END_TEST
+
+/* Whatever made the change: what would spoil the file for all hosts is not
+ * signed. */
+START_TEST(an_assignment_of_nothing_is_not_published)
+{
+	static const char *const a[] = { "web-1" };
+	static const char *const b[] = { "web-2" };
+	json_t *listed, *was;
+	struct bl_meta_target t;
+
+	add("a.bundle", "one");
+	add("b.bundle", "two");
+	ok(bl_repo_assign(&repo, "a.bundle", a, 1, &err));
+	ok(bl_repo_assign(&repo, "b.bundle", b, 1, &err));
+	ok(bl_repo_publish(&repo, &err));
+	listed = json_object_get(repo.body[BL_REPO_TARGETS], "targets");
+	was = json_incref(json_object_get(listed, "a.bundle"));
+	json_object_del(listed, "a.bundle");
+	bl_repo_renew(&repo, BL_REPO_TARGETS);
+	ck_assert_int_eq(bl_repo_publish(&repo, &err), BL_TRUST_ASSIGNED);
+	ck_assert_ptr_nonnull(strstr(err.text, "lists no 'a.bundle'"));
+	ok(refresh(NOW));
+	ck_assert_int_eq(host.t.targets.version, 2);
+	json_object_set_new(listed, "a.bundle", was);
+	err = (struct bl_err){ 0 };
+	ok(bl_repo_publish(&repo, &err));
+	ok(assigned("web-2", 0, &t));
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_repo");
@@ -302,6 +360,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_host_runs_what_it_is_assigned);
 	tcase_add_test(t, two_orders_for_one_host_are_none);
 	tcase_add_test(t, what_is_withdrawn_is_assigned_to_nobody);
+	tcase_add_test(t, other_bytes_get_no_name_that_hosts_run);
+	tcase_add_test(t, an_assignment_of_nothing_is_not_published);
 	suite_add_tcase(s, t);
 	return s;
 }
