@@ -13,6 +13,7 @@
 #include "canary/controller/blobs.h"
 #include "canary/controller/certificates.h"
 #include "canary/controller/controller.h"
+#include "canary/controller/enroll.h"
 #include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
 
@@ -373,9 +374,9 @@ static const struct route {
 	{ "GET", "/v1/ca", NULL, NULL, 0, handle_certificate, EVERYBODY },
 	{ "POST", "/v1/tokens", NULL, type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
-	{ "POST", "/v1/enroll", NULL, type_json, BL_API_BODY_MAX,
+	{ "POST", "/v1/enroll", NULL, type_json, BL_ENROLL_BYTES_MAX,
 	  handle_certificate, EVERYBODY },
-	{ "POST", "/v1/renew", NULL, type_json, BL_API_BODY_MAX,
+	{ "POST", "/v1/renew", NULL, type_json, BL_ENROLL_BYTES_MAX,
 	  handle_certificate, HOST | OPERATOR },
 	{ "GET", "/v1/events", NULL, NULL, 0, handle_events, LOOKING },
 	{ "GET", "/v1/revoked", NULL, NULL, 0, handle_certificate, LOOKING },
@@ -493,6 +494,19 @@ bool bl_api_allows(const char *method, const char *path,
 	const struct route *route = find_route(method, path, name, &known);
 
 	return !route || allows(route, peer, ret);
+}
+
+bool bl_api_counts(struct bl_store *store, const struct bl_request *request,
+		   int64_t now_ms, struct bl_response *ret)
+{
+	struct call c = {
+		.store = store, .request = request, .now_ms = now_ms, .ret = ret
+	};
+	bool known;
+	const struct route *route =
+		find_route(request->method, request->path, c.name, &known);
+
+	return !route || counts(&c, route);
 }
 
 size_t bl_api_body_max(const char *method, const char *path)

@@ -42,7 +42,8 @@
 #include "canary/wire/peer.h"
 #include "canary/wire/range.h"
 
-#define BL_API_BODY_MAX (128 * 1024) /* of any body but polls and bundles */
+/* Of any body but those of polls, bundles and certificates. */
+#define BL_API_BODY_MAX (128 * 1024)
 /* Of a 503. Clients wait up to as long again, each its own time (backoff.h). */
 #define BL_API_RETRY_S 2
 
@@ -106,6 +107,11 @@ void bl_api_answer_poll(const struct bl_polls_job *job,
  * asking before a body is read. */
 bool bl_api_allows(const char *method, const char *path,
 		   const struct bl_peer *peer, struct bl_response *ret);
+
+/* Whether the peer's certificate still counts; likewise, for a body that is worth
+ * asking the store. Of @request its method, path and peer. */
+bool bl_api_counts(struct bl_store *store, const struct bl_request *request,
+		   int64_t now_ms, struct bl_response *ret);
 
 /* How large a body may be for this request. */
 size_t bl_api_body_max(const char *method, const char *path);

@@ -2,7 +2,9 @@
 #include "canary/controller/decider.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
@@ -65,4 +67,16 @@ int bl_decider_tick(struct bl_store *store, const char *who,
 	if (!r && mine)
 		r = bl_controller_tick_again(store, fleet, now_ms, err);
 	return r;
+}
+
+void bl_decider_draw(char ret[static BL_SESSION_LEN])
+{
+	unsigned char random[(BL_SESSION_LEN - 1) / 2];
+	size_t i;
+
+	/* Without randomness two may decide at once, which is only load. */
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		memset(random, 0, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(ret + 2 * i, 3, "%02x", random[i]);
 }

@@ -13,6 +13,7 @@
 #define BL_CANARY_DECIDER_H
 
 #include "canary/ledger/fleet.h"
+#include "canary/ledger/record.h"
 #include "canary/store/store.h"
 
 #define BL_DECIDER_LEASE_MS 2000
@@ -25,5 +26,8 @@ int bl_decider_take(struct bl_store *store, const char *who, int64_t now_ms,
 /* bl_controller_tick_again, if it is @who's turn or no rollout is open. */
 int bl_decider_tick(struct bl_store *store, const char *who,
 		    struct bl_fleet *fleet, int64_t now_ms, struct bl_err *err);
+
+/* Such a name. */
+void bl_decider_draw(char ret[static BL_SESSION_LEN]);
 
 #endif

@@ -9,10 +9,13 @@
 #define BL_CANARY_ENROLL_H
 
 #include "canary/controller/api.h"
+#include "canary/wire/pki.h"
 #include "canary/wire/token.h"
 #include "loader/base/json.h"
 
 #define BL_TOKENS_MAX 20000
+/* Of a body with a request for a certificate in it, and what JSON adds. */
+#define BL_ENROLL_BYTES_MAX (BL_PKI_PEM_MAX + 4096)
 
 /*
  * The API's calls (api.h): the request's body to the answer's. -EPERM: a token

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "canary/controller/api.h"
 #include "canary/controller/blobs.h"
+#include "canary/controller/bodies.h"
 #include "canary/controller/callers.h"
 #include "canary/controller/decider.h"
 #include "canary/controller/http_address.h"
@@ -45,7 +45,7 @@ struct bl_http {
 	int stop_fd; /* tells it to end; -1: not open */
 	/* The serving thread's alone. */
 	struct bl_waits waits;
-	size_t bodies; /* bytes */
+	struct bl_bodies bodies;
 	/* Under the lock. */
 	struct bl_polls *polls;
 	struct bl_http_answers answers;
@@ -63,6 +63,7 @@ struct job {
 	const struct bl_peer *peer; /* NULL: plain HTTP */
 	struct bl_buf body;
 	size_t max;
+	enum bl_bodies_share share;
 	struct bl_wait *wait; /* it was not answered at once */
 	unsigned refused;     /* a status: the rest of the body is not kept */
 	const char *why;
@@ -101,21 +102,9 @@ static bool host_is_ours(struct MHD_Connection *connection)
 {
 	const char *host = MHD_lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-	struct sockaddr_storage ignored;
-	char name[INET6_ADDRSTRLEN + 1];
-	size_t len;
 
-	if (!host)
-		return true; /* HTTP/1.0: not a browser */
-	if (*host == '[')
-		len = strcspn(++host, "]");
-	else
-		len = strcspn(host, ":");
-	if (len >= sizeof(name))
-		return false;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	return bl_http_ip(name, 0, &ignored);
+	/* HTTP/1.0 without one: not a browser. */
+	return !host || bl_http_host_is_ip(host);
 }
 
 static struct bl_caller *caller_of(struct MHD_Connection *connection)
@@ -194,6 +183,7 @@ static struct job *new_job(struct bl_http *http,
 	job->caller = caller;
 	job->peer = peer_of(http, connection, caller);
 	job->max = bl_api_body_max(method, url);
+	job->share = bl_bodies_share(job->peer, job->max);
 	/* A browser has no certificate of ours to lend. */
 	if (!http->tls && !host_is_ours(connection)) {
 		job->refused = 403;
@@ -203,6 +193,25 @@ static struct job *new_job(struct bl_http *http,
 		job->why = "the body is too large";
 	}
 	return job;
+}
+
+/* Else *ret is the answer. Whose body may be large is asked for in the store
+ * first: a certificate that was taken back keeps nobody's room. */
+static bool is_let_in(struct job *job, const char *method, const char *url,
+		      struct bl_response *ret)
+{
+	struct bl_http *http = job->http;
+	const struct bl_request request = { .method = method,
+					    .path = url,
+					    .peer = job->peer };
+	bool in = bl_api_allows(method, url, job->peer, ret);
+
+	if (!in || job->share != BL_BODIES_LARGE)
+		return in;
+	pthread_mutex_lock(&http->lock);
+	in = bl_api_counts(http->store, &request, bl_clock_wall_ms(), ret);
+	pthread_mutex_unlock(&http->lock);
+	return in;
 }
 
 /* Keeps a piece of the body. MHD_NO closes the connection at once. */
@@ -217,13 +226,13 @@ static enum MHD_Result take(struct job *job, const char *data, size_t len)
 		job->why = "the body is too large";
 		return MHD_NO;
 	}
-	if (len > BL_HTTP_BODIES_MAX - http->bodies ||
-	    bl_buf_add(&job->body, data, len) < 0) {
-		job->refused = 503;
-		job->why = "too much is being sent at once; try again later";
-		return MHD_YES;
+	if (bl_bodies_take(&http->bodies, job->share, len)) {
+		if (bl_buf_add(&job->body, data, len) == 0)
+			return MHD_YES;
+		bl_bodies_put(&http->bodies, job->share, len);
 	}
-	http->bodies += len;
+	job->refused = 503;
+	job->why = "too much is being sent at once; try again later";
 	return MHD_YES;
 }
 
@@ -293,7 +302,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		*job_at = job = new_job(http, connection, url, method);
 		if (!job)
 			return MHD_NO;
-		if (!job->refused && !bl_api_allows(method, url, job->peer, &a))
+		if (!job->refused && !is_let_in(job, method, url, &a))
 			return answer(http, connection, &a);
 		/* Answering now spares both sides the whole body. */
 		return job->refused ? refuse(http, connection, job->refused,
@@ -333,7 +342,7 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
 		       bl_clock_mono_ms() +
 			       UINT64_C(1000) * http->limits.keep_s +
 			       http->limits.head_ms);
-	http->bodies -= job->body.len;
+	bl_bodies_put(&http->bodies, job->share, job->body.len);
 	bl_buf_free(&job->body);
 	bl_wait_free(job->wait);
 	free(job);
@@ -480,18 +489,6 @@ static void stop_thread(struct bl_http *http)
 		close(http->stop_fd);
 }
 
-static void draw_name(char ret[static BL_SESSION_LEN])
-{
-	unsigned char random[(BL_SESSION_LEN - 1) / 2];
-	size_t i;
-
-	/* Without randomness two may decide at once, which is only load. */
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		memset(random, 0, sizeof(random));
-	for (i = 0; i < sizeof(random); i++)
-		snprintf(ret + 2 * i, 3, "%02x", random[i]);
-}
-
 int bl_http_start(const struct sockaddr_storage *address,
 		  struct bl_store *store, const struct bl_http_tls *tls,
 		  struct bl_http **ret, struct bl_err *err)
@@ -510,13 +507,14 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 	if (!http)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	bl_http_limits_set(&http->limits, limits);
+	bl_http_limits_bodies(&http->limits, &http->bodies);
 	http->callers = bl_callers_new(http->limits.connections);
 	if (!http->callers) {
 		free(http);
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	}
 	http->stop_fd = -1;
-	draw_name(http->who);
+	bl_decider_draw(http->who);
 	if (tls) {
 		http->tls_kept = *tls;
 		http->tls = &http->tls_kept;

@@ -30,7 +30,10 @@
 #define BL_HTTP_HEAD_MAX_MS	 30000 /* from the connection to the headers */
 #define BL_HTTP_REQUEST_MAX_MS	 60000 /* from its headers to the answer's end */
 #define BL_HTTP_PEER_MS		 60000 /* a certificate is looked at again */
-#define BL_HTTP_BODIES_MAX	 (128u << 20) /* bytes of all bodies under way */
+/* Bytes of all bodies under way: of operators' large ones, and of those who show
+ * no certificate (bodies.h). */
+#define BL_HTTP_BODIES_MAX    (128u << 20)
+#define BL_HTTP_STRANGERS_MAX (4u << 20)
 
 struct bl_http;
 struct bl_pki;
@@ -45,6 +48,7 @@ struct bl_http_tls {
 struct bl_http_limits {
 	unsigned connections, idle_s, keep_s;
 	uint64_t head_ms, request_ms;
+	size_t bodies, strangers; /* bytes */
 };
 
 /* Reads "ADDRESS:PORT" ("127.0.0.1:7443", "[::1]:0", "localhost:80"). -EINVAL

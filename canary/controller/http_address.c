@@ -39,6 +39,23 @@ bool bl_http_ip(const char *host, uint16_t port, struct sockaddr_storage *ret)
 	return false;
 }
 
+bool bl_http_host_is_ip(const char *header)
+{
+	struct sockaddr_storage ignored;
+	char name[INET6_ADDRSTRLEN + 1];
+	size_t len;
+
+	if (*header == '[')
+		len = strcspn(++header, "]");
+	else
+		len = strcspn(header, ":");
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, header, len);
+	name[len] = '\0';
+	return bl_http_ip(name, 0, &ignored);
+}
+
 int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 		    struct bl_err *err)
 {

@@ -3,6 +3,8 @@
 
 #include <sys/resource.h>
 
+#include "canary/controller/enroll.h"
+
 /* Two for each agent: it fetches a bundle and is heard of meanwhile. */
 static unsigned places(void)
 {
@@ -26,4 +28,18 @@ void bl_http_limits_set(struct bl_http_limits *l,
 	l->keep_s = l->keep_s ? l->keep_s : BL_HTTP_KEEP_S;
 	l->head_ms = l->head_ms ? l->head_ms : BL_HTTP_HEAD_MAX_MS;
 	l->request_ms = l->request_ms ? l->request_ms : BL_HTTP_REQUEST_MAX_MS;
+	l->bodies = l->bodies ? l->bodies : BL_HTTP_BODIES_MAX;
+	l->strangers = l->strangers ? l->strangers : BL_HTTP_STRANGERS_MAX;
+}
+
+void bl_http_limits_bodies(const struct bl_http_limits *l,
+			   struct bl_bodies *ret)
+{
+	*ret = (struct bl_bodies){ .max = {
+					   [BL_BODIES_STRANGERS] = l->strangers,
+					   [BL_BODIES_SMALL] =
+						   (size_t)l->connections *
+						   BL_ENROLL_BYTES_MAX,
+					   [BL_BODIES_LARGE] = l->bodies,
+				   } };
 }

@@ -6,6 +6,8 @@
 #ifndef BL_CANARY_PEER_H
 #define BL_CANARY_PEER_H
 
+#include <stdbool.h>
+
 #include "loader/base/file.h"
 
 enum bl_role {
@@ -25,5 +27,12 @@ struct bl_peer {
 	char why[BL_PEER_WHY_MAX];  /* it does not count; "" */
 	unsigned generation;	    /* of the certificate (revoke.h) */
 };
+
+/* Whether it has shown a certificate that counts and is a client's. */
+static inline bool bl_peer_is_certified(const struct bl_peer *p)
+{
+	return p->role == BL_ROLE_HOST || p->role == BL_ROLE_OPERATOR ||
+	       p->role == BL_ROLE_VIEWER;
+}
 
 #endif

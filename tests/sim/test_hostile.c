@@ -391,6 +391,31 @@ START_TEST(a_huge_report_is_cut_off_and_costs_no_memory)
 }
 END_TEST
 
+/* Nothing of the body was sent, so this is not an answer to it. */
+START_TEST(who_was_taken_back_is_told_before_its_body)
+{
+	static const char head[] = "PUT /v1/bundles/aa HTTP/1.1\r\nHost: x\r\n"
+				   "Content-Type: application/octet-stream\r\n"
+				   "Content-Length: 67108864\r\n\r\n";
+	bl_autofree char *alice = bl_path("%s/alice", siege.dir);
+	char answer[4096];
+	struct raw r;
+
+	ck_assert_int_eq(bl_pki_dir_operator(siege.dir, alice, "alice",
+					     bl_clock_wall_ms(), &siege.err),
+			 0);
+	siege_dial(&r, alice, "operator");
+	ck_assert_int_eq(siege_call(siege.dir, "operator", "POST",
+				    "/v1/operators/alice/revoke",
+				    json_object()),
+			 0);
+	ck_assert(raw_send(&r, head, strlen(head)));
+	ck_assert_uint_eq(raw_status(&r, answer, sizeof(answer)), 401);
+	raw_close(&r);
+	siege_unchanged("who was taken back");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("hostile");
@@ -403,6 +428,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_request_that_is_none_changes_nothing);
 	tcase_add_test(t, what_comes_behind_a_request_is_not_taken_for_one);
 	tcase_add_test(t, a_huge_report_is_cut_off_and_costs_no_memory);
+	tcase_add_test(t, who_was_taken_back_is_told_before_its_body);
 	suite_add_tcase(suite, t);
 	return suite;
 }

@@ -5,11 +5,13 @@
  * the tests need not wait as long as it would; how long it takes is not looked
  * at.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "canary/controller/enroll.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
@@ -137,6 +139,66 @@ START_TEST(a_thousand_that_say_nothing_keep_nobody_out)
 }
 END_TEST
 
+#define ENROLL_BYTES BL_ENROLL_BYTES_MAX
+#define ENROLL                                         \
+	"POST /v1/enroll HTTP/1.1\r\nHost: x\r\n" JSON \
+	"Content-Length: 20480\r\n\r\n"
+
+/* Without a certificate; all of a body but @short_of bytes. */
+static void begin_enroll(struct raw *r, size_t short_of)
+{
+	char body[ENROLL_BYTES]; /* which is what ENROLL says */
+
+	memset(body, ' ', sizeof(body));
+	raw_dial(r, siege.port);
+	ck_assert(raw_shake(r, NULL, NULL));
+	ck_assert(raw_send(r, ENROLL, strlen(ENROLL)));
+	ck_assert(raw_send(r, body, sizeof(body) - short_of));
+}
+
+static unsigned enroll(void)
+{
+	char answer[4096];
+	unsigned status;
+	struct raw r;
+
+	begin_enroll(&r, 0);
+	status = raw_status(&r, answer, sizeof(answer));
+	raw_close(&r);
+	return status;
+}
+
+/* The room for bodies of strangers is full when one more is refused. */
+START_TEST(who_has_no_certificate_takes_no_room_of_those_who_have)
+{
+	static const struct bl_http_limits little = {
+		.idle_s = 100,
+		.request_ms = 100000,
+		.bodies = 3 * ENROLL_BYTES,
+		.strangers = 3 * ENROLL_BYTES,
+	};
+	struct raw r[4];
+	uint64_t end_ms;
+	size_t i;
+
+	siege_start(&little, 0);
+	for (i = 0; i < BL_ARRAY_SIZE(r); i++)
+		begin_enroll(&r[i], 1);
+	end_ms = bl_clock_mono_ms() + RAW_PATIENCE_MS;
+	while (enroll() != 503)
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "the bodies of strangers have no limit");
+	siege_others_are_served();
+	ck_assert_msg(siege_call(siege.dir, "operator", "POST",
+				 "/v1/rollouts/r9/abort",
+				 json_object()) == -ENOENT,
+		      "%s", siege.err.text);
+	siege_unchanged("who enrolls");
+	for (i = 0; i < BL_ARRAY_SIZE(r); i++)
+		raw_close(&r[i]);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("patience");
@@ -147,6 +209,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, slow_clients_are_cut_and_others_are_served);
 	tcase_add_loop_test(t, a_thousand_that_say_nothing_keep_nobody_out, 0,
 			    2);
+	tcase_add_test(t,
+		       who_has_no_certificate_takes_no_room_of_those_who_have);
 	suite_add_tcase(suite, t);
 	return suite;
 }
