@@ -97,11 +97,14 @@ void bl_callers_remove(struct bl_callers *c, struct bl_caller *caller)
 void bl_callers_due(struct bl_callers *c, struct bl_caller *caller,
 		    uint64_t due_ms)
 {
+	bool stranger = caller->peer.role != BL_ROLE_LOCAL &&
+			!bl_peer_is_certified(&caller->peer);
+
 	pthread_mutex_lock(&c->lock);
-	if (caller->stranger) {
+	if (caller->stranger != stranger) {
 		unlink_it(caller);
-		append(&c->known, caller);
-		caller->stranger = false;
+		append(stranger ? &c->strangers : &c->known, caller);
+		caller->stranger = stranger;
 	}
 	caller->due_ms = due_ms;
 	pthread_mutex_unlock(&c->lock);

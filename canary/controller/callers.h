@@ -9,10 +9,12 @@
  *	bl_callers_cut(c, now_ms);			now and then
  *	bl_callers_remove(c, caller);			before its fd is closed
  *
- * A stranger is one that has not sent a whole request yet, or not finished its
- * handshake. When nearly all places are taken, a new one costs the stranger that
- * has been there for longest: who opens connections and says nothing keeps
- * nobody out.
+ * A stranger is one that has not sent a whole head of a request yet, or has
+ * shown no certificate that counts, whatever it asks for and is answered. When
+ * nearly all places are taken, a new one costs the stranger that has been there
+ * for longest: who opens connections and says nothing, or something harmless
+ * again and again, keeps nobody out. Without TLS all are of this machine, and
+ * none is a stranger after its first request.
  *
  * Any thread may call; peer and looked_ms are the serving thread's alone. To cut
  * is to shut the socket down: the server reads its end and closes it.
@@ -51,7 +53,7 @@ struct bl_caller *bl_callers_add(struct bl_callers *c, int fd, uint64_t due_ms);
 /* Frees @caller; NULL is fine. */
 void bl_callers_remove(struct bl_callers *c, struct bl_caller *caller);
 
-/* It is no stranger, and has until then. */
+/* A request of it began, or ended, its peer being set; it has until then. */
 void bl_callers_due(struct bl_callers *c, struct bl_caller *caller,
 		    uint64_t due_ms);
 

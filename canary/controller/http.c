@@ -177,11 +177,11 @@ static struct job *new_job(struct bl_http *http,
 		free(job);
 		return NULL;
 	}
-	bl_callers_due(http->callers, caller,
-		       bl_clock_mono_ms() + http->limits.request_ms);
 	job->http = http;
 	job->caller = caller;
 	job->peer = peer_of(http, connection, caller);
+	bl_callers_due(http->callers, caller,
+		       bl_clock_mono_ms() + http->limits.request_ms);
 	job->max = bl_api_body_max(method, url);
 	job->share = bl_bodies_share(job->peer, job->max);
 	/* A browser has no certificate of ours to lend. */
@@ -333,7 +333,7 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
 	if (!job)
 		return;
 	http = job->http;
-	/* No stranger any more: quiet for longer, then a head like the first
+	/* It has been answered: quiet for longer, then a head like the first
 	 * one. Of libmicrohttpd's two lists, the one of its own timeout is the
 	 * one that it need not walk through. */
 	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,

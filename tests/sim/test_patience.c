@@ -199,6 +199,49 @@ START_TEST(who_has_no_certificate_takes_no_room_of_those_who_have)
 }
 END_TEST
 
+/* Without a certificate, and what it asks for is nothing that is refused, or is:
+ * then it stays. Where it is not let in, that is no harm. */
+START_TEST(who_asks_for_something_harmless_keeps_nobody_out)
+{
+	static const struct bl_http_limits few = { .connections = 64,
+						   .idle_s = 100,
+						   .keep_s = 100,
+						   .head_ms = 100000,
+						   .request_ms = 100000 };
+	static const char *const asks[] = {
+		"GET /v1/ca HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+	};
+	struct raw r[100], host;
+	char answer[4096];
+	size_t i;
+
+	siege_start(&few, 0);
+	siege_dial(&host, siege.web1, "host");
+	ck_assert(raw_send(&host, asks[0], strlen(asks[0])));
+	ck_assert_uint_eq(raw_status(&host, answer, sizeof(answer)), 200);
+	for (i = 0; i < BL_ARRAY_SIZE(r); i++) {
+		raw_dial(&r[i], siege.port);
+		if (raw_shake(&r[i], NULL, NULL) &&
+		    raw_send(&r[i], asks[_i], strlen(asks[_i])))
+			raw_status(&r[i], answer, sizeof(answer));
+	}
+	siege_others_are_served();
+	/* Nor is who has a certificate the one that makes room. */
+	ck_assert(raw_send(&host, asks[0], strlen(asks[0])));
+	do {
+		size_t n = raw_receive(&host, answer, sizeof(answer) - 1);
+
+		ck_assert_msg(n, "a host made room for strangers");
+		answer[n] = '\0';
+	} while (!strstr(answer, "HTTP/1.1 200 "));
+	siege_unchanged("who asks for something harmless");
+	for (i = 0; i < BL_ARRAY_SIZE(r); i++)
+		raw_close(&r[i]);
+	raw_close(&host);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("patience");
@@ -211,6 +254,8 @@ Suite *bl_test_suite(void)
 			    2);
 	tcase_add_test(t,
 		       who_has_no_certificate_takes_no_room_of_those_who_have);
+	tcase_add_loop_test(t, who_asks_for_something_harmless_keeps_nobody_out,
+			    0, 2);
 	suite_add_tcase(suite, t);
 	return suite;
 }
