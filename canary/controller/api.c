@@ -26,6 +26,7 @@ struct call {
 	const struct bl_request *request;
 	int64_t now_ms;
 	char name[BL_NAME_MAX + 1];
+	bool store_away; /* nobody knows whether the certificate counts */
 	struct bl_response *ret;
 };
 
@@ -329,7 +330,8 @@ static void handle_events(struct call *c)
 
 static void handle_metrics(struct call *c)
 {
-	bl_watch_metrics(c->store, c->request, c->now_ms, c->ret);
+	bl_watch_metrics(c->store_away ? NULL : c->store, c->request, c->now_ms,
+			 c->ret);
 }
 
 static void handle_openapi(struct call *c)
@@ -481,8 +483,14 @@ static bool counts(struct call *c, const struct route *route)
 	    bl_polls_trusts(c->request->polls, peer, c->now_ms))
 		return true;
 	r = bl_revoke_check(c->store, peer, &err);
+	/* That it is away is what is asked for there; of the fleet nothing is
+	 * told then. */
+	if (r < 0 && r != -EACCES && route->handle == handle_metrics) {
+		c->store_away = true;
+		return true;
+	}
 	if (r < 0)
-		answer_error(c, r, &err);
+		answer_error(c, moment(r), &err);
 	return r == 0;
 }
 

@@ -43,8 +43,9 @@ void bl_meter_print(struct bl_meter *m, struct bl_prom *p);
 /*
  * What GET /metrics answers: the above (unless @m is NULL), the process, and
  * the fleet as @store has it, which any controller of it answers alike. A store
- * that is away is belay_store_up 0, no failure: who scrapes wants to know. Only
- * -ENOMEM is one.
+ * that is away (NULL: that is known) is belay_store_up 0, no failure: who scrapes
+ * wants to know, also where nobody can say whether its certificate was taken
+ * back. Only -ENOMEM is one.
  */
 int bl_metrics_text(struct bl_store *store, struct bl_meter *m, int64_t now_ms,
 		    struct bl_buf *ret);

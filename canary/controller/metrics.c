@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What GET /metrics answers. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -108,7 +109,8 @@ static void print_fleet(struct bl_store *store, int64_t now_ms,
 {
 	bl_autofleet struct bl_fleet f = { 0 };
 	size_t hosts = 0;
-	int r = bl_store_count(store, "host/", &hosts, NULL);
+	int r = store ? bl_store_count(store, "host/", &hosts, NULL)
+		      : -EHOSTUNREACH;
 
 	if (!r)
 		r = load_newest(store, now_ms, &f);

@@ -7,6 +7,8 @@
 
 #include "canary/controller/http.h"
 #include "canary/controller/meter.h"
+#include "canary/ledger/ledger.h"
+#include "canary/ledger/record.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "tests/main.h"
@@ -176,6 +178,96 @@ START_TEST(a_store_that_is_away_is_told_not_an_error)
 }
 END_TEST
 
+/* A store that fails with a code of its own. */
+struct failing {
+	struct bl_store head;
+	int r;
+};
+
+static int cannot_get(struct bl_store *store, const char *key,
+		      struct bl_store_item *ret, struct bl_err *err)
+{
+	const struct failing *f = (const struct failing *)store;
+
+	(void)key;
+	(void)ret;
+	return bl_err_set(err, f->r, "the store does not answer");
+}
+
+static const struct {
+	int r;
+	unsigned others; /* what anything else is answered with */
+} failures[] = {
+	{ -EHOSTUNREACH, 503 },
+	{ -EBUSY, 503 }, /* a file that another process holds */
+	{ -EAGAIN, 503 },
+	{ -EIO, 500 },
+};
+
+/* By the API, as who has a certificate: whether it was taken back is asked for
+ * in the store that is away. */
+START_TEST(a_store_that_is_away_is_told_to_who_has_a_certificate)
+{
+	static const struct bl_store_ops ops = { .get = cannot_get };
+	static const struct bl_peer viewer = { BL_ROLE_VIEWER, "eve", "", 0 };
+	static const struct bl_peer host = { BL_ROLE_HOST, "web-1", "", 0 };
+	struct failing away = { { .ops = &ops }, failures[_i].r };
+	struct bl_request q = { .method = "GET",
+				.path = "/metrics",
+				.peer = &viewer,
+				.meter = meter };
+	struct bl_response a;
+
+	bl_api_handle(&away.head, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 200);
+	prom_check(a.body.data);
+	ck_assert_double_eq(value(&a.body, "belay_store_up"), 0);
+	ck_assert_double_ge(value(&a.body, "belay_exposures_total"), 0);
+	bl_buf_free(&a.body);
+	q.path = "/v1/hosts";
+	bl_api_handle(&away.head, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, failures[_i].others);
+	ck_assert_uint_eq(a.retry_s != 0, a.status == 503);
+	bl_buf_free(&a.body);
+	q = (struct bl_request){ .method = "POST",
+				 .path = "/v1/hosts/web-1/poll",
+				 .content_type = "application/json",
+				 .peer = &host };
+	bl_api_handle(&away.head, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, failures[_i].others);
+	ck_assert_uint_eq(a.retry_s != 0, a.status == 503);
+	bl_buf_free(&a.body);
+}
+END_TEST
+
+/* Of the store, as it would be written by bl_revoke. */
+static void take_back(const char *key)
+{
+	const struct bl_revoked revoked = { .generation = 1,
+					    .by = "admin",
+					    .reason = "gone" };
+	bl_autochange struct bl_change c = { 0 };
+
+	bl_change_put(&c, bl_revoked_json(&revoked), "%s", key);
+	ck_assert_int_eq(bl_change_write(&c, under, NULL), 0);
+}
+
+START_TEST(who_was_taken_back_is_given_no_metrics)
+{
+	static const struct bl_peer viewer = { BL_ROLE_VIEWER, "eve", "", 0 };
+	const struct bl_request q = { .method = "GET",
+				      .path = "/metrics",
+				      .peer = &viewer,
+				      .meter = meter };
+	struct bl_response a;
+
+	take_back("revoked/operator/eve");
+	bl_api_handle(s.look, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, 401);
+	bl_buf_free(&a.body);
+}
+END_TEST
+
 static int post(struct bl_client *c, const char *host, const char *body)
 {
 	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", host);
@@ -241,6 +333,10 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_bad_version_is_seen_as_it_stops);
 	tcase_add_test(t, what_was_not_written_is_not_counted);
 	tcase_add_test(t, a_store_that_is_away_is_told_not_an_error);
+	tcase_add_loop_test(
+		t, a_store_that_is_away_is_told_to_who_has_a_certificate, 0,
+		BL_ARRAY_SIZE(failures));
+	tcase_add_test(t, who_was_taken_back_is_given_no_metrics);
 	tcase_add_test(t, a_real_server_counts_what_it_answers);
 	suite_add_tcase(suite, t);
 	return suite;
