@@ -104,7 +104,6 @@ static int moment(int code)
 
 static void handle_poll(struct call *c)
 {
-	c->ret->poll = true;
 	bl_api_poll(c->store, c->request, c->name, c->now_ms, c->ret);
 }
 
@@ -494,6 +493,13 @@ static bool counts(struct call *c, const struct route *route)
 	return r == 0;
 }
 
+/* For who counts, whatever the answer will be. */
+static void note(const struct route *route, struct bl_response *ret)
+{
+	ret->route = route ? (size_t)(route - routes) + 1 : 0;
+	ret->poll = route && route->handle == handle_poll;
+}
+
 bool bl_api_allows(const char *method, const char *path,
 		   const struct bl_peer *peer, struct bl_response *ret)
 {
@@ -501,6 +507,7 @@ bool bl_api_allows(const char *method, const char *path,
 	bool known;
 	const struct route *route = find_route(method, path, name, &known);
 
+	note(route, ret);
 	return !route || allows(route, peer, ret);
 }
 
@@ -514,6 +521,7 @@ bool bl_api_counts(struct bl_store *store, const struct bl_request *request,
 	const struct route *route =
 		find_route(request->method, request->path, c.name, &known);
 
+	note(route, ret);
 	return !route || counts(&c, route);
 }
 
@@ -557,6 +565,7 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 
 	*ret = (struct bl_response){ 0 };
 	route = find_route(request->method, request->path, c.name, &known);
+	note(route, ret);
 	if (!route)
 		bl_api_fail(known ? 405 : 404,
 			    known ? "the method does not fit this path"
@@ -572,7 +581,6 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 			    route->body_type, ret);
 	else
 		handle(&c, route);
-	ret->route = route ? (size_t)(route - routes) + 1 : 0;
 	if (ret->status == 500 && !ret->body.len)
 		ret->content_type = type_json;
 }

@@ -104,7 +104,7 @@ void bl_api_answer_poll(const struct bl_polls_job *job,
 			const char *if_none_match, struct bl_response *ret);
 
 /* Whether the peer may ask for that at all; else *ret is the answer. Worth
- * asking before a body is read. */
+ * asking before a body is read. *ret is told of which row it is either way. */
 bool bl_api_allows(const char *method, const char *path,
 		   const struct bl_peer *peer, struct bl_response *ret);
 

@@ -67,6 +67,8 @@ struct job {
 	struct bl_wait *wait; /* it was not answered at once */
 	unsigned refused;     /* a status: the rest of the body is not kept */
 	const char *why;
+	size_t route; /* these two as in bl_response */
+	bool poll;
 };
 
 static enum MHD_Result answer(struct bl_http *http,
@@ -84,14 +86,13 @@ static enum MHD_Result answer(struct bl_http *http,
 	return r;
 }
 
-static enum MHD_Result refuse(struct bl_http *http,
-			      struct MHD_Connection *connection,
-			      unsigned status, const char *why)
+static enum MHD_Result refuse(const struct job *job,
+			      struct MHD_Connection *connection)
 {
-	struct bl_response a = { 0 };
+	struct bl_response a = { .route = job->route, .poll = job->poll };
 
-	bl_api_fail(status, why, "", &a);
-	return answer(http, connection, &a);
+	bl_api_fail(job->refused, job->why, "", &a);
+	return answer(job->http, connection, &a);
 }
 
 /*
@@ -206,6 +207,8 @@ static bool is_let_in(struct job *job, const char *method, const char *url,
 					    .peer = job->peer };
 	bool in = bl_api_allows(method, url, job->peer, ret);
 
+	job->route = ret->route;
+	job->poll = ret->poll;
 	if (!in || job->share != BL_BODIES_LARGE)
 		return in;
 	pthread_mutex_lock(&http->lock);
@@ -302,12 +305,11 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		*job_at = job = new_job(http, connection, url, method);
 		if (!job)
 			return MHD_NO;
-		if (!job->refused && !is_let_in(job, method, url, &a))
-			return answer(http, connection, &a);
 		/* Answering now spares both sides the whole body. */
-		return job->refused ? refuse(http, connection, job->refused,
-					     job->why)
-				    : MHD_YES;
+		if (!is_let_in(job, method, url, &a) && !job->refused)
+			return answer(http, connection, &a);
+		bl_buf_free(&a.body);
+		return job->refused ? refuse(job, connection) : MHD_YES;
 	}
 	if (*len) {
 		r = take(job, data, *len);
@@ -315,7 +317,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
 		return r;
 	}
 	if (job->refused)
-		return refuse(http, connection, job->refused, job->why);
+		return refuse(job, connection);
 	if (job->wait)
 		return answer(http, connection, &job->wait->answer);
 	return handle(job, connection, url, method);

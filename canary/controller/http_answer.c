@@ -124,7 +124,7 @@ enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 	else
 		response = large ? make_large(all, &a->body) : make_small(a);
 	if (!response && large) {
-		*a = (struct bl_response){ 0 };
+		*a = (struct bl_response){ .route = a->route, .poll = a->poll };
 		bl_api_fail(503, "too much is being fetched at once",
 			    "try again later", a);
 		response = make_small(a);

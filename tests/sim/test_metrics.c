@@ -268,6 +268,52 @@ START_TEST(who_was_taken_back_is_given_no_metrics)
 }
 END_TEST
 
+static void ask(const char *method, const char *path,
+		const struct bl_peer *peer, unsigned status)
+{
+	const struct bl_request q = { .method = method,
+				      .path = path,
+				      .content_type = "application/json",
+				      .peer = peer };
+	struct bl_response a;
+
+	bl_api_handle(s.look, &q, s.now_ms, &a);
+	ck_assert_uint_eq(a.status, status);
+	bl_meter_answer(meter, &a);
+	bl_buf_free(&a.body);
+}
+
+START_TEST(who_is_refused_is_counted_where_it_asked)
+{
+	static const struct bl_peer nobody = { BL_ROLE_NOBODY, "", "", 0 };
+	static const struct bl_peer host = { BL_ROLE_HOST, "web-1", "", 0 };
+	static const char poll[] = "/v1/hosts/web-1/poll";
+	bl_autobuf struct bl_buf text = { 0 };
+	struct bl_response before = { 0 };
+
+	take_back("revoked/host/web-1");
+	ask("POST", poll, &nobody, 401);
+	ask("POST", poll, &host, 401);
+	ask("GET", "/v1/hosts", &host, 403);
+	/* Before the body is read, likewise. */
+	ck_assert(!bl_api_allows("POST", poll, &nobody, &before));
+	bl_meter_answer(meter, &before);
+	bl_buf_free(&before.body);
+	scrape(&text);
+	ck_assert_double_eq(
+		value(&text, "belay_polls_total{answer=\"refused\"}"), 3);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_http_requests_total{method=\"POST\",path=\"/v1/hosts/{name}/poll\",code=\"401\"}"),
+		3);
+	ck_assert_double_eq(
+		value(&text,
+		      "belay_http_requests_total{method=\"GET\",path=\"/v1/hosts\",code=\"403\"}"),
+		1);
+	ck_assert_ptr_null(strstr(text.data, "path=\"\""));
+}
+END_TEST
+
 static int post(struct bl_client *c, const char *host, const char *body)
 {
 	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", host);
@@ -337,6 +383,7 @@ Suite *bl_test_suite(void)
 		t, a_store_that_is_away_is_told_to_who_has_a_certificate, 0,
 		BL_ARRAY_SIZE(failures));
 	tcase_add_test(t, who_was_taken_back_is_given_no_metrics);
+	tcase_add_test(t, who_is_refused_is_counted_where_it_asked);
 	tcase_add_test(t, a_real_server_counts_what_it_answers);
 	suite_add_tcase(suite, t);
 	return suite;
