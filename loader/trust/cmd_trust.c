@@ -138,7 +138,7 @@ static size_t rows_of(const struct bl_trusted *t, int64_t now_s,
 		{ .role = "snapshot", .meta = &t->snapshot },
 		{ .role = "timestamp", .meta = &t->timestamp },
 		{ .role = BL_FLEET_ROLE,
-		  .meta = bl_trusted_role(t, BL_FLEET_ROLE) },
+		  .meta = bl_trusted_role(t, &t->targets, BL_FLEET_ROLE) },
 	};
 	size_t count = 0;
 

@@ -229,7 +229,8 @@ static int read_bodies(struct bl_repo *r, struct bl_err *err)
 		[BL_REPO_TIMESTAMP] = &t->timestamp,
 		[BL_REPO_SNAPSHOT] = &t->snapshot,
 		[BL_REPO_TARGETS] = &t->targets,
-		[BL_REPO_FLEET] = bl_trusted_role(t, BL_FLEET_ROLE),
+		[BL_REPO_FLEET] =
+			bl_trusted_role(t, &t->targets, BL_FLEET_ROLE),
 	};
 
 	for (int i = 0; i < BL_REPO_ROLES; i++) {

@@ -137,10 +137,12 @@ static int check_fleet(const struct bl_repo *r, const struct signing *s,
 		       struct bl_err *err)
 {
 	BL_CLEANUP(bl_meta_free) struct bl_meta fleet = { 0 };
-	const struct bl_meta *old = bl_trusted_role(&r->tuf.t, BL_FLEET_ROLE);
+	const struct bl_trusted *t = &r->tuf.t;
+	const struct bl_meta *old =
+		bl_trusted_role(t, &t->targets, BL_FLEET_ROLE);
 	int e;
 
-	if (old && bl_fleet_check(&r->tuf.t.targets, old, NULL) < 0)
+	if (old && bl_fleet_check(&t->targets, old, NULL) < 0)
 		return 0;
 	e = read_body(r->body[BL_REPO_FLEET], BL_META_TARGETS, &fleet, err);
 	return e ? e : bl_fleet_check(&s->targets, &fleet, err);

@@ -250,12 +250,14 @@ int bl_trusted_snapshot(struct bl_trusted *t, const void *data, size_t len,
 }
 
 const struct bl_meta *bl_trusted_role(const struct bl_trusted *t,
+				      const struct bl_meta *by,
 				      const char *role)
 {
-	if (strcmp(role, "targets") == 0)
+	if (!by)
 		return t->targets.body ? &t->targets : NULL;
 	for (size_t i = 0; i < t->delegated_count; i++)
-		if (strcmp(t->delegated[i].name, role) == 0)
+		if (t->delegated[i].by == by->body &&
+		    strcmp(t->delegated[i].name, role) == 0)
 			return &t->delegated[i].meta;
 	return NULL;
 }
@@ -284,6 +286,7 @@ static int take(struct bl_trusted *t, const char *role,
 		return bl_err_set(err, BL_TRUST_UNLISTED,
 				  "%s: more than %d roles are delegated to",
 				  m->doc.name, BL_TRUSTED_ROLES_MAX);
+	t->delegated[t->delegated_count].by = by->body;
 	t->delegated[t->delegated_count].name = name_in(by, role);
 	t->delegated[t->delegated_count++].meta = *m;
 	*m = (struct bl_meta){ 0 };
@@ -302,7 +305,7 @@ int bl_trusted_targets(struct bl_trusted *t, const char *role,
 	assert(t->snapshot.body);
 	if (!file)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (bl_trusted_role(t, role))
+	if (bl_trusted_role(t, by, role))
 		return 0;
 	r = bl_trusted_expect(t, role, &f, err);
 	if (!r)

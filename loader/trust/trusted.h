@@ -32,7 +32,11 @@ struct bl_trusted {
 	struct bl_meta seen_timestamp, seen_snapshot;
 	struct bl_meta timestamp, snapshot, targets;
 	struct bl_trusted_role {
-		const char *name; /* borrowed of the role that delegates */
+		/* Borrowed of the role that delegates: its body, and the name
+		 * there. Two that delegate to one name have keys of their own
+		 * for it. */
+		const json_t *by;
+		const char *name;
 		struct bl_meta meta;
 	} delegated[BL_TRUSTED_ROLES_MAX];
 	size_t delegated_count;
@@ -63,8 +67,10 @@ int bl_trusted_targets(struct bl_trusted *t, const char *role,
 		       const struct bl_meta *by, const void *data, size_t len,
 		       struct bl_err *err);
 
-/* Metadata of "targets" or a delegated role; NULL: not taken yet. */
+/* Metadata of "targets" (@by NULL), or of a role as @by delegates to it; NULL:
+ * not taken yet by the keys that @by names. */
 const struct bl_meta *bl_trusted_role(const struct bl_trusted *t,
+				      const struct bl_meta *by,
 				      const char *role);
 
 /* Bytes that the file of a role can have, by what the role above says, and

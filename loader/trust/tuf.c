@@ -376,13 +376,13 @@ static int load_role(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
 {
 	int r = 0;
 
-	if (!bl_trusted_role(&c->t, role)) {
+	if (!bl_trusted_role(&c->t, by, role)) {
 		r = update_role(c, &c->t, f, role, by, err);
 		if (!r && f)
 			r = save(c, &c->t, err);
 	}
 	if (!r)
-		*ret = bl_trusted_role(&c->t, role);
+		*ret = bl_trusted_role(&c->t, by, role);
 	return r;
 }
 

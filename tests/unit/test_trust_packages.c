@@ -480,6 +480,52 @@ START_TEST(an_attack_is_named_and_gives_nothing)
 }
 END_TEST
 
+/* "x" under a/ by a role whose key the file has, under b/ by one that names
+ * another key for it. */
+static void one_name_by_two(void)
+{
+	bl_autojson json_t *a = json_deep_copy(tuf.fleet);
+	bl_autojson json_t *b = json_deep_copy(tuf.fleet);
+	bl_autojson json_t *x = json_deep_copy(tuf.fleet);
+	bl_autojson json_t *id = tuf_keyid(&tuf, TUF_STRANGER);
+	json_t *d;
+
+	delegate(tuf.targets, "a", "a/*", false);
+	delegate(tuf.targets, "b", "b/*", false);
+	delegate(a, "x", "a/*", false);
+	delegate(b, "x", "b/*", false);
+	d = json_object_get(b, "delegations");
+	json_object_set_new(json_object_get(d, "keys"), json_string_value(id),
+			    tuf_key(&tuf, TUF_STRANGER));
+	json_object_set_new(json_array_get(json_object_get(d, "roles"), 0),
+			    "keyids", json_pack("[O]", id));
+	list(x, "a/new.bundle", OTHER, NULL);
+	list(x, "b/new.bundle", OTHER, NULL);
+	tuf_next(&tuf);
+	publish_role("a", a);
+	publish_role("b", b);
+	publish_role("x", x);
+}
+
+START_TEST(a_role_of_one_name_has_the_keys_of_each_that_delegates)
+{
+	struct bl_meta_target t;
+	const char *role;
+
+	one_name_by_two();
+	ck_assert_msg(refresh() == 0, "%s", err.text);
+	for (int twice = 0; twice < 2; twice++) {
+		ck_assert_msg(bl_tuf_find(&host, &tuf.fetcher, "a/new.bundle",
+					  &t, &role, &err) == 0,
+			      "%s", err.text);
+		ck_assert_str_eq(role, "x");
+		ck_assert_int_eq(bl_tuf_find(&host, &tuf.fetcher,
+					     "b/new.bundle", &t, &role, &err),
+				 BL_TRUST_SIGNATURE);
+	}
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_packages");
@@ -489,6 +535,8 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, an_attack_is_named_and_gives_nothing, 0,
 			    BL_ARRAY_SIZE(rows));
+	tcase_add_test(t,
+		       a_role_of_one_name_has_the_keys_of_each_that_delegates);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(bytes, setup, teardown);
 	tcase_set_timeout(bytes, 0);
