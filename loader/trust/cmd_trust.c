@@ -343,7 +343,7 @@ static int cmd_rotate(int argc, char **argv, struct bl_err *err)
 		return r;
 	r = bl_trust_cmd_open(&a, a.word[0], &ring, &repo, err);
 	if (!r)
-		r = bl_repo_rotate(&repo, role, a.keys[0], err);
+		r = bl_repo_rotate(&repo, role, err);
 	if (!r)
 		r = bl_repo_publish(&repo, err);
 	if (r < 0)

@@ -143,11 +143,9 @@ int bl_keys_load(const char *dir, struct bl_keys *ring, struct bl_err *err)
 	return r;
 }
 
-int bl_keys_make(const char *dir, const char *role, struct bl_keys *ring,
-		 struct bl_err *err)
+int bl_keys_make(const char *role, struct bl_keys *ring, struct bl_err *err)
 {
-	struct bl_key key = { 0 };
-	bl_autofree char *path = NULL, *text = NULL;
+	struct bl_key key = { .unwritten = true };
 	int r = bl_ed25519_make(&key.pair);
 
 	assert(strlen(role) < sizeof(key.role));
@@ -155,18 +153,38 @@ int bl_keys_make(const char *dir, const char *role, struct bl_keys *ring,
 		return bl_err_set(err, r, "libsodium cannot start");
 	memcpy(key.role, role, strlen(role));
 	r = name_key(&key, err);
-	path = bl_path("%s/%s-%.8s.key", dir, role, key.id);
-	text = bl_path(
-		"{\n  \"role\": \"%s\",\n  \"keytype\": \"ed25519\",\n  \"scheme\": \"ed25519\",\n  \"keyval\": {\n    \"private\": \"%s\",\n    \"public\": \"%s\"\n  }\n}\n",
-		role, key.pair.secret, key.pair.public);
-	if (!r && (!path || !text))
-		r = bl_err_set(err, -ENOMEM, "out of memory");
-	if (!r)
-		r = bl_file_write(path, text, strlen(text), 0600, err);
 	if (!r)
 		r = add(ring, &key, err);
-	bl_ed25519_wipe_bytes(text, text ? strlen(text) : 0);
 	bl_ed25519_wipe_bytes(&key, sizeof(key));
+	return r;
+}
+
+static int write_key(const char *dir, const struct bl_key *key,
+		     struct bl_err *err)
+{
+	bl_autofree char *path =
+		bl_path("%s/%s-%.8s.key", dir, key->role, key->id);
+	bl_autofree char *text = bl_path(
+		"{\n  \"role\": \"%s\",\n  \"keytype\": \"ed25519\",\n  \"scheme\": \"ed25519\",\n  \"keyval\": {\n    \"private\": \"%s\",\n    \"public\": \"%s\"\n  }\n}\n",
+		key->role, key->pair.secret, key->pair.public);
+	int r = path && text
+			? bl_file_write(path, text, strlen(text), 0600, err)
+			: bl_err_set(err, -ENOMEM, "out of memory");
+
+	bl_ed25519_wipe_bytes(text, text ? strlen(text) : 0);
+	return r;
+}
+
+int bl_keys_write(const char *dir, struct bl_keys *ring, struct bl_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ring->count; i++) {
+		if (!ring->key[i].unwritten)
+			continue;
+		r = write_key(dir, &ring->key[i], err);
+		ring->key[i].unwritten = r < 0;
+	}
 	return r;
 }
 

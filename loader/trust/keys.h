@@ -27,6 +27,7 @@
 struct bl_key {
 	char role[BL_KEYS_ROLE_LEN]; /* what it was made for: for people */
 	char id[BL_DIGEST_HEX];
+	bool unwritten; /* made, and in no file yet */
 	struct bl_ed25519 pair;
 };
 
@@ -40,9 +41,12 @@ void bl_keys_wipe(struct bl_keys *keys);
 /* Adds every *.key of the folder. -EPERM: others can read one of them. */
 int bl_keys_load(const char *dir, struct bl_keys *ring, struct bl_err *err);
 
-/* Makes one, writes its file (durably, 0600) and adds it. */
-int bl_keys_make(const char *dir, const char *role, struct bl_keys *ring,
-		 struct bl_err *err);
+/* Makes one and adds it. It is in memory only: a key that nothing is signed with
+ * must not lie around. */
+int bl_keys_make(const char *role, struct bl_keys *ring, struct bl_err *err);
+
+/* Writes the files of those that were made, durably, 0600. */
+int bl_keys_write(const char *dir, struct bl_keys *ring, struct bl_err *err);
 
 /* As metadata has it. NULL: out of memory. */
 json_t *bl_key_public(const struct bl_key *key);

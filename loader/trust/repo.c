@@ -93,13 +93,13 @@ static json_t *new_role(const struct bl_keys *ring, size_t first,
 			 (json_int_t)threshold);
 }
 
-static int make_keys(const char *dir, struct bl_keys *ring,
-		     enum bl_repo_role role, size_t count, struct bl_err *err)
+static int make_keys(struct bl_keys *ring, enum bl_repo_role role, size_t count,
+		     struct bl_err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < count; i++)
-		r = bl_keys_make(dir, roles[role].name, ring, err);
+		r = bl_keys_make(roles[role].name, ring, err);
 	return r;
 }
 
@@ -111,8 +111,8 @@ struct counts {
 };
 
 /* The bodies of the root and of targets with new keys for every role. */
-static int fill(struct bl_repo *r, const char *keys_dir,
-		const struct counts counts[BL_REPO_ROLES], struct bl_err *err)
+static int fill(struct bl_repo *r, const struct counts counts[BL_REPO_ROLES],
+		struct bl_err *err)
 {
 	json_t *keys = json_object(), *all = json_object();
 	json_t *fleet_keys = json_object();
@@ -127,8 +127,8 @@ static int fill(struct bl_repo *r, const char *keys_dir,
 		size_t first = r->keys->count;
 		json_t *role;
 
-		e = make_keys(keys_dir, r->keys, (enum bl_repo_role)i,
-			      counts[i].keys, err);
+		e = make_keys(r->keys, (enum bl_repo_role)i, counts[i].keys,
+			      err);
 		if (e < 0)
 			break;
 		role = new_role(r->keys, first, counts[i].threshold,
@@ -209,7 +209,7 @@ int bl_repo_init(const char *dir, const char *keys_dir,
 		r.changed[i] = true;
 	}
 	if (!e)
-		e = fill(&r, keys_dir, counts, err);
+		e = fill(&r, counts, err);
 	return e ? e : bl_repo_write(&r, err);
 }
 
@@ -447,7 +447,7 @@ static void drop_unnamed(json_t *keys, const json_t *in_roles)
 }
 
 int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
-		   const char *keys_dir, struct bl_err *err)
+		   struct bl_err *err)
 {
 	json_t *keys, *of = find_role(r, role, &keys), *all;
 	size_t first = r->keys->count;
@@ -458,7 +458,7 @@ int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
 		return bl_err_set(err, -ENOENT,
 				  "this repository has no role '%s'",
 				  roles[role].name);
-	e = make_keys(keys_dir, r->keys, role,
+	e = make_keys(r->keys, role,
 		      json_array_size(json_object_get(of, "keyids")), err);
 	if (e < 0)
 		return e;

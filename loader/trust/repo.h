@@ -98,10 +98,10 @@ int bl_repo_assign(struct bl_repo *r, const char *name,
 /* A new version with a new expiry, saying the same. */
 void bl_repo_renew(struct bl_repo *r, enum bl_repo_role role);
 
-/* As many new keys for a role as it has, made in @keys_dir; the old ones count
- * no longer. */
+/* As many new keys for a role as it has; the old ones count no longer. Their
+ * files are in the anchor once bl_repo_publish has signed with them. */
 int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
-		   const char *keys_dir, struct bl_err *err);
+		   struct bl_err *err);
 
 /* Signs and writes what was changed. BL_TRUST_SIGNATURE: keys are missing;
  * BL_TRUST_ASSIGNED: it would break A1 of fleet.h. Then nothing was written. */

@@ -224,6 +224,9 @@ int bl_repo_write(struct bl_repo *r, struct bl_err *err)
 			bl_repo_stamp(r->body[i], r->now_s,
 				      (enum bl_repo_role)i);
 	e = sign_all(r, &s, err);
+	/* Before what only they can continue, after what can be refused. */
+	if (!e)
+		e = bl_keys_write(r->anchor, r->keys, err);
 	if (!e)
 		e = write_all(r, &s, err);
 	if (e < 0)
