@@ -119,5 +119,10 @@ int bl_trust_state_save(const char *dir, const json_t *files,
 
 	if (!path || !text)
 		return bl_err_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) > BL_TRUST_FILE_MAX)
+		return bl_err_set(
+			err, BL_TRUST_ENDLESS,
+			"%s: it would have %zu bytes, and with more than %u it cannot be opened again: delegated roles are too large",
+			path, strlen(text), BL_TRUST_FILE_MAX);
 	return bl_file_write(path, text, strlen(text), 0644, err);
 }

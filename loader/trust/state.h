@@ -43,6 +43,7 @@ int bl_trust_state_load(const char *dir, struct bl_trust_state *ret,
 
 int bl_trust_state_save_root(const char *dir, const void *data, size_t len,
 			     struct bl_err *err);
+/* BL_TRUST_ENDLESS: it would be too large to be loaded; nothing was written. */
 int bl_trust_state_save(const char *dir, const json_t *files,
 			struct bl_err *err);
 

@@ -268,12 +268,35 @@ START_TEST(a_damaged_folder_is_said_and_not_guessed)
 }
 END_TEST
 
+/* What cannot be loaded again is not written: the folder would be lost. */
+START_TEST(no_more_is_kept_than_can_be_opened_again)
+{
+	BL_CLEANUP(bl_trust_state_free) struct bl_trust_state s = { 0 };
+	bl_autojson json_t *files = json_object();
+	bl_autofree char *large = malloc(BL_TRUST_FILE_MAX + 1);
+
+	ck_assert_ptr_nonnull(large);
+	start();
+	assert_fresh();
+	memset(large, 'x', BL_TRUST_FILE_MAX);
+	large[BL_TRUST_FILE_MAX] = '\0';
+	json_object_set_new(files, "large", json_string_nocheck(large));
+	ck_assert_int_eq(bl_trust_state_save(dir, files, &err),
+			 BL_TRUST_ENDLESS);
+	ck_assert_ptr_nonnull(strstr(err.text, BL_TRUST_FILE));
+	ck_assert_int_eq(bl_trust_state_load(dir, &s, &err), 0);
+	ck_assert_ptr_nonnull(json_object_get(s.files, "timestamp"));
+	assert_fresh();
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_client");
 	TCase *t = tcase_create("client");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_host_needs_a_root_from_elsewhere);
 	tcase_add_test(t, what_is_signed_is_found_and_fetched);
 	tcase_add_test(t, what_was_kept_answers_without_a_network);
@@ -283,6 +306,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, of_two_that_refresh_the_newer_stays);
 	tcase_add_test(t, names_have_no_versions_where_the_root_says_so);
 	tcase_add_test(t, a_damaged_folder_is_said_and_not_guessed);
+	tcase_add_test(t, no_more_is_kept_than_can_be_opened_again);
 	suite_add_tcase(s, t);
 	return s;
 }
