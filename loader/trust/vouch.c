@@ -8,6 +8,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/trust/fleet.h"
+#include "loader/trust/floor.h"
 #include "loader/trust/tuf.h"
 
 int bl_vouch_wanted(const char *dir, struct bl_err *err)
@@ -45,23 +46,56 @@ static bool find(const struct bl_meta *targets, const char *digest,
 	return found;
 }
 
-static int judge(const struct bl_meta *targets, const char *digest, size_t len,
-		 const char *live, struct bl_err *err)
+/* What is live is not judged by the list alone: it may have been withdrawn. */
+static int64_t serial_of_live(const struct bl_meta *targets,
+			      const json_t *serials, const char *live)
 {
-	struct bl_meta_target new, old;
+	struct bl_meta_target t;
+	int64_t noted = bl_floor_serial(serials, live);
+	int64_t listed = find(targets, live, &t) ? bl_fleet_serial(&t) : 0;
 
-	if (!find(targets, digest, &new) || (size_t) new.length != len)
+	return noted > listed ? noted : listed;
+}
+
+static int judge(const struct bl_meta *targets, int64_t floor,
+		 const char *digest, size_t len, struct bl_meta_target *ret,
+		 struct bl_err *err)
+{
+	if (!find(targets, digest, ret) || (size_t)ret->length != len)
 		return bl_err_set(err, BL_TRUST_UNLISTED,
 				  "the release keys have not signed %.12s",
 				  digest);
-	if (live && find(targets, live, &old) &&
-	    bl_fleet_serial(&new) < bl_fleet_serial(&old))
+	if (bl_fleet_serial(ret) < floor)
 		return bl_err_set(
 			err, BL_TRUST_ROLLBACK,
-			"%s has serial %lld, and what is live, %s, has %lld",
-			new.path, (long long)bl_fleet_serial(&new), old.path,
-			(long long)bl_fleet_serial(&old));
+			"%s has serial %lld, and what is live was released with %lld",
+			ret->path, (long long)bl_fleet_serial(ret),
+			(long long)floor);
 	return 0;
+}
+
+/* V3 with L1 of floor.h: yes is said when it is noted. */
+static int judge_and_note(const char *dir, const struct bl_meta *targets,
+			  const char *digest, size_t len, const char *live,
+			  struct bl_err *err)
+{
+	bl_autojson json_t *serials = NULL;
+	struct bl_meta_target new;
+	int64_t floor = 0;
+	bool news = false;
+	int r = bl_floor_load(dir, &serials, err);
+
+	if (r < 0)
+		return r;
+	if (live)
+		floor = serial_of_live(targets, serials, live);
+	r = judge(targets, floor, digest, len, &new, err);
+	if (r < 0)
+		return r;
+	if (live)
+		news = bl_floor_note(serials, live, floor, live);
+	news |= bl_floor_note(serials, digest, bl_fleet_serial(&new), live);
+	return news ? bl_floor_save(dir, serials, err) : 0;
 }
 
 int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
@@ -73,7 +107,7 @@ int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
 	if (!r)
 		r = bl_tuf_offline(&tuf, now_s, err);
 	if (!r)
-		r = judge(&tuf.t.targets, digest, len, live, err);
+		r = judge_and_note(dir, &tuf.t.targets, digest, len, live, err);
 	if (r == -ENOENT || r == BL_TRUST_EXPIRED)
 		bl_err_hint(err, "belay trust status %s --repo REPO", dir);
 	else if (bl_trust_fault_words(r))

@@ -10,8 +10,11 @@
  *  V2 Only the release role's own list counts: what the fleet or another
  *     delegated role lists vouches for nothing.
  *  V3 What is released with a lower serial than what is live is old: it would be
- *     a downgrade by somebody else's order. (A host's own way back, a rollback
- *     to what it committed before, does not ask here.)
+ *     a downgrade by somebody else's order. The serial of what is live is that
+ *     of the list or that with which it was let in, the higher one: to withdraw
+ *     it opens no way to older ones (floor.h). (A host's own way back, a
+ *     rollback to what it committed before, does not ask here; where nothing is
+ *     live there is no floor.)
  */
 #ifndef BL_TRUST_VOUCH_H
 #define BL_TRUST_VOUCH_H

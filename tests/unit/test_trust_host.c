@@ -6,6 +6,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/trust/floor.h"
 #include "loader/trust/repo.h"
 #include "tests/main.h"
 #include "tests/support/fake_clock.h"
@@ -123,6 +124,59 @@ START_TEST(an_older_release_is_refused_and_the_way_back_is_not)
 }
 END_TEST
 
+/* Else a withdrawal, which is there to get rid of one, would let older ones in. */
+START_TEST(an_older_release_is_refused_though_the_live_one_was_withdrawn)
+{
+	give_root();
+	sign("v1.bundle", &one.v1);
+	sign("v2.bundle", &one.v2);
+	refresh();
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+	ok(bl_repo_withdraw(&repo, "v2.bundle", &err));
+	ok(bl_repo_publish(&repo, &err));
+	refresh();
+	assert_refused(&one.v1, "v1.bundle has serial 2");
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v2.digest);
+	/* Who releases can mean it. */
+	sign("v1-again.bundle", &one.v1);
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+}
+END_TEST
+
+START_TEST(without_the_serials_that_were_noted_nothing_is_loaded)
+{
+	bl_autofree char *path = NULL;
+
+	give_root();
+	sign("v1.bundle", &one.v1);
+	sign("v2.bundle", &one.v2);
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	path = bl_path("%s/" BL_FLOOR_FILE, trust_dir);
+	ok(bl_file_write(path, "{}", 2, 0644, &err));
+	assert_refused(&one.v2, BL_FLOOR_FILE);
+}
+END_TEST
+
+START_TEST(of_many_serials_the_live_ones_stays)
+{
+	bl_autojson json_t *serials = json_object();
+	char digest[BL_DIGEST_HEX], live[BL_DIGEST_HEX];
+
+	bl_digest("live", 4, live);
+	ck_assert(bl_floor_note(serials, live, 1, NULL));
+	for (int i = 2; i < 3 * BL_FLOOR_MAX; i++) {
+		bl_digest(&i, sizeof(i), digest);
+		ck_assert(bl_floor_note(serials, digest, i, live));
+		ck_assert(!bl_floor_note(serials, digest, i - 1, live));
+		ck_assert_int_eq(bl_floor_serial(serials, digest), i);
+	}
+	ck_assert_uint_eq(json_object_size(serials), BL_FLOOR_MAX);
+	ck_assert_int_eq(bl_floor_serial(serials, live), 1);
+}
+END_TEST
+
 START_TEST(what_was_signed_long_ago_is_no_word_for_today)
 {
 	give_root();
@@ -198,6 +252,12 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, without_a_root_nothing_is_asked);
 	tcase_add_test(tc, with_one_only_what_is_signed_is_loaded);
 	tcase_add_test(tc, an_older_release_is_refused_and_the_way_back_is_not);
+	tcase_add_test(
+		tc,
+		an_older_release_is_refused_though_the_live_one_was_withdrawn);
+	tcase_add_test(tc,
+		       without_the_serials_that_were_noted_nothing_is_loaded);
+	tcase_add_test(tc, of_many_serials_the_live_ones_stays);
 	tcase_add_test(tc, what_was_signed_long_ago_is_no_word_for_today);
 	tcase_add_test(tc, what_the_fleets_key_lists_is_not_signed);
 	tcase_add_test(tc, a_damaged_folder_is_no_pass);
