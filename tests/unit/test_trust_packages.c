@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The attack table, continued: what is done to single bytes, to packages, by
- * delegated roles, and by whoever stole the controller's key. As in
+ * delegated roles, and by whoever stole the fleet's key. As in
  * test_trust_attacks.c the host's folder must stay what it was.
  */
 #include <errno.h>
