@@ -268,13 +268,12 @@ static bool is_newer(const struct bl_trust_state *now,
 	       m.version > t->timestamp.version;
 }
 
-/* F2. Nothing is written when nothing is new. */
-static int save(struct bl_tuf *c, struct bl_trusted *t, struct bl_err *err)
+/* What was taken this time, with or without the roles of before. */
+static int gather(const struct bl_tuf *c, const struct bl_trusted *t, bool old,
+		  json_t **ret, struct bl_err *err)
 {
-	BL_CLEANUP(bl_trust_state_free) struct bl_trust_state now = { 0 };
 	bl_autojson json_t *files = json_object();
-	bl_autoclose int fd = -1;
-	int r = keep_old(files, c, t) |
+	int r = (old ? keep_old(files, c, t) : 0) |
 		keep(files, "timestamp", &t->timestamp) |
 		keep(files, "snapshot", &t->snapshot) |
 		keep(files, "targets", &t->targets);
@@ -283,17 +282,47 @@ static int save(struct bl_tuf *c, struct bl_trusted *t, struct bl_err *err)
 		r |= keep(files, t->delegated[i].name, &t->delegated[i].meta);
 	if (r < 0)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	if (json_equal(files, c->state.files))
-		return 0;
-	r = bl_trust_state_lock(c->dir, &fd, err);
+	*ret = json_incref(files);
+	return 0;
+}
+
+static int write_files(const struct bl_tuf *c, const struct bl_trusted *t,
+		       const json_t *files, struct bl_err *err)
+{
+	BL_CLEANUP(bl_trust_state_free) struct bl_trust_state now = { 0 };
+	bl_autoclose int fd = -1;
+	int r = bl_trust_state_lock(c->dir, &fd, err);
+
 	if (!r)
 		r = bl_trust_state_load(c->dir, &now, err);
 	if (!r && !is_newer(&now, t))
 		r = bl_trust_state_save(c->dir, files, err);
+	return r;
+}
+
+/* F2. Nothing is written when nothing is new. Where all of it would be too much,
+ * roles of before make way: they can be fetched again, and whoever writes large
+ * ones must not keep a host from its next update. */
+static int save(struct bl_tuf *c, struct bl_trusted *t, struct bl_err *err)
+{
+	bl_autojson json_t *files = NULL, *fewer = NULL;
+	struct bl_err why = { 0 };
+	int r = gather(c, t, true, &files, err);
+
+	if (r < 0 || json_equal(files, c->state.files))
+		return r;
+	r = write_files(c, t, files, &why);
+	if (r == BL_TRUST_ENDLESS) {
+		r = gather(c, t, false, &fewer, err);
+		if (!r)
+			r = write_files(c, t, fewer, err);
+	} else if (r < 0 && err) {
+		*err = why;
+	}
 	if (r < 0)
 		return r;
 	json_decref(c->state.files);
-	c->state.files = json_incref(files);
+	c->state.files = json_incref(fewer ? fewer : files);
 	return 0;
 }
 
