@@ -104,6 +104,9 @@ static int ask(struct daemon *d, struct talk *t, struct answer *ret,
 	if (r || (ret->known && *t->etag))
 		return r;
 	r = bl_order_parse(bl_buf_str(&body), body.len, &ret->order, err);
+	/* Something else lives there. */
+	if (r < 0)
+		bl_client_next(t->client);
 	if (r)
 		return r;
 	t->idle_ms = ret->order.poll_ms;

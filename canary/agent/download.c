@@ -82,8 +82,12 @@ int bl_download(const struct bl_download *d, struct bl_buf *ret,
 	do {
 		resumed = a.partial.have > 0;
 		r = ask(&a, err);
-		if (!r)
+		if (!r) {
 			r = bl_partial_whole(&a.partial, ret, err);
+			/* Another controller may have it whole. */
+			if (r == -EBADMSG)
+				bl_client_next(d->client);
+		}
 		/* -ERANGE: it is longer than the bundle. */
 		if (r != -EBADMSG && r != -ERANGE)
 			break;

@@ -58,6 +58,11 @@ void bl_client_draw(struct bl_client *c)
 	c->at = draw() % c->count;
 }
 
+void bl_client_next(struct bl_client *c)
+{
+	c->at = (c->at + 1) % c->count;
+}
+
 static int add_url(struct bl_client *c, char *url, bool plaintext,
 		   struct bl_err *err)
 {
@@ -275,11 +280,6 @@ static struct bl_fetch_tls tls_of(const struct bl_client *c)
 	};
 }
 
-static void go_on(struct bl_client *c)
-{
-	c->at = (c->at + 1) % c->count;
-}
-
 /* To one controller. */
 static int ask_one(struct bl_client *c, const struct bl_client_request *q,
 		   struct bl_fetch_head *ret_head, struct bl_buf *ret,
@@ -324,8 +324,13 @@ static int fail_call(struct bl_client *c, int code, const struct bl_err *why,
 	case -EREMOTEIO:
 	case -EACCES:
 		fail_connection(c, code, why, err);
-		go_on(c);
+		bl_client_next(c);
 		return -ECONNREFUSED;
+	/* More than was asked for, or something else. */
+	case -EFBIG:
+	case -EBADMSG:
+		bl_client_next(c);
+		/* fall through */
 	default:
 		if (err)
 			*err = *why;
@@ -347,16 +352,16 @@ int bl_client_ask(struct bl_client *c, const struct bl_client_request *q,
 		r = ask_one(c, q, &head, &answer, &why);
 		if ((r != -ECONNREFUSED && r != -EACCES) || i >= c->count)
 			break;
-		go_on(c);
+		bl_client_next(c);
 	}
 	if (r < 0)
 		return fail_call(c, r, &why, err);
 	*ret_head = head;
 	if (head.status != 304 && (head.status < 200 || head.status > 299)) {
-		r = fail_status(head.status, &answer, err);
-		if (r == -EAGAIN)
-			go_on(c);
-		return r;
+		/* Whatever it says may be its own trouble: its clock, its store,
+		 * or that it is no controller at all. */
+		bl_client_next(c);
+		return fail_status(head.status, &answer, err);
 	}
 	bl_buf_free(ret);
 	*ret = answer;

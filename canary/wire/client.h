@@ -55,6 +55,10 @@ const char *bl_client_url(const struct bl_client *c);
  * were away get their share again. */
 void bl_client_draw(struct bl_client *c);
 
+/* The next in its order is asked next: for a caller to whom an answer says
+ * nothing. bl_client_ask does so itself after a failure. */
+void bl_client_next(struct bl_client *c);
+
 struct bl_client_request {
 	const char *method, *path;
 	const char *type; /* of the body; NULL: application/json */
@@ -73,8 +77,9 @@ struct bl_client_request {
 /*
  * One request; the answer's body goes to @ret if the status is a success, or 304
  * (*ret_head says which). A controller that did not hear the request is passed
- * over, if there are others; after one that may have heard it, or cannot now,
- * the next call goes to another one.
+ * over, if there are others. After one that may have heard it and did not
+ * answer, or not with a success, the next call goes to another one: the trouble
+ * may be its own, and who stays with it is not heard of.
  *
  * -ECONNREFUSED: nobody there (any failure of the connection, also when the two
  * do not trust each other); -EACCES (401): the certificate does not count;

@@ -7,6 +7,7 @@
  * Waits for what must come, however slow the machine; what does not come runs
  * into the test's time limit.
  */
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,6 +174,30 @@ START_TEST(while_something_goes_on_it_comes_back_soon)
 	liar_lies_to_polls(&liar, BUSY, 25);
 	liar_polled_again(&liar);
 	end();
+}
+END_TEST
+
+/* What it says to every poll, to all of which its neighbour has an answer. */
+static const enum lie troubles[] = { BROKEN, STRANGER, NOWHERE, WEB };
+
+START_TEST(an_agent_leaves_a_controller_that_is_none)
+{
+	bl_autofree char *urls = NULL;
+	struct liar other;
+
+	say_nothing(50);
+	liar_start(&other, one.v2.raw.data, one.v2.raw.len);
+	other.order = order;
+	liar_lies_to_polls(&other, troubles[_i], UINT_MAX);
+	urls = bl_path("%s,%s", liar.url, other.url);
+	/* Whichever it draws first. */
+	start(urls);
+	liar_polled_again(&liar);
+	liar_lies_to_polls(&other, HONEST, 0);
+	liar_lies_to_polls(&liar, troubles[_i], UINT_MAX);
+	liar_polled_again(&other);
+	end();
+	liar_stop(&other);
 }
 END_TEST
 
@@ -349,6 +374,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, what_is_known_is_not_said_again);
 	tcase_add_test(t, while_something_goes_on_it_does_not_wait);
 	tcase_add_test(t, while_something_goes_on_it_comes_back_soon);
+	tcase_add_loop_test(t, an_agent_leaves_a_controller_that_is_none, 0,
+			    (int)BL_ARRAY_SIZE(troubles));
 	tcase_add_test(t, a_bundle_comes_however_often_it_is_interrupted);
 	tcase_add_test(t, told_to_end_while_it_waits_it_has_not_failed);
 	tcase_add_test(

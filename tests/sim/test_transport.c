@@ -486,6 +486,49 @@ START_TEST(who_cannot_now_or_breaks_is_left_for_another)
 }
 END_TEST
 
+/* What may be wrong with the one controller, and not with another. */
+static const struct {
+	enum lie lie;
+	int code;
+} troubles[] = {
+	{ BROKEN, -EPROTO },  { GATEWAY, -EPROTO },  { STRANGER, -EACCES },
+	{ NOWHERE, -ENOENT }, { CONFUSED, -EINVAL }, { LONG, -EFBIG },
+};
+
+START_TEST(who_is_in_trouble_keeps_nobody)
+{
+	bl_autofree char *urls = bl_path("%s,%s", liar.url, url);
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = open_client(urls);
+
+	while (strcmp(bl_client_url(c), liar.url) != 0)
+		bl_client_draw(c);
+	liar.script[0] = troubles[_i].lie;
+	ck_assert_int_eq(ask(c, "/v1/hosts", NULL, 16384, NULL),
+			 troubles[_i].code);
+	ck_assert_str_eq(bl_client_url(c), url);
+	ck_assert_int_eq(ask(c, "/v1/hosts", NULL, 0, NULL), 0);
+	bl_buf_free(&body);
+}
+END_TEST
+
+START_TEST(a_bundle_that_is_damaged_here_is_fetched_elsewhere)
+{
+	bl_autofree char *urls = bl_path("%s,%s", liar.url, url);
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = open_client(urls);
+	const struct bl_download d = { .client = c,
+				       .dir = dir,
+				       .digest = digest };
+	bl_autobuf struct bl_buf data = { 0 };
+
+	while (strcmp(bl_client_url(c), liar.url) != 0)
+		bl_client_draw(c);
+	liar.script[0] = liar.script[1] = DAMAGED;
+	ck_assert_int_eq(bl_download(&d, &data, &result, &err), -EBADMSG);
+	ck_assert_int_eq(bl_download(&d, &data, &result, &err), 0);
+	ck_assert_uint_eq(data.len, SIZE);
+}
+END_TEST
+
 START_TEST(a_list_of_controllers_has_no_gaps)
 {
 	struct bl_client *c = NULL;
@@ -530,6 +573,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, of_several_controllers_one_that_lives_is_found);
 	tcase_add_test(t, of_several_dead_ones_the_last_is_named);
 	tcase_add_test(t, who_cannot_now_or_breaks_is_left_for_another);
+	tcase_add_loop_test(t, who_is_in_trouble_keeps_nobody, 0,
+			    (int)BL_ARRAY_SIZE(troubles));
+	tcase_add_test(t, a_bundle_that_is_damaged_here_is_fetched_elsewhere);
 	tcase_add_test(t, a_list_of_controllers_has_no_gaps);
 	suite_add_tcase(s, t);
 	return s;

@@ -92,13 +92,27 @@ static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 {
 	static const char busy[] = "{\"error\":\"not now\",\"hint\":\"\"}";
 
+	static const char *const status[] = {
+		[BUSY] = "503 Service Unavailable",
+		[CROWDED] = "429 Too Many Requests",
+		[BROKEN] = "500 Internal Server Error",
+		[GATEWAY] = "502 Bad Gateway",
+		[STRANGER] = "401 Unauthorized",
+		[NOWHERE] = "404 Not Found",
+		[CONFUSED] = "400 Bad Request",
+		[WEB] = "200 OK",
+	};
+
 	switch (lie) {
 	case BUSY:
 	case CROWDED:
-		say_head(fd,
-			 lie == BUSY ? "503 Service Unavailable"
-				     : "429 Too Many Requests",
-			 l->header, sizeof(busy) - 1);
+	case BROKEN:
+	case GATEWAY:
+	case STRANGER:
+	case NOWHERE:
+	case CONFUSED:
+	case WEB:
+		say_head(fd, status[lie], l->header, sizeof(busy) - 1);
 		say(fd, busy, sizeof(busy) - 1);
 		return;
 	case HUGE:

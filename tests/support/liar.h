@@ -37,6 +37,12 @@ enum lie {
 	LONG,	    /* an answer of 20 kB that nobody wants */
 	BUSY,	    /* 503, with the header */
 	CROWDED,    /* 429, likewise */
+	BROKEN,	    /* 500, and so on: all with words and without sense */
+	GATEWAY,    /* 502 */
+	STRANGER,   /* 401 */
+	NOWHERE,    /* 404 */
+	CONFUSED,   /* 400 */
+	WEB,	    /* 200 and a page */
 	HANG,	    /* half a head, and then nothing */
 	STALL,	    /* HONEST up to cut_at bytes, and then nothing */
 };
