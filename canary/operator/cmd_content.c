@@ -266,15 +266,17 @@ static int report(const struct import *in, struct bl_err *err)
 	}
 	print_left_out(in);
 	if (in->older)
-		printf("%zu events are older than --since\n", in->older);
+		printf("left out as older than --since: %zu of %zu events\n",
+		       in->older, in->manifest.count);
 	if (in->set.widened)
 		printf("%u indicators match more than was said: no port, hash or name beside them is compared\n",
 		       in->set.widened);
 	if (in->set.lowered)
 		printf("%u addresses are emit: connect cannot be denied\n",
 		       in->set.lowered);
-	printf("%s  %s: %u rules of %u indicators in %zu events", in->digest,
-	       in->o->output, in->set.rules, in->set.count, in->events);
+	printf("%s  %s: %u rules of %u indicators in %zu event%s", in->digest,
+	       in->o->output, in->set.rules, in->set.count, in->events,
+	       in->events == 1 ? "" : "s");
 	if (in->o->into)
 		printf(", %u with those of %s", in->info.rules, in->o->into);
 	printf("\n");
