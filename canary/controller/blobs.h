@@ -24,6 +24,7 @@
 
 struct bl_blob {
 	atomic_uint users;
+	unsigned answers; /* under way: http_answer.c's, and its thread's */
 	char digest[BL_DIGEST_HEX];
 	struct bl_buf data;
 };

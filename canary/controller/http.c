@@ -510,6 +510,7 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	bl_http_limits_set(&http->limits, limits);
 	bl_http_limits_bodies(&http->limits, &http->bodies);
+	http->answers.max = http->limits.answers;
 	http->callers = bl_callers_new(http->limits.connections);
 	if (!http->callers) {
 		free(http);

@@ -48,7 +48,7 @@ struct bl_http_tls {
 struct bl_http_limits {
 	unsigned connections, idle_s, keep_s;
 	uint64_t head_ms, request_ms;
-	size_t bodies, strangers; /* bytes */
+	size_t bodies, strangers, answers; /* bytes */
 };
 
 /* Reads "ADDRESS:PORT" ("127.0.0.1:7443", "[::1]:0", "localhost:80"). -EINVAL

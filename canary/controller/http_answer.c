@@ -13,6 +13,19 @@ struct large {
 	struct bl_buf body;
 };
 
+/* Whether there is room for so many bytes: then it is taken. Of one alone there
+ * always is. */
+static bool take_room(struct bl_http_answers *all, size_t len)
+{
+	size_t others = atomic_fetch_add(&all->bytes, len);
+	size_t max = all->max ? all->max : BL_HTTP_ANSWERS_MAX;
+
+	if (!others || (others < max && len <= max - others))
+		return true;
+	atomic_fetch_sub(&all->bytes, len);
+	return false;
+}
+
 static void free_large(void *ctx)
 {
 	struct large *l = ctx;
@@ -28,13 +41,13 @@ static struct MHD_Response *make_large(struct bl_http_answers *all,
 {
 	struct large *l = NULL;
 	struct MHD_Response *response;
-	size_t others = atomic_fetch_add(&all->bytes, body->len);
+	bool room = take_room(all, body->len);
 
-	if (!others || (others < BL_HTTP_ANSWERS_MAX &&
-			body->len <= BL_HTTP_ANSWERS_MAX - others))
+	if (room)
 		l = malloc(sizeof(*l));
 	if (!l) {
-		atomic_fetch_sub(&all->bytes, body->len);
+		if (room)
+			atomic_fetch_sub(&all->bytes, body->len);
 		bl_buf_free(body);
 		return NULL;
 	}
@@ -64,22 +77,41 @@ static struct MHD_Response *make_small(struct bl_response *a)
 	return response;
 }
 
-static void free_blob(void *ctx)
+/* One answer with a part of what others are given, too. */
+struct shared {
+	struct bl_http_answers *all;
+	struct bl_blob *blob;
+};
+
+static void free_shared(void *ctx)
 {
-	bl_blob_put(ctx);
+	struct shared *s = ctx;
+
+	if (--s->blob->answers == 0)
+		atomic_fetch_sub(&s->all->bytes, s->blob->data.len);
+	bl_blob_put(s->blob);
+	free(s);
 }
 
-/* A part of what others are given, too. */
-static struct MHD_Response *make_shared(struct bl_response *a)
+/* Takes the blob. NULL: there is no room for it now. */
+static struct MHD_Response *make_shared(struct bl_http_answers *all,
+					struct bl_response *a)
 {
 	struct bl_blob *blob = BL_TAKE(a->blob);
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer_with_free_callback_cls(
-			a->blob_len, blob->data.data + a->blob_at, free_blob,
-			blob);
+	struct shared *s = malloc(sizeof(*s));
+	struct MHD_Response *response;
 
-	if (!response)
+	if (!s || (!blob->answers && !take_room(all, blob->data.len))) {
 		bl_blob_put(blob);
+		free(s);
+		return NULL;
+	}
+	*s = (struct shared){ all, blob };
+	blob->answers++;
+	response = MHD_create_response_from_buffer_with_free_callback_cls(
+		a->blob_len, blob->data.data + a->blob_at, free_shared, s);
+	if (!response)
+		free_shared(s);
 	return response;
 }
 
@@ -115,12 +147,12 @@ enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 			       struct MHD_Connection *connection,
 			       struct bl_response *a)
 {
-	bool large = a->body.len >= BL_HTTP_ANSWER_LARGE;
+	bool large = a->blob || a->body.len >= BL_HTTP_ANSWER_LARGE;
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
 	if (a->blob)
-		response = make_shared(a);
+		response = make_shared(all, a);
 	else
 		response = large ? make_large(all, &a->body) : make_small(a);
 	if (!response && large) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What api.h answered, handed to libmicrohttpd: headers and body. A part of
- * http.c. Bundles are shared (blobs.h). Other large answers are kept until slow
- * clients have them, so all of them together have a limit, past which the answer
- * is 503.
+ * http.c. Large answers are kept until slow clients have them, so all of them
+ * together have a limit, past which the answer is 503. Bundles are shared
+ * (blobs.h): one counts once, however many fetch it.
  */
 #ifndef BL_CANARY_HTTP_ANSWER_H
 #define BL_CANARY_HTTP_ANSWER_H
@@ -19,6 +19,7 @@
 /* Of one server; zero-initialise. Outlives its MHD_Daemon. */
 struct bl_http_answers {
 	atomic_size_t bytes;
+	size_t max; /* 0: BL_HTTP_ANSWERS_MAX */
 };
 
 /* Takes a->body. MHD_NO: there was no memory to say anything. */

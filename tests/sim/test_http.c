@@ -11,11 +11,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "canary/controller/controller.h"
 #include "canary/controller/http.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 #include "tests/main.h"
 
 static struct bl_store *store, *elsewhere; /* another controller's handle */
@@ -276,6 +278,75 @@ START_TEST(one_controller_per_port)
 }
 END_TEST
 
+/* Stores a bundle of so many bytes, all @byte; the request that fetches it. */
+static char *store_bundle(char byte, size_t bytes)
+{
+	struct bl_bundle bundle = { 0 };
+	bl_autofree char *data = malloc(bytes);
+
+	ck_assert_ptr_nonnull(data);
+	memset(data, byte, bytes);
+	ck_assert_int_eq(bl_digest(data, bytes, bundle.digest), 0);
+	bl_text_copy(bundle.manifest.name, sizeof(bundle.manifest.name), "s");
+	bl_text_copy(bundle.manifest.version, sizeof(bundle.manifest.version),
+		     "1");
+	ck_assert_int_eq(bl_buf_add(&bundle.raw, data, bytes), 0);
+	ck_assert_int_eq(
+		bl_controller_store_bundle(elsewhere, &bundle, 1, NULL), 0);
+	bl_buf_free(&bundle.raw);
+	return bl_path("GET /v1/bundles/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+		       bundle.digest);
+}
+
+/* What sockets do not hold stays with the server until it is read. */
+#define FETCH_BYTES (16u << 20)
+
+START_TEST(bundles_that_nobody_takes_have_a_limit_together)
+{
+	static const struct bl_http_limits limits = { .answers = FETCH_BYTES *
+								 3 / 2 };
+	bl_autofree char *one = store_bundle('a', FETCH_BYTES);
+	bl_autofree char *other = store_bundle('b', FETCH_BYTES);
+	uint64_t end_ms = bl_clock_mono_ms() + 50000;
+	int slow[3], fd;
+	char answer[16];
+	size_t i;
+
+	bl_http_stop(http);
+	ck_assert_int_eq(bl_http_start_limited(&address, store, NULL, &limits,
+					       &http, &err),
+			 0);
+	free(url);
+	url = bl_path("http://%s", bl_http_listens(http));
+	/* However many fetch it, it is one. */
+	for (i = 0; i < BL_ARRAY_SIZE(slow); i++) {
+		slow[i] = dial();
+		say(slow[i], one);
+		expect_status(slow[i], " 200 ");
+	}
+	fd = dial();
+	say(fd, other);
+	expect_status(fd, " 503 ");
+	close(fd);
+	for (i = 0; i < BL_ARRAY_SIZE(slow); i++)
+		close(slow[i]);
+	/* They are gone when the server has seen that. */
+	for (;;) {
+		ssize_t n;
+
+		fd = dial();
+		say(fd, other);
+		n = recv(fd, answer, sizeof(answer) - 1, 0);
+		close(fd);
+		ck_assert_int_gt(n, 0);
+		answer[n] = '\0';
+		if (strstr(answer, " 200"))
+			break;
+		ck_assert_uint_lt(bl_clock_mono_ms(), end_ms);
+	}
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("http");
@@ -293,6 +364,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, failures_arrive_with_their_words);
 	tcase_add_test(t, poll_is_kept_until_something_goes_on);
 	tcase_add_test(t, one_controller_per_port);
+	tcase_add_test(t, bundles_that_nobody_takes_have_a_limit_together);
 	suite_add_tcase(s, t);
 	return s;
 }
