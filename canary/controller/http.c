@@ -71,15 +71,24 @@ struct job {
 	bool poll;
 };
 
+static struct bl_caller *caller_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *own = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return own ? own->socket_context : NULL;
+}
+
 static enum MHD_Result answer(struct bl_http *http,
 			      struct MHD_Connection *connection,
 			      struct bl_response *a)
 {
+	const struct bl_caller *caller = caller_of(connection);
 	enum MHD_Result r;
 
 	if (a->streams)
 		r = bl_streams_answer(http->streams, &http->answers, connection,
-				      a);
+				      caller ? &caller->peer : NULL, a);
 	else
 		r = bl_http_answer(&http->answers, connection, a);
 	bl_meter_answer(http->meter, a);
@@ -106,14 +115,6 @@ static bool host_is_ours(struct MHD_Connection *connection)
 
 	/* HTTP/1.0 without one: not a browser. */
 	return !host || bl_http_host_is_ip(host);
-}
-
-static struct bl_caller *caller_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *own = MHD_get_connection_info(
-		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return own ? own->socket_context : NULL;
 }
 
 /* Looked at again now and then: certificates expire on open connections, too. */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "canary/controller/events.h"
+#include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
 
 #define RETRY_S 10
@@ -21,6 +22,7 @@ struct batch {
 struct stream {
 	struct bl_streams *all;
 	struct MHD_Connection *connection;
+	struct bl_peer peer; /* BL_ROLE_LOCAL: no certificate */
 	struct batch *batch; /* NULL: it waits for one */
 	size_t at;	     /* so much of it is sent */
 	int64_t seen;	     /* the revision that the batch leads up to */
@@ -142,6 +144,7 @@ static void on_free(void *ctx)
 /* NULL: there are too many, or no memory for it. */
 static struct stream *new_stream(struct bl_streams *all,
 				 struct MHD_Connection *connection,
+				 const struct bl_peer *peer,
 				 struct bl_response *begin)
 {
 	bl_autofree struct stream *s = calloc(1, sizeof(*s));
@@ -151,6 +154,8 @@ static struct stream *new_stream(struct bl_streams *all,
 		return NULL;
 	s->all = all;
 	s->connection = connection;
+	if (peer)
+		s->peer = *peer;
 	s->seen = begin->seen;
 	give(s, b);
 	pthread_mutex_lock(&all->lock);
@@ -180,9 +185,10 @@ static void bound_socket(struct MHD_Connection *connection)
 enum MHD_Result bl_streams_answer(struct bl_streams *all,
 				  struct bl_http_answers *answers,
 				  struct MHD_Connection *connection,
+				  const struct bl_peer *peer,
 				  struct bl_response *begin)
 {
-	struct stream *s = new_stream(all, connection, begin);
+	struct stream *s = new_stream(all, connection, peer, begin);
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
@@ -228,7 +234,7 @@ static void age(struct bl_streams *all)
 	for (s = all->first; s; s = s->next) {
 		s->ticks++;
 		s->life++;
-		s->due = !s->batch;
+		s->due = !s->batch && !s->cut;
 		if (s->batch && s->ticks > BL_STREAM_SLOW_TICKS)
 			s->cut = true;
 		else if (!s->batch && s->life > BL_STREAM_LIFE_TICKS)
@@ -293,6 +299,61 @@ static void beat(struct bl_streams *all)
 	}
 }
 
+static bool is_same(const struct bl_peer *a, const struct bl_peer *b)
+{
+	return a->role == b->role && a->generation == b->generation &&
+	       strcmp(a->name, b->name) == 0;
+}
+
+/* Who has a certificate and watches, each once. */
+static size_t list_peers(struct bl_streams *all,
+			 struct bl_peer ret[static BL_STREAMS_MAX])
+{
+	const struct stream *s;
+	size_t count = 0, i;
+
+	pthread_mutex_lock(&all->lock);
+	for (s = all->first; s; s = s->next) {
+		for (i = 0; i < count; i++)
+			if (is_same(&ret[i], &s->peer))
+				break;
+		if (i == count && bl_peer_is_certified(&s->peer))
+			ret[count++] = s->peer;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return count;
+}
+
+static void cut_streams_of(struct bl_streams *all, const struct bl_peer *peer)
+{
+	struct stream *s;
+
+	pthread_mutex_lock(&all->lock);
+	for (s = all->first; s; s = s->next)
+		if (is_same(&s->peer, peer)) {
+			s->cut = true;
+			wake(s);
+		}
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* A store that does not answer has nothing new for them either. */
+static void cut_taken_back(struct bl_streams *all, struct bl_store *store,
+			   pthread_mutex_t *store_lock)
+{
+	struct bl_peer peers[BL_STREAMS_MAX];
+	size_t count = list_peers(all, peers), i;
+	int r;
+
+	for (i = 0; i < count; i++) {
+		pthread_mutex_lock(store_lock);
+		r = bl_revoke_check(store, &peers[i], NULL);
+		pthread_mutex_unlock(store_lock);
+		if (r == -EACCES)
+			cut_streams_of(all, &peers[i]);
+	}
+}
+
 void bl_streams_feed(struct bl_streams *all, struct bl_store *store,
 		     pthread_mutex_t *store_lock)
 {
@@ -300,6 +361,7 @@ void bl_streams_feed(struct bl_streams *all, struct bl_store *store,
 	bool more;
 	int r = 0;
 
+	cut_taken_back(all, store, store_lock);
 	pthread_mutex_lock(&all->lock);
 	age(all);
 	while (!r && next_due(all, &since)) {

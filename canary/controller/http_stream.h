@@ -11,7 +11,7 @@
  * BL_STREAM_SOCKET_BYTES in the kernel. Who does not take that within
  * BL_STREAM_SLOW_TICKS is cut: it comes again and goes on by its Last-Event-ID.
  * So does everybody after BL_STREAM_LIFE_TICKS, which is when certificates are
- * looked at again.
+ * looked at again; whether one was taken back is asked at every tick.
  */
 #ifndef BL_CANARY_HTTP_STREAM_H
 #define BL_CANARY_HTTP_STREAM_H
@@ -37,11 +37,12 @@ int bl_streams_new(struct bl_streams **ret);
 /* After the daemon is stopped. NULL is fine. */
 void bl_streams_free(struct bl_streams *s);
 
-/* Answers with the stream that @begin is the beginning of (taken over), or that
- * there are too many. */
+/* Answers @peer (NULL: of this machine) with the stream that @begin is the
+ * beginning of (taken over), or that there are too many. */
 enum MHD_Result bl_streams_answer(struct bl_streams *s,
 				  struct bl_http_answers *answers,
 				  struct MHD_Connection *connection,
+				  const struct bl_peer *peer,
 				  struct bl_response *begin);
 
 /* Reads what is new for those that wait, from @store under @store_lock. */

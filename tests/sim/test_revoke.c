@@ -164,6 +164,60 @@ START_TEST(operator_is_taken_back_by_another_one_only)
 }
 END_TEST
 
+/* Until something comes, or it ends; ticks when nothing does. */
+static int watch(struct bl_fetch_stream *stream, struct bl_buf *ret)
+{
+	int r = 0;
+	long status;
+
+	while (!r) {
+		ck_assert_int_eq(bl_http_tick(tls.http, NULL), 0);
+		r = bl_fetch_stream_read(stream, 100, &status, ret, NULL);
+	}
+	return r;
+}
+
+static struct bl_fetch_stream *begin_watching(const char *as)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	struct bl_fetch_stream *stream = NULL;
+	bl_autobuf struct bl_buf text = { 0 };
+
+	ck_assert_int_eq(bl_client_open(tls.url, false, &c, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(c, as, "operator", NULL), 0);
+	ck_assert_int_eq(bl_client_stream(c, "/v1/events", &stream, NULL), 0);
+	ck_assert_int_eq(watch(stream, &text), 1);
+	return stream;
+}
+
+/* Nothing else ends a stream within so few ticks. */
+START_TEST(who_watches_and_is_taken_back_sees_no_more)
+{
+	bl_autofree char *alice = bl_path("%s/alice", tls.dir);
+	struct bl_fetch_stream *hers, *other;
+	bl_autobuf struct bl_buf text = { 0 };
+	long status;
+	int r;
+
+	ck_assert_int_eq(bl_pki_dir_operator(tls.dir, alice, "alice",
+					     bl_clock_wall_ms(), &tls.err),
+			 0);
+	hers = begin_watching(alice);
+	other = begin_watching(tls.dir);
+	ck_assert_int_eq(take_back("operators", "alice", tls.dir), 0);
+	ck_assert_int_eq(bl_http_tick(tls.http, NULL), 0);
+	do /* signs of life of before */
+		r = bl_fetch_stream_read(hers, 50000, &status, &text, NULL);
+	while (r > 0);
+	ck_assert_int_lt(r, 0);
+	ck_assert_ptr_null(strstr(bl_buf_str(&text), "event"));
+	/* The other one goes on: a sign of life comes. */
+	ck_assert_int_eq(watch(other, &text), 1);
+	bl_fetch_stream_close(hers);
+	bl_fetch_stream_close(other);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("revoke");
@@ -177,6 +231,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, renewal_that_overlaps_a_taking_back_is_of_no_use);
 	tcase_add_test(t, every_controller_of_the_store_refuses_it);
 	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
+	tcase_add_test(t, who_watches_and_is_taken_back_sees_no_more);
 	suite_add_tcase(suite, t);
 	return suite;
 }
