@@ -8,6 +8,7 @@
 
 #include "canary/ledger/fleet.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/text.h"
 
 /* In the order in which those of one transaction are told: why, who, what it
  * came to. */
@@ -19,10 +20,12 @@ static const char *const kind_names[] = {
 	[ROLLOUT] = "rollout",
 };
 
+/* Not read before it is printed: they may be many more than are told at once. */
 struct event {
 	int64_t revision;
 	enum kind kind;
-	json_t *data;
+	char rollout[BL_ROLLOUT_ID_LEN];
+	struct bl_store_item item;
 };
 
 /* What is newer than @since, of what was there at @now. Whoever writes while
@@ -40,7 +43,7 @@ static void cleanup_reading(struct reading *g)
 	size_t i;
 
 	for (i = 0; i < g->count; i++)
-		json_decref(g->events[i].data);
+		bl_store_item_free(&g->events[i].item);
 	free(g->events);
 }
 
@@ -49,98 +52,45 @@ static bool is_new(const struct reading *g, int64_t revision)
 	return revision > g->since && revision <= g->now;
 }
 
-/* Takes @data over. */
-static int add(struct reading *g, enum kind kind, int64_t revision,
-	       json_t *data, struct bl_err *err)
+/* Takes what @item has over. */
+static int add(struct reading *g, enum kind kind, const char *rollout,
+	       struct bl_store_item *item, struct bl_err *err)
 {
-	struct event *events = g->events;
+	struct event *e = g->events;
 
-	if (data && g->count == g->size) {
+	if (g->count == g->size) {
 		size_t size = g->size ? 2 * g->size : 64;
 
-		events = realloc(events, size * sizeof(*events));
-		if (events) {
-			g->events = events;
-			g->size = size;
-		}
+		e = realloc(g->events, size * sizeof(*e));
+		if (!e)
+			return bl_err_set(err, -ENOMEM, "out of memory");
+		g->events = e;
+		g->size = size;
 	}
-	if (!data || !events) {
-		json_decref(data);
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	}
-	events[g->count++] = (struct event){ revision, kind, data };
+	e = &g->events[g->count++];
+	*e = (struct event){ .revision = item->revision,
+			     .kind = kind,
+			     .item = *item };
+	*item = (struct bl_store_item){ 0 };
+	bl_text_copy(e->rollout, sizeof(e->rollout), rollout);
 	return 0;
 }
 
-static json_t *host_json(const char *id, const struct bl_exposure *e)
-{
-	return json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:I}", "rollout", id, "host",
-			 e->host, "state", bl_exposure_state_name(e->state),
-			 "wave", (json_int_t)e->wave + 1, "reason", e->reason,
-			 "since_ms", (json_int_t)e->changed_ms, "exposed_ms",
-			 (json_int_t)e->exposed_ms);
-}
-
-static int read_hosts(struct reading *g, const char *id, struct bl_err *err)
+/* What is new below @folder of the rollout; the store looks for it, so that
+ * nothing else is copied. */
+static int read_folder(struct reading *g, enum kind kind, const char *folder,
+		       const char *id, struct bl_err *err)
 {
 	bl_autostore_list struct bl_store_list list = { 0 };
 	char prefix[BL_ROLLOUT_ID_LEN + 16];
 	size_t i;
 	int r;
 
-	snprintf(prefix, sizeof(prefix), "exposure/%s/", id);
-	r = bl_store_list(g->store, prefix, &list, err);
-	for (i = 0; !r && i < list.count; i++) {
-		struct bl_exposure e;
-
-		if (!is_new(g, list.items[i].revision))
-			continue;
-		r = bl_exposure_read(&list.items[i], &e, err);
-		if (!r)
-			r = add(g, HOST, list.items[i].revision,
-				host_json(id, &e), err);
-	}
-	return r;
-}
-
-static int add_decision(struct reading *g, const char *id, unsigned number,
-			const struct bl_store_item *item, struct bl_err *err)
-{
-	bl_autojson_doc struct bl_json_doc doc = { 0 };
-	json_t *data;
-	int r = bl_json_parse(item->key, bl_buf_str(&item->value),
-			      item->value.len, &doc, err);
-
-	if (r < 0)
-		return bl_err_wrap(err, r, "store");
-	data = json_pack("{s:s,s:I}", "rollout", id, "number",
-			 (json_int_t)number);
-	if (!data || json_object_update(data, doc.root) < 0) {
-		json_decref(data);
-		data = NULL;
-	}
-	return add(g, DECISION, item->revision, data, err);
-}
-
-/* From the newest back: they are many, and those that are new are few. */
-static int read_decisions(struct reading *g, const struct bl_rollout *rollout,
-			  struct bl_err *err)
-{
-	unsigned i;
-	int r = 0;
-
-	for (i = rollout->decisions; !r && i-- > 0;) {
-		bl_autostore_item struct bl_store_item item = { 0 };
-		char prefix[BL_ROLLOUT_ID_LEN + 16], number[16];
-
-		snprintf(prefix, sizeof(prefix), "decision/%s/", rollout->id);
-		snprintf(number, sizeof(number), "%06u", i);
-		r = bl_fleet_get(g->store, &item, err, prefix, number);
-		if (!r && item.revision && item.revision <= g->since)
-			break;
-		if (!r && is_new(g, item.revision))
-			r = add_decision(g, rollout->id, i, &item, err);
-	}
+	snprintf(prefix, sizeof(prefix), "%s/%s/", folder, id);
+	r = bl_store_changed(g->store, prefix, g->since, &list, err);
+	for (i = 0; !r && i < list.count; i++)
+		if (is_new(g, list.items[i].revision))
+			r = add(g, kind, id, &list.items[i], err);
 	return r;
 }
 
@@ -149,19 +99,21 @@ static int read_decisions(struct reading *g, const struct bl_rollout *rollout,
  * something is. */
 static int read_rollout(struct reading *g, const char *id, struct bl_err *err)
 {
-	struct bl_rollout rollout;
+	bl_autostore_item struct bl_store_item item = { 0 };
 	int64_t revision;
-	int r = bl_fleet_rollout(g->store, id, &rollout, &revision, err);
+	int r = bl_fleet_get(g->store, &item, err, "rollout/", id);
 
+	if (!r && !item.revision)
+		r = bl_err_set(err, -ENOENT, "there is no rollout %s", id);
+	revision = item.revision;
 	if (r < 0 || revision <= g->since)
 		return r;
 	if (is_new(g, revision))
-		r = add(g, ROLLOUT, revision, bl_rollout_summary_json(&rollout),
-			err);
+		r = add(g, ROLLOUT, id, &item, err);
 	if (!r)
-		r = read_hosts(g, id, err);
+		r = read_folder(g, HOST, "exposure", id, err);
 	if (!r)
-		r = read_decisions(g, &rollout, err);
+		r = read_folder(g, DECISION, "decision", id, err);
 	return r < 0 ? r : 1;
 }
 
@@ -192,17 +144,82 @@ static int by_revision(const void *a, const void *b)
 	return (int)x->kind - (int)y->kind;
 }
 
-/* JSON in one line: an end of line would end the event's data. */
-static int print(const struct event *e, bool last, struct bl_buf *ret)
+static json_t *host_json(const char *id, const struct bl_exposure *e)
 {
-	bl_autofree char *text = json_dumps(e->data, JSON_COMPACT);
-	int r = text ? bl_buf_printf(ret, "event: %s\ndata: %s\n",
-				     kind_names[e->kind], text)
-		     : -ENOMEM;
+	return json_pack("{s:s,s:s,s:s,s:I,s:s,s:I,s:I}", "rollout", id, "host",
+			 e->host, "state", bl_exposure_state_name(e->state),
+			 "wave", (json_int_t)e->wave + 1, "reason", e->reason,
+			 "since_ms", (json_int_t)e->changed_ms, "exposed_ms",
+			 (json_int_t)e->exposed_ms);
+}
 
+static int read_host(const struct event *e, json_t **ret, struct bl_err *err)
+{
+	struct bl_exposure exposure;
+	int r = bl_exposure_read(&e->item, &exposure, err);
+
+	if (!r)
+		*ret = host_json(e->rollout, &exposure);
+	return r;
+}
+
+static int read_summary(const struct event *e, json_t **ret, struct bl_err *err)
+{
+	struct bl_rollout rollout;
+	int r = bl_rollout_read(&e->item, &rollout, err);
+
+	if (!r)
+		*ret = bl_rollout_summary_json(&rollout);
+	return r;
+}
+
+static int read_decision(const struct event *e, json_t **ret,
+			 struct bl_err *err)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const char *number = strrchr(e->item.key, '/') + 1;
+	json_t *data;
+	int r = bl_json_parse(e->item.key, bl_buf_str(&e->item.value),
+			      e->item.value.len, &doc, err);
+
+	if (r < 0)
+		return bl_err_wrap(err, r, "store");
+	data = json_pack("{s:s,s:I}", "rollout", e->rollout, "number",
+			 (json_int_t)strtol(number, NULL, 10));
+	if (data && json_object_update(data, doc.root) < 0) {
+		json_decref(data);
+		data = NULL;
+	}
+	*ret = data;
+	return 0;
+}
+
+static int (*const readers[])(const struct event *e, json_t **ret,
+			      struct bl_err *err) = {
+	[DECISION] = read_decision,
+	[HOST] = read_host,
+	[ROLLOUT] = read_summary,
+};
+
+/* JSON in one line: an end of line would end the event's data. */
+static int print(const struct event *e, bool last, struct bl_buf *ret,
+		 struct bl_err *err)
+{
+	bl_autojson json_t *data = NULL;
+	bl_autofree char *text = NULL;
+	int r = readers[e->kind](e, &data, err);
+
+	if (r < 0)
+		return r;
+	text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+	r = text ? bl_buf_printf(ret, "event: %s\ndata: %s\n",
+				 kind_names[e->kind], text)
+		 : -ENOMEM;
 	if (!r && last)
 		r = bl_buf_printf(ret, "id: %lld\n", (long long)e->revision);
-	return r ? r : bl_buf_printf(ret, "\n");
+	if (!r)
+		r = bl_buf_printf(ret, "\n");
+	return r < 0 ? bl_err_set(err, r, "out of memory") : 0;
 }
 
 int bl_events_read(struct bl_store *store, int64_t since, struct bl_buf *ret,
@@ -227,14 +244,15 @@ int bl_events_read(struct bl_store *store, int64_t since, struct bl_buf *ret,
 		bool last = i + 1 == g.count ||
 			    g.events[i + 1].revision != g.events[i].revision;
 
-		r = print(&g.events[i], last, &text);
+		r = print(&g.events[i], last, &text, err);
 		if (last && text.len > BL_EVENTS_BYTES_MAX && i + 1 < g.count) {
 			g.now = g.events[i].revision;
 			more = true;
 		}
 	}
-	if (!r)
-		r = bl_buf_add(ret, bl_buf_str(&text), text.len);
+	if (r < 0)
+		return r;
+	r = bl_buf_add(ret, bl_buf_str(&text), text.len);
 	if (r < 0)
 		return bl_err_set(err, r, "out of memory");
 	*ret_until = g.now;

@@ -30,6 +30,7 @@ struct stream {
 	bool due;	/* to be read for at this tick */
 	unsigned ticks; /* since the batch came, or since it was sent */
 	unsigned life;	/* ticks since it began */
+	unsigned waits; /* ticks since it was read for */
 	struct stream *next;
 };
 
@@ -234,6 +235,7 @@ static void age(struct bl_streams *all)
 	for (s = all->first; s; s = s->next) {
 		s->ticks++;
 		s->life++;
+		s->waits++;
 		s->due = !s->batch && !s->cut;
 		if (s->batch && s->ticks > BL_STREAM_SLOW_TICKS)
 			s->cut = true;
@@ -242,17 +244,18 @@ static void age(struct bl_streams *all)
 	}
 }
 
-/* What one of those that are due has seen; false: none is. */
+/* What has seen, of those that are due, the one that waits for longest; false:
+ * none is. */
 static bool next_due(const struct bl_streams *all, int64_t *ret)
 {
-	const struct stream *s;
+	const struct stream *s, *first = NULL;
 
 	for (s = all->first; s; s = s->next)
-		if (s->due) {
-			*ret = s->seen;
-			return true;
-		}
-	return false;
+		if (s->due && (!first || s->waits > first->waits))
+			first = s;
+	if (first)
+		*ret = first->seen;
+	return first;
 }
 
 /* Gives @text to all that wait and have seen up to @since. */
@@ -266,6 +269,7 @@ static void hand_out(struct bl_streams *all, int64_t since, struct bl_buf *text,
 		if (!s->due || s->seen != since)
 			continue;
 		s->due = false;
+		s->waits = 0;
 		if (b) {
 			give(s, b);
 			wake(s);
@@ -359,12 +363,14 @@ void bl_streams_feed(struct bl_streams *all, struct bl_store *store,
 {
 	int64_t since;
 	bool more;
+	unsigned n;
 	int r = 0;
 
 	cut_taken_back(all, store, store_lock);
 	pthread_mutex_lock(&all->lock);
 	age(all);
-	while (!r && next_due(all, &since)) {
+	for (n = 0; !r && n < BL_STREAM_READINGS && next_due(all, &since);
+	     n++) {
 		bl_autobuf struct bl_buf text = { 0 };
 		int64_t until = since;
 

@@ -5,7 +5,8 @@
  *
  * A stream that has sent all it has is suspended, so that it costs the serving
  * thread nothing; bl_streams_feed, called at every tick, reads what is new and
- * wakes those that wait for it. All that are up to date share one reading.
+ * wakes those that wait for it. All that are up to date share one reading; of
+ * those that are not, few are read for at one tick, since polls wait meanwhile.
  *
  * Limits: BL_STREAMS_MAX connections; of each, what one bl_events_read gives and
  * BL_STREAM_SOCKET_BYTES in the kernel. Who does not take that within
@@ -23,6 +24,9 @@
 
 #define BL_STREAMS_MAX	       16
 #define BL_STREAM_SOCKET_BYTES (64 * 1024)
+/* At one tick, for those who have seen the same each; of others those first who
+ * wait for longest. */
+#define BL_STREAM_READINGS 2
 /* Of BL_TICK_MS: ten seconds, ten seconds, five minutes. */
 #define BL_STREAM_SLOW_TICKS 20
 #define BL_STREAM_BEAT_TICKS 20

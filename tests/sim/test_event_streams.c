@@ -349,6 +349,65 @@ START_TEST(a_controller_that_ends_ends_its_streams)
 }
 END_TEST
 
+/* How often the first controller looked what is new. */
+static _Atomic unsigned readings;
+static const struct bl_store_ops *real_ops;
+
+static int counted_revision(struct bl_store *store, int64_t *ret,
+			    struct bl_err *err)
+{
+	readings++;
+	return real_ops->revision(store, ret, err);
+}
+
+static unsigned readings_of_a_tick(void)
+{
+	unsigned before = readings;
+
+	ck_assert_int_eq(bl_http_tick(http[0], NULL), 0);
+	return readings - before;
+}
+
+START_TEST(who_is_behind_costs_others_no_more_than_one_who_is)
+{
+	bl_autobuf struct bl_buf answer = { 0 };
+	struct bl_store_ops counting;
+	int fds[BL_STREAMS_MAX];
+	unsigned none, i, n;
+
+	write_rollout(0);
+	real_ops = stores[0]->ops;
+	counting = *real_ops;
+	counting.revision = counted_revision;
+	stores[0]->ops = &counting;
+	none = readings_of_a_tick();
+	/* Each has seen something else. */
+	for (i = 0; i < BL_STREAMS_MAX; i++) {
+		fds[i] = dial(0, 0);
+		request(fds[i], "");
+		receive(fds[i], "event: rollout", &answer);
+		receive(fds[i], "\n\n\r\n", &answer);
+		bl_buf_free(&answer);
+		write_rollout(i);
+	}
+	write_rollout(1000);
+	for (i = 0; i < BL_STREAMS_MAX / BL_STREAM_READINGS; i++) {
+		n = readings_of_a_tick();
+		ck_assert_uint_gt(n, none);
+		ck_assert_uint_le(n, none + BL_STREAM_READINGS);
+	}
+	/* All had their turn. */
+	for (i = 0; i < BL_STREAMS_MAX; i++) {
+		receive(fds[i], "\"exposed\":1000", &answer);
+		bl_buf_free(&answer);
+		close(fds[i]);
+	}
+	bl_http_stop(http[0]);
+	http[0] = NULL;
+	stores[0]->ops = real_ops;
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("event_streams");
@@ -362,6 +421,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, too_many_who_watch_are_told_to_come_later);
 	tcase_add_test(t, a_stream_shows_that_it_lives_and_ends_in_time);
 	tcase_add_test(t, a_controller_that_ends_ends_its_streams);
+	tcase_add_test(t, who_is_behind_costs_others_no_more_than_one_who_is);
 	suite_add_tcase(suite, t);
 	return suite;
 }

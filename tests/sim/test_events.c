@@ -16,6 +16,9 @@ static struct sim s;
 struct busy_store {
 	struct bl_store head;
 	unsigned steps;
+	/* What it was asked for: how often, and what is older than that. */
+	unsigned gets, lists;
+	int64_t since;
 };
 
 static void others_write(struct bl_store *store)
@@ -30,8 +33,10 @@ static void others_write(struct bl_store *store)
 static int busy_get(struct bl_store *store, const char *key,
 		    struct bl_store_item *ret, struct bl_err *err)
 {
+	struct busy_store *b = (struct busy_store *)store;
 	int r = bl_store_get(s.look, key, ret, err);
 
+	b->gets++;
 	others_write(store);
 	return r;
 }
@@ -39,8 +44,11 @@ static int busy_get(struct bl_store *store, const char *key,
 static int busy_list(struct bl_store *store, const char *prefix, int64_t since,
 		     struct bl_store_list *ret, struct bl_err *err)
 {
+	struct busy_store *b = (struct busy_store *)store;
 	int r = bl_store_changed(s.look, prefix, since, ret, err);
 
+	if (!b->lists++ || since < b->since)
+		b->since = since;
 	others_write(store);
 	return r;
 }
@@ -148,6 +156,31 @@ START_TEST(a_reader_that_comes_back_misses_nothing)
 }
 END_TEST
 
+/* Polls wait for it: what was told before is not read again. */
+START_TEST(a_reading_takes_no_more_than_is_new)
+{
+	struct busy_store busy = { .head.ops = &busy_ops };
+	struct event_reader r = { 0 };
+	int64_t id;
+
+	sim_start(&s, 7, 8);
+	sim_rollout(&s, "v1", SIM_GOOD);
+	sim_run_ms(&s, 2000);
+	read_on(&r, &busy.head);
+	id = r.id;
+	ck_assert_int_eq(sim_run_over(&s, 600000), BL_ROLLOUT_DONE);
+	busy = (struct busy_store){ .head.ops = &busy_ops };
+	read_on(&r, &busy.head);
+	assert_knows_all(&r);
+	ck_assert_uint_gt(busy.lists, 0);
+	ck_assert_int_ge(busy.since, id);
+	/* The newest rollout's record, and that it is the only one. */
+	ck_assert_uint_eq(busy.gets, 2);
+	event_reader_free(&r);
+	sim_end(&s);
+}
+END_TEST
+
 START_TEST(an_id_of_another_store_begins_anew)
 {
 	struct event_reader r = { .id = 1000000 };
@@ -175,6 +208,7 @@ Suite *bl_test_suite(void)
 
 	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, a_reader_that_comes_back_misses_nothing, 0, 5);
+	tcase_add_test(t, a_reading_takes_no_more_than_is_new);
 	tcase_add_test(t, an_id_of_another_store_begins_anew);
 	suite_add_tcase(suite, t);
 	return suite;
