@@ -477,9 +477,9 @@ static bool counts(struct call *c, const struct route *route)
 
 	if (!peer || route->roles == EVERYBODY)
 		return true;
-	/* Thousands a second: the store is asked for all of them at once. */
-	if (c->request->polls && route->handle == handle_poll &&
-	    bl_polls_trusts(c->request->polls, peer, c->now_ms))
+	/* Thousands a second: the store is asked for all of them at once, when
+	 * they are taken. */
+	if (c->request->later && route->handle == handle_poll)
 		return true;
 	r = bl_revoke_check(c->store, peer, &err);
 	/* That it is away is what is asked for there; of the fleet nothing is

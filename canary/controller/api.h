@@ -65,8 +65,8 @@ struct bl_request {
 	struct bl_meter *meter;	    /* what GET /metrics prints; NULL: none */
 	struct bl_blobs *blobs;	    /* shared by its requests; NULL: none are */
 	struct bl_polls *polls;	    /* what is remembered; NULL: nothing */
-	/* Where a poll that has to be written is put, so that others can be
-	 * written with it; NULL: it is written at once. */
+	/* Where a poll is put instead of being answered, so that others can be
+	 * with it; NULL: it is answered at once. */
 	struct bl_polls_job *later;
 };
 
@@ -94,7 +94,8 @@ struct bl_response {
 
 /*
  * Handles one request; *ret is filled whatever happens. The caller frees
- * ret->body. Status 0: it is a poll and not answered yet; after bl_polls_commit
+ * ret->body. Status 0: it is a poll and not answered yet: job->r is what is wrong
+ * with it by itself; after bl_polls_check, and bl_polls_take and bl_polls_commit,
  * bl_api_answer_poll fills *ret.
  */
 void bl_api_handle(struct bl_store *store, const struct bl_request *request,

@@ -51,13 +51,12 @@ void bl_api_poll(struct bl_store *store, const struct bl_request *q,
 			&job->err, -EPERM,
 			"the certificate is of host %s: it cannot speak for %s",
 			q->peer->name, name);
+	if (q->later)
+		return;
 	if (!job->r && !q->polls)
 		job->r = bl_controller_poll(store, name, &job->poll, now_ms,
 					    &job->order, &job->err);
-	else if (!job->r && !bl_polls_take(q->polls, job)) {
-		if (q->later)
-			return;
+	else if (!job->r && !bl_polls_take(q->polls, job))
 		bl_polls_commit(q->polls);
-	}
 	bl_api_answer_poll(job, q->if_none_match, ret);
 }

@@ -45,6 +45,7 @@ struct bl_http {
 	int stop_fd; /* tells it to end; -1: not open */
 	/* The serving thread's alone. */
 	struct bl_waits waits;
+	bool ending;
 	struct bl_bodies bodies;
 	/* Under the lock. */
 	struct bl_polls *polls;
@@ -266,23 +267,18 @@ static enum MHD_Result handle(struct job *job,
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
 	};
-	struct bl_wait *spare = bl_waits_spare(&http->waits);
+	/* None is suspended when nobody is left to wake it. */
+	struct bl_wait *spare = http->ending ? NULL
+					     : bl_waits_spare(&http->waits);
 	struct bl_response a;
-	unsigned wait_s;
 
 	request.later = spare ? &spare->job : NULL;
 	pthread_mutex_lock(&http->lock);
 	bl_api_handle(http->store, &request, bl_clock_wall_ms(), &a);
 	pthread_mutex_unlock(&http->lock);
 	if (!a.status && spare) {
-		job->wait = bl_waits_write(&http->waits, connection,
-					   request.if_none_match, &a);
-		return MHD_YES;
-	}
-	wait_s = spare ? bl_waits_prefer(connection, &a) : 0;
-	if (wait_s) {
-		job->wait = bl_waits_park(&http->waits, connection,
-					  request.if_none_match, wait_s, &a);
+		job->wait = bl_waits_add(&http->waits, connection, job->peer,
+					 request.if_none_match, &a);
 		return MHD_YES;
 	}
 	if (a.streams)
@@ -463,6 +459,7 @@ static void *serve(void *ctx)
 		bl_polls_flush(http->polls, bl_clock_wall_ms(), false, NULL);
 		pthread_mutex_unlock(&http->lock);
 	}
+	http->ending = true;
 	bl_waits_settle(&http->waits, http->polls, &http->lock, true);
 	MHD_run(http->daemon);
 	return NULL;

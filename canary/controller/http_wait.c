@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/controller/http_wait.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,42 +17,39 @@ struct bl_wait *bl_waits_spare(struct bl_waits *w)
 	return w->spare;
 }
 
-static struct bl_wait *take_spare(struct bl_waits *w,
-				  struct MHD_Connection *connection,
-				  const char *if_none_match,
-				  struct bl_response *answer,
-				  struct bl_wait **list)
+/* For how long the client likes to be kept, and may be: what its Prefer header
+ * says; 0: not at all. */
+static unsigned prefers(struct MHD_Connection *connection)
+{
+	const char *header = MHD_lookup_connection_value(
+		connection, MHD_HEADER_KIND, "Prefer");
+	const char *at = header ? strstr(header, "wait=") : NULL;
+	unsigned long s;
+
+	if (!at || (at != header && !strchr(" ,;", at[-1])))
+		return 0;
+	s = strtoul(at + strlen("wait="), NULL, 10);
+	return s < BL_POLL_WAIT_MAX_S ? (unsigned)s : BL_POLL_WAIT_MAX_S;
+}
+
+struct bl_wait *bl_waits_add(struct bl_waits *w,
+			     struct MHD_Connection *connection,
+			     const struct bl_peer *peer,
+			     const char *if_none_match,
+			     struct bl_response *answer)
 {
 	struct bl_wait *wait = w->spare;
 
 	w->spare = NULL;
 	wait->connection = connection;
+	wait->peer = peer;
 	wait->if_none_match = if_none_match;
+	wait->wait_s = prefers(connection);
 	wait->answer = *answer;
 	*answer = (struct bl_response){ 0 };
-	wait->next = *list;
-	*list = wait;
+	wait->next = w->fresh;
+	w->fresh = wait;
 	MHD_suspend_connection(connection);
-	return wait;
-}
-
-struct bl_wait *bl_waits_write(struct bl_waits *w,
-			       struct MHD_Connection *connection,
-			       const char *if_none_match,
-			       struct bl_response *answer)
-{
-	return take_spare(w, connection, if_none_match, answer, &w->written);
-}
-
-struct bl_wait *bl_waits_park(struct bl_waits *w,
-			      struct MHD_Connection *connection,
-			      const char *if_none_match, unsigned wait_s,
-			      struct bl_response *answer)
-{
-	struct bl_wait *wait =
-		take_spare(w, connection, if_none_match, answer, &w->parked);
-
-	wait->until_ms = bl_clock_mono_ms() + UINT64_C(1000) * wait_s;
 	return wait;
 }
 
@@ -65,23 +63,6 @@ static bool is_idle(const struct bl_response *a)
 	return a->status == 304 && strcmp(a->etag, etag) == 0;
 }
 
-unsigned bl_waits_prefer(struct MHD_Connection *connection,
-			 const struct bl_response *answer)
-{
-	const char *header, *at;
-	unsigned long s;
-
-	if (!is_idle(answer))
-		return 0;
-	header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-					     "Prefer");
-	at = header ? strstr(header, "wait=") : NULL;
-	if (!at || (at != header && !strchr(" ,;", at[-1])))
-		return 0;
-	s = strtoul(at + strlen("wait="), NULL, 10);
-	return s < BL_POLL_WAIT_MAX_S ? (unsigned)s : BL_POLL_WAIT_MAX_S;
-}
-
 static void resume_all(struct bl_wait **list)
 {
 	while (*list) {
@@ -92,25 +73,30 @@ static void resume_all(struct bl_wait **list)
 	}
 }
 
-/* Moves those that are due to @done, or, something going on, judges them anew:
- * as the poll that each one still is. */
-static void look(struct bl_waits *w, struct bl_polls *polls, bool busy,
-		 uint64_t now_ms, struct bl_wait **done)
+/* Moves those that are due to @done, or, something going on or the host's
+ * certificate being taken back, among the fresh ones, to be taken anew: as the
+ * poll that each one still is. */
+static void look(struct bl_waits *w, struct bl_polls *polls, uint64_t now_ms,
+		 struct bl_wait **done)
 {
 	struct bl_wait **at = &w->parked, *wait;
+	int64_t wall_ms = bl_clock_wall_ms();
+	bool busy = bl_polls_busy(polls, wall_ms);
 
 	while ((wait = *at)) {
-		if (!busy && now_ms < wait->until_ms) {
+		bool anew = busy || bl_polls_check(polls, wait->peer, wall_ms,
+						   NULL) == -EACCES;
+
+		if (!anew && now_ms < wait->until_ms) {
 			at = &wait->next;
 			continue;
 		}
 		*at = wait->next;
-		if (busy) {
+		if (anew) {
 			wait->job.again = true;
-			wait->job.now_ms = bl_clock_wall_ms();
-			bl_polls_take(polls, &wait->job);
-			wait->next = w->written;
-			w->written = wait;
+			wait->job.now_ms = wall_ms;
+			wait->next = w->fresh;
+			w->fresh = wait;
 		} else {
 			wait->next = *done;
 			*done = wait;
@@ -118,28 +104,75 @@ static void look(struct bl_waits *w, struct bl_polls *polls, bool busy,
 	}
 }
 
+/* In the order in which they came. */
+static struct bl_wait *take_fresh(struct bl_waits *w, struct bl_polls *polls)
+{
+	struct bl_wait *list = NULL, *wait;
+
+	while ((wait = w->fresh)) {
+		w->fresh = wait->next;
+		wait->next = list;
+		list = wait;
+	}
+	bl_polls_forget_revoked(polls);
+	for (wait = list; wait; wait = wait->next) {
+		struct bl_polls_job *job = &wait->job;
+		struct bl_err err = { 0 };
+		int r = bl_polls_check(polls, wait->peer, job->now_ms, &err);
+
+		/* What is new of it and written is answered at once. */
+		if (!r && !job->r && !bl_polls_take(polls, job))
+			wait->wait_s = 0;
+		if (r < 0) {
+			job->r = r;
+			job->err = err;
+		}
+	}
+	return list;
+}
+
+/* Answers those of @list; parks those that ask for it. The others are @done. */
+static void answer_all(struct bl_waits *w, struct bl_wait *list, bool parks,
+		       struct bl_wait **done)
+{
+	struct bl_wait *wait, **to;
+
+	while ((wait = list)) {
+		list = wait->next;
+		bl_api_answer_poll(&wait->job, wait->if_none_match,
+				   &wait->answer);
+		to = done;
+		if (parks && wait->wait_s && is_idle(&wait->answer)) {
+			wait->until_ms = bl_clock_mono_ms() +
+					 UINT64_C(1000) * wait->wait_s;
+			wait->wait_s = 0;
+			to = &w->parked;
+		}
+		wait->next = *to;
+		*to = wait;
+	}
+}
+
 bool bl_waits_settle(struct bl_waits *w, struct bl_polls *polls,
 		     pthread_mutex_t *lock, bool ending)
 {
 	uint64_t now_ms = w->parked ? bl_clock_mono_ms() : 0;
-	struct bl_wait *done = NULL, *wait;
+	struct bl_wait *done = NULL, *fresh = NULL;
 	bool any;
 
-	if (!w->written && !w->parked)
+	if (!w->fresh && !w->parked)
 		return false;
 	pthread_mutex_lock(lock);
 	if (w->parked && (ending || now_ms - w->looked_ms >= LOOK_MS)) {
 		w->looked_ms = now_ms;
-		look(w, polls, bl_polls_busy(polls, bl_clock_wall_ms()),
-		     ending ? UINT64_MAX : now_ms, &done);
+		look(w, polls, ending ? UINT64_MAX : now_ms, &done);
 	}
+	if (w->fresh)
+		fresh = take_fresh(w, polls);
 	bl_polls_commit(polls);
 	pthread_mutex_unlock(lock);
-	for (wait = w->written; wait; wait = wait->next)
-		bl_api_answer_poll(&wait->job, wait->if_none_match,
-				   &wait->answer);
-	any = w->written || done;
-	resume_all(&w->written);
+	answer_all(w, fresh, !ending, &done);
+	any = done;
 	resume_all(&done);
 	return any;
 }

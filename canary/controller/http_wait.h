@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Polls that are answered later, their connections suspended meanwhile: those
- * that have to be written, until all that came in the same round are written
- * together; and those that asked to be kept while nothing goes on (protocol.h).
- * A part of http.c, of its serving thread alone.
+ * Polls, their connections suspended until they are answered: all that came in
+ * the same round are, together. First the store is asked, once, whose
+ * certificates were taken back meanwhile; then they are taken (polls.h), and what
+ * has to be written is, in one transaction. One that asked to be kept while
+ * nothing goes on (protocol.h) is, until something does or its host's certificate
+ * is taken back. A part of http.c, of its serving thread alone.
  *
  *	later = bl_waits_spare(w)		bl_request.later = &later->job
- *	bl_waits_write, bl_waits_park		takes the spare one over
+ *	bl_waits_add				takes the spare one over
  *	bl_waits_settle				after every round: answers, resumes
  *	on the resumed request: later->answer, then bl_wait_free
  */
@@ -22,38 +24,32 @@ struct bl_wait {
 	struct bl_polls_job job;
 	struct bl_response answer; /* once it is resumed */
 	struct MHD_Connection *connection;
-	const char *if_none_match; /* the connection's */
-	uint64_t until_ms;	   /* parked; monotonic clock */
+	const struct bl_peer *peer; /* the connection's; NULL: of this machine */
+	const char *if_none_match;  /* likewise */
+	unsigned wait_s;	    /* it asks to be kept for so long; 0: not */
+	uint64_t until_ms;	    /* parked; monotonic clock */
 	struct bl_wait *next;
 };
 
 /* Zero-initialise. */
 struct bl_waits {
 	struct bl_wait *spare;
-	struct bl_wait *written; /* in the next transaction */
+	struct bl_wait *fresh; /* the newest first */
 	struct bl_wait *parked;
 	uint64_t looked_ms; /* at the parked ones */
 };
 
-/* The one that is used next; NULL: out of memory, and polls are then written
+/* The one that is used next; NULL: out of memory, and polls are then answered
  * one by one. */
 struct bl_wait *bl_waits_spare(struct bl_waits *w);
 
 /* Takes the spare one over, and *answer as far as it goes, and suspends
  * @connection. */
-struct bl_wait *bl_waits_write(struct bl_waits *w,
-			       struct MHD_Connection *connection,
-			       const char *if_none_match,
-			       struct bl_response *answer);
-struct bl_wait *bl_waits_park(struct bl_waits *w,
-			      struct MHD_Connection *connection,
-			      const char *if_none_match, unsigned wait_s,
-			      struct bl_response *answer);
-
-/* For how long the client of a poll that was answered likes to be kept, and may
- * be: what its Prefer header says, at most BL_POLL_WAIT_MAX_S; 0: not at all. */
-unsigned bl_waits_prefer(struct MHD_Connection *connection,
-			 const struct bl_response *answer);
+struct bl_wait *bl_waits_add(struct bl_waits *w,
+			     struct MHD_Connection *connection,
+			     const struct bl_peer *peer,
+			     const char *if_none_match,
+			     struct bl_response *answer);
 
 /* Answers what is due, @polls being used under @lock. Whether any connection was
  * resumed. @ending: all are due. */

@@ -8,6 +8,7 @@
 #include "canary/controller/controller.h"
 #include "canary/controller/poll.h"
 #include "canary/controller/polls_own.h"
+#include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
 
 /* How often a loser reads again before it leaves the rest to its caller. */
@@ -61,15 +62,24 @@ bool bl_polls_busy(struct bl_polls *p, int64_t now_ms)
 	       *p->known.active;
 }
 
-bool bl_polls_trusts(struct bl_polls *p, const struct bl_peer *peer,
-		     int64_t now_ms)
+void bl_polls_forget_revoked(struct bl_polls *p)
+{
+	p->known.revoked_ms = 0;
+}
+
+int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
+		   int64_t now_ms, struct bl_err *err)
 {
 	unsigned generation;
+	int r = 0;
 
-	return peer->role == BL_ROLE_HOST &&
-	       bl_known_revoked(&p->known, p->store, peer->name, now_ms,
-				BL_POLLS_FRESH_MS, &generation, NULL) == 0 &&
-	       peer->generation >= generation;
+	if (!peer || peer->role != BL_ROLE_HOST)
+		return 0;
+	r = bl_known_revoked(&p->known, p->store, peer->name, now_ms,
+			     BL_POLLS_FRESH_MS, &generation, err);
+	if (!r && peer->generation < generation)
+		r = bl_revoke_check(p->store, peer, err);
+	return r;
 }
 
 /* How many polls this one is after the newest that is known of its session, 0

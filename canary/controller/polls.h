@@ -73,10 +73,13 @@ int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
  * has something going on: who asks it hears of that. */
 bool bl_polls_busy(struct bl_polls *p, int64_t now_ms);
 
-/* Whether no certificate such as the host's was taken back, as of
- * BL_POLLS_FRESH_MS. false: ask the store, which says why. */
-bool bl_polls_trusts(struct bl_polls *p, const struct bl_peer *peer,
-		     int64_t now_ms);
+/* Whether the certificate of a host that polls (NULL: it has none) still counts,
+ * as of bl_polls_forget_revoked, or of BL_POLLS_FRESH_MS if that is later.
+ * -EACCES: it was taken back; @err says why. */
+int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
+		   int64_t now_ms, struct bl_err *err);
+/* Another controller may have taken one back by now. */
+void bl_polls_forget_revoked(struct bl_polls *p);
 
 /* Somebody in this process changed a rollout, or took a certificate back: no
  * need to wait. */

@@ -10,6 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "tests/main.h"
+#include "tests/support/raw_client.h"
 #include "tests/support/tls_fleet.h"
 
 #define DAYS(n) ((n)*BL_PKI_DAY_MS)
@@ -142,6 +143,82 @@ START_TEST(every_controller_of_the_store_refuses_it)
 }
 END_TEST
 
+/* What a controller remembers, however young, does not count for it. */
+START_TEST(the_next_poll_is_refused_wherever_it_goes)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *polls = NULL;
+	BL_CLEANUP(bl_client_closep) struct bl_client *admin = NULL;
+	static const char path[] = "/v1/hosts/web-1/poll";
+	bl_autojson_doc struct bl_json_doc one = { 0 }, two = { 0 },
+					   three = { 0 };
+	bl_autofree char *there = NULL;
+	struct bl_http *other;
+
+	tls_enroll_as("web-1");
+	other = tls_serve(tls.server.pki, tls.server.cert.data,
+			  tls.server.key.data);
+	there = bl_path("https://%s", bl_http_listens(other));
+	ck_assert_int_eq(bl_client_open(tls.url, false, &admin, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(admin, tls.dir, "operator", NULL),
+			 0);
+	ck_assert_int_eq(bl_client_open(there, false, &polls, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(polls, tls.host_dir, "host", NULL),
+			 0);
+	/* Connections are there, so that nothing takes long from here on. */
+	ck_assert_int_eq(
+		bl_client_json(admin, "GET", "/v1/hosts", NULL, &one, NULL), 0);
+	ck_assert_int_eq(bl_client_json(polls, "POST", path, tls_poll_body(),
+					&two, NULL),
+			 0);
+	ck_assert_int_eq(bl_client_json(admin, "POST", "/v1/hosts/web-1/revoke",
+					json_object(), &three, NULL),
+			 0);
+	ck_assert_int_eq(bl_client_json(polls, "POST", path, tls_poll_body(),
+					&two, NULL),
+			 -EACCES);
+	bl_http_stop(other);
+}
+END_TEST
+
+static void dial_host(struct raw *r)
+{
+	bl_autofree char *cert = bl_path("%s/host.pem", tls.host_dir);
+	bl_autofree char *key = bl_path("%s/host.key", tls.host_dir);
+
+	raw_dial(r, (unsigned)strtoul(strrchr(tls.url, ':') + 1, NULL, 10));
+	ck_assert(raw_shake(r, cert, key));
+}
+
+/* An answer that is known, and that may take half a minute. */
+static void say_poll(struct raw *r, const char *header)
+{
+	bl_autofree char *body = bl_json_dump(tls_poll_body());
+	bl_autofree char *text =
+		bl_path("POST /v1/hosts/web-1/poll HTTP/1.1\r\n"
+			"Host: x\r\nContent-Type: application/json\r\n"
+			"If-None-Match: \"none-0\"\r\n%s"
+			"Content-Length: %zu\r\n\r\n%s",
+			header, strlen(body), body);
+
+	ck_assert(raw_send(r, text, strlen(text)));
+}
+
+START_TEST(a_poll_that_is_kept_is_refused_too)
+{
+	char answer[4096];
+	struct raw r;
+
+	tls_enroll_as("web-1");
+	dial_host(&r);
+	say_poll(&r, "");
+	ck_assert_uint_eq(raw_status(&r, answer, sizeof(answer)), 304);
+	say_poll(&r, "Prefer: wait=30\r\n");
+	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+	ck_assert_uint_eq(raw_status(&r, answer, sizeof(answer)), 401);
+	raw_close(&r);
+}
+END_TEST
+
 START_TEST(operator_is_taken_back_by_another_one_only)
 {
 	bl_autofree char *alice = bl_path("%s/alice", tls.dir);
@@ -230,6 +307,8 @@ Suite *bl_test_suite(void)
 		t, host_that_enrolls_again_is_good_until_that_is_taken_back);
 	tcase_add_test(t, renewal_that_overlaps_a_taking_back_is_of_no_use);
 	tcase_add_test(t, every_controller_of_the_store_refuses_it);
+	tcase_add_test(t, the_next_poll_is_refused_wherever_it_goes);
+	tcase_add_test(t, a_poll_that_is_kept_is_refused_too);
 	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
 	tcase_add_test(t, who_watches_and_is_taken_back_sees_no_more);
 	suite_add_tcase(suite, t);
