@@ -92,12 +92,12 @@ struct bl_work {
 
 	/* On the way. */
 	bool tombstone_due; /* decided, not yet durable */
-	bool clocked;	    /* begun by this process, at: */
+	bool clocked;	    /* begun by this process, at began_ms */
+	bool exchanged;	    /* one module for another */
 	uint64_t began_ms;
 	struct bl_kern_staged staged;
 	struct bl_kern_splats splats;
-	bool exchanged; /* one module for another; of splats.text until then: */
-	size_t exchange_len;
+	size_t exchange_len;	   /* of splats.text, until it was exchanged */
 	int usable_before, usable; /* as the self test says: 0 or -errno */
 	char locked_out[BL_REASON_LEN];
 	const char *attribution; /* NULL: none; with why_down */
