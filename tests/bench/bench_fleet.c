@@ -9,6 +9,7 @@
  * time would allow: on a machine that others use, too, or where the agents are
  * the slower half, the wall tells less than that.
  */
+#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -62,7 +63,7 @@ static int last_core(void)
 	return (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 }
 
-static void fail(const char *what)
+static void give_up(const char *what)
 {
 	struct bl_err err = { 0 };
 
@@ -96,13 +97,13 @@ static struct controller start(const char *tls_dir)
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		fail("no pipe");
+		give_up("no pipe");
 	c.pid = fork();
 	if (c.pid == 0)
 		run_belay(fds[1], tls_dir);
 	close(fds[1]);
 	if (read(fds[0], line, sizeof(line) - 1) <= 0)
-		fail("the controller did not start");
+		give_up("the controller did not start");
 	close(fds[0]);
 	colon = strchr(line, ':');
 	c.port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
@@ -190,7 +191,7 @@ static void idle(struct fleet_load *l, const struct controller *c)
 		l->same = l->full = 0;
 		fleet_load_run(l, time_is_over, &end);
 		if (l->full)
-			fail("a poll that says nothing new was answered whole");
+			give_up("a poll that says nothing new was answered whole");
 		wall[i] = (double)l->same * 1e6 /
 			  (double)(fleet_now_us() - begun);
 		cpu[i] = (double)l->same / (cpu_s(c) - before);
@@ -303,7 +304,7 @@ static void halt(struct fleet_load *l)
 			l->fails = (int)i;
 	fleet_load_run(l, no_more_come, NULL);
 	if (l->exposed >= l->count)
-		fail("everybody was exposed before it could be stopped");
+		give_up("everybody was exposed before it could be stopped");
 	row("the first bad report to the last new exposure", "ms", "lower",
 	    l->last_order_us > l->failed_us
 		    ? (double)(l->last_order_us - l->failed_us) / 1e3
@@ -421,6 +422,8 @@ static void over_tls(void)
 	bench_need(fleet_tls_init(dir, &err), &err);
 	c = start(dir);
 	bench_need(fleet_tls_open(&t, dir, c.port, AGENTS, &err), &err);
+	if (fleet_tls_ended(&t))
+		give_up("the first connections ended before the last one began");
 	row("with 10,000 agents connected over TLS", "MiB", "lower",
 	    rss_mib(&c), 1024,
 	    "resident, a certificate each way, a poll of each");
@@ -438,17 +441,15 @@ static void allow_files(void)
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (files.rlim_cur < AGENTS + 100)
-		fail("10,000 agents want more open files than ulimit -Hn");
+		give_up("10,000 agents want more open files than ulimit -Hn");
 }
 
-int main(int argc, char **argv)
+/* What tests start etcd and dial with asserts, and may do so in a test only. */
+START_TEST(both_stores)
 {
 	struct etcd etcd = { 0 };
 	char *beside;
 
-	bench_open("fleet", argc, argv);
-	allow_files();
-	pin(last_core());
 	store_name = "sqlite";
 	store_url = bl_path("sqlite:%s/fleet.db", bench_work());
 	beside = bl_path("sqlite:%s/beside.db", bench_work());
@@ -464,5 +465,24 @@ int main(int argc, char **argv)
 	free(store_url);
 	free(beside);
 	etcd_stop(&etcd);
-	return bench_close();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	Suite *suite = suite_create("bench");
+	TCase *t = tcase_create("fleet");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	bench_open("fleet", argc, argv);
+	allow_files();
+	pin(last_core());
+	tcase_add_test(t, both_stores);
+	suite_add_tcase(suite, t);
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : bench_close();
 }

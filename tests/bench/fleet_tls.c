@@ -59,29 +59,33 @@ static int enroll(const char *dir, const char *host_dir, const char *url,
 	return belay(take, NULL, err);
 }
 
-static int connect_one(struct fleet_tls *t, const char *host_dir,
-		       const char *url, struct bl_err *err)
+static int connect_one(struct fleet_tls *t, const char *cert, const char *key,
+		       unsigned port, struct bl_err *err)
 {
-	struct bl_client **c = &t->clients[t->count];
-	bl_autobuf struct bl_buf answer = { 0 };
-	char body[512];
-	int len = snprintf(body, sizeof(body),
-			   "{\"v\":1,\"boot\":\"b\",\"session\":\"s\","
-			   "\"seq\":%u,\"kernel\":\"6.1.0-44-cloud-amd64\","
-			   "\"arch\":\"x86_64\",\"os\":\"Debian 12\","
-			   "\"live\":\"\",\"events\":1,\"drops\":0}",
-			   t->count + 1);
-	int r = bl_client_open(url, false, c, err);
+	struct raw *r = &t->clients[t->count];
+	char body[512], text[1024], answer[1024];
+	unsigned status = 0;
+	int len, all;
 
-	if (r < 0)
-		return r;
+	raw_dial(r, port);
 	t->count++;
-	r = bl_client_identity(*c, host_dir, "host", err);
-	if (!r)
-		r = bl_client_call(*c, "POST", "/v1/hosts/" NAME "/poll", NULL,
-				   body, (size_t)len, BL_CLIENT_TIMEOUT_MS,
-				   &answer, err);
-	return r;
+	len = snprintf(body, sizeof(body),
+		       "{\"v\":1,\"boot\":\"b\",\"session\":\"s\","
+		       "\"seq\":%u,\"kernel\":\"6.1.0-44-cloud-amd64\","
+		       "\"arch\":\"x86_64\",\"os\":\"Debian 12\","
+		       "\"live\":\"\",\"events\":1,\"drops\":0}",
+		       t->count);
+	all = snprintf(text, sizeof(text),
+		       "POST /v1/hosts/" NAME "/poll HTTP/1.1\r\n"
+		       "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
+		       "Content-Length: %d\r\n\r\n%s",
+		       len, body);
+	if (raw_shake(r, cert, key) && raw_send(r, text, (size_t)all))
+		status = raw_status(r, answer, sizeof(answer));
+	return status == 200
+		       ? 0
+		       : bl_err_set(err, -EIO, "connection %u was answered %u",
+				    t->count, status);
 }
 
 int fleet_tls_open(struct fleet_tls *t, const char *dir, unsigned port,
@@ -89,24 +93,35 @@ int fleet_tls_open(struct fleet_tls *t, const char *dir, unsigned port,
 {
 	bl_autofree char *url = bl_path("https://127.0.0.1:%u", port);
 	bl_autofree char *host_dir = bl_path("%s/host", dir);
+	bl_autofree char *cert = bl_path("%s/host.pem", host_dir);
+	bl_autofree char *key = bl_path("%s/host.key", host_dir);
 	uint64_t begun_ms;
 	int r;
 
 	*t = (struct fleet_tls){ .clients =
 					 calloc(count, sizeof(*t->clients)) };
-	if (!t->clients || !url || !host_dir)
+	if (!t->clients || !url || !cert || !key)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = enroll(dir, host_dir, url, err);
 	begun_ms = bl_clock_mono_ms();
 	while (!r && t->count < count)
-		r = connect_one(t, host_dir, url, err);
+		r = connect_one(t, cert, key, port, err);
 	t->took_s = (double)(bl_clock_mono_ms() - begun_ms) / 1e3;
 	return r;
+}
+
+unsigned fleet_tls_ended(const struct fleet_tls *t)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < t->count; i++)
+		n += raw_ended(&t->clients[i]);
+	return n;
 }
 
 void fleet_tls_close(struct fleet_tls *t)
 {
 	while (t->count > 0)
-		bl_client_close(t->clients[--t->count]);
+		raw_close(&t->clients[--t->count]);
 	free(t->clients);
 }

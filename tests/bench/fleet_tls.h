@@ -4,10 +4,11 @@
 #ifndef BL_TESTS_FLEET_TLS_H
 #define BL_TESTS_FLEET_TLS_H
 
-#include "canary/wire/client.h"
+#include "loader/base/err.h"
+#include "tests/support/raw_client.h"
 
 struct fleet_tls {
-	struct bl_client **clients;
+	struct raw *clients;
 	unsigned count;
 	double took_s;
 };
@@ -18,6 +19,9 @@ int fleet_tls_init(const char *dir, struct bl_err *err);
 /* Enrolls a host, and connects @count times as that one, a poll each time. */
 int fleet_tls_open(struct fleet_tls *t, const char *dir, unsigned port,
 		   unsigned count, struct bl_err *err);
+/* How many of them the controller has ended. A session ticket that is unread is
+ * no end. */
+unsigned fleet_tls_ended(const struct fleet_tls *t);
 void fleet_tls_close(struct fleet_tls *t);
 
 #endif
