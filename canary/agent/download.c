@@ -91,6 +91,8 @@ int bl_download(const struct bl_download *d, struct bl_buf *ret,
 		/* -ERANGE: it is longer than the bundle. */
 		if (r != -EBADMSG && r != -ERANGE)
 			break;
+		/* What is dropped has not brought anybody further. */
+		a.result.came = 0;
 		if (bl_partial_clear(&a.partial, err) < 0)
 			break;
 	} while (resumed);

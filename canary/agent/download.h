@@ -27,7 +27,7 @@ struct bl_download {
 
 /* Filled whatever happens. */
 struct bl_download_result {
-	size_t came;	  /* bytes, in this attempt */
+	size_t came;	  /* bytes, in this attempt, but for what was dropped */
 	int64_t retry_ms; /* the controller: come again no sooner; 0 */
 };
 

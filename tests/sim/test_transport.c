@@ -190,6 +190,8 @@ START_TEST(what_is_damaged_in_a_clean_fetch_is_damaged)
 	liar.script[0] = liar.script[1] = DAMAGED;
 	ck_assert_int_eq(download(liar.url, NULL), -EBADMSG);
 	ck_assert_ptr_nonnull(strstr(err.text, "arrived damaged"));
+	/* Who gives up after a while without progress gives up on that too. */
+	ck_assert_uint_eq(result.came, 0);
 	ck_assert_uint_eq(liar.count, 1);
 	/* Nothing of it is gone on with. */
 	ck_assert_int_eq(download(liar.url, NULL), -EBADMSG);
