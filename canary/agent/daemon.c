@@ -235,8 +235,7 @@ static int poll_loop(struct daemon *d, struct bl_err *err)
 		r = poll_once(d, &t, &a, &e);
 		if (bl_cli_interrupted())
 			break;
-		bl_agent_count_poll(d->opts->counts, r == 0,
-				    bl_clock_wall_ms());
+		bl_agent_count_poll(d->opts->counts, r, bl_clock_wall_ms());
 		nap(d, r < 0 ? after_failure(d, &t, r, &a, &e)
 			     : after_answer(d, &t, &a));
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/agent/metrics.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +15,11 @@ void bl_agent_count_event(struct bl_agent_counts *c, const struct bl_event *e)
 		c->events[e->kind][e->action]++;
 }
 
-void bl_agent_count_poll(struct bl_agent_counts *c, bool good, int64_t now_ms)
+void bl_agent_count_poll(struct bl_agent_counts *c, int result, int64_t now_ms)
 {
-	if (!c)
+	if (!c || result == -ECANCELED)
 		return;
-	if (good) {
+	if (!result) {
 		c->polls_good++;
 		c->heard_ms = now_ms;
 	} else {

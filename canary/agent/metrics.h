@@ -26,7 +26,9 @@ struct bl_agent_counts {
 
 /* NULL counts nothing. */
 void bl_agent_count_event(struct bl_agent_counts *c, const struct bl_event *e);
-void bl_agent_count_poll(struct bl_agent_counts *c, bool good, int64_t now_ms);
+/* @result as of bl_client_ask. -ECANCELED is none: its place took one with news
+ * of this host. */
+void bl_agent_count_poll(struct bl_agent_counts *c, int result, int64_t now_ms);
 
 /* How the transactions that the journal keeps have ended. */
 struct bl_agent_past {
