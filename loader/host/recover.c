@@ -18,6 +18,8 @@ struct found {
 	enum bl_txn_kind kind;
 	bool committed;
 	char reason[BL_REASON_LEN]; /* as it was before it was found */
+	struct bl_err
+		unsaid; /* why it is not on record that another is to blame */
 };
 
 /*
@@ -108,12 +110,14 @@ static int close_open(struct bl_host *h, struct found *ret,
 	if (*crash.words)
 		w.why_down = crash.words;
 	w.innocent = crash.by != 0;
+	/* A remark about another one: the host is not left as it is for want of
+	 * it (I3). */
 	if (crash.by)
-		r = bl_journal_attribute(
+		bl_journal_attribute(
 			h->journal, crash.by, bl_blame_name(BL_BLAME_CONVICTED),
-			"its module left a hook when it was unloaded", err);
-	if (!r)
-		r = bl_work_resume(&w, rebooted, err);
+			"its module left a hook when it was unloaded",
+			&ret->unsaid);
+	r = bl_work_resume(&w, rebooted, err);
 	if (!rebooted)
 		stop_watchdog(h, &w.txn);
 	if (r)
@@ -280,6 +284,18 @@ static int restore_if_lost(struct bl_host *h, struct bl_recover_result *res,
 	return 0;
 }
 
+static void tell_unsaid(const struct bl_err *why,
+			char reason[static BL_REASON_LEN])
+{
+	size_t len = strlen(reason);
+
+	if (why->code)
+		snprintf(
+			reason + len, BL_REASON_LEN - len,
+			"; that the module before it is to blame is not on record: %.100s",
+			why->text);
+}
+
 int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
 			   struct bl_err *err)
 {
@@ -294,6 +310,7 @@ int bl_host_recover_locked(struct bl_host *h, struct bl_recover_result *ret,
 	r = restore_if_lost(h, &res, err);
 	if (r)
 		return r;
+	tell_unsaid(&found.unsaid, res.reason);
 	*ret = res;
 	return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A host goes down in the trial of a module whose name says nothing, as the one
  * before had it too: which of the two it was. */
+#include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -174,6 +176,43 @@ START_TEST(a_hook_that_the_old_one_left_convicts_the_old_one)
 }
 END_TEST
 
+/* That one row cannot be written, whatever else can. */
+static void keep_unsaid(int64_t txn)
+{
+	bl_autofree char *path = bl_path("%s/journal.db", twin.state_dir);
+	bl_autofree char *sql =
+		bl_path("CREATE TRIGGER unsaid BEFORE UPDATE OF attribution"
+			" ON txn WHEN NEW.id = %" PRId64
+			" BEGIN SELECT RAISE(FAIL, 'no room'); END",
+			txn);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* Being up again counts for more than who was to blame. */
+START_TEST(a_host_comes_back_though_the_old_one_cannot_be_convicted)
+{
+	struct bl_recover_result rec;
+	struct bl_host_history hist;
+
+	goes_down_with_none_in();
+	keep_unsaid(1);
+	leaves("belay: module of generation 1 is in\n",
+	       NOWHERE "Modules linked in: [last unloaded: belay_sensor(OE)]");
+	rec = recover();
+	ck_assert_int_eq(rec.outcome, BL_RECOVER_RESTORED);
+	ck_assert(twin.kmod->now.loaded);
+	ck_assert_ptr_nonnull(strstr(rec.reason, "is not on record: "));
+	ck_assert_ptr_nonnull(strstr(rec.reason, "no room"));
+	hist = past();
+	ck_assert_str_eq(hist.txns[hist.count - 1].attribution, "");
+	bl_host_history_free(&hist);
+}
+END_TEST
+
 START_TEST(once_the_new_one_is_in_a_call_to_nowhere_is_not_the_old_ones)
 {
 	goes_down_with_the_new_one_in();
@@ -192,6 +231,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, the_new_one_that_the_log_says_is_in_is_convicted);
 	tcase_add_test(t, where_nothing_says_so_it_is_a_suspect);
 	tcase_add_test(t, a_hook_that_the_old_one_left_convicts_the_old_one);
+	tcase_add_test(
+		t, a_host_comes_back_though_the_old_one_cannot_be_convicted);
 	tcase_add_test(
 		t,
 		once_the_new_one_is_in_a_call_to_nowhere_is_not_the_old_ones);
