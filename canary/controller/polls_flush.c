@@ -13,6 +13,8 @@
  * many hosts are written at once, and how often. */
 #define COUNTERS_HOSTS 100
 #define COUNTERS_MS    1000
+/* What a host's record may take; most are a hundredth of that. */
+#define RECORD_BYTES (32u * 1024)
 
 static int write_shards(struct bl_polls *p, const unsigned *shards, size_t n,
 			struct bl_err *err)
@@ -110,6 +112,18 @@ static int write_heard(struct bl_polls *p, struct bl_err *err)
 	return 0; /* the next time is soon */
 }
 
+static bool counters_fit(const struct bl_change *c)
+{
+	return c->put_count < COUNTERS_HOSTS &&
+	       c->bytes + RECORD_BYTES <= BL_STORE_MANY_BYTES;
+}
+
+static void add_counters(struct bl_change *c, const struct bl_known_host *h)
+{
+	bl_change_expect(c, h->host_revision, "host/%s", h->host.name);
+	bl_change_put(c, bl_fleet_host_json(&h->host), "host/%s", h->host.name);
+}
+
 static int write_counters(struct bl_polls *p, struct bl_err *err)
 {
 	struct bl_known_host *hosts[COUNTERS_HOSTS], *h;
@@ -120,18 +134,15 @@ static int write_counters(struct bl_polls *p, struct bl_err *err)
 	size_t i, n = 0;
 	int r;
 
-	for (i = 0; i < BL_KNOWN_BUCKETS && n < COUNTERS_HOSTS; i++) {
-		for (h = k->buckets[k->cursor]; h && n < COUNTERS_HOSTS;
-		     h = h->next)
-			if (h->host.heard_ms - h->counted_ms >= IDLE_MS)
-				hosts[n++] = h;
+	for (i = 0; i < BL_KNOWN_BUCKETS && counters_fit(&c); i++) {
+		for (h = k->buckets[k->cursor]; h && counters_fit(&c);
+		     h = h->next) {
+			if (h->host.heard_ms - h->counted_ms < IDLE_MS)
+				continue;
+			add_counters(&c, h);
+			hosts[n++] = h;
+		}
 		k->cursor = (k->cursor + 1) % BL_KNOWN_BUCKETS;
-	}
-	for (i = 0; i < n; i++) {
-		bl_change_expect(&c, hosts[i]->host_revision, "host/%s",
-				 hosts[i]->host.name);
-		bl_change_put(&c, bl_fleet_host_json(&hosts[i]->host),
-			      "host/%s", hosts[i]->host.name);
 	}
 	if (!n)
 		return 0;

@@ -114,7 +114,11 @@ int bl_store_txn_at(struct bl_store *s, const struct bl_store_compare *compares,
 				puts[i].key, BL_STORE_VALUE_MAX);
 		bytes += puts[i].len;
 	}
-	assert(put_count <= BL_STORE_TXN_MAX || bytes <= BL_STORE_MANY_BYTES);
+	if (put_count > BL_STORE_TXN_MAX && bytes > BL_STORE_MANY_BYTES)
+		return bl_err_set(
+			err, -EFBIG,
+			"a transaction of %zu values has %zu bytes, more than the limit of %u",
+			put_count, bytes, BL_STORE_MANY_BYTES);
 	return s->ops->txn(s, compares, compare_count, puts, put_count,
 			   ret_revision, err);
 }

@@ -115,7 +115,7 @@ int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
 
 /*
  * If every compare holds, does every put (no key twice); else -EAGAIN and
- * nothing happened. -EBUSY: another process held the store for too long. Any
+ * nothing happened. -EFBIG: larger than the limits above. -EBUSY: another process held the store for too long. Any
  * other error: it may or may not have happened; read again. -EHOSTUNREACH, here
  * and from every function: nobody answers for the store now; what it keeps is
  * as it was.

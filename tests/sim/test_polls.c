@@ -12,10 +12,11 @@
 #include "tests/support/sim_fleet.h"
 
 #define HOSTS 30
+#define MANY  110 /* more than are written at once */
 
 static struct sim s; /* for its store, its clock and its rollouts */
 static struct bl_polls *polls, *others;
-static struct bl_polls_job jobs[HOSTS];
+static struct bl_polls_job jobs[MANY];
 
 /* What is asked of the store, and when it fails. */
 static const struct bl_store_ops *real_ops;
@@ -377,6 +378,43 @@ START_TEST(store_that_does_not_answer_is_no_reason_to_guess)
 }
 END_TEST
 
+/* As many hosts as fit by number do not by their size: each record is as large
+ * as characters that JSON escapes make it. */
+START_TEST(hosts_with_large_records_are_written_in_several_turns)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	struct bl_fleet_host host;
+	size_t bytes = 0;
+	unsigned i, k;
+
+	for (i = 0; i < MANY; i++) {
+		for (k = 0; k < BL_SAMPLE_MAX; k++)
+			memset(jobs[i].poll.sample[k], 1, BL_SAMPLE_LEN - 1);
+		jobs[i].poll.sample_count = BL_SAMPLE_MAX;
+		ck_assert_int_eq(poll_now(polls, i), 0);
+	}
+	s.now_ms += 5000;
+	for (i = 0; i < MANY; i++) {
+		jobs[i].poll.events = 7;
+		ck_assert_int_eq(poll_now(polls, i), 0);
+	}
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(bl_polls_flush(polls, s.now_ms, false, NULL),
+				 0);
+		s.now_ms += 1000;
+	}
+	ck_assert_int_eq(bl_store_list(s.look, "host/", &list, NULL), 0);
+	ck_assert_uint_eq(list.count, MANY);
+	for (i = 0; i < MANY; i++) {
+		bytes += list.items[i].value.len;
+		ck_assert_int_eq(
+			bl_fleet_host_read(&list.items[i], &host, NULL), 0);
+		ck_assert_int_eq(host.events, 7);
+	}
+	ck_assert_uint_gt(bytes, BL_STORE_MANY_BYTES);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("polls");
@@ -397,6 +435,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, I6_poll_at_the_last_moment_is_written_with_its_host);
 	tcase_add_test(t, two_controllers_write_down_whom_they_heard);
 	tcase_add_test(t, store_that_does_not_answer_is_no_reason_to_guess);
+	tcase_add_test(t,
+		       hosts_with_large_records_are_written_in_several_turns);
 	suite_add_tcase(suite, t);
 	return suite;
 }

@@ -216,6 +216,27 @@ START_TEST(takes_many_small_ones_at_once)
 }
 END_TEST
 
+START_TEST(refuses_more_bytes_than_a_transaction_takes)
+{
+	struct bl_store_put p[BL_STORE_TXN_MAX + 1];
+	char keys[BL_STORE_TXN_MAX + 1][16];
+	static char value[BL_STORE_MANY_BYTES / BL_STORE_TXN_MAX];
+	bl_autostore_list struct bl_store_list list = { 0 };
+	size_t i;
+
+	memset(value, 'v', sizeof(value));
+	for (i = 0; i < BL_STORE_TXN_MAX + 1; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k/%zu", i);
+		p[i] = (struct bl_store_put){ keys[i], value, sizeof(value) };
+	}
+	ck_assert_int_eq(bl_store_txn(s, NULL, 0, p, BL_STORE_TXN_MAX + 1,
+				      &err),
+			 -EFBIG);
+	ck_assert_int_eq(bl_store_list(other, "k/", &list, &err), 0);
+	ck_assert_uint_eq(list.count, 0);
+}
+END_TEST
+
 START_TEST(lists_what_changed_since_a_transaction)
 {
 	bl_autostore_list struct bl_store_list none = { 0 }, two = { 0 };
@@ -529,6 +550,7 @@ static void add_all(TCase *t)
 	tcase_add_test(t, all_or_nothing);
 	tcase_add_test(t, takes_as_many_at_once_as_it_says);
 	tcase_add_test(t, takes_many_small_ones_at_once);
+	tcase_add_test(t, refuses_more_bytes_than_a_transaction_takes);
 	tcase_add_test(t, lists_what_changed_since_a_transaction);
 	tcase_add_test(t, lists_by_prefix_and_nothing_else);
 	tcase_add_test(t, keeps_any_bytes);
