@@ -301,7 +301,7 @@ START_TEST(paused_rollout_gives_it_to_nobody_and_goes_on_after)
 	ck_assert_int_eq(sim_read(&s).decisions, r.decisions); /* once */
 	ck_assert_str_eq(r.paused_by, "alice");
 	ck_assert_str_eq(r.paused_reason, "sim");
-	ck_assert_int_eq(sim_run_over(&s, 10 * MINUTE_MS), BL_ROLLOUT_RUNNING);
+	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS), BL_ROLLOUT_RUNNING);
 	/* Trials that ran ended; nothing else began. */
 	ck_assert_uint_eq(sim_read(&s).exposed, r.exposed);
 	ck_assert_uint_eq(sim_read(&s).unconfirmed, 0);

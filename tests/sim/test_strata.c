@@ -175,7 +175,7 @@ START_TEST(silent_host_counts_against_the_cap_until_it_is_heard_of)
 	while (!mail->trials)
 		sim_step(&s);
 	mail->mute = true;
-	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_RUNNING);
+	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS), BL_ROLLOUT_RUNNING);
 	ck_assert_int_eq(sim_exposure(&s, mail->name), BL_EXPOSURE_SILENT);
 	ck_assert_uint_eq(sim_read(&s).unconfirmed, 1);
 	path = bl_path("/v1/rollouts/%s", s.id);
@@ -202,6 +202,11 @@ START_TEST(wave_behind_a_gate_waits_for_an_operator)
 	ck_assert_uint_eq(sim_tried(&s), 3);
 	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), 0);
 	ck_assert_uint_eq(sim_read(&s).approved, 2);
+	/* The wave has not begun yet: said twice, it opens no other. */
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), 0);
+	ck_assert_uint_eq(sim_read(&s).approved, 2);
+	sim_run_ms(&s, MINUTE_MS);
+	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), -EINVAL);
 	ck_assert_int_eq(sim_run_over(&s, 5 * MINUTE_MS), BL_ROLLOUT_DONE);
 	ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_APPROVE), -EINVAL);
 }
