@@ -112,13 +112,12 @@ static int read_host(struct bl_polls *p, const struct bl_polls_job *job,
 	/* Whether its name is free (take_session) hangs on it. */
 	if (h->host_revision &&
 	    strcmp(h->host.sessions[0], job->poll.session) != 0) {
-		r = bl_heard_load(p->store, &p->heard, err);
+		r = bl_heard_load(p->store, job->now_ms, &p->heard, err);
 		heard_ms = bl_heard_ms(&p->heard, h->host.name);
 	}
-	if (was.heard_ms > heard_ms)
-		heard_ms = was.heard_ms;
-	if (heard_ms > h->host.heard_ms)
-		h->host.heard_ms = heard_ms;
+	heard_ms = bl_heard_later(heard_ms, was.heard_ms, job->now_ms);
+	h->host.heard_ms =
+		bl_heard_later(h->host.heard_ms, heard_ms, job->now_ms);
 	return r;
 }
 

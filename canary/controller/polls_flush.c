@@ -57,7 +57,7 @@ static int write_stale(struct bl_polls *p, struct bl_err *err)
 	return r;
 }
 
-static int note_all(struct bl_polls *p, struct bl_err *err)
+static int note_all(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
 {
 	const struct bl_known_host *h;
 	size_t i;
@@ -67,7 +67,7 @@ static int note_all(struct bl_polls *p, struct bl_err *err)
 			if (!h->heard)
 				continue;
 			if (bl_heard_note(&p->heard, h->host.name,
-					  h->host.heard_ms) < 0)
+					  h->host.heard_ms, now_ms) < 0)
 				return bl_err_set(err, -ENOMEM,
 						  "out of memory");
 			p->stale[h->shard] = true;
@@ -88,16 +88,16 @@ static void note_written(struct bl_polls *p)
 			}
 }
 
-static int write_heard(struct bl_polls *p, struct bl_err *err)
+static int write_heard(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
 {
 	struct bl_err e = { 0 };
-	int r = note_all(p, &e);
+	int r = note_all(p, now_ms, &e);
 
 	if (!r)
 		r = write_stale(p, &e);
 	if (r == -EAGAIN) {
 		/* Another controller's hosts are in there, too. */
-		r = bl_heard_load(p->store, &p->heard, &e);
+		r = bl_heard_load(p->store, now_ms, &p->heard, &e);
 		if (!r)
 			r = write_stale(p, &e);
 	}
@@ -110,6 +110,13 @@ static int write_heard(struct bl_polls *p, struct bl_err *err)
 		return r;
 	}
 	return 0; /* the next time is soon */
+}
+
+/* Or the clock was set back. */
+static bool counters_due(const struct bl_known_host *h)
+{
+	return h->host.heard_ms < h->counted_ms ||
+	       h->host.heard_ms - h->counted_ms >= IDLE_MS;
 }
 
 static bool counters_fit(const struct bl_change *c)
@@ -137,7 +144,7 @@ static int write_counters(struct bl_polls *p, struct bl_err *err)
 	for (i = 0; i < BL_KNOWN_BUCKETS && counters_fit(&c); i++) {
 		for (h = k->buckets[k->cursor]; h && counters_fit(&c);
 		     h = h->next) {
-			if (h->host.heard_ms - h->counted_ms < IDLE_MS)
+			if (!counters_due(h))
 				continue;
 			add_counters(&c, h);
 			hosts[n++] = h;
@@ -171,7 +178,7 @@ int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
 	bl_polls_commit(p);
 	if (p->unwritten_ms &&
 	    (all || since_ms < 0 || since_ms >= p->refresh_ms / 2))
-		r = write_heard(p, err);
+		r = write_heard(p, now_ms, err);
 	if (r < 0 || (!all && now_ms >= p->counters_ms &&
 		      now_ms - p->counters_ms < COUNTERS_MS))
 		return r;

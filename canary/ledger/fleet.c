@@ -446,7 +446,7 @@ int bl_fleet_hosts_json(struct bl_store *store, int64_t now_ms, json_t **ret,
 	bl_autojson json_t *hosts = json_array();
 	bl_autofleet struct bl_fleet f = { 0 };
 	size_t i;
-	int r = bl_fleet_load_hosts(store, &f, err);
+	int r = bl_fleet_load_hosts(store, now_ms, &f, err);
 
 	if (r < 0)
 		return r;

@@ -77,8 +77,8 @@ int bl_fleet_refresh(struct bl_store *store, const char *id, int64_t now_ms,
 		     struct bl_fleet *f, struct bl_err *err);
 
 /* The parts of that: all hosts and no rollout; and the view of what is there. */
-int bl_fleet_load_hosts(struct bl_store *store, struct bl_fleet *f,
-			struct bl_err *err);
+int bl_fleet_load_hosts(struct bl_store *store, int64_t now_ms,
+			struct bl_fleet *f, struct bl_err *err);
 int bl_fleet_view(struct bl_fleet *f, int64_t now_ms, struct bl_err *err);
 
 /* Where @h counts; made if it is missing. */

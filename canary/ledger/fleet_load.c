@@ -148,8 +148,18 @@ static int read_host(const struct bl_store_item *item, void *ret,
 	return bl_fleet_host_read(item, ret, err);
 }
 
-int bl_fleet_load_hosts(struct bl_store *store, struct bl_fleet *f,
-			struct bl_err *err)
+/* Where clocks are a little apart, one that another controller heard a moment
+ * ago is heard now: the decision takes what is to come for nothing. */
+static int64_t merge_heard(const struct bl_fleet_host *h, int64_t noted_ms,
+			   int64_t now_ms)
+{
+	int64_t ms = bl_heard_later(h->heard_ms, noted_ms, now_ms);
+
+	return ms > now_ms && ms <= now_ms + BL_HEARD_AHEAD_MS ? now_ms : ms;
+}
+
+int bl_fleet_load_hosts(struct bl_store *store, int64_t now_ms,
+			struct bl_fleet *f, struct bl_err *err)
 {
 	const struct records hosts = {
 		.prefix = "host/",
@@ -164,12 +174,12 @@ int bl_fleet_load_hosts(struct bl_store *store, struct bl_fleet *f,
 	int r = read_all(store, &hosts, err);
 
 	if (!r)
-		r = bl_heard_load(store, &f->heard, err);
+		r = bl_heard_load(store, now_ms, &f->heard, err);
 	for (i = 0; !r && i < f->host_count; i++) {
-		int64_t ms = bl_heard_ms(&f->heard, f->hosts[i].name);
+		struct bl_fleet_host *h = &f->hosts[i];
 
-		if (ms > f->hosts[i].heard_ms)
-			f->hosts[i].heard_ms = ms;
+		h->heard_ms =
+			merge_heard(h, bl_heard_ms(&f->heard, h->name), now_ms);
 	}
 	return r;
 }
@@ -215,7 +225,7 @@ int bl_fleet_refresh(struct bl_store *store, const char *id, int64_t now_ms,
 	if (!r)
 		r = load_exposures(store, f, err);
 	if (!r)
-		r = bl_fleet_load_hosts(store, f, err);
+		r = bl_fleet_load_hosts(store, now_ms, f, err);
 	if (!r)
 		r = load_listening(store, now_ms, &f->listening, err);
 	if (!r)

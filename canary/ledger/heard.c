@@ -32,23 +32,35 @@ void bl_heard_key(unsigned shard, char ret[static BL_HEARD_KEY_LEN])
 	snprintf(ret, BL_HEARD_KEY_LEN, BL_HEARD_PREFIX "%02x", shard);
 }
 
-int bl_heard_note(struct bl_heard *h, const char *host, int64_t ms)
+int64_t bl_heard_later(int64_t a_ms, int64_t b_ms, int64_t now_ms)
+{
+	int64_t later_ms = a_ms > b_ms ? a_ms : b_ms;
+	int64_t earlier_ms = a_ms > b_ms ? b_ms : a_ms;
+	int64_t most_ms = now_ms + BL_HEARD_AHEAD_MS;
+
+	return later_ms > most_ms && earlier_ms && earlier_ms <= most_ms
+		       ? earlier_ms
+		       : later_ms;
+}
+
+int bl_heard_note(struct bl_heard *h, const char *host, int64_t ms,
+		  int64_t now_ms)
 {
 	json_t **shard = &h->shards[bl_heard_shard(host)];
 	json_t *known = json_object_get(*shard, host);
 
-	if (known && json_integer_value(known) >= ms)
-		return 0;
-	if (known)
+	if (known) {
+		ms = bl_heard_later(json_integer_value(known), ms, now_ms);
 		return json_integer_set(known, ms) < 0 ? -ENOMEM : 0;
+	}
 	if (!*shard)
 		*shard = json_object();
 	return json_object_set_new(*shard, host, json_integer(ms)) < 0 ? -ENOMEM
 								       : 0;
 }
 
-static int read_shard(const struct bl_store_item *item, struct bl_heard *h,
-		      struct bl_err *err)
+static int read_shard(const struct bl_store_item *item, int64_t now_ms,
+		      struct bl_heard *h, struct bl_err *err)
 {
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	const char *name = item->key + strlen(BL_HEARD_PREFIX), *host;
@@ -68,7 +80,7 @@ static int read_shard(const struct bl_store_item *item, struct bl_heard *h,
 				err, -EBADMSG,
 				"store: %s: '%s' does not belong there",
 				item->key, host);
-		if (bl_heard_note(h, host, json_integer_value(v)) < 0)
+		if (bl_heard_note(h, host, json_integer_value(v), now_ms) < 0)
 			return bl_err_set(err, -ENOMEM, "out of memory");
 	}
 	h->revisions[shard] = item->revision;
@@ -77,7 +89,7 @@ static int read_shard(const struct bl_store_item *item, struct bl_heard *h,
 	return 0;
 }
 
-int bl_heard_load(struct bl_store *store, struct bl_heard *h,
+int bl_heard_load(struct bl_store *store, int64_t now_ms, struct bl_heard *h,
 		  struct bl_err *err)
 {
 	bl_autostore_list struct bl_store_list list = { 0 };
@@ -85,7 +97,7 @@ int bl_heard_load(struct bl_store *store, struct bl_heard *h,
 	int r = bl_store_changed(store, BL_HEARD_PREFIX, h->read, &list, err);
 
 	for (i = 0; !r && i < list.count; i++)
-		r = read_shard(&list.items[i], h, err);
+		r = read_shard(&list.items[i], now_ms, h, err);
 	return r;
 }
 

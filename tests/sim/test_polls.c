@@ -378,6 +378,58 @@ START_TEST(store_that_does_not_answer_is_no_reason_to_guess)
 }
 END_TEST
 
+/* Polls of an hour ahead, a flush of those, and the clock is right again. */
+static void jump_there_and_back(int64_t ms)
+{
+	unsigned i;
+
+	s.now_ms += ms;
+	bl_controller_tick(s.store_under, s.now_ms, NULL);
+	for (i = 0; i < 4; i++) {
+		poll_all(polls);
+		poll_all(others);
+		ck_assert_int_eq(bl_polls_flush(polls, s.now_ms, true, NULL),
+				 0);
+		ck_assert_int_eq(bl_polls_flush(others, s.now_ms, true, NULL),
+				 0);
+		s.now_ms += 500;
+	}
+	s.now_ms -= ms;
+}
+
+/* A second controller merges what the first one wrote, and the other way. */
+START_TEST(clock_that_is_set_back_makes_nobody_silent)
+{
+	static const int64_t jumps_ms[] = { 700, 5000, 3600000 };
+	bl_autofleet struct bl_fleet f = { 0 };
+	int64_t end_ms;
+	unsigned turn = 0;
+
+	poll_all(polls);
+	roll_out(HOSTS);
+	poll_all(polls);
+	jump_there_and_back(jumps_ms[_i]);
+	for (end_ms = s.now_ms + 4 * s.plan.silence_ms; s.now_ms < end_ms;) {
+		s.now_ms += 500;
+		poll_all(turn++ / 8 % 2 ? others : polls);
+		ck_assert_int_eq(bl_polls_flush(polls, s.now_ms, false, NULL),
+				 0);
+		ck_assert_int_eq(bl_polls_flush(others, s.now_ms, false, NULL),
+				 0);
+		/* As the server's, which keeps what it read. */
+		ck_assert_int_eq(bl_controller_tick_again(s.store_under, &f,
+							  s.now_ms, NULL),
+				 0);
+		bl_polls_forget_rollouts(polls);
+		for (unsigned i = 0; i < HOSTS; i++)
+			ck_assert_int_ne(sim_exposure(&s, jobs[i].host),
+					 BL_EXPOSURE_SILENT);
+	}
+	ck_assert_int_le(heard_ms(0), s.now_ms);
+	ck_assert_int_ge(heard_ms(0), s.now_ms - s.plan.silence_ms);
+}
+END_TEST
+
 /* As many hosts as fit by number do not by their size: each record is as large
  * as characters that JSON escapes make it. */
 START_TEST(hosts_with_large_records_are_written_in_several_turns)
@@ -435,6 +487,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, I6_poll_at_the_last_moment_is_written_with_its_host);
 	tcase_add_test(t, two_controllers_write_down_whom_they_heard);
 	tcase_add_test(t, store_that_does_not_answer_is_no_reason_to_guess);
+	tcase_add_loop_test(t, clock_that_is_set_back_makes_nobody_silent, 0,
+			    3);
 	tcase_add_test(t,
 		       hosts_with_large_records_are_written_in_several_turns);
 	suite_add_tcase(suite, t);
