@@ -124,6 +124,7 @@ int bl_known_host_read(struct bl_known *k, struct bl_store *store,
 	ret->written_ms = host.heard_ms;
 	ret->counted_ms = host.heard_ms;
 	ret->host = host;
+	ret->stale = false;
 	ret->host_revision = item.revision;
 	ret->exposure_revision = exposure.revision;
 	return 0;
@@ -229,4 +230,58 @@ void bl_known_rollouts_forget(struct bl_known *k)
 		k->rollouts[i].changed = false;
 	}
 	k->active_ms = k->revoked_ms = 0;
+}
+
+static int look_at(struct bl_known *k, struct bl_store *store, int64_t since,
+		   struct bl_err *err)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	char prefix[BL_ROLLOUT_ID_LEN + 16];
+	struct bl_known_host *h;
+	size_t i;
+	int r;
+
+	snprintf(prefix, sizeof(prefix), "exposure/%s/", k->looked);
+	r = bl_store_changed(store, prefix, since, &list, err);
+	for (i = 0; !r && i < list.count; i++) {
+		h = bl_known_host_find(k, list.items[i].key + strlen(prefix));
+		/* Of another rollout it has another revision, or none. */
+		if (h && h->exposure_revision != list.items[i].revision)
+			h->stale = true;
+	}
+	return r;
+}
+
+int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
+		  int64_t max_age_ms, struct bl_err *err)
+{
+	struct bl_known_rollout *active = NULL;
+	int r = bl_known_active(k, store, now_ms, max_age_ms, err);
+
+	if (!r && *k->looked && strcmp(k->looked, k->active) != 0)
+		r = look_at(k, store, k->looked_revision, err);
+	if (r < 0)
+		return r;
+	if (strcmp(k->looked, k->active) != 0) {
+		bl_text_copy(k->looked, sizeof(k->looked), k->active);
+		k->looked_revision = 0;
+	}
+	if (!*k->active)
+		return 0;
+	r = bl_known_rollout(k, store, k->active, now_ms, max_age_ms, &active,
+			     err);
+	if (r < 0 || active->revision == k->looked_revision)
+		return r;
+	r = look_at(k, store, k->looked_revision, err);
+	if (!r)
+		k->looked_revision = active->revision;
+	return r;
+}
+
+void bl_known_looked(struct bl_known *k, const struct bl_known_rollout *r,
+		     int64_t revision)
+{
+	if (strcmp(k->looked, r->rollout.id) == 0 &&
+	    k->looked_revision == r->revision)
+		k->looked_revision = revision;
 }

@@ -23,6 +23,7 @@ struct bl_known_host {
 	int64_t counted_ms; /* its own record was written */
 	unsigned shard;
 	bool heard;   /* later than written_ms */
+	bool stale;   /* somebody else wrote its exposure */
 	bool pending; /* in the transaction in the making */
 };
 
@@ -41,7 +42,10 @@ struct bl_known {
 	int64_t uses;
 	char active[BL_ROLLOUT_ID_LEN];
 	int64_t active_ms; /* when that was read; 0: not yet */
-	json_t *revoked;   /* host to generation, as far as any was */
+	/* The rollout whose exposures were looked at last, and its revision. */
+	char looked[BL_ROLLOUT_ID_LEN];
+	int64_t looked_revision;
+	json_t *revoked; /* host to generation, as far as any was */
 	int64_t revoked_newest, revoked_ms;
 	size_t hosts;	  /* in the store */
 	int64_t hosts_ms; /* likewise */
@@ -77,5 +81,17 @@ int bl_known_rollout(struct bl_known *k, struct bl_store *store, const char *id,
 		     int64_t now_ms, int64_t max_age_ms,
 		     struct bl_known_rollout **ret, struct bl_err *err);
 void bl_known_rollouts_forget(struct bl_known *k);
+
+/*
+ * Marks whose exposure was written by somebody else since the last look: hosts
+ * that others exposed, and what others decided about hosts. Every transaction
+ * that writes an exposure writes its rollout: nothing is read unless the active
+ * one's revision is new. Of one that ended there is a last look.
+ */
+int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
+		  int64_t max_age_ms, struct bl_err *err);
+/* This process wrote @r; its revision was that in @r. */
+void bl_known_looked(struct bl_known *k, const struct bl_known_rollout *r,
+		     int64_t revision);
 
 #endif

@@ -83,7 +83,9 @@ int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
 }
 
 /* How many polls this one is after the newest that is known of its session, 0
- * for the same one; 1 means that nobody else can have heard one since. */
+ * for the same one. 1 means that nobody else heard one that was sent since; a
+ * poll from before may still reach somebody else, late: that is what
+ * bl_known_look is for. */
 static int64_t distance(const struct bl_known_host *h,
 			const struct bl_polls_job *job)
 {
@@ -131,7 +133,8 @@ static int find_host(struct bl_polls *p, const struct bl_polls_job *job,
 		return bl_err_set(err, -ESTALE,
 				  "poll %lld of host %s came late or twice",
 				  (long long)job->poll.seq, job->host);
-	if (h && !fresh && is_of_session(h, job) && distance(h, job) == 1) {
+	if (h && !fresh && !h->stale && is_of_session(h, job) &&
+	    distance(h, job) == 1) {
 		*ret = h;
 		return 0;
 	}
@@ -238,8 +241,13 @@ static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 		 struct judged *j, bool *ret_pending)
 {
 	struct bl_err *err = &job->err;
-	int r = find_host(p, job, fresh, &j->h, err);
+	int r = 0;
 
+	if (p->keeps)
+		r = bl_known_look(&p->known, p->store, job->now_ms,
+				  BL_POLLS_FRESH_MS, err);
+	if (!r)
+		r = find_host(p, job, fresh, &j->h, err);
 	if (r < 0)
 		return r;
 	j->host = j->h->host;
@@ -337,6 +345,7 @@ static int write_change(struct bl_polls *p, struct bl_err *err)
 	bl_change_free(c);
 	for (i = 0; !r && i < BL_KNOWN_ROLLOUTS; i++)
 		if (k->rollouts[i].changed) {
+			bl_known_looked(k, &k->rollouts[i], revision);
 			k->rollouts[i].revision = revision;
 			k->rollouts[i].changed = false;
 		}

@@ -23,8 +23,9 @@
  *  - I7: an exposure is durable, by compare-and-swap, before it is answered; an
  *    order that is repeated was read from the store for this answer;
  *  - a host's records are used only for the poll that directly follows the one
- *    that they are of (same session, next seq), so that nobody else can have
- *    heard from it in between;
+ *    that they are of (same session, next seq), and not if somebody else wrote its
+ *    exposure since, as of BL_POLLS_FRESH_MS: polls may be late, and then
+ *    another controller handles one that was sent before;
  *  - what is remembered may be lost at any instruction. That costs reading it
  *    again, and that hosts were heard, of at most the time that silence is
  *    judged with as slack (I6): bl_poll_refresh_ms;

@@ -115,8 +115,8 @@ static int write_heard(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
 /* Or the clock was set back. */
 static bool counters_due(const struct bl_known_host *h)
 {
-	return h->host.heard_ms < h->counted_ms ||
-	       h->host.heard_ms - h->counted_ms >= IDLE_MS;
+	return !h->stale && (h->host.heard_ms < h->counted_ms ||
+			     h->host.heard_ms - h->counted_ms >= IDLE_MS);
 }
 
 static bool counters_fit(const struct bl_change *c)

@@ -276,6 +276,33 @@ START_TEST(host_that_was_elsewhere_meanwhile_is_read_again)
 }
 END_TEST
 
+/* The one controller exposes it by a poll that was long on its way, while the
+ * other one answers from memory, and there is no room for another host. */
+START_TEST(host_that_a_late_poll_exposed_elsewhere_is_told)
+{
+	struct bl_polls_job late;
+
+	poll_all(polls);
+	poll_all(others);
+	ck_assert_int_eq(poll_now(polls, 0), 0);
+	late = *next_poll(0);
+	ck_assert_int_eq(poll_now(others, 0), 0);
+	roll_out(_i ? 2 : 1);
+	s.now_ms += BL_POLLS_FRESH_MS;
+	late.now_ms = s.now_ms;
+	if (_i) /* that one looked at the rollout before */
+		ck_assert_int_eq(poll_now(others, 1), 0);
+	if (!bl_polls_take(polls, &late))
+		bl_polls_commit(polls);
+	ck_assert_int_eq(late.r, 0);
+	ck_assert_int_eq(late.order.kind, BL_ORDER_APPLY);
+	s.now_ms += BL_POLLS_FRESH_MS;
+	ck_assert_int_eq(poll_now(others, 0), 0);
+	ck_assert_int_eq(jobs[0].order.kind, BL_ORDER_APPLY);
+	ck_assert_uint_eq(sim_read(&s).exposed, _i ? 2 : 1);
+}
+END_TEST
+
 START_TEST(poll_that_comes_twice_is_known_without_reading)
 {
 	struct bl_polls_job again;
@@ -481,6 +508,8 @@ Suite *bl_test_suite(void)
 		t, I7_death_in_a_transaction_is_made_up_for_by_the_store, 0, 2);
 	tcase_add_test(t, order_is_never_given_from_memory_alone);
 	tcase_add_test(t, host_that_was_elsewhere_meanwhile_is_read_again);
+	tcase_add_loop_test(t, host_that_a_late_poll_exposed_elsewhere_is_told,
+			    0, 2);
 	tcase_add_test(t, poll_that_comes_twice_is_known_without_reading);
 	tcase_add_loop_test(
 		t, I6_lost_memory_costs_less_than_the_slack_of_silence, 0, 3);
