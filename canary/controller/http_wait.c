@@ -9,6 +9,11 @@
 
 /* How often it is looked whether something goes on now. */
 #define LOOK_MS BL_POLLS_FRESH_MS
+/* When those who were kept are to come again then: soon, but a large fleet not
+ * all at once, nor so soon that they come too often if they then find nobody
+ * there (backoff.h goes by it). */
+#define COME_MS	       250
+#define COME_SPREAD_MS 750
 
 struct bl_wait *bl_waits_spare(struct bl_waits *w)
 {
@@ -73,34 +78,53 @@ static void resume_all(struct bl_wait **list)
 	}
 }
 
-/* Moves those that are due to @done, or, something going on or the host's
- * certificate being taken back, among the fresh ones, to be taken anew: as the
- * poll that each one still is. */
+/* Answers a poll that was kept: something goes on now, @place others having been
+ * told; or, with @r, what keeps the host from hearing of it. */
+static void call_back(struct bl_wait *wait, unsigned place, int r,
+		      const struct bl_err *err)
+{
+	struct bl_polls_job *job = &wait->job;
+
+	job->order = (struct bl_order){
+		.kind = BL_ORDER_NONE,
+		.poll_ms = COME_MS + place % COME_SPREAD_MS,
+	};
+	job->r = r;
+	job->err = *err;
+	bl_api_answer_poll(job, wait->if_none_match, &wait->answer);
+}
+
+/*
+ * Moves to @done those whose time is over, those whose certificate was taken
+ * back and, something going on, all. What there may be for a host it gets by
+ * its next poll: nobody watches a suspended connection, so that this one may long
+ * be of a host that is gone.
+ */
 static void look(struct bl_waits *w, struct bl_polls *polls, uint64_t now_ms,
 		 struct bl_wait **done)
 {
 	struct bl_wait **at = &w->parked, *wait;
 	int64_t wall_ms = bl_clock_wall_ms();
-	bool busy = bl_polls_busy(polls, wall_ms);
+	struct bl_err away = { 0 };
+	int busy = bl_polls_busy(polls, wall_ms, &away);
+	unsigned place = 0;
 
 	while ((wait = *at)) {
-		bool anew = busy || bl_polls_check(polls, wait->peer, wall_ms,
-						   NULL) == -EACCES;
+		struct bl_err err = { 0 };
+		bool refused = bl_polls_check(polls, wait->peer, wall_ms,
+					      &err) == -EACCES;
 
-		if (!anew && now_ms < wait->until_ms) {
+		if (!refused && !busy && now_ms < wait->until_ms) {
 			at = &wait->next;
 			continue;
 		}
 		*at = wait->next;
-		if (anew) {
-			wait->job.again = true;
-			wait->job.now_ms = wall_ms;
-			wait->next = w->fresh;
-			w->fresh = wait;
-		} else {
-			wait->next = *done;
-			*done = wait;
-		}
+		wait->next = *done;
+		*done = wait;
+		if (refused)
+			call_back(wait, place, -EACCES, &err);
+		else if (busy)
+			call_back(wait, place++, busy < 0 ? busy : 0, &away);
 	}
 }
 

@@ -55,11 +55,12 @@ void bl_polls_forget_rollouts(struct bl_polls *p)
 	bl_known_rollouts_forget(&p->known);
 }
 
-bool bl_polls_busy(struct bl_polls *p, int64_t now_ms)
+int bl_polls_busy(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
 {
-	return bl_known_active(&p->known, p->store, now_ms, BL_POLLS_FRESH_MS,
-			       NULL) < 0 ||
-	       *p->known.active;
+	int r = bl_known_active(&p->known, p->store, now_ms, BL_POLLS_FRESH_MS,
+				err);
+
+	return r < 0 ? r : *p->known.active != '\0';
 }
 
 void bl_polls_forget_revoked(struct bl_polls *p)

@@ -70,9 +70,9 @@ void bl_polls_commit(struct bl_polls *p);
 int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
 		   struct bl_err *err);
 
-/* Whether a rollout is open, as of BL_POLLS_FRESH_MS. A store that does not answer
- * has something going on: who asks it hears of that. */
-bool bl_polls_busy(struct bl_polls *p, int64_t now_ms);
+/* Whether a rollout is open (1), as of BL_POLLS_FRESH_MS. A store that does not
+ * answer is an error. */
+int bl_polls_busy(struct bl_polls *p, int64_t now_ms, struct bl_err *err);
 
 /* Whether the certificate of a host that polls (NULL: it has none) still counts,
  * as of bl_polls_forget_revoked, or of BL_POLLS_FRESH_MS if that is later.

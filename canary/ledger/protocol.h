@@ -27,8 +27,10 @@
  * and 304 without a body means: the same answer as the one with that ETag. The
  * poll itself is as ever, and counts as one. With Prefer the controller may keep
  * the request for so long (at most BL_POLL_WAIT_MAX_S), while its answer would
- * be 304, and answers as soon as it is another. An ETag is made of the answer
- * alone: any controller knows it, also one that was started since.
+ * be 304 and nothing goes on. As soon as something does, it answers "none" with
+ * a short poll_ms: an order is an answer to a poll that has just come, never to
+ * one that was kept, whose host may be gone. An ETag is made of the answer alone:
+ * any controller knows it, also one that was started since.
  *
  * role and labels are what the host's administrator says about it (belay agent
  * --role, --label), metrics what gauge.h measured; left out if that is nothing.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "canary/controller/controller.h"
 #include "canary/controller/http.h"
+#include "canary/ledger/fleet.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -209,8 +211,9 @@ START_TEST(failures_arrive_with_their_words)
 }
 END_TEST
 
-/* A poll of web-1 that has been answered before, and may be kept. */
-static void say_poll(int fd, unsigned seq, const char *header)
+/* A poll that can have been answered before, and be kept. */
+static void say_poll_of(int fd, const char *host, unsigned seq,
+			const char *header)
 {
 	bl_autobuf struct bl_buf text = { 0 }, body = { 0 };
 
@@ -223,13 +226,25 @@ static void say_poll(int fd, unsigned seq, const char *header)
 				       seq),
 			 0);
 	ck_assert_int_eq(bl_buf_printf(&text,
-				       "POST /v1/hosts/web-1/poll HTTP/1.1\r\n"
+				       "POST /v1/hosts/%s/poll HTTP/1.1\r\n"
 				       "Host: 127.0.0.1\r\n"
 				       "Content-Type: application/json\r\n"
 				       "Content-Length: %zu\r\n%s\r\n%s",
-				       body.len, header, body.data),
+				       host, body.len, header, body.data),
 			 0);
 	say(fd, text.data);
+}
+
+static void say_poll(int fd, unsigned seq, const char *header)
+{
+	say_poll_of(fd, "web-1", seq, header);
+}
+
+/* What was sent before has been read by the second answer. */
+static void let_read(void)
+{
+	call("GET", "/v1/hosts", 0);
+	call("GET", "/v1/hosts", 0);
 }
 
 START_TEST(poll_is_kept_until_something_goes_on)
@@ -253,16 +268,131 @@ START_TEST(poll_is_kept_until_something_goes_on)
 	say_poll(fd, 4, kept);
 	wait.fd = fd;
 	ck_assert_int_eq(poll(&wait, 1, 300), 0);
-	/* Anything: that rollout cannot be read, which is said at once. */
+	/* Anything: what it is the next poll tells, here that it cannot be
+	 * read. */
 	ck_assert_int_eq(bl_store_txn(elsewhere, NULL, 0, puts, 1, &err), 0);
+	expect_status(fd, " 200 ");
+	say_poll(fd, 5, kept);
 	expect_status(fd, " 404 ");
 	close(fd);
 	/* One that is kept when the controller ends is answered, too. */
 	fd = dial();
-	say_poll(fd, 5, kept);
+	say_poll(fd, 6, kept);
 	bl_http_stop(http);
 	http = NULL;
 	close(fd);
+}
+END_TEST
+
+static void start_rollout(char id[static BL_ROLLOUT_ID_LEN])
+{
+	bl_autofree struct bl_bundle *bundle = calloc(1, sizeof(*bundle));
+	struct bl_start start = { .override_reason = "" };
+
+	ck_assert_ptr_nonnull(bundle);
+	memset(bundle->digest, 'a', BL_DIGEST_HEX - 1);
+	strcpy(bundle->manifest.name, "x");
+	strcpy(bundle->manifest.version, "1");
+	ck_assert_int_eq(bl_buf_add(&bundle->raw, "x", 1), 0);
+	ck_assert_int_eq(bl_controller_store_bundle(elsewhere, bundle,
+						    bl_clock_wall_ms(), &err),
+			 0);
+	bl_buf_free(&bundle->raw);
+	start.digest = bundle->digest;
+	bl_plan_default(&start.plan);
+	ck_assert_int_eq(bl_controller_start(elsewhere, &start,
+					     bl_clock_wall_ms(), id, &err),
+			 0);
+	ck_assert_int_eq(bl_http_tick(http, &err), 0);
+}
+
+static unsigned exposed(const char *id)
+{
+	struct bl_rollout rollout;
+	int64_t revision;
+
+	ck_assert_int_eq(
+		bl_fleet_rollout(elsewhere, id, &rollout, &revision, &err), 0);
+	return rollout.exposed;
+}
+
+/* Nobody watches the connection of a poll that is kept. */
+START_TEST(I6_host_that_left_its_poll_behind_is_not_exposed)
+{
+	static const char kept[] = "If-None-Match: \"none-0\"\r\n"
+				   "Prefer: wait=30\r\n";
+	int gone = dial(), there = dial();
+	char id[BL_ROLLOUT_ID_LEN];
+
+	say_poll_of(there, "web-2", 1, kept);
+	expect_status(there, " 304 ");
+	say_poll_of(gone, "web-1", 1, kept);
+	expect_status(gone, " 304 ");
+	say_poll_of(there, "web-2", 2, kept);
+	say_poll_of(gone, "web-1", 2, kept);
+	let_read();
+	close(gone);
+	start_rollout(id);
+	expect_status(there, "\"order\": \"none\"");
+	ck_assert_uint_eq(exposed(id), 0);
+	/* Who is there gets it by its next poll. */
+	say_poll_of(there, "web-2", 3, kept);
+	expect_status(there, "\"order\": \"apply\"");
+	ck_assert_uint_eq(exposed(id), 1);
+	close(there);
+}
+END_TEST
+
+/* Polls, each with something new to be written, until nobody answers. */
+static void *poll_busily(void *arg)
+{
+	const char *host = arg;
+	int fd = dial();
+	char answer[4096];
+	unsigned seq = 0;
+
+	do {
+		bl_autobuf struct bl_buf text = { 0 }, body = { 0 };
+
+		seq++;
+		if (bl_buf_printf(&body,
+				  "{\"v\":1,\"boot\":\"b\",\"session\":\"s\","
+				  "\"seq\":%u,\"kernel\":\"%u\",\"arch\":\"\","
+				  "\"os\":\"\",\"live\":\"\",\"events\":0,"
+				  "\"drops\":0}",
+				  seq, seq) < 0 ||
+		    bl_buf_printf(&text,
+				  "POST /v1/hosts/%s/poll HTTP/1.1\r\n"
+				  "Host: 127.0.0.1\r\n"
+				  "Content-Type: application/json\r\n"
+				  "Content-Length: %zu\r\n\r\n%s",
+				  host, body.len, body.data) < 0 ||
+		    send(fd, text.data, text.len, MSG_NOSIGNAL) < 0)
+			break;
+	} while (recv(fd, answer, sizeof(answer), 0) > 0);
+	close(fd);
+	return NULL;
+}
+
+/* libmicrohttpd aborts where a connection is suspended when it is stopped. */
+START_TEST(controller_that_is_asked_by_many_ends_in_order)
+{
+	static char names[16][16];
+	pthread_t threads[BL_ARRAY_SIZE(names)];
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "web-%zu", i);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, poll_busily,
+						names[i]),
+				 0);
+	}
+	for (i = 0; i <= (size_t)_i; i++)
+		call("GET", "/v1/hosts", 0);
+	bl_http_stop(http);
+	http = NULL;
+	for (i = 0; i < BL_ARRAY_SIZE(names); i++)
+		pthread_join(threads[i], NULL);
 }
 END_TEST
 
@@ -363,6 +493,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, names_of_web_pages_are_refused);
 	tcase_add_test(t, failures_arrive_with_their_words);
 	tcase_add_test(t, poll_is_kept_until_something_goes_on);
+	tcase_add_test(t, I6_host_that_left_its_poll_behind_is_not_exposed);
+	tcase_add_loop_test(t, controller_that_is_asked_by_many_ends_in_order,
+			    0, 25);
 	tcase_add_test(t, one_controller_per_port);
 	tcase_add_test(t, bundles_that_nobody_takes_have_a_limit_together);
 	suite_add_tcase(s, t);

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/controller/controller.h"
 #include "canary/controller/enroll.h"
+#include "canary/ledger/fleet.h"
+#include "canary/ledger/protocol.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -295,6 +298,99 @@ START_TEST(who_watches_and_is_taken_back_sees_no_more)
 }
 END_TEST
 
+static void start_rollout(char id[static BL_ROLLOUT_ID_LEN])
+{
+	bl_autofree struct bl_bundle *bundle = calloc(1, sizeof(*bundle));
+	struct bl_start start = { .override_reason = "" };
+	int64_t now_ms = bl_clock_wall_ms();
+
+	ck_assert_ptr_nonnull(bundle);
+	memset(bundle->digest, 'a', BL_DIGEST_HEX - 1);
+	strcpy(bundle->manifest.name, "sensor");
+	strcpy(bundle->manifest.version, "2");
+	ck_assert_int_eq(bl_buf_add(&bundle->raw, "v2", 2), 0);
+	ck_assert_int_eq(
+		bl_controller_store_bundle(tls.store, bundle, now_ms, NULL), 0);
+	bl_buf_free(&bundle->raw);
+	start.digest = bundle->digest;
+	bl_plan_default(&start.plan);
+	ck_assert_int_eq(
+		bl_controller_start(tls.store, &start, now_ms, id, NULL), 0);
+}
+
+static unsigned exposed(const char *id)
+{
+	struct bl_rollout rollout;
+	int64_t revision;
+
+	ck_assert_int_eq(
+		bl_fleet_rollout(tls.store, id, &rollout, &revision, NULL), 0);
+	return rollout.exposed;
+}
+
+/* The controller of the fixture, but with a store of which others, such as the
+ * test itself, have handles of their own. */
+static struct bl_store *serve_from_a_file(void)
+{
+	bl_autofree char *at = bl_path("sqlite:%s/fleet.db", tls.dir);
+	struct bl_store *own = NULL;
+
+	bl_http_stop(tls.http);
+	bl_store_close(tls.store);
+	ck_assert_int_eq(bl_store_open(at, &tls.store, NULL), 0);
+	tls.http = tls_serve(tls.server.pki, tls.server.cert.data,
+			     tls.server.key.data);
+	free(tls.url);
+	tls.url = bl_path("https://%s", bl_http_listens(tls.http));
+	own = tls.store;
+	ck_assert_int_eq(bl_store_open(at, &tls.store, NULL), 0);
+	return own;
+}
+
+static void say_kept_poll(struct raw *r)
+{
+	bl_autofree char *body = bl_json_dump(tls_poll_body());
+	bl_autofree char *text =
+		bl_path("POST /v1/hosts/web-1/poll HTTP/1.1\r\n"
+			"Host: x\r\n"
+			"Content-Type: application/json\r\n"
+			"Content-Length: %zu\r\n"
+			"If-None-Match: \"none-0\"\r\n"
+			"Prefer: wait=30\r\n\r\n%s",
+			strlen(body), body);
+
+	ck_assert(raw_send(r, text, strlen(text)));
+}
+
+/* It came before its certificate was taken back. */
+START_TEST(poll_that_is_kept_gets_nothing_by_a_certificate_taken_back)
+{
+	struct bl_store *own = serve_from_a_file();
+	bl_autofree char *cert = bl_path("%s/host.pem", tls.host_dir);
+	bl_autofree char *key = bl_path("%s/host.key", tls.host_dir);
+	char id[BL_ROLLOUT_ID_LEN], answer[4096];
+	struct raw r;
+
+	tls_enroll_as("web-1");
+	raw_dial(&r, (unsigned)strtoul(strrchr(tls.url, ':') + 1, NULL, 10));
+	ck_assert(raw_shake(&r, cert, key));
+	say_kept_poll(&r);
+	ck_assert_uint_eq(raw_status(&r, answer, sizeof(answer)), 304);
+	say_kept_poll(&r);
+	/* It has been read by the second answer. */
+	ck_assert_int_eq(tls_operator_lists_hosts(), 0);
+	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
+	start_rollout(id);
+	ck_assert_int_eq(bl_http_tick(tls.http, &tls.err), 0);
+	ck_assert_uint_eq(raw_status(&r, answer, sizeof(answer)), 401);
+	ck_assert_uint_eq(exposed(id), 0);
+	raw_close(&r);
+	bl_http_stop(tls.http);
+	tls.http = NULL;
+	bl_store_close(own);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("revoke");
@@ -311,6 +407,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_poll_that_is_kept_is_refused_too);
 	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
 	tcase_add_test(t, who_watches_and_is_taken_back_sees_no_more);
+	tcase_add_test(
+		t, poll_that_is_kept_gets_nothing_by_a_certificate_taken_back);
 	suite_add_tcase(suite, t);
 	return suite;
 }
