@@ -438,6 +438,9 @@ static bool next_round(struct bl_http *http, int epoll_fd)
 	if (MHD_get_timeout(http->daemon, &due_ms) == MHD_YES &&
 	    due_ms < (MHD_UNSIGNED_LONG_LONG)wait_ms)
 		wait_ms = (int)due_ms;
+	/* Resuming takes in requests, too. */
+	if (bl_waits_fresh(&http->waits))
+		wait_ms = 0;
 	poll(fds, 2, wait_ms);
 	return !fds[1].revents;
 }

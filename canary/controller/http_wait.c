@@ -201,9 +201,9 @@ bool bl_waits_settle(struct bl_waits *w, struct bl_polls *polls,
 	return any;
 }
 
-bool bl_waits_any(const struct bl_waits *w)
+bool bl_waits_fresh(const struct bl_waits *w)
 {
-	return w->parked;
+	return w->fresh;
 }
 
 void bl_wait_free(struct bl_wait *w)

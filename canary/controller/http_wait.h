@@ -56,8 +56,8 @@ struct bl_wait *bl_waits_add(struct bl_waits *w,
 bool bl_waits_settle(struct bl_waits *w, struct bl_polls *polls,
 		     pthread_mutex_t *lock, bool ending);
 
-/* Whether somebody is parked, and the clock has to be looked at. */
-bool bl_waits_any(const struct bl_waits *w);
+/* Whether some came since and have not been looked at: settle before sleeping. */
+bool bl_waits_fresh(const struct bl_waits *w);
 
 void bl_wait_free(struct bl_wait *w);
 void bl_waits_free(struct bl_waits *w);
