@@ -41,7 +41,6 @@ void bl_api_poll(struct bl_store *store, const struct bl_request *q,
 	struct bl_polls_job own, *job = q->later ? q->later : &own;
 
 	job->now_ms = now_ms;
-	job->again = false;
 	job->err = (struct bl_err){ 0 };
 	bl_text_copy(job->host, sizeof(job->host), name);
 	job->r = bl_poll_parse(q->body, q->len, &job->poll, &job->err);

@@ -90,7 +90,7 @@ int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
 static int64_t distance(const struct bl_known_host *h,
 			const struct bl_polls_job *job)
 {
-	return job->poll.seq - h->host.seq + job->again;
+	return job->poll.seq - h->host.seq;
 }
 
 static bool is_of_session(const struct bl_known_host *h,
@@ -256,8 +256,6 @@ static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 	r = find_rollouts(p, job->now_ms, fresh, j, err);
 	if (r < 0)
 		return r;
-	if (job->again && j->host.seq == job->poll.seq)
-		j->host.seq--;
 	j->s.host = &j->host;
 	j->s.own = j->own ? &j->own->rollout : NULL;
 	j->s.exposure = j->own && j->h->exposure_revision ? &j->exposure : NULL;

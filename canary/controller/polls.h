@@ -48,7 +48,6 @@ struct bl_polls_job {
 	char host[BL_NAME_MAX + 1];
 	struct bl_poll poll;
 	int64_t now_ms;
-	bool again; /* it was answered, and is to be answered as of now */
 	/* The answer: errors as controller.h says. */
 	int r;
 	struct bl_order order;
