@@ -188,6 +188,7 @@ static void *serve(void *ctx)
 {
 	struct liar *l = ctx;
 
+	sem_post(&l->serves);
 	for (;;) {
 		bl_autoclose int fd = accept(l->listens, NULL, NULL);
 		char request[LIAR_POLL_LEN] = "";
@@ -288,7 +289,12 @@ void liar_start(struct liar *l, const char *blob, size_t size)
 			    .lock = PTHREAD_MUTEX_INITIALIZER,
 			    .hung = eventfd(0, EFD_CLOEXEC) };
 	l->listens = liar_listen(l->url);
+	ck_assert_int_eq(sem_init(&l->serves, 0, 0), 0);
 	ck_assert_int_eq(pthread_create(&l->thread, NULL, serve, l), 0);
+	/* Who forks while a thread begins may inherit a lock that it held, of
+	 * the allocator under sanitizers, and nobody to release it. */
+	while (sem_wait(&l->serves) < 0)
+		continue;
 }
 
 void liar_stop(struct liar *l)
@@ -299,6 +305,7 @@ void liar_stop(struct liar *l)
 	pthread_join(l->thread, NULL);
 	close(l->listens);
 	close(l->hung);
+	sem_destroy(&l->serves);
 	for (i = 0; i < l->hang_count; i++)
 		close(l->hangs[i]);
 }

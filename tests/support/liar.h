@@ -18,6 +18,7 @@
 #define LIAR_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stddef.h>
 
 #include "canary/wire/range.h"
@@ -68,6 +69,7 @@ struct liar {
 	int hangs[LIAR_REQUESTS];
 	unsigned hang_count;
 	int hung; /* eventfd: one hangs now */
+	sem_t serves;
 };
 
 void liar_start(struct liar *l, const char *blob, size_t size);
