@@ -432,14 +432,26 @@ START_TEST(bad_host_stops_it_in_a_pause_too_and_explain_tells_who)
 }
 END_TEST
 
+/* Adds to @text, until @words are in it. */
+static void read_until(int fd, const char *words, char *text, size_t size)
+{
+	size_t len = strlen(text);
+
+	while (!strstr(text, words)) {
+		ssize_t n = read(fd, text + len, size - 1 - len);
+
+		ck_assert_msg(n > 0, "it ended: %s", text);
+		len += (size_t)n;
+		text[len] = '\0';
+	}
+}
+
 /* A line for each change, where there is no terminal. */
 START_TEST(watch_ends_with_ctrl_c_and_goes_without_harm)
 {
 	static const char *const argv[] = { BELAY, "rollout", "status",
 					    "--watch", NULL };
 	char text[8192] = "";
-	size_t len = 0;
-	ssize_t n;
 	int fds[2], status;
 	pid_t pid;
 
@@ -448,14 +460,11 @@ START_TEST(watch_ends_with_ctrl_c_and_goes_without_harm)
 	ck_assert_int_eq(bl_proc_spawn(argv, -1, fds[1], fds[1], &pid, NULL),
 			 0);
 	close(fds[1]);
+	/* What was before it looked is no change to it. */
+	read_until(fds[0], "wave 1", text, sizeof(text));
 	until("wave 2 waits");
 	belay(0, "rollout", "pause", "r1", NULL);
-	while (!strstr(text, "rollout paused")) {
-		n = read(fds[0], text + len, sizeof(text) - 1 - len);
-		ck_assert_msg(n > 0, "it ended: %s", text);
-		len += (size_t)n;
-		text[len] = '\0';
-	}
+	read_until(fds[0], "rollout paused", text, sizeof(text));
 	ck_assert_ptr_nonnull(strstr(text, "host web-0: committed"));
 	ck_assert_int_eq(kill(pid, SIGINT), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
