@@ -343,11 +343,16 @@ START_TEST(I6_host_that_left_its_poll_behind_is_not_exposed)
 }
 END_TEST
 
+struct busy {
+	char host[16];
+	int fd; /* from before the end begins: then nobody gets in */
+};
+
 /* Polls, each with something new to be written, until nobody answers. */
 static void *poll_busily(void *arg)
 {
-	const char *host = arg;
-	int fd = dial();
+	const char *host = ((const struct busy *)arg)->host;
+	int fd = ((const struct busy *)arg)->fd;
 	char answer[4096];
 	unsigned seq = 0;
 
@@ -377,21 +382,22 @@ static void *poll_busily(void *arg)
 /* libmicrohttpd aborts where a connection is suspended when it is stopped. */
 START_TEST(controller_that_is_asked_by_many_ends_in_order)
 {
-	static char names[16][16];
-	pthread_t threads[BL_ARRAY_SIZE(names)];
+	static struct busy many[16];
+	pthread_t threads[BL_ARRAY_SIZE(many)];
 	size_t i;
 
-	for (i = 0; i < BL_ARRAY_SIZE(names); i++) {
-		snprintf(names[i], sizeof(names[i]), "web-%zu", i);
+	for (i = 0; i < BL_ARRAY_SIZE(many); i++) {
+		snprintf(many[i].host, sizeof(many[i].host), "web-%zu", i);
+		many[i].fd = dial();
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, poll_busily,
-						names[i]),
+						&many[i]),
 				 0);
 	}
 	for (i = 0; i <= (size_t)_i; i++)
 		call("GET", "/v1/hosts", 0);
 	bl_http_stop(http);
 	http = NULL;
-	for (i = 0; i < BL_ARRAY_SIZE(names); i++)
+	for (i = 0; i < BL_ARRAY_SIZE(many); i++)
 		pthread_join(threads[i], NULL);
 }
 END_TEST
