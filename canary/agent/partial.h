@@ -24,8 +24,8 @@
 
 #include <stdbool.h>
 
-#include "canary/wire/fetch.h"
 #include "loader/bundle/digest.h"
+#include "loader/net/fetch.h"
 
 /* The folder of it, beside the host's journal. */
 #define BL_PARTIAL_DIR "incoming"

@@ -9,7 +9,7 @@
 #ifndef BL_CANARY_FEED_H
 #define BL_CANARY_FEED_H
 
-#include "canary/wire/fetch.h"
+#include "loader/net/fetch.h"
 
 struct bl_feed {
 	char *where; /* without slashes at its end */

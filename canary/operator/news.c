@@ -3,10 +3,10 @@
 
 #include <stdbool.h>
 
-#include "canary/wire/fetch.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
+#include "loader/net/fetch.h"
 
 /* Between two looks: at least, without a stream, and if nothing happens. */
 #define LEAST_MS 200

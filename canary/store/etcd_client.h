@@ -13,7 +13,7 @@
 #define BL_CANARY_ETCD_CLIENT_H
 
 #include "canary/store/etcd_wire.h"
-#include "canary/wire/fetch.h"
+#include "loader/net/fetch.h"
 
 #define BL_ETCD_MEMBERS_MAX 16
 #define BL_ETCD_REST_MS	    500

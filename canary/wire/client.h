@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "canary/wire/fetch.h"
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
 #include "loader/base/json.h"
+#include "loader/net/fetch.h"
 
 #define BL_CLIENT_URL	     "https://127.0.0.1:7443"
 #define BL_CLIENT_URLS_MAX   16

@@ -14,9 +14,9 @@
 #include "canary/controller/http_stream.h"
 #include "canary/ledger/ledger.h"
 #include "canary/wire/client.h"
-#include "canary/wire/fetch.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/text.h"
+#include "loader/net/fetch.h"
 #include "tests/main.h"
 #include "tests/support/event_reader.h"
 

@@ -17,10 +17,10 @@
 #include "canary/ledger/ledger.h"
 #include "canary/ledger/protocol.h"
 #include "canary/wire/client.h"
-#include "canary/wire/fetch.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/net/fetch.h"
 #include "tests/main.h"
 #include "tests/support/tls_fleet.h"
 

@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "canary/wire/fetch.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/base/json.h"
 #include "loader/base/proc.h"
+#include "loader/net/fetch.h"
 #include "tests/main.h"
 
 #define SKIPPED	  77

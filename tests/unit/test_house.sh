@@ -36,8 +36,8 @@ seam '\b(finit_module|init_module|delete_module)\b' '^loader/kern/' \
 seam 'qemu-system' '^loader/lab/' 'only loader/lab/ starts QEMU'
 seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store/store_sqlite)' \
 	'only the journal and the SQLite store know SQLite'
-seam '#include <curl/' '^canary/wire/fetch\.' \
-	'only fetch.c knows libcurl'
+seam '#include <curl/' '^loader/net/' \
+	'only loader/net/ knows libcurl'
 seam '#include <microhttpd\.h>' '^canary/controller/http' \
 	'only the HTTP server knows libmicrohttpd'
 seam '#include <gnutls/' '^canary/wire/pki\.' \

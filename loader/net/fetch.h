@@ -11,8 +11,8 @@
  * back: an error says whether the other side may have seen it. A handle keeps
  * its connection for the next request and is used by one thread at a time.
  */
-#ifndef BL_CANARY_FETCH_H
-#define BL_CANARY_FETCH_H
+#ifndef BL_NET_FETCH_H
+#define BL_NET_FETCH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "canary/wire/fetch.h"
+#include "loader/net/fetch.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
