@@ -255,8 +255,13 @@ static void set_options(struct bl_fetch *f, struct call *c)
 		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
 				 (long)(q->stall_ms / 1000));
 	}
-	if (q->tls && q->tls->ca)
+	if (q->tls && q->tls->ca) {
+		/* That one alone: libcurl's default folder beside it would
+		 * mean every authority of the system, read anew for every
+		 * connection. */
 		curl_easy_setopt(curl, CURLOPT_CAINFO, q->tls->ca);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
 	if (q->tls && q->tls->anybody) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
