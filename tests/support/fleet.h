@@ -31,7 +31,9 @@
 #define FLEET_LARGE	      64 /* agents; then they poll as real ones do */
 #define FLEET_LARGE_POLL_MS   2000
 #define FLEET_VMS_MAX	      64
-#define FLEET_VM_MIB	      160
+/* Half of it is what an initramfs may fill, and ICU alone is 30 (libarchive wants
+ * it, by libxml2). */
+#define FLEET_VM_MIB 256
 
 struct fleet_agent {
 	pid_t pid; /* 0: it does not run */
