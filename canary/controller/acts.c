@@ -98,13 +98,13 @@ static int check_newest(struct bl_store *store, const char *id,
 		return r;
 	number = strtol(bl_buf_str(&last.value), NULL, 10);
 	if (*active || strtol(id + 1, NULL, 10) != number) {
-		bl_err_set(err, -EBUSY,
+		bl_err_set(err, -EEXIST,
 			   "rollout %s is done and r%ld came after it", id,
 			   number);
 		bl_err_hint(
 			err,
 			"start a rollout of the version that you want instead");
-		return -EBUSY;
+		return -EEXIST;
 	}
 	bl_change_expect(c, last.revision, "fleet/last");
 	bl_change_expect(c, 0, "fleet/active");
@@ -209,6 +209,8 @@ int bl_controller_act(struct bl_store *store, const char *id,
 		r = act_once(store, id, act, a, &e);
 		bl_change_free(&a->change);
 	}
+	if (r == -EAGAIN)
+		return bl_controller_contended(id, err);
 	if (r < 0 && err)
 		*err = e;
 	return r;

@@ -67,7 +67,7 @@ static unsigned status_of(int code)
 	case -EACCES:
 		return 401;
 	case -ESTALE:
-	case -EBUSY:
+	case -EEXIST:
 		return 409;
 	case -EPERM:
 		return 403;
@@ -78,6 +78,7 @@ static unsigned status_of(int code)
 	case -ENOSPC:
 		return 507;
 	case -EAGAIN:
+	case -EBUSY: /* the store, which another process holds */
 	case -EHOSTUNREACH:
 		return 503;
 	default:
@@ -93,13 +94,6 @@ void bl_api_error(int code, const struct bl_err *err, struct bl_response *ret)
 static void answer_error(struct call *c, int code, const struct bl_err *err)
 {
 	bl_api_error(code, err, c->ret);
-}
-
-/* Of what can be busy with nothing but its store (a file that another process
- * holds): no conflict, a moment. */
-static int moment(int code)
-{
-	return code == -EBUSY ? -EAGAIN : code;
 }
 
 static void handle_poll(struct call *c)
@@ -157,7 +151,7 @@ static void handle_get_bundle(struct call *c)
 			     &err);
 
 	if (r < 0)
-		answer_error(c, moment(r), &err);
+		answer_error(c, r, &err);
 	else
 		answer_part(c, blob);
 	bl_blob_put(blob);
@@ -489,7 +483,7 @@ static bool counts(struct call *c, const struct route *route)
 		return true;
 	}
 	if (r < 0)
-		answer_error(c, moment(r), &err);
+		answer_error(c, r, &err);
 	return r == 0;
 }
 

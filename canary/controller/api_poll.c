@@ -12,13 +12,11 @@
 void bl_api_answer_poll(const struct bl_polls_job *job,
 			const char *if_none_match, struct bl_response *ret)
 {
-	/* Busy is only the store, with a file that another process holds. */
-	int r = job->r == -EBUSY ? -EAGAIN : job->r;
 	bl_autofree char *text = NULL;
 
 	ret->etag[0] = '\0'; /* of an answer before */
-	if (r < 0) {
-		bl_api_error(r, &job->err, ret);
+	if (job->r < 0) {
+		bl_api_error(job->r, &job->err, ret);
 		return;
 	}
 	ret->order = job->order.kind;

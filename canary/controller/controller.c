@@ -56,6 +56,14 @@ static int note_listening(struct bl_store *store, bool open, int64_t now_ms,
 	return r;
 }
 
+int bl_controller_contended(const char *what, struct bl_err *err)
+{
+	bl_err_set(err, -EAGAIN,
+		   "others change %s all the time: nothing was done", what);
+	bl_err_hint(err, "try again in some seconds");
+	return -EAGAIN;
+}
+
 static void put_tombstone(struct bl_change *c, const struct bl_rollout *r,
 			  int64_t now_ms)
 {

@@ -10,8 +10,10 @@
  *
  * Errors that callers tell apart: -ENOENT (no such thing), -EINVAL (bad name or
  * value), -ESTALE (a poll that came late, twice, or from another agent of that
- * name), -EBUSY (a rollout is running), -EPERM (tombstone), -ENOSPC (a limit),
- * -EAGAIN (the store is contended: try again).
+ * name), -EEXIST (a rollout is running, or came after), -EPERM (tombstone),
+ * -ENOSPC (a limit); and those of a moment, in which nothing was done: -EAGAIN
+ * (others were faster, again and again), -EBUSY (the store is held by another
+ * process).
  */
 #ifndef BL_CANARY_CONTROLLER_H
 #define BL_CANARY_CONTROLLER_H
@@ -25,6 +27,9 @@
 #define BL_TICK_MS	500
 /* Another agent may take a name over when its holder was quiet for this. */
 #define BL_NAME_FREE_MS 60000
+
+/* Sets @err: @what was changed by others each time it was read. -EAGAIN. */
+int bl_controller_contended(const char *what, struct bl_err *err);
 
 int bl_controller_poll(struct bl_store *store, const char *host,
 		       const struct bl_poll *poll, int64_t now_ms,
@@ -69,7 +74,7 @@ struct bl_act {
  *
  * ABORT	takes every host that the rollout exposed back. A done rollout
  *		can be aborted while it is the newest: after that its hosts have
- *		moved on (-EBUSY).
+ *		moved on (-EEXIST).
  * APPROVE	opens the next gate: lets a wave begin that waits for an operator
  *		or will.
  * PAUSE	exposes nobody new until RESUME; hosts that were exposed end

@@ -154,7 +154,7 @@ static int start_once(struct bl_store *store, const struct bl_start *start,
 	if (!r)
 		r = bl_fleet_active(store, id, err);
 	if (!r && *id) {
-		r = bl_err_set(err, -EBUSY, "rollout %s is not over", id);
+		r = bl_err_set(err, -EEXIST, "rollout %s is not over", id);
 		bl_err_hint(
 			err,
 			"wait for it (belay rollout status %s --wait) or end it (belay rollout abort %s)",
@@ -198,6 +198,8 @@ int bl_controller_start(struct bl_store *store, const struct bl_start *start,
 		e = (struct bl_err){ 0 };
 		r = start_once(store, start, now_ms, ret_id, &e);
 	}
+	if (r == -EAGAIN)
+		return bl_controller_contended("the rollout", err);
 	if (r < 0 && err)
 		*err = e;
 	return r;

@@ -126,9 +126,9 @@ START_TEST(done_rollout_is_aborted_only_while_it_is_the_newest)
 	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
 	memcpy(first, s.id, sizeof(first));
 	sim_rollout(&s, "v2", SIM_GOOD);
-	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EBUSY);
+	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EEXIST);
 	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
-	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EBUSY);
+	ck_assert_int_eq(sim_act(&s, first, BL_DECISION_ABORT), -EEXIST);
 	sim_abort(&s);
 	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS), BL_ROLLOUT_ABORTED);
 	/* Back to v1, not to what was before it. */
