@@ -54,6 +54,14 @@ static const struct bl_arg rows[] = {
 	{ "plaintext", BL_ARG_FLAG, offsetof(struct options, plaintext), 0, 0 },
 };
 
+/* What could not be written in the background, and was not told yet. */
+struct unwritten {
+	unsigned times;
+	uint64_t told_ms; /* 0: never */
+	struct bl_err why;
+};
+#define UNWRITTEN_MS 60000
+
 /* Says a failure once, not at every tick, and says when it is over. */
 static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
 {
@@ -64,6 +72,21 @@ static void note_tick(int r, const struct bl_err *e, char *last, size_t size)
 		fprintf(stderr, "belay controller: deciding again\n");
 		*last = '\0';
 	}
+}
+
+/* The store may fail a thousand times a second: at most a line each minute. */
+static void note_unwritten(struct bl_http *http, struct unwritten *u)
+{
+	uint64_t now_ms = bl_clock_mono_ms();
+
+	u->times += bl_http_unwritten(http, &u->why);
+	if (!u->times || (u->told_ms && now_ms - u->told_ms < UNWRITTEN_MS))
+		return;
+	fprintf(stderr,
+		"belay controller: cannot write down who was heard (%u time%s, it is tried again): %s\n",
+		u->times, u->times == 1 ? "" : "s", u->why.text);
+	u->times = 0;
+	u->told_ms = now_ms;
 }
 
 static int make_default_dir(struct bl_err *err)
@@ -106,6 +129,7 @@ static int serve(const struct options *o, struct bl_err *err)
 	struct bl_store *store = NULL;
 	struct bl_http *http = NULL;
 	struct bl_http_tls tls;
+	struct unwritten unwritten = { 0 };
 	char last[BL_ERR_TEXT_MAX] = "";
 	int r = bl_http_address(o->listen, !o->plaintext, &address, err);
 
@@ -128,6 +152,7 @@ static int serve(const struct options *o, struct bl_err *err)
 	while (!r && !bl_cli_interrupted()) {
 		struct bl_err e = { 0 };
 
+		note_unwritten(http, &unwritten);
 		note_tick(bl_http_tick(http, &e), &e, last, sizeof(last));
 		bl_clock_sleep_ms(BL_TICK_MS);
 	}

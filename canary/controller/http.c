@@ -453,13 +453,16 @@ static void *serve(void *ctx)
 		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 
 	while (next_round(http, info->epoll_fd)) {
+		struct bl_err err = { 0 };
+
 		MHD_run(http->daemon);
 		if (bl_waits_settle(&http->waits, http->polls, &http->lock,
 				    false))
 			MHD_run(http->daemon);
 		pthread_mutex_lock(&http->lock);
-		/* A store that does not answer is said at the next poll. */
-		bl_polls_flush(http->polls, bl_clock_wall_ms(), false, NULL);
+		if (bl_polls_flush(http->polls, bl_clock_wall_ms(), false,
+				   &err) < 0)
+			bl_meter_background(http->meter, &err);
 		pthread_mutex_unlock(&http->lock);
 	}
 	http->ending = true;
@@ -570,6 +573,11 @@ void bl_http_stop(struct bl_http *http)
 const char *bl_http_listens(const struct bl_http *http)
 {
 	return http->listens;
+}
+
+unsigned bl_http_unwritten(struct bl_http *http, struct bl_err *err)
+{
+	return bl_meter_unwritten(http->meter, err);
 }
 
 int bl_http_tick(struct bl_http *http, struct bl_err *err)

@@ -71,6 +71,10 @@ void bl_http_stop(struct bl_http *http);
 /* "127.0.0.1:7443", with the port that port 0 became. */
 const char *bl_http_listens(const struct bl_http *http);
 
+/* How often since the last call it could not be written down who was heard, or
+ * what hosts count; the newest reason to @err. */
+unsigned bl_http_unwritten(struct bl_http *http, struct bl_err *err);
+
 /* Cuts who took too long; bl_decider_tick between two requests; news for who
  * watches. To be called every BL_TICK_MS. */
 int bl_http_tick(struct bl_http *http, struct bl_err *err);

@@ -2,6 +2,7 @@
 #include "canary/controller/meter.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,10 @@ struct bl_meter {
 	counter exposures, reports, decisions[BL_DECISION_KINDS];
 	counter took[OPS][BUCKETS], took_ns[OPS];
 	counter failures[OPS], conflicts;
+	counter background;   /* failures */
+	pthread_mutex_t lock; /* of these two */
+	unsigned unwritten;   /* not asked for yet */
+	struct bl_err why;    /* of the newest */
 };
 
 int bl_meter_new(struct bl_meter **ret)
@@ -65,12 +70,15 @@ int bl_meter_new(struct bl_meter **ret)
 
 	if (!m)
 		return -ENOMEM;
+	pthread_mutex_init(&m->lock, NULL);
 	*ret = m;
 	return 0;
 }
 
 void bl_meter_free(struct bl_meter *m)
 {
+	if (m)
+		pthread_mutex_destroy(&m->lock);
 	free(m);
 }
 
@@ -261,6 +269,28 @@ void bl_meter_tick(struct bl_meter *m, bool good, unsigned streams)
 	m->streams = streams;
 }
 
+void bl_meter_background(struct bl_meter *m, const struct bl_err *err)
+{
+	m->background++;
+	pthread_mutex_lock(&m->lock);
+	m->unwritten++;
+	m->why = *err;
+	pthread_mutex_unlock(&m->lock);
+}
+
+unsigned bl_meter_unwritten(struct bl_meter *m, struct bl_err *err)
+{
+	unsigned times;
+
+	pthread_mutex_lock(&m->lock);
+	times = m->unwritten;
+	m->unwritten = 0;
+	if (times && err)
+		*err = m->why;
+	pthread_mutex_unlock(&m->lock);
+	return times;
+}
+
 /* "/v1/hosts/{name}/poll"; requests to no path of ours are one. */
 static void print_answers(struct bl_meter *m, struct bl_prom *p)
 {
@@ -343,6 +373,10 @@ static void print_store(struct bl_meter *m, struct bl_prom *p)
 		p, BL_PROM_COUNTER, "belay_store_conflicts_total",
 		"Transactions that somebody else was faster than; they are made again.");
 	bl_prom_sample(p, (double)m->conflicts, NULL);
+	bl_prom_family(
+		p, BL_PROM_COUNTER, "belay_background_write_failures_total",
+		"Writes that no request waits for (who was heard, counters) and that failed; they are made again.");
+	bl_prom_sample(p, (double)m->background, NULL);
 }
 
 void bl_meter_print(struct bl_meter *m, struct bl_prom *p)

@@ -37,6 +37,12 @@ void bl_meter_connection(struct bl_meter *m, bool came);
 /* A tick was made or failed; so many watch. */
 void bl_meter_tick(struct bl_meter *m, bool good, unsigned streams);
 
+/* A write that no request waits for failed with @err: of what is written later,
+ * for many hosts at once, nobody else is told. */
+void bl_meter_background(struct bl_meter *m, const struct bl_err *err);
+/* How many of these failed since the last call; the newest to @err. */
+unsigned bl_meter_unwritten(struct bl_meter *m, struct bl_err *err);
+
 /* All of the above. */
 void bl_meter_print(struct bl_meter *m, struct bl_prom *p);
 

@@ -11,6 +11,7 @@
 #include "canary/ledger/record.h"
 #include "canary/wire/client.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "tests/main.h"
 #include "tests/support/prom_check.h"
 #include "tests/support/sim_fleet.h"
@@ -314,6 +315,8 @@ START_TEST(who_is_refused_is_counted_where_it_asked)
 }
 END_TEST
 
+static const struct bl_store_ops *full_under;
+
 static int post(struct bl_client *c, const char *host, const char *body)
 {
 	bl_autofree char *path = bl_path("/v1/hosts/%s/poll", host);
@@ -368,6 +371,67 @@ START_TEST(a_real_server_counts_what_it_answers)
 }
 END_TEST
 
+/* As a full disk: reads go on, and what one request waits for. */
+static int heard_cannot_be_written(struct bl_store *store,
+				   const struct bl_store_compare *compares,
+				   size_t count,
+				   const struct bl_store_put *puts,
+				   size_t put_count, int64_t *ret_revision,
+				   struct bl_err *err)
+{
+	if (put_count && strncmp(puts[0].key, "heard/", 6) == 0)
+		return bl_err_set(err, -ENOSPC, "the disk is full");
+	return full_under->txn(store, compares, count, puts, put_count,
+			       ret_revision, err);
+}
+
+START_TEST(what_cannot_be_written_in_the_background_is_counted_and_told)
+{
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	bl_autobuf struct bl_buf text = { 0 };
+	struct sockaddr_storage address;
+	bl_autofree char *url = NULL;
+	struct bl_store *store = NULL;
+	struct bl_http *http = NULL;
+	struct bl_store_ops full;
+	struct bl_err err = { 0 };
+	unsigned seq;
+
+	unsetenv("BELAY_CONTROLLER");
+	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
+	full_under = store->ops;
+	full = *full_under;
+	full.txn = heard_cannot_be_written;
+	store->ops = &full;
+	ck_assert_int_eq(bl_http_address("127.0.0.1:0", false, &address, NULL),
+			 0);
+	ck_assert_int_eq(bl_http_start(&address, store, NULL, &http, NULL), 0);
+	url = bl_path("http://%s", bl_http_listens(http));
+	ck_assert_int_eq(bl_client_open(url, false, &c, NULL), 0);
+	ck_assert_uint_eq(bl_http_unwritten(http, &err), 0);
+	/* Written some seconds after they came, for all hosts at once. */
+	for (seq = 1; !bl_http_unwritten(http, &err); seq++) {
+		bl_autofree char *poll = bl_path(
+			"{\"v\":1,\"boot\":\"b\",\"session\":\"s\",\"seq\":%u,"
+			"\"kernel\":\"6.1\",\"arch\":\"x86_64\",\"os\":\"\","
+			"\"live\":\"\",\"events\":0,\"drops\":0}",
+			seq);
+
+		ck_assert_int_eq(post(c, "web-1", poll), 0);
+		bl_clock_sleep_ms(50);
+	}
+	ck_assert_str_eq(err.text, "the disk is full");
+	ck_assert_int_eq(bl_client_call(c, "GET", "/metrics", NULL, NULL, 0,
+					10000, &text, NULL),
+			 0);
+	prom_check(text.data);
+	ck_assert_double_ge(
+		value(&text, "belay_background_write_failures_total"), 1);
+	bl_http_stop(http);
+	bl_store_close(store);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("metrics");
@@ -385,6 +449,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, who_was_taken_back_is_given_no_metrics);
 	tcase_add_test(t, who_is_refused_is_counted_where_it_asked);
 	tcase_add_test(t, a_real_server_counts_what_it_answers);
+	tcase_add_test(
+		t,
+		what_cannot_be_written_in_the_background_is_counted_and_told);
 	suite_add_tcase(suite, t);
 	return suite;
 }
