@@ -267,7 +267,9 @@ static enum MHD_Result handle(struct job *job,
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
 	};
-	/* None is suspended when nobody is left to wake it. */
+	/* None is suspended when nobody is left to wake it. MHD_quiesce_daemon
+	 * would not do: it ends listening, and requests go on on connections that
+	 * are open. */
 	struct bl_wait *spare = http->ending ? NULL
 					     : bl_waits_spare(&http->waits);
 	struct bl_response a;
