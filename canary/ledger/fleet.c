@@ -334,6 +334,8 @@ static json_t *fleet_host_json(const struct bl_fleet *f,
 				json_integer(e ? e->wave + 1 : 0)) < 0 ||
 	    json_object_set_new(obj, "reason",
 				json_string(e ? e->reason : "")) < 0 ||
+	    json_object_set_new(obj, "again", json_boolean(e && e->again)) <
+		    0 ||
 	    json_object_set_new(obj, "since_ms",
 				json_integer(e ? e->changed_ms : 0)) < 0 ||
 	    json_object_set_new(obj, "exposed_ms",

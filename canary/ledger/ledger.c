@@ -20,9 +20,10 @@ static const unsigned arrows[] = {
 	[BL_EXPOSURE_TRIAL] = BIT(BL_EXPOSURE_EXPOSED),
 	[BL_EXPOSURE_COMMITTED] = BIT(BL_EXPOSURE_EXPOSED) |
 				  BIT(BL_EXPOSURE_TRIAL),
-	[BL_EXPOSURE_FAILED] =
-		BIT(BL_EXPOSURE_EXPOSED) | BIT(BL_EXPOSURE_TRIAL) |
-		BIT(BL_EXPOSURE_COMMITTED) | BIT(BL_EXPOSURE_SILENT),
+	[BL_EXPOSURE_FAILED] = BIT(BL_EXPOSURE_EXPOSED) |
+			       BIT(BL_EXPOSURE_TRIAL) |
+			       BIT(BL_EXPOSURE_COMMITTED) |
+			       BIT(BL_EXPOSURE_SILENT) | BIT(BL_EXPOSURE_STUCK),
 	[BL_EXPOSURE_BACK] = BIT(BL_EXPOSURE_EXPOSED) | BIT(BL_EXPOSURE_TRIAL) |
 			     BIT(BL_EXPOSURE_COMMITTED) |
 			     BIT(BL_EXPOSURE_SILENT) | BIT(BL_EXPOSURE_STUCK),
@@ -110,6 +111,7 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 	if (s)
 		bl_strata_move(s, e->state, state);
 	e->state = state;
+	e->again = false;
 	e->changed_ms = now_ms;
 	bl_text_copy(e->reason, sizeof(e->reason), reason);
 	if (state == BL_EXPOSURE_COMMITTED)
@@ -191,16 +193,24 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 	}
 }
 
+static bool given_up(const struct bl_exposure *e)
+{
+	return e->state == BL_EXPOSURE_SILENT || e->state == BL_EXPOSURE_STUCK;
+}
+
 /* It was given up, and has kept the version after all. Bad it stays, for the
  * sums that decide; but it is in no trial any more, and the cap is for those. */
 static bool confirm_late(struct bl_rollout *r, struct bl_exposure *e,
 			 int64_t now_ms)
 {
-	if (!e->counted || r->state != BL_ROLLOUT_RUNNING)
+	if (!given_up(e) || e->again || bl_rollout_returns(r))
 		return false;
-	assert(r->unconfirmed > 0);
-	e->counted = false;
-	r->unconfirmed--;
+	if (e->counted) {
+		assert(r->unconfirmed > 0);
+		e->counted = false;
+		r->unconfirmed--;
+	}
+	e->again = true;
 	e->changed_ms = now_ms;
 	bl_text_copy(e->reason, sizeof(e->reason),
 		     "it was heard of again, and keeps the version");
@@ -254,7 +264,9 @@ bool bl_ledger_report(struct bl_rollout *r, struct bl_exposure *e,
 {
 	bool has_it = strcmp(poll->live, r->digest) == 0;
 
-	if (!bl_exposure_open(e) || r->state == BL_ROLLOUT_DONE)
+	/* What is done is done; but what became of a host is still to be known. */
+	if (!bl_exposure_open(e) ||
+	    (r->state == BL_ROLLOUT_DONE && !given_up(e)))
 		return false;
 	if (poll->work.order != BL_ORDER_NONE &&
 	    strcmp(poll->work.rollout, r->id) == 0) {
@@ -267,6 +279,12 @@ bool bl_ledger_report(struct bl_rollout *r, struct bl_exposure *e,
 	    !bl_rollout_returns(r))
 		return bl_ledger_mark(r, e, BL_EXPOSURE_FAILED,
 				      "it left the version by itself", now_ms);
+	if (given_up(e) && has_it)
+		return confirm_late(r, e, now_ms);
+	if (given_up(e) && !bl_rollout_returns(r))
+		return bl_ledger_mark(
+			r, e, BL_EXPOSURE_FAILED,
+			"it was heard of again, without the version", now_ms);
 	if ((e->state == BL_EXPOSURE_EXPOSED ||
 	     e->state == BL_EXPOSURE_TRIAL) &&
 	    !has_it && strcmp(e->boot, poll->boot) != 0)

@@ -36,6 +36,7 @@ struct field {
 #define UINT_OF(type, m)   FIELD(type, m, UINT, false, 0)
 #define UINT_NEW(type, m)  FIELD(type, m, UINT, true, 0)
 #define FLAG_OF(type, m)   FIELD(type, m, FLAG, false, 0)
+#define FLAG_NEW(type, m)  FIELD(type, m, FLAG, true, 0)
 
 static const struct field rollout_fields[] = {
 	TEXT_OF(bl_rollout, id),
@@ -67,7 +68,7 @@ static const struct field exposure_fields[] = {
 	TEXT_OF(bl_exposure, previous),	 TEXT_OF(bl_exposure, reason),
 	I64_OF(bl_exposure, exposed_ms), I64_OF(bl_exposure, changed_ms),
 	TEXT_NEW(bl_exposure, stratum),	 TEXT_NEW(bl_exposure, other),
-	TEXT_NEW(bl_exposure, worse),
+	TEXT_NEW(bl_exposure, worse),	 FLAG_NEW(bl_exposure, again),
 };
 
 static const struct field host_fields[] = {

@@ -82,6 +82,8 @@ struct bl_exposure {
 	char host[BL_NAME_MAX + 1];
 	enum bl_exposure_state state;
 	bool counted; /* in the rollout's unconfirmed */
+	/* SILENT, STUCK: heard of again since, it keeps the version. */
+	bool again;
 	unsigned wave;
 	char stratum[BL_STRATUM_KEY];
 	char boot[BL_BOOT_LEN]; /* in which it was exposed */

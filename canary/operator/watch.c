@@ -52,6 +52,10 @@ static const struct look {
 	{ "untouched", "untouched", BL_STYLE_DIM },
 };
 
+/* Given up, and heard of since: nothing is open about it any more. */
+static const struct look late_look = { "silent", "was given up, keeps it",
+				       BL_STYLE_WARN };
+
 static const struct look rollout_looks[] = {
 	{ "running", "running", BL_STYLE_BOLD },
 	{ "stopping", "stopping: exposed hosts go back", BL_STYLE_BAD },
@@ -74,6 +78,13 @@ static size_t look_of(const struct look *looks, size_t count, const json_t *obj)
 static size_t host_look(const json_t *host)
 {
 	return look_of(host_looks, BL_ARRAY_SIZE(host_looks), host);
+}
+
+static const struct look *host_words(const json_t *host)
+{
+	return json_is_true(json_object_get(host, "again"))
+		       ? &late_look
+		       : &host_looks[host_look(host)];
 }
 
 static const struct look paused_look = { "running", "paused", BL_STYLE_WARN };
@@ -183,7 +194,7 @@ static void print_waves(const json_t *r, FILE *f, bool colour)
 
 static void host_row(struct bl_table *t, const json_t *h, long long now_ms)
 {
-	const struct look *look = &host_looks[host_look(h)];
+	const struct look *look = host_words(h);
 	char a[TEXT];
 
 	bl_table_row(t);
@@ -291,7 +302,7 @@ void bl_watch_changes(const json_t *before, const json_t *now, FILE *f)
 			continue;
 		text(h, "reason", b);
 		fprintf(f, "%s host %s: %s%s%s\n", when, text(h, "name", a),
-			host_looks[host_look(h)].words, *b ? ": " : "", b);
+			host_words(h)->words, *b ? ": " : "", b);
 	}
 	if (!same(before, now, "state") || !same(before, now, "paused")) {
 		text(now, "reason", a);
