@@ -138,7 +138,6 @@ static struct bl_wait *take_fresh(struct bl_waits *w, struct bl_polls *polls)
 		wait->next = list;
 		list = wait;
 	}
-	bl_polls_forget_revoked(polls);
 	for (wait = list; wait; wait = wait->next) {
 		struct bl_polls_job *job = &wait->job;
 		struct bl_err err = { 0 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Polls, their connections suspended until they are answered: all that came in
- * the same round are, together. First the store is asked, once, whose
- * certificates were taken back meanwhile; then they are taken (polls.h), and what
- * has to be written is, in one transaction. One that asked to be kept while
+ * the same round are, together. Those whose certificates were taken back, as of
+ * BL_POLLS_FRESH_MS, are refused; the others are taken (polls.h), and what has to
+ * be written is, in one transaction. One that asked to be kept while
  * nothing goes on (protocol.h) is, until something does or its host's certificate
  * is taken back. A part of http.c, of its serving thread alone.
  *

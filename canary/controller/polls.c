@@ -63,11 +63,6 @@ int bl_polls_busy(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
 	return r < 0 ? r : *p->known.active != '\0';
 }
 
-void bl_polls_forget_revoked(struct bl_polls *p)
-{
-	p->known.revoked_ms = 0;
-}
-
 int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
 		   int64_t now_ms, struct bl_err *err)
 {

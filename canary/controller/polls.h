@@ -39,7 +39,9 @@
 #include "canary/ledger/protocol.h"
 #include "canary/wire/peer.h"
 
-/* How old a rollout's record may be; it delays an order, and nothing else. */
+/* How old a rollout's record may be, which delays an order; and what is known of
+ * certificates that another controller took back, which lets a host be heard for
+ * so long. */
 #define BL_POLLS_FRESH_MS 100
 
 struct bl_polls;
@@ -74,12 +76,9 @@ int bl_polls_flush(struct bl_polls *p, int64_t now_ms, bool all,
 int bl_polls_busy(struct bl_polls *p, int64_t now_ms, struct bl_err *err);
 
 /* Whether the certificate of a host that polls (NULL: it has none) still counts,
- * as of bl_polls_forget_revoked, or of BL_POLLS_FRESH_MS if that is later.
- * -EACCES: it was taken back; @err says why. */
+ * as of BL_POLLS_FRESH_MS. -EACCES: it was taken back; @err says why. */
 int bl_polls_check(struct bl_polls *p, const struct bl_peer *peer,
 		   int64_t now_ms, struct bl_err *err);
-/* Another controller may have taken one back by now. */
-void bl_polls_forget_revoked(struct bl_polls *p);
 
 /* Somebody in this process changed a rollout, or took a certificate back: no
  * need to wait. */

@@ -7,7 +7,9 @@
  *
  * To take back is to raise it, which refuses every certificate of that name that
  * there is, also those that nobody here remembers. Every controller asks the
- * store at every request, so that it holds from the next one on.
+ * store at every request, so that it holds from the next one on. Only of polls it
+ * remembers the answer, for BL_POLLS_FRESH_MS: what another controller took back
+ * is seen by polls that come later than that, what it took back itself by the next.
  *
  * Invariants:
  *  - a certificate that is issued carries the generation that was read before

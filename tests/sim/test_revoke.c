@@ -7,6 +7,7 @@
 
 #include "canary/controller/controller.h"
 #include "canary/controller/enroll.h"
+#include "canary/controller/polls.h"
 #include "canary/ledger/fleet.h"
 #include "canary/ledger/protocol.h"
 #include "canary/wire/client.h"
@@ -141,19 +142,21 @@ START_TEST(every_controller_of_the_store_refuses_it)
 	ck_assert_int_eq(take_back("hosts", "web-1", tls.dir), 0);
 	free(tls.url);
 	tls.url = bl_path("https://%s", bl_http_listens(other));
+	bl_clock_sleep_ms(2 * BL_POLLS_FRESH_MS);
 	ck_assert_int_eq(tls_poll_as(tls.host_dir, "web-1"), -EACCES);
 	bl_http_stop(other);
 }
 END_TEST
 
-/* What a controller remembers, however young, does not count for it. */
-START_TEST(the_next_poll_is_refused_wherever_it_goes)
+/* What another controller remembers counts no longer than it is said to. */
+START_TEST(the_next_poll_is_refused_here_and_a_later_one_elsewhere)
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *polls = NULL;
+	BL_CLEANUP(bl_client_closep) struct bl_client *here = NULL;
 	BL_CLEANUP(bl_client_closep) struct bl_client *admin = NULL;
 	static const char path[] = "/v1/hosts/web-1/poll";
 	bl_autojson_doc struct bl_json_doc one = { 0 }, two = { 0 },
-					   three = { 0 };
+					   three = { 0 }, four = { 0 };
 	bl_autofree char *there = NULL;
 	struct bl_http *other;
 
@@ -167,15 +170,25 @@ START_TEST(the_next_poll_is_refused_wherever_it_goes)
 	ck_assert_int_eq(bl_client_open(there, false, &polls, NULL), 0);
 	ck_assert_int_eq(bl_client_identity(polls, tls.host_dir, "host", NULL),
 			 0);
+	ck_assert_int_eq(bl_client_open(tls.url, false, &here, NULL), 0);
+	ck_assert_int_eq(bl_client_identity(here, tls.host_dir, "host", NULL),
+			 0);
 	/* Connections are there, so that nothing takes long from here on. */
 	ck_assert_int_eq(
 		bl_client_json(admin, "GET", "/v1/hosts", NULL, &one, NULL), 0);
 	ck_assert_int_eq(bl_client_json(polls, "POST", path, tls_poll_body(),
 					&two, NULL),
 			 0);
+	ck_assert_int_eq(bl_client_json(here, "POST", path, tls_poll_body(),
+					&four, NULL),
+			 0);
 	ck_assert_int_eq(bl_client_json(admin, "POST", "/v1/hosts/web-1/revoke",
 					json_object(), &three, NULL),
 			 0);
+	ck_assert_int_eq(bl_client_json(here, "POST", path, tls_poll_body(),
+					&four, NULL),
+			 -EACCES);
+	bl_clock_sleep_ms(2 * BL_POLLS_FRESH_MS);
 	ck_assert_int_eq(bl_client_json(polls, "POST", path, tls_poll_body(),
 					&two, NULL),
 			 -EACCES);
@@ -403,7 +416,7 @@ Suite *bl_test_suite(void)
 		t, host_that_enrolls_again_is_good_until_that_is_taken_back);
 	tcase_add_test(t, renewal_that_overlaps_a_taking_back_is_of_no_use);
 	tcase_add_test(t, every_controller_of_the_store_refuses_it);
-	tcase_add_test(t, the_next_poll_is_refused_wherever_it_goes);
+	tcase_add_test(t, the_next_poll_is_refused_here_and_a_later_one_elsewhere);
 	tcase_add_test(t, a_poll_that_is_kept_is_refused_too);
 	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
 	tcase_add_test(t, who_watches_and_is_taken_back_sees_no_more);
