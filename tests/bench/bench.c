@@ -19,7 +19,7 @@
 #define RUNS	 21
 
 static struct {
-	const char *name, *dir, *kernel;
+	const char *name, *dir, *kernel, *only;
 	unsigned runs; /* 0: not said */
 	json_t *rows;
 	char *work;
@@ -36,7 +36,7 @@ void bench_need(int r, const struct bl_err *err)
 static void usage(int code)
 {
 	fprintf(code ? stderr : stdout,
-		"usage: bench_%s [--runs N] [--kernel K] [--dir DIR]\n",
+		"usage: bench_%s [--runs N] [--kernel K] [--only PART] [--dir DIR]\n",
 		bench.name);
 	exit(code);
 }
@@ -55,6 +55,7 @@ void bench_open(const char *name, int argc, char **argv)
 	static const struct option options[] = {
 		{ "runs", required_argument, NULL, 'r' },
 		{ "kernel", required_argument, NULL, 'k' },
+		{ "only", required_argument, NULL, 'o' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -69,6 +70,8 @@ void bench_open(const char *name, int argc, char **argv)
 			bench.runs = runs_of(optarg);
 		else if (c == 'k')
 			bench.kernel = optarg;
+		else if (c == 'o')
+			bench.only = optarg;
 		else if (c == 'd')
 			bench.dir = optarg;
 		else
@@ -86,6 +89,11 @@ unsigned bench_runs(unsigned otherwise)
 const char *bench_kernel(const char *otherwise)
 {
 	return bench.kernel ? bench.kernel : otherwise;
+}
+
+bool bench_wants(const char *part)
+{
+	return !bench.only || strcmp(bench.only, part) == 0;
 }
 
 const char *bench_dir(void)
@@ -164,6 +172,8 @@ void bench_add(const struct bench_value *v)
 	struct bl_err err = { .text = "out of memory" };
 
 	bench_need(row ? json_array_append_new(bench.rows, row) : -1, &err);
+	fprintf(stderr, "%s: %.*f %s\n", v->what, v->value >= 1000 ? 0 : 2,
+		v->value, v->unit);
 }
 
 void bench_timed(const struct bench_pair *p, double *ours, double *theirs,

@@ -19,6 +19,7 @@
 #ifndef BL_TESTS_BENCH_H
 #define BL_TESTS_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "loader/base/err.h"
@@ -48,13 +49,16 @@ struct bench_value {
 	const char *how;
 };
 
-/* Options: --runs N (turns), --kernel K, --dir DIR (default "."). */
+/* Options: --runs N (turns), --kernel K, --only PART (of those benches that have
+ * parts), --dir DIR (default "."). */
 void bench_open(const char *name, int argc, char **argv);
 
 /* What the options say: --runs or @otherwise; --kernel or @otherwise; --dir. */
 unsigned bench_runs(unsigned otherwise);
 const char *bench_kernel(const char *otherwise);
 const char *bench_dir(void);
+/* Whether --only says that part, or nothing. */
+bool bench_wants(const char *part);
 
 /* An empty folder for files, DIR/NAME.work; removed when the bench ends, or by
  * the next one if this one is interrupted. */
@@ -71,6 +75,7 @@ double bench_median(double *values, unsigned n);
 void bench_timed(const struct bench_pair *p, double *ours, double *theirs,
 		 unsigned n);
 
+/* Says it on stderr, too, as it comes. */
 void bench_add(const struct bench_value *v);
 
 /* A bench_fn: runs the argv (const char *const *, absolute tool or from PATH)

@@ -1,63 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One controller on one core, 10,000 agents on the other, over SQLite and over a
- * real etcd: polls that say nothing new, a rollout in which all of them report,
- * one that is stopped, and what 10,000 connections take. README.md says what a
- * turn of each is.
+ * real etcd, that one with its data on this disk and in memory: polls that say
+ * nothing new, a rollout in which all of them report, one in which all of them are
+ * in their trials, one that is stopped, and what 10,000 connections take.
+ * README.md says what a turn of each is. --only sqlite, tls, etcd, etcd-memory.
  *
  * Rates are of wall time. Beside each stands what the controller's processor
- * time would allow: on a machine that others use, too, or where the agents are
- * the slower half, the wall tells less than that.
+ * time would allow, and how much of the time it was ready and its core was
+ * somebody else's: on a machine that others use, too, or where the agents and etcd,
+ * which share the other core, are the slower half, the wall tells less than that.
  */
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "canary/controller/api.h"
 #include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/file.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/fleet_controller.h"
 #include "tests/bench/fleet_load.h"
 #include "tests/bench/fleet_tls.h"
 #include "tests/support/etcd.h"
 
-#define AGENTS	   10000
-#define TLS_AGENTS 1000
-#define IDLE_US	   2000000
-#define TURNS	   5
-#define FEW	   500 /* polls of a turn in process */
-#define HALT_AFTER 500
-#define HALT_CAP   200
-#define QUIET_US   2000000
-#define AGAIN_US   500000
-
-struct controller {
-	pid_t pid;
-	unsigned port;
-};
+#define AGENTS	    10000
+#define MEMORY	    "/dev/shm"
+#define MEMORY_DIR  MEMORY "/belay-bench-fleet"
+#define IDLE_US	    2000000
+#define TURNS	    5
+#define TRIAL_TURNS 3
+#define FEW	    500 /* polls of a turn in process */
+#define HALT_AFTER  500
+#define HALT_CAP    200
+#define QUIET_US    2000000
+#define AGAIN_US    500000
 
 static const char *store_name;
 static char *store_url;
-
-/* The controller's core is 0; what measures it has the last one. */
-static void pin(int core)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 static int last_core(void)
 {
@@ -70,88 +58,6 @@ static void give_up(const char *what)
 
 	bl_err_set(&err, -EIO, "%s", what);
 	bench_need(-EIO, &err);
-}
-
-static void run_belay(int out, const char *tls_dir)
-{
-	const char *const argv[] = { BENCH_BELAY,
-				     "controller",
-				     "--listen",
-				     "127.0.0.1:0",
-				     "--store",
-				     store_url,
-				     tls_dir ? "--tls-dir" : "--plaintext",
-				     tls_dir,
-				     NULL };
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	pin(0);
-	dup2(out, STDOUT_FILENO);
-	execv(argv[0], (char *const *)argv);
-	_exit(127);
-}
-
-static struct controller start(const char *tls_dir)
-{
-	struct controller c = { 0 };
-	char line[256] = "", *colon;
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		give_up("no pipe");
-	c.pid = fork();
-	if (c.pid == 0)
-		run_belay(fds[1], tls_dir);
-	close(fds[1]);
-	if (read(fds[0], line, sizeof(line) - 1) <= 0)
-		give_up("the controller did not start");
-	close(fds[0]);
-	colon = strchr(line, ':');
-	c.port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
-	return c;
-}
-
-static void stop(struct controller *c)
-{
-	kill(c->pid, SIGTERM);
-	waitpid(c->pid, NULL, 0);
-}
-
-static double rss_mib(const struct controller *c)
-{
-	char path[64], line[256];
-	double kib = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)c->pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmRSS: %lf", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib / 1024;
-}
-
-/* Processor time of it, in seconds. */
-static double cpu_s(const struct controller *c)
-{
-	unsigned long user = 0, system = 0;
-	char path[64], text[1024] = "", *at;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)c->pid);
-	f = fopen(path, "re");
-	if (f && fgets(text, sizeof(text), f)) {
-		at = strrchr(text, ')');
-		if (at)
-			sscanf(at + 1,
-			       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			       &user, &system);
-	}
-	if (f)
-		fclose(f);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void row(const char *what, const char *unit, const char *better,
@@ -168,6 +74,53 @@ static void row(const char *what, const char *unit, const char *better,
 					 .how = how });
 }
 
+/* What a rate is measured over. */
+struct span {
+	const struct fleet_controller *c;
+	uint64_t begun_us;
+	double cpu_s, kept_s;
+};
+
+static struct span begin(const struct fleet_controller *c)
+{
+	return (struct span){ c, fleet_now_us(), fleet_controller_cpu_s(c),
+			      fleet_controller_kept_s(c) };
+}
+
+/* Rows of the median of @turns. */
+struct rate {
+	double wall[TURNS], cpu[TURNS], kept[TURNS];
+	unsigned turns;
+};
+
+static void end(const struct span *s, unsigned long count, struct rate *r)
+{
+	double wall = (double)(fleet_now_us() - s->begun_us) / 1e6;
+	double cpu = fleet_controller_cpu_s(s->c) - s->cpu_s;
+
+	r->wall[r->turns] = (double)count / wall;
+	r->cpu[r->turns] = cpu > 0 ? (double)count / cpu : 0;
+	r->kept[r->turns] =
+		(fleet_controller_kept_s(s->c) - s->kept_s) / wall * 100;
+	r->turns++;
+}
+
+static void rate_rows(const char *what, struct rate *r, double to_reach,
+		      const char *how)
+{
+	char text[96];
+
+	row(what, "/s", "higher", bench_median(r->wall, r->turns), to_reach,
+	    how);
+	snprintf(text, sizeof(text), "%s, of the controller's processor time",
+		 what);
+	row(text, "/s", "higher", bench_median(r->cpu, r->turns), to_reach,
+	    "the same");
+	snprintf(text, sizeof(text), "%s, its core was somebody else's", what);
+	row(text, "%", "lower", bench_median(r->kept, r->turns), 0,
+	    "of the same time: it was ready and did not run");
+}
+
 static bool everybody_polled(const struct fleet_load *l, void *ctx)
 {
 	(void)ctx;
@@ -180,28 +133,24 @@ static bool time_is_over(const struct fleet_load *l, void *ctx)
 	return fleet_now_us() >= *(uint64_t *)ctx;
 }
 
-static void idle(struct fleet_load *l, const struct controller *c)
+static void idle(struct fleet_load *l, const struct fleet_controller *c)
 {
-	double wall[TURNS], cpu[TURNS];
-	unsigned i;
+	struct rate rate = { 0 };
 
-	for (i = 0; i < TURNS; i++) {
-		uint64_t begun = fleet_now_us(), end = begun + IDLE_US;
-		double before = cpu_s(c);
+	while (rate.turns < TURNS) {
+		uint64_t end_us = fleet_now_us() + IDLE_US;
+		struct span span = begin(c);
 
 		l->same = l->full = 0;
-		fleet_load_run(l, time_is_over, &end);
+		fleet_load_run(l, time_is_over, &end_us);
 		if (l->full)
 			give_up("a poll that says nothing new was answered whole");
-		wall[i] = (double)l->same * 1e6 /
-			  (double)(fleet_now_us() - begun);
-		cpu[i] = (double)l->same / (cpu_s(c) - before);
+		end(&span, l->same, &rate);
 	}
-	row("idle polls", "/s", "higher", bench_median(wall, TURNS), 10000,
-	    "10,000 agents, 304; median of turns of 2 s");
-	row("idle polls, of the controller's processor time", "/s", "higher",
-	    bench_median(cpu, TURNS), 10000, "the same turns");
-	row("with 10,000 agents connected", "MiB", "lower", rss_mib(c), 1024,
+	rate_rows("idle polls", &rate, 10000,
+		  "10,000 agents, 304; median of turns of 2 s");
+	row("with 10,000 agents connected", "MiB", "lower",
+	    fleet_controller_rss_mib(c), 1024,
 	    "resident, plain HTTP, after those polls");
 }
 
@@ -250,31 +199,58 @@ static bool everybody_told(const struct fleet_load *l, void *ctx)
 	return l->reports >= 2ul * l->count;
 }
 
-static bool half_told(const struct fleet_load *l, void *ctx)
+static bool some_told(const struct fleet_load *l, void *ctx)
 {
 	(void)ctx;
 	return l->reports >= l->count / 10;
 }
 
-static void reports(struct fleet_load *l, const struct controller *c)
+static void reports(struct fleet_load *l, const struct fleet_controller *c)
 {
-	unsigned long reports;
-	uint64_t begun;
-	double cpu, s;
+	struct rate rate = { 0 };
+	unsigned long before;
+	struct span span;
 
 	roll_out(l, "good", AGENTS);
 	/* One of each stratum comes first, and then all of the others. */
-	fleet_load_run(l, half_told, NULL);
-	begun = fleet_now_us();
-	cpu = cpu_s(c);
-	reports = l->orders + l->reports;
+	fleet_load_run(l, some_told, NULL);
+	before = l->orders + l->reports;
+	span = begin(c);
 	fleet_load_run(l, everybody_told, NULL);
-	reports = l->orders + l->reports - reports;
-	s = (double)(fleet_now_us() - begun) / 1e6;
-	row("reports", "/s", "higher", (double)reports / s, 2000,
-	    "a rollout to 10,000 hosts: exposed, in trial, done; once, in this order for each, between polls of those that wait");
-	row("reports, of the controller's processor time", "/s", "higher",
-	    (double)reports / (cpu_s(c) - cpu), 2000, "the same");
+	end(&span, l->orders + l->reports - before, &rate);
+	rate_rows(
+		"reports", &rate, 2000,
+		"a rollout to 10,000 hosts: exposed, in trial, done; once, in this order for each, between polls of those that wait");
+}
+
+static bool everybody_exposed(const struct fleet_load *l, void *ctx)
+{
+	(void)ctx;
+	return l->exposed >= l->count;
+}
+
+/* Each is told its order again. */
+static void trials(struct fleet_load *l, const struct fleet_controller *c)
+{
+	struct rate rate = { 0 };
+
+	roll_out(l, "slow", AGENTS);
+	fleet_load_run(l, some_told, NULL);
+	l->lingers = true;
+	fleet_load_run(l, everybody_exposed, NULL);
+	while (rate.turns < TRIAL_TURNS) {
+		uint64_t end_us = fleet_now_us() + IDLE_US;
+		struct span span = begin(c);
+
+		l->same = l->full = 0;
+		fleet_load_run(l, time_is_over, &end_us);
+		end(&span, l->same + l->full, &rate);
+	}
+	l->lingers = false;
+	fleet_load_run(l, everybody_told, NULL);
+	rate_rows(
+		"polls of hosts in their trials", &rate, 0,
+		"9,000 of 10,000 are, and get their order again; median of turns of 2 s");
 }
 
 static bool enough_exposed(const struct fleet_load *l, void *ctx)
@@ -386,7 +362,7 @@ static void beside_none(const char *url)
 	bl_store_close(theirs.store);
 }
 
-static void appear(struct fleet_load *l, const struct controller *c)
+static void appear(struct fleet_load *l, const struct fleet_controller *c)
 {
 	uint64_t begun = fleet_now_us();
 
@@ -398,42 +374,45 @@ static void appear(struct fleet_load *l, const struct controller *c)
 	    "connected, read, written");
 }
 
-static void measure(const char *beside)
+static void measure(void)
 {
-	struct controller c;
+	struct fleet_controller c;
 	struct fleet_load l;
 
-	beside_none(beside);
-	c = start(NULL);
+	c = fleet_controller_start(store_url, NULL);
 	appear(&l, &c);
 	idle(&l, &c);
 	reports(&l, &c);
+	trials(&l, &c);
 	halt(&l);
 	fleet_load_close(&l);
-	stop(&c);
+	fleet_controller_stop(&c);
 }
 
 static void over_tls(void)
 {
 	bl_autofree char *dir = bl_path("%s/tls", bench_work());
 	struct bl_err err = { 0 };
-	struct controller c;
+	struct fleet_controller c;
 	struct fleet_tls t;
 	double before;
 
 	bench_need(fleet_tls_init(dir, &err), &err);
-	c = start(dir);
-	before = rss_mib(&c);
-	bench_need(fleet_tls_open(&t, dir, c.port, TLS_AGENTS, &err), &err);
+	c = fleet_controller_start(store_url, dir);
+	before = fleet_controller_rss_mib(&c);
+	bench_need(fleet_tls_open(&t, dir, c.port, AGENTS, &err), &err);
 	if (fleet_tls_ended(&t))
 		give_up("the first connections ended before the last one began");
+	row("with 10,000 agents connected over TLS", "MiB", "lower",
+	    fleet_controller_rss_mib(&c), 1024,
+	    "resident, with a certificate each way, after polls of all; one host's, so without what is remembered of each");
 	row("a connection over TLS", "KiB", "lower",
-	    (rss_mib(&c) - before) * 1024 / TLS_AGENTS, 1024 * 1024.0 / AGENTS,
-	    "resident, with a certificate each way, after a poll; of 1,000; goal: 10,000 in 1 GiB");
-	row("a handshake over TLS", "ms", "lower", t.took_s * 1e3 / TLS_AGENTS,
-	    0, "both sides of it, one after the other, with a poll each");
+	    (fleet_controller_rss_mib(&c) - before) * 1024 / AGENTS, 0,
+	    "of these");
+	row("a handshake over TLS", "ms", "lower", t.took_s * 1e3 / AGENTS, 0,
+	    "both sides of it, one after the other, with a poll each");
 	fleet_tls_close(&t);
-	stop(&c);
+	fleet_controller_stop(&c);
 }
 
 static void allow_files(void)
@@ -447,27 +426,74 @@ static void allow_files(void)
 		give_up("10,000 agents want more open files than ulimit -Hn");
 }
 
-/* What tests start etcd and dial with asserts, and may do so in a test only. */
-START_TEST(both_stores)
+static void on_sqlite(void)
 {
-	struct etcd etcd = { 0 };
-	char *beside;
+	bl_autofree char *beside = bl_path("sqlite:%s/beside.db", bench_work());
 
 	store_name = "sqlite";
 	store_url = bl_path("sqlite:%s/fleet.db", bench_work());
-	beside = bl_path("sqlite:%s/beside.db", bench_work());
-	measure(beside);
-	over_tls();
+	if (bench_wants("sqlite")) {
+		beside_none(beside);
+		measure();
+	}
+	if (bench_wants("tls"))
+		over_tls();
 	free(store_url);
-	free(beside);
-	store_name = "etcd";
+}
+
+/* On the agents' core, its files under @dir. */
+static void on_etcd(const char *name, const char *dir, bool beside)
+{
+	struct etcd etcd = { 0 };
+	bl_autofree char *url = NULL;
+
+	setenv("TMPDIR", dir, 1);
 	etcd_start(&etcd, 1);
+	store_name = name;
 	store_url = etcd_url(&etcd, "bench");
-	beside = etcd_url(&etcd, "beside");
-	measure(beside);
+	url = etcd_url(&etcd, "beside");
+	if (beside)
+		beside_none(url);
+	measure();
 	free(store_url);
-	free(beside);
 	etcd_stop(&etcd);
+}
+
+static bool is_memory(const char *dir)
+{
+	struct statfs fs;
+
+	return statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+static void remove_memory(void)
+{
+	bl_file_rmtree(MEMORY_DIR, NULL);
+}
+
+/* What tests start etcd and dial with asserts, and may do so in a test only. */
+START_TEST(all_stores)
+{
+	struct bl_err err = { 0 };
+
+	if (is_memory(bench_work()))
+		fprintf(stderr,
+			"%s is in memory: no figure of this run is of a disk\n",
+			bench_work());
+	on_sqlite();
+	if (bench_wants("etcd"))
+		on_etcd("etcd", bench_work(), true);
+	if (!bench_wants("etcd-memory"))
+		return;
+	if (!is_memory(MEMORY)) {
+		fprintf(stderr, MEMORY
+			" is not in memory: no figures without a disk\n");
+		return;
+	}
+	remove_memory();
+	atexit(remove_memory);
+	bench_need(bl_file_mkdirs(MEMORY_DIR, 0700, &err), &err);
+	on_etcd("etcd in memory", MEMORY_DIR, false);
 }
 END_TEST
 
@@ -480,8 +506,8 @@ int main(int argc, char **argv)
 
 	bench_open("fleet", argc, argv);
 	allow_files();
-	pin(last_core());
-	tcase_add_test(t, both_stores);
+	fleet_pin(last_core());
+	tcase_add_test(t, all_stores);
 	suite_add_tcase(suite, t);
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);

@@ -153,12 +153,15 @@ static void send_poll(struct fleet_load *l, unsigned i)
 		end("agent %u cannot send: %s", i, strerror(errno));
 }
 
-/* The trial of a version that is good takes no time at all here. */
+/* The trial of a version that is good takes no time at all here, unless they are
+ * told to linger. */
 static void work_on(struct fleet_load *l, unsigned i)
 {
 	struct fleet_agent *a = &l->agents[i];
 
 	if (a->order == BL_ORDER_NONE || a->told)
+		return;
+	if (l->lingers && a->order == BL_ORDER_APPLY)
 		return;
 	if (a->state == BL_WORK_GOING) {
 		a->state = (int)i == l->fails ? BL_WORK_FAILED : BL_WORK_DONE;

@@ -40,6 +40,7 @@ struct fleet_load {
 	unsigned long same, full, orders, reports;
 	uint64_t last_order_us; /* a new one, to go there */
 	unsigned exposed, back;
+	bool lingers;	    /* who is in its trial stays there, and polls */
 	int fails;	    /* the agent whose trial ends badly; -1: none */
 	uint64_t failed_us; /* when that was answered */
 };

@@ -10,13 +10,15 @@
 struct fleet_tls {
 	struct raw *clients;
 	unsigned count;
-	double took_s;
+	unsigned seq;  /* of the host that all of them are */
+	double took_s; /* to connect, shake hands and poll once */
 };
 
 /* An authority in @dir: `belay controller init`. */
 int fleet_tls_init(const char *dir, struct bl_err *err);
 
-/* Enrolls a host, and connects @count times as that one, a poll each time. */
+/* Enrolls a host, and connects @count times as that one, a poll each time; all of
+ * them are there when the last one is. */
 int fleet_tls_open(struct fleet_tls *t, const char *dir, unsigned port,
 		   unsigned count, struct bl_err *err);
 /* How many of them the controller has ended. A session ticket that is unread is

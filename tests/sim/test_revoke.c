@@ -416,7 +416,8 @@ Suite *bl_test_suite(void)
 		t, host_that_enrolls_again_is_good_until_that_is_taken_back);
 	tcase_add_test(t, renewal_that_overlaps_a_taking_back_is_of_no_use);
 	tcase_add_test(t, every_controller_of_the_store_refuses_it);
-	tcase_add_test(t, the_next_poll_is_refused_here_and_a_later_one_elsewhere);
+	tcase_add_test(t,
+		       the_next_poll_is_refused_here_and_a_later_one_elsewhere);
 	tcase_add_test(t, a_poll_that_is_kept_is_refused_too);
 	tcase_add_test(t, operator_is_taken_back_by_another_one_only);
 	tcase_add_test(t, who_watches_and_is_taken_back_sees_no_more);
