@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "canary/wire/range.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/bundle.h"
+#include "loader/net/range.h"
 
 #define SUFFIX ".part"
 

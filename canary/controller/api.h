@@ -40,7 +40,7 @@
 #include "canary/controller/polls.h"
 #include "canary/store/store.h"
 #include "canary/wire/peer.h"
-#include "canary/wire/range.h"
+#include "loader/net/range.h"
 
 /* Of any body but those of polls, bundles and certificates. */
 #define BL_API_BODY_MAX (128 * 1024)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
@@ -86,6 +87,41 @@ int bl_fetch_url_read(const char *url, struct bl_fetch_url *ret)
 	return 0;
 }
 
+char *bl_fetch_url_follow(const char *url, const char *to)
+{
+	__attribute__((cleanup(cleanup_url))) CURLU *u = curl_url();
+	AUTOPART whole = NULL;
+
+	if (!u || curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_set(u, CURLUPART_URL, to, 0) != CURLUE_OK ||
+	    curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
+	    curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+		return NULL;
+	return strdup(whole);
+}
+
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+	AUTOPART x = NULL;
+	AUTOPART y = NULL;
+
+	return curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	       curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	       strcasecmp(x, y) == 0;
+}
+
+bool bl_fetch_url_same_server(const char *a, const char *b)
+{
+	__attribute__((cleanup(cleanup_url))) CURLU *x = curl_url();
+	__attribute__((cleanup(cleanup_url))) CURLU *y = curl_url();
+
+	return x && y && curl_url_set(x, CURLUPART_URL, a, 0) == CURLUE_OK &&
+	       curl_url_set(y, CURLUPART_URL, b, 0) == CURLUE_OK &&
+	       same_part(x, y, CURLUPART_SCHEME) &&
+	       same_part(x, y, CURLUPART_HOST) &&
+	       same_part(x, y, CURLUPART_PORT);
+}
+
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
 static void start_curl(void)
@@ -119,15 +155,14 @@ void bl_fetch_close(struct bl_fetch *f)
 	free(f);
 }
 
-static void copy_header(CURL *curl, const char *name,
-			char ret[static BL_FETCH_VALUE_LEN])
+static void copy_header(CURL *curl, const char *name, char *ret, size_t size)
 {
 	struct curl_header *h = NULL;
 
 	ret[0] = '\0';
 	if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &h) ==
 		    CURLHE_OK &&
-	    strlen(h->value) < BL_FETCH_VALUE_LEN)
+	    strlen(h->value) < size)
 		memcpy(ret, h->value, strlen(h->value) + 1);
 }
 
@@ -146,8 +181,12 @@ static void read_head(struct call *c)
 		c->head.retry_ms = retry_s > INT32_MAX
 					   ? INT64_C(1000) * INT32_MAX
 					   : (int64_t)retry_s * 1000;
-	copy_header(c->curl, "ETag", c->head.etag);
-	copy_header(c->curl, "Content-Range", c->head.range);
+	copy_header(c->curl, "ETag", c->head.etag, sizeof(c->head.etag));
+	copy_header(c->curl, "Content-Range", c->head.range,
+		    sizeof(c->head.range));
+	for (size_t i = 0; i < BL_FETCH_WANTED && c->q->wanted[i].name; i++)
+		copy_header(c->curl, c->q->wanted[i].name,
+			    c->q->wanted[i].value, c->q->wanted[i].size);
 }
 
 static size_t on_data(char *data, size_t one, size_t len, void *ctx)
@@ -237,7 +276,8 @@ static void set_options(struct bl_fetch *f, struct call *c)
 
 	curl_easy_setopt(curl, CURLOPT_URL, q->url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	if (!q->proxy)
+		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, f->problem);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);

@@ -7,7 +7,7 @@
  *	q = (struct bl_fetch_request){ .method = "GET", .url = url, … };
  *	r = bl_fetch_call(f, &q, &status, &answer, err);
  *
- * No redirects, no proxy, no request that is sent twice behind the caller's
+ * No redirects, no proxy unless asked for, no request that is sent twice behind the caller's
  * back: an error says whether the other side may have seen it. A handle keeps
  * its connection for the next request and is used by one thread at a time.
  */
@@ -23,6 +23,7 @@
 #define BL_FETCH_HOST_MAX  256
 #define BL_FETCH_VALUE_LEN 128 /* of a header that is read */
 #define BL_FETCH_HEADERS   4   /* of a request, beside the usual */
+#define BL_FETCH_WANTED	   2   /* of an answer, likewise */
 
 struct bl_fetch;
 
@@ -42,6 +43,13 @@ struct bl_fetch_head {
 	int64_t retry_ms;
 };
 
+/* A header that is wanted: "" unless it is there and fits. */
+struct bl_fetch_wanted {
+	const char *name; /* NULL: none */
+	char *value;
+	size_t size;
+};
+
 struct bl_fetch_request {
 	const char *method, *url;
 	const char *type; /* of the body; NULL: application/json */
@@ -52,6 +60,8 @@ struct bl_fetch_request {
 	uint64_t stall_ms; /* without a byte, in whole seconds; 0: any time */
 	size_t answer_max; /* bytes */
 	const struct bl_fetch_tls *tls; /* NULL: as if all were NULL */
+	struct bl_fetch_wanted wanted[BL_FETCH_WANTED];
+	bool proxy; /* of the environment; else none */
 	/* The request is given up when this becomes readable; NULL: never. It
 	 * is not read from here. */
 	const int *wake;
@@ -108,5 +118,12 @@ struct bl_fetch_url {
 
 /* -EINVAL: no http:// or https:// URL. */
 int bl_fetch_url_read(const char *url, struct bl_fetch_url *ret);
+
+/* Where @to leads from @url: it may be relative. Caller frees; NULL: nowhere,
+ * or out of memory. */
+char *bl_fetch_url_follow(const char *url, const char *to);
+
+/* Whether both are of one server: scheme, host and port (RFC 6454). */
+bool bl_fetch_url_same_server(const char *a, const char *b);
 
 #endif

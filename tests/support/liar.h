@@ -21,7 +21,7 @@
 #include <semaphore.h>
 #include <stddef.h>
 
-#include "canary/wire/range.h"
+#include "loader/net/range.h"
 
 #define LIAR_REQUESTS	 16
 #define LIAR_REQUEST_LEN 2048

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "canary/wire/range.h"
 #include "loader/base/cleanup.h"
+#include "loader/net/range.h"
 #include "tests/main.h"
 
 static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "canary/wire/range.h"
+#include "loader/net/range.h"
 
 #include <errno.h>
 #include <stdbool.h>

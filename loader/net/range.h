@@ -6,8 +6,8 @@
  * Of all that a Range header may say only "bytes=N-" and "bytes=N-M" are
  * understood. The rest is answered with the whole, as a server always may.
  */
-#ifndef BL_CANARY_RANGE_H
-#define BL_CANARY_RANGE_H
+#ifndef BL_NET_RANGE_H
+#define BL_NET_RANGE_H
 
 #include <stddef.h>
 
