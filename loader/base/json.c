@@ -431,6 +431,23 @@ int bl_json_read(const struct bl_json_doc *doc, const json_t *obj,
 	return 0;
 }
 
+int bl_json_read_known(const struct bl_json_doc *doc, const json_t *obj,
+		       const char *path, const struct bl_json_field *fields,
+		       size_t count, void *target, struct bl_err *err)
+{
+	bl_autojson json_t *known = json_object();
+
+	if (!json_is_object(obj))
+		return bl_json_read(doc, obj, path, fields, count, target, err);
+	for (size_t i = 0; i < count; i++) {
+		json_t *v = json_object_get(obj, fields[i].key);
+
+		if (v && json_object_set(known, fields[i].key, v) < 0)
+			return bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	return bl_json_read(doc, known, path, fields, count, target, err);
+}
+
 char *bl_json_dump(json_t *v)
 {
 	char *s = json_dumps(v, JSON_INDENT(2) | JSON_SORT_KEYS);

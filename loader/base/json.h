@@ -82,6 +82,12 @@ int bl_json_read(const struct bl_json_doc *doc, const json_t *obj,
 		 const char *path, const struct bl_json_field *fields,
 		 size_t count, void *target, struct bl_err *err);
 
+/* The same for an object that may hold more than @fields: other keys are let
+ * be. For formats of others whose specifications demand that. */
+int bl_json_read_known(const struct bl_json_doc *doc, const json_t *obj,
+		       const char *path, const struct bl_json_field *fields,
+		       size_t count, void *target, struct bl_err *err);
+
 /* An error about the field at @path ("rules[3].path") for checks that a table
  * cannot express. Returns -EBADMSG. */
 int bl_json_fail(const struct bl_json_doc *doc, const char *path,

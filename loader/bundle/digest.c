@@ -19,6 +19,34 @@ int bl_digest(const void *data, size_t len, char ret_hex[static BL_DIGEST_HEX])
 	return 0;
 }
 
+_Static_assert(sizeof(struct bl_digest_run) >= sizeof(crypto_hash_sha256_state),
+	       "a state of libsodium fits");
+
+static crypto_hash_sha256_state *state_of(struct bl_digest_run *run)
+{
+	return (void *)run->state;
+}
+
+void bl_digest_start(struct bl_digest_run *run)
+{
+	crypto_hash_sha256_init(state_of(run));
+}
+
+void bl_digest_add(struct bl_digest_run *run, const void *data, size_t len)
+{
+	if (len)
+		crypto_hash_sha256_update(state_of(run), data, len);
+}
+
+void bl_digest_end(struct bl_digest_run *run,
+		   char ret_hex[static BL_DIGEST_HEX])
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256_final(state_of(run), hash);
+	sodium_bin2hex(ret_hex, BL_DIGEST_HEX, hash, sizeof(hash));
+}
+
 bool bl_digest_valid(const char *hex)
 {
 	return hex && strlen(hex) == BL_DIGEST_HEX - 1 &&

@@ -16,6 +16,15 @@
  * when libsodium cannot start. */
 int bl_digest(const void *data, size_t len, char ret_hex[static BL_DIGEST_HEX]);
 
+/* The same of bytes that come piece by piece: start, any number of add, end. */
+struct bl_digest_run {
+	_Alignas(16) unsigned char state[128]; /* of libsodium */
+};
+void bl_digest_start(struct bl_digest_run *run);
+void bl_digest_add(struct bl_digest_run *run, const void *data, size_t len);
+void bl_digest_end(struct bl_digest_run *run,
+		   char ret_hex[static BL_DIGEST_HEX]);
+
 /* Exactly 64 of [0-9a-f]. NULL is not valid. */
 bool bl_digest_valid(const char *hex);
 

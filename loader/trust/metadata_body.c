@@ -15,17 +15,7 @@ int bl_meta_read(const struct bl_json_doc *doc, const json_t *obj,
 		 const char *path, const struct bl_json_field *fields,
 		 size_t count, void *target, struct bl_err *err)
 {
-	bl_autojson json_t *known = json_object();
-
-	if (!json_is_object(obj))
-		return bl_json_read(doc, obj, path, fields, count, target, err);
-	for (size_t i = 0; i < count; i++) {
-		json_t *v = json_object_get(obj, fields[i].key);
-
-		if (v && json_object_set(known, fields[i].key, v) < 0)
-			return bl_err_set(err, -ENOMEM, "out of memory");
-	}
-	return bl_json_read(doc, known, path, fields, count, target, err);
+	return bl_json_read_known(doc, obj, path, fields, count, target, err);
 }
 
 static bool is(const char *text, const char *what)
