@@ -44,8 +44,8 @@ seam '#include <gnutls/' '^canary/wire/pki\.' \
 	'only pki.c knows GnuTLS'
 seam '#include <sodium\.h>' '^(loader/bundle/digest|loader/trust/ed25519|canary/store/etcd_wire)' \
 	'only digest.c, ed25519.c and base64 for etcd know libsodium'
-seam '#include <archive' '^loader/(bundle|lab)/' \
-	'only bundles and initramfs know libarchive'
+seam '#include <archive' '^loader/(bundle|lab|oci)/' \
+	'only bundles, their layouts and initramfs know libarchive'
 
 while read -r file; do
 	[ -f "$file" ] || continue
