@@ -8,6 +8,7 @@
 int bl_cmd_check(int argc, char **argv, struct bl_err *err);
 int bl_cmd_probe(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle(int argc, char **argv, struct bl_err *err);
+int bl_cmd_bundle_pull(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err);
 int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err);
 int bl_cmd_content(int argc, char **argv, struct bl_err *err);

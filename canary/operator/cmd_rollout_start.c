@@ -15,11 +15,12 @@
 #include "loader/gate/gate.h"
 #include "loader/gate/report/report_json.h"
 #include "loader/gate/report/report_text.h"
+#include "loader/oci/cmd_source.h"
 
 #define UPLOAD_MS 120000
 
 static const char usage[] =
-	"usage: belay rollout start BUNDLE [--plan FILE] [--kernel NAME]…\n"
+	"usage: belay rollout start BUNDLE|oci://… [--plan FILE] [--kernel NAME]…\n"
 	"                           [--checked REPORT.json] [--override REASON]\n"
 	"\n"
 	"Passes the bundle through the gate on every kernel of the lab, gives it to the\n"
@@ -36,7 +37,7 @@ static const char usage[] =
 	"  --override REASON   start a version that was taken back before\n"
 	"  --log-dir DIR       keep consoles and verifier logs there\n"
 	"  --jobs N            microVMs at a time\n" //
-	BL_CLIENT_USAGE "\n"
+	BL_CLIENT_USAGE BL_SOURCE_USAGE "\n"
 	"example: belay rollout start sensor-v2.bundle --plan careful.json\n";
 
 struct options {
@@ -44,11 +45,13 @@ struct options {
 	const char *bundle, *plan, *checked, *override_reason, *log_dir,
 		*profile;
 	struct bl_arg_list kernels;
+	struct bl_source_options source;
 	long jobs;
 };
 
 static const struct bl_arg rows[] = {
 	BL_CLIENT_ARGS(struct options, client),
+	BL_SOURCE_ARGS(struct options, source),
 	{ "the bundle", BL_ARG_NEEDED, offsetof(struct options, bundle), 0, 0 },
 	{ "plan", BL_ARG_TEXT, offsetof(struct options, plan), 0, 0 },
 	{ "kernel", BL_ARG_LIST, offsetof(struct options, kernels), 0,
@@ -73,12 +76,13 @@ static void on_progress(void *ctx, unsigned done, unsigned total,
 		bl_progress_tick(p);
 }
 
-static int run_gate(const struct options *a, struct bl_report *ret,
-		    struct bl_err *err)
+static int run_gate(const struct options *a, const struct bl_bundle *bundle,
+		    struct bl_report *ret, struct bl_err *err)
 {
 	struct bl_progress progress = { 0 };
 	struct bl_gate_opts opts = {
 		.path = a->bundle,
+		.bytes = &bundle->raw,
 		.kernels = a->kernels.items,
 		.kernel_count = (unsigned)a->kernels.count,
 		.profile = a->profile,
@@ -102,7 +106,7 @@ static int pass_gate(const struct options *a, const struct bl_bundle *bundle,
 	bl_autoreport struct bl_report report = { 0 };
 	enum bl_verdict verdict;
 	int r = a->checked ? bl_report_load_json(a->checked, &report, err)
-			   : run_gate(a, &report, err);
+			   : run_gate(a, bundle, &report, err);
 
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;
@@ -150,11 +154,11 @@ static int start(struct bl_client *c, const struct options *a,
 	return bl_client_json(c, "POST", "/v1/rollouts", body, ret, err);
 }
 
-static int run(const struct options *a, struct bl_json_doc *ret,
-	       struct bl_err *err)
+static int run(struct options *a, struct bl_json_doc *ret, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle bundle = { 0 };
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	struct bl_source_show show;
 	struct bl_plan plan;
 	int r;
 
@@ -163,7 +167,9 @@ static int run(const struct options *a, struct bl_json_doc *ret,
 		return BL_EXIT_USAGE;
 	if (bl_client_open_by(&a->client, &c, err) < 0)
 		return BL_EXIT_USAGE;
-	r = bl_bundle_open(a->bundle, &bundle, err);
+	bl_source_show(&show, &a->source);
+	r = bl_source_bundle(a->bundle, &a->source, &bundle, err);
+	bl_source_show_end(&show);
 	if (r < 0)
 		return r == -EBADMSG ? BL_EXIT_REJECTED : BL_EXIT_UNDECIDED;
 	/* The gate takes a while: better to know first that nobody is there. */

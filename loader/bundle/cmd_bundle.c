@@ -12,6 +12,8 @@
 #include "loader/bundle/archive.h"
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
+#include "loader/oci/cmd_pull.h"
+#include "loader/oci/cmd_source.h"
 #include "loader/verbs.h"
 
 static const char usage[] =
@@ -22,35 +24,40 @@ static const char usage[] =
 	"\n";
 
 static const char usage_build[] =
-	"usage: belay bundle build MANIFEST.json -o FILE [--json]\n"
+	"usage: belay bundle build MANIFEST.json -o FILE [--format FORM] [--json]\n"
 	"\n"
 	"Packs the manifest and the files it names, which lie beside it, into FILE\n"
 	"and prints the digest. The same input gives the same digest anywhere.\n"
 	"\n"
 	"  -o, --output FILE  write the bundle here\n"
+	"      --format FORM  bundle, or oci: an oci-archive, which skopeo copies to a\n"
+	"                     registry (default: oci if FILE ends in .oci)\n"
 	"      --json         print the result as JSON\n"
 	"\n"
 	"a manifest: {\"name\": \"my-sensor\", \"version\": \"1.0\",\n"
 	"             \"object\": \"sensor.bpf.o\", \"content\": \"content.json\"}\n"
 	"or, for a sensor that is a kernel module, \"modules\": [\"6.1.ko\", ...]\n"
 	"in the place of \"object\": one file for each kernel that it was built for\n"
-	"example: belay bundle build manifest.json -o sensor-1.0.bundle\n";
+	"example: belay bundle build manifest.json -o sensor-1.0.bundle\n"
+	"         belay bundle build manifest.json -o sensor-1.0.oci\n";
 
 static const char usage_inspect[] =
-	"usage: belay bundle inspect FILE [--json]\n"
+	"usage: belay bundle inspect FILE|oci://… [options] [--json]\n"
 	"\n"
-	"Checks that FILE is an intact bundle and prints what is in it.\n"
-	"\n"
-	"      --json  print it as JSON\n"
+	"Checks that FILE, or what a registry has by that digest (belay bundle pull),\n"
+	"is an intact bundle and prints what is in it.\n"
+	"\n" //
+	BL_SOURCE_USAGE "      --json             print it as JSON\n"
 	"\n"
 	"example: belay bundle inspect sensor-1.0.bundle\n";
 
 struct args {
-	const char *file, *output;
+	const char *file, *output, *format;
+	struct bl_source_options source;
 	bool json, help;
 };
 
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_FORMAT };
 
 /* 0, or the exit code with the error set. */
 static int read_args(const char *verb, const char *letters,
@@ -62,10 +69,15 @@ static int read_args(const char *verb, const char *letters,
 	optind = 0; /* glibc: start anew, main's argv was scanned before */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		if (bl_source_option(c, optarg, &ret->source))
+			continue;
 		switch (c) {
 		case 'h':
 			ret->help = true;
 			return 0;
+		case OPT_FORMAT:
+			ret->format = optarg;
+			break;
 		case 'o':
 			ret->output = optarg;
 			break;
@@ -110,21 +122,6 @@ static int print_json(json_t *v, struct bl_err *err)
 	return BL_EXIT_OK;
 }
 
-static int report_built(const struct args *a, const struct bl_bundle *b,
-			struct bl_err *err)
-{
-	if (a->json)
-		return print_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "file",
-					    a->output, "name", b->manifest.name,
-					    "version", b->manifest.version,
-					    "digest", b->digest, "size_bytes",
-					    (json_int_t)b->raw.len),
-				  err);
-	printf("%s  %s %s  %s\n", b->digest, b->manifest.name,
-	       b->manifest.version, a->output);
-	return BL_EXIT_OK;
-}
-
 /* Whether @output is the file of that name beside the manifest. */
 static bool beside_is(const struct args *a, int dir_len, const char *name)
 {
@@ -151,11 +148,14 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
+		{ "format", required_argument, NULL, OPT_FORMAT },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	enum bl_output_form form = BL_OUTPUT_BY_NAME;
+	char manifest[BL_DIGEST_HEX];
 	struct args a = { 0 };
 	int r = read_args("bundle build", ":ho:", options, argc, argv, &a, err);
 
@@ -168,6 +168,10 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 	if (!a.output)
 		return bl_cli_usage(err, "bundle build",
 				    "where to? give -o FILE");
+	if (a.format && !bl_output_form_by_name(a.format, &form))
+		return bl_cli_usage(err, "bundle build",
+				    "--format is bundle or oci, not '%s'",
+				    a.format);
 	r = bl_bundle_build(a.file, &b, err);
 	if (r < 0)
 		return exit_code(bl_err_wrap(err, r, "no bundle built"));
@@ -176,10 +180,10 @@ static int cmd_build(int argc, char **argv, struct bl_err *err)
 				    "-o %s would replace what goes into the "
 				    "bundle",
 				    a.output);
-	r = bl_file_write(a.output, b.raw.data, b.raw.len, 0644, err);
+	r = bl_output_write(&b, a.output, form, manifest, err);
 	if (r < 0)
 		return BL_EXIT_UNDECIDED;
-	return report_built(&a, &b, err);
+	return bl_output_report(&b, a.output, manifest, a.json, err);
 }
 
 struct part {
@@ -347,11 +351,13 @@ static int inspect_text(const struct bl_bundle *b, struct bl_err *err)
 static int cmd_inspect(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
+		BL_SOURCE_OPTIONS,
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
+	struct bl_source_show show;
 	struct args a = { 0 };
 	int r = read_args("bundle inspect", ":h", options, argc, argv, &a, err);
 
@@ -361,7 +367,9 @@ static int cmd_inspect(int argc, char **argv, struct bl_err *err)
 		fputs(usage_inspect, stdout);
 		return BL_EXIT_OK;
 	}
-	r = bl_bundle_open(a.file, &b, err);
+	bl_source_show(&show, &a.source);
+	r = bl_source_bundle(a.file, &a.source, &b, err);
+	bl_source_show_end(&show);
 	if (r < 0)
 		return exit_code(r);
 	return a.json ? inspect_json(&b, err) : inspect_text(&b, err);
@@ -372,6 +380,8 @@ int bl_cmd_bundle(int argc, char **argv, struct bl_err *err)
 	static const struct bl_verb verbs[] = {
 		{ "build", "pack a manifest and its files", cmd_build },
 		{ "inspect", "show what is in a bundle", cmd_inspect },
+		{ "pull", "fetch a bundle from a registry or a web server",
+		  bl_cmd_bundle_pull },
 		{ "sign", "put bundles into a signed repository",
 		  bl_cmd_bundle_sign },
 		{ "verify", "check a bundle, its digest and who signed it",

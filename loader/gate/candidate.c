@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "loader/base/file.h"
+#include "loader/base/cleanup.h"
 #include "loader/gate/gate.h"
 
 void bl_candidate_free(struct bl_candidate *c)
@@ -36,22 +36,39 @@ static enum bl_candidate_kind kind_of(const char *path, const struct bl_buf *b)
 						    : BL_CANDIDATE_OBJECT;
 }
 
-int bl_candidate_read(const char *path, struct bl_candidate *ret,
-		      struct bl_err *err)
+/* What it is follows from its bytes; they are ours on success. */
+static int take(const char *path, struct bl_buf *file, struct bl_candidate *ret,
+		struct bl_err *err)
 {
 	struct bl_candidate c = { .path = path };
-	int r = bl_file_read(path, BL_GATE_FILE_MAX, &c.file, err);
+	int r = bl_digest(file->data, file->len, c.digest);
 
 	if (r < 0)
-		return r;
-	r = bl_digest(c.file.data, c.file.len, c.digest);
-	if (r < 0) {
-		bl_candidate_free(&c);
 		return bl_err_errno(err, r, "digest of %s", path);
-	}
-	c.kind = kind_of(path, &c.file);
+	c.kind = kind_of(path, file);
+	c.file = *file;
+	*file = (struct bl_buf){ 0 };
 	*ret = c;
 	return 0;
+}
+
+int bl_candidate_read(const char *path, const struct bl_source_options *source,
+		      struct bl_candidate *ret, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf file = { 0 };
+	int r = bl_source_read(path, source, BL_GATE_FILE_MAX, &file, err);
+
+	return r ? r : take(path, &file, ret, err);
+}
+
+int bl_candidate_copy(const char *path, const struct bl_buf *bytes,
+		      struct bl_candidate *ret, struct bl_err *err)
+{
+	bl_autobuf struct bl_buf file = { 0 };
+
+	if (bl_buf_add(&file, bytes->data, bytes->len) < 0)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return take(path, &file, ret, err);
 }
 
 static const char *base_name(const char *path)

@@ -24,6 +24,7 @@
 #include "loader/bundle/bundle.h"
 #include "loader/bundle/content.h"
 #include "loader/object/object.h"
+#include "loader/oci/source.h"
 
 enum bl_candidate_kind {
 	BL_CANDIDATE_OBJECT,
@@ -32,10 +33,10 @@ enum bl_candidate_kind {
 };
 
 struct bl_candidate {
-	const char *path; /* borrowed */
+	const char *path; /* or reference; borrowed */
 	enum bl_candidate_kind kind;
-	char digest[BL_DIGEST_HEX]; /* of the file */
-	struct bl_buf file;
+	char digest[BL_DIGEST_HEX]; /* of file */
+	struct bl_buf file; /* a bundle's own bytes, whatever they came in */
 	struct bl_bundle bundle; /* of a bundle */
 
 	bool has_object;
@@ -58,9 +59,14 @@ struct bl_candidate {
 
 void bl_candidate_free(struct bl_candidate *c);
 
-/* Reads and digests the file. -errno when that cannot be done. */
-int bl_candidate_read(const char *path, struct bl_candidate *ret,
-		      struct bl_err *err);
+/* Reads it from where it is (loader/oci/source.h; @source may be NULL) and
+ * digests it. -errno when that cannot be done. */
+int bl_candidate_read(const char *path, const struct bl_source_options *source,
+		      struct bl_candidate *ret, struct bl_err *err);
+
+/* The same of bytes that were read before. -ENOMEM. */
+int bl_candidate_copy(const char *path, const struct bl_buf *bytes,
+		      struct bl_candidate *ret, struct bl_err *err);
 
 /*
  * Takes it apart. -EBADMSG or -EFBIG: it is not in order, err says why and

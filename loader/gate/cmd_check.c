@@ -11,6 +11,7 @@
 #include "loader/base/term.h"
 #include "loader/gate/gate.h"
 #include "loader/gate/report/report.h"
+#include "loader/oci/cmd_source.h"
 #include "loader/verbs.h"
 
 #define KERNELS_MAX  64
@@ -23,7 +24,7 @@
 #define GROWTH_MAX   100000 /* percent */
 
 static const char usage[] =
-	"usage: belay check FILE [--kernel NAME|all|host]… [options]\n"
+	"usage: belay check FILE|oci://… [--kernel NAME|all|host]… [options]\n"
 	"\n"
 	"Checks a BPF object, a bundle or content in JSON before any host sees it: its\n"
 	"form, what it may do, its types and maps, what its content would do; then, in\n"
@@ -49,6 +50,8 @@ static const char usage[] =
 	"      --cpus N         of the largest host, for memory of maps (default: 64)\n"
 	"      --scale N        size of the workloads (default: 1)\n"
 	"\n"
+	"where it comes from, of a bundle in a registry (belay bundle pull):\n" //
+	BL_SOURCE_USAGE "\n"
 	"how it is told:\n"
 	"  -f, --format FORM[=FILE]\n"
 	"                       text (default), json, junit, sarif or markdown; to\n"
@@ -69,6 +72,7 @@ static const char usage[] =
 
 struct args {
 	struct bl_gate_opts opts;
+	struct bl_source_options source;
 	const char *kernels[KERNELS_MAX], *btfs[BTFS_MAX];
 	struct bl_report_output outputs[OUTPUTS_MAX];
 	size_t output_count;
@@ -101,6 +105,7 @@ static const struct option options[] = {
 	{ "max-growth", required_argument, NULL, OPT_MAX_GROWTH },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "scale", required_argument, NULL, OPT_SCALE },
+	BL_SOURCE_OPTIONS,
 	{ "format", required_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "report", required_argument, NULL, OPT_REPORT },
@@ -217,6 +222,8 @@ static int read_option(int c, struct args *a, struct bl_err *err)
 {
 	size_t i;
 
+	if (bl_source_option(c, optarg, &a->source))
+		return 0;
 	for (i = 0; i < BL_ARRAY_SIZE(counts); i++)
 		if (counts[i].option == c)
 			return read_count(&counts[i], a, err);
@@ -370,6 +377,7 @@ static int update_baseline(const struct bl_report *report, const char *path,
 int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 {
 	bl_autoreport struct bl_report report = { 0 };
+	struct bl_source_show show;
 	struct bl_progress progress;
 	struct args a = { .opts.budget = BL_BUDGET_LIMITS,
 			  .opts.maps = BL_MAPS_LIMITS };
@@ -387,6 +395,9 @@ int bl_cmd_check(int argc, char **argv, struct bl_err *err)
 	if (a.update)
 		a.opts.baseline = NULL;
 	bl_cli_catch_signals();
+	bl_source_show(&show, &a.source);
+	show.progress.off = a.quiet;
+	a.opts.source = &a.source;
 	bl_progress_start(&progress, "check", 0);
 	progress.off = a.quiet;
 	a.opts.progress = on_progress;

@@ -321,7 +321,7 @@ static int open_previous(struct gate *g, struct bl_err *err)
 
 	if (!path)
 		return 0;
-	r = bl_candidate_read(path, &g->previous, err);
+	r = bl_candidate_read(path, g->opts.source, &g->previous, err);
 	if (r == 0)
 		r = bl_candidate_open(&g->previous, err);
 	if (r == 0 && !g->previous.has_object && !g->previous.has_modules)
@@ -371,7 +371,10 @@ static int open_now(struct gate *g, struct bl_err *err)
 static int check(struct gate *g, struct bl_err *err)
 {
 	struct bl_candidate *c = &g->now;
-	int r = bl_candidate_read(g->opts.path, c, err);
+	int r = g->opts.bytes
+			? bl_candidate_copy(g->opts.path, g->opts.bytes, c, err)
+			: bl_candidate_read(g->opts.path, g->opts.source, c,
+					    err);
 
 	if (r < 0)
 		return r;

@@ -28,13 +28,16 @@
 #include "loader/gate/budget.h"
 #include "loader/gate/finding.h"
 #include "loader/gate/maps/maps.h"
+#include "loader/oci/source.h"
 
 #define BL_GATE_FILE_MAX (128u << 20) /* bytes of a file that is checked */
 
 struct bl_gate_opts {
-	const char *path;
-	const char *previous;	 /* what is live now, object or bundle; NULL */
-	const char *const *btfs; /* more kernels' types: files and folders */
+	const char *path;     /* or a reference (loader/oci/reference.h) */
+	const char *previous; /* what is live now, object or bundle; NULL */
+	const struct bl_source_options *source; /* of both; NULL: none */
+	const struct bl_buf *bytes; /* of path, if it is read already; NULL */
+	const char *const *btfs;    /* more kernels' types: files and folders */
 	size_t btf_count;
 	const char *baseline;		/* file of budget.h; NULL: none */
 	struct bl_budget_limits budget; /* zeroed: the default */

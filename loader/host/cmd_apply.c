@@ -12,10 +12,11 @@
 #include "loader/bundle/content.h"
 #include "loader/host/cmd_common.h"
 #include "loader/host/cmd_live.h"
+#include "loader/oci/cmd_source.h"
 #include "loader/verbs.h"
 
 static const char usage_apply[] =
-	"usage: belay apply BUNDLE|CONTENT.json [--probation TIME]\n"
+	"usage: belay apply BUNDLE|oci://…|CONTENT.json [--probation TIME]\n"
 	"                   [--confirm=manual [--within TIME]]\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--watchdog auto|require|off]\n"
@@ -25,6 +26,8 @@ static const char usage_apply[] =
 	"commits it, or returns by itself to what was live. Ctrl-C, and a terminal\n"
 	"that is gone, return too.\n"
 	"\n"
+	"oci://HOST/NAME@sha256:…: what a registry has by that digest of its manifest\n"
+	"(belay bundle pull).\n"
 	"CONTENT.json: what is live, with these rules. It is a bundle like any\n"
 	"other then, of the live one's manifest and object, and is tried alike.\n"
 	"Exit status: 0 committed (or live already), 1 rolled back or refused,\n"
@@ -50,7 +53,7 @@ static const char usage_apply[] =
 	"      --trust DIR        refuse what the keys that DIR trusts did not sign\n"
 	"                         (belay trust); STATE-DIR/trust counts without this\n"
 	"                         as soon as there is a root.json in it\n" //
-	BL_HOST_USAGE_COMMON "\n"
+	BL_SOURCE_USAGE BL_HOST_USAGE_COMMON "\n"
 	"example: belay apply sensor-1.0.bundle --probe 'curl -fs localhost/health'\n"
 	"         belay apply sensor-1.0.bundle --confirm=manual --within 10m\n"
 	"         belay apply content.json\n";
@@ -118,13 +121,18 @@ static int exit_code(const struct bl_apply_result *res)
 
 /* A bundle, or content that makes one of what is live: then *ret_host is open
  * and @ret_onto what it was made of. */
-static int open_operand(const struct bl_host_args *a, struct bl_host **ret_host,
+static int open_operand(struct bl_host_args *a, struct bl_host **ret_host,
 			struct bl_bundle *ret,
 			char ret_onto[static BL_DIGEST_HEX], struct bl_err *err)
 {
 	bl_autobuf struct bl_buf file = { 0 };
-	int r = bl_file_read(a->operand, BL_CONTENT_JSON_MAX, &file, err);
+	struct bl_source_show show;
+	int r;
 
+	bl_source_show(&show, &a->source);
+	r = bl_source_read(a->operand, &a->source, BL_CONTENT_JSON_MAX, &file,
+			   err);
+	bl_source_show_end(&show);
 	if (!r && !bl_content_is(a->operand, file.data, file.len))
 		return bl_bundle_parse(a->operand, file.data, file.len, ret,
 				       err);
@@ -150,7 +158,7 @@ int bl_cmd_apply(int argc, char **argv, struct bl_err *err)
 			 BL_TAKES_OPERAND | BL_TAKES_PROBATION |
 				 BL_TAKES_OVERRIDE | BL_TAKES_CONFIRM |
 				 BL_TAKES_PROBES | BL_TAKES_WATCHDOG |
-				 BL_TAKES_TRUST,
+				 BL_TAKES_TRUST | BL_TAKES_SOURCE,
 			 argc, argv, &a, err);
 	if (r)
 		return r;

@@ -12,6 +12,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/duration.h"
 #include "loader/base/json.h"
+#include "loader/oci/cmd_source.h"
 
 #define TIME_MAX_MS (7 * 24 * 3600 * UINT64_C(1000))
 #define COUNT_MAX   1000000000
@@ -46,6 +47,12 @@ static const struct {
 	{ { "pin-dir", required_argument, NULL, OPT_PIN }, 0 },
 	{ { "module-dir", required_argument, NULL, OPT_MODULE }, 0 },
 	{ { "help", no_argument, NULL, 'h' }, 0 },
+	{ { "ca", required_argument, NULL, BL_OPT_SOURCE_CA },
+	  BL_TAKES_SOURCE },
+	{ { "auth-file", required_argument, NULL, BL_OPT_SOURCE_AUTH },
+	  BL_TAKES_SOURCE },
+	{ { "plain-http", no_argument, NULL, BL_OPT_SOURCE_PLAIN },
+	  BL_TAKES_SOURCE },
 	{ { "trust", required_argument, NULL, OPT_TRUST }, BL_TAKES_TRUST },
 	{ { "probation", required_argument, NULL, OPT_PROBATION },
 	  BL_TAKES_PROBATION },
@@ -146,6 +153,8 @@ static int watchdog(const char *verb, const char *text,
 static int take(const char *verb, int c, struct bl_host_args *a,
 		struct bl_err *err)
 {
+	if (bl_source_option(c, optarg, &a->source))
+		return 0;
 	switch (c) {
 	case OPT_JSON:
 		a->json = true;

@@ -9,6 +9,7 @@
 #include "loader/host/host.h"
 #include "loader/host/trial/command.h"
 #include "loader/host/words.h"
+#include "loader/oci/source.h"
 
 struct bl_host_args {
 	const char *state_dir, *pin_dir, *module_dir;
@@ -26,6 +27,7 @@ struct bl_host_args {
 	uint64_t watchdog_ms; /* 0: not given */
 	uint64_t count;	      /* --count, --limit; 0: not given */
 	uint64_t seconds_ms;  /* --seconds; 0: not given */
+	struct bl_source_options source;
 	bool json, help, yes;
 };
 
@@ -45,6 +47,7 @@ enum {
 	BL_TAKES_WATCHDOG = 1024, /* --watchdog, --watchdog-timeout */
 	BL_TAKES_YES = 2048,
 	BL_TAKES_TRUST = 4096,
+	BL_TAKES_SOURCE = 8192, /* of loader/oci/cmd_source.h */
 };
 
 #define BL_HOST_USAGE_COMMON                                                        \

@@ -7,6 +7,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/term.h"
 #include "loader/bundle/bundle.h"
+#include "loader/oci/source.h"
 #include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
 #include "loader/verbs.h"
@@ -53,7 +54,7 @@ static const char *base_name(const char *path)
 static int add_one(struct bl_repo *repo, const char *path, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
-	int r = bl_bundle_open(path, &b, err);
+	int r = bl_source_bundle(path, NULL, &b, err);
 
 	return r ? r
 		 : bl_repo_add(repo, base_name(path), b.raw.data, b.raw.len,
@@ -215,7 +216,7 @@ int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err)
 	if ((a.repo || a.name) && !a.trust)
 		return bl_cli_usage(err, "bundle verify",
 				    "--repo and --as go with --trust DIR");
-	r = bl_bundle_open(a.word[0], &b, err);
+	r = bl_source_bundle(a.word[0], NULL, &b, err);
 	if (!r && a.digest && strcmp(a.digest, b.digest) != 0)
 		r = bl_err_set(
 			err, -EBADMSG,
