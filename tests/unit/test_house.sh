@@ -31,8 +31,8 @@ seam() {
 
 seam '#include <bpf/(libbpf|bpf|btf)\.h>' '^loader/kern/' \
 	'only loader/kern/ talks to libbpf'
-seam '\b(finit_module|init_module|delete_module)\b' '^loader/kern/' \
-	'only loader/kern/ loads modules'
+seam '\b(finit_module|init_module|delete_module)\b' '^(loader/kern/|canary/agent/parts\.c)' \
+	'only loader/kern/ loads modules (and parts.c forbids it)'
 seam 'qemu-system' '^loader/lab/' 'only loader/lab/ starts QEMU'
 seam '#include <sqlite3\.h>' '^(loader/host/journal|canary/store/store_sqlite)' \
 	'only the journal and the SQLite store know SQLite'
@@ -42,6 +42,8 @@ seam '#include <microhttpd\.h>' '^canary/controller/http' \
 	'only the HTTP server knows libmicrohttpd'
 seam '#include <gnutls/' '^canary/wire/pki\.' \
 	'only pki.c knows GnuTLS'
+seam '#include <seccomp\.h>' '^loader/base/sandbox\.' \
+	'only sandbox.c knows libseccomp'
 seam '#include <sodium\.h>' '^(loader/bundle/digest|loader/trust/ed25519|canary/store/etcd_wire)' \
 	'only digest.c, ed25519.c and base64 for etcd know libsodium'
 seam '#include <archive' '^loader/(bundle|lab|oci)/' \
