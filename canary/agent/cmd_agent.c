@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "canary/agent/daemon.h"
 #include "canary/agent/metrics_file.h"
+#include "canary/agent/parts.h"
+#include "canary/agent/talker.h"
 #include "canary/ledger/protocol.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
@@ -29,7 +33,8 @@ static const char usage[] =
 	"                   [--role ROLE] [--label KEY=VALUE]…\n"
 	"                   [--probe CMD]… [--probe-timeout TIME]\n"
 	"                   [--watchdog auto|require|off]\n"
-	"                   [--watchdog-timeout TIME] [--trust DIR] …\n"
+	"                   [--watchdog-timeout TIME] [--trust DIR]\n"
+	"                   [--user USER] …\n"
 	"\n"
 	"Keeps what is live on this host: brings it back after a crash or a reboot,\n"
 	"restores it when it is not attached any more, and renews the lease of what\n"
@@ -39,7 +44,8 @@ static const char usage[] =
 	"\n"
 	"With --name also this host's part in a fleet: polls the controller for\n"
 	"orders, tries versions and goes back from them, reads and counts events.\n"
-	"Keeps what it committed when there is no controller.\n"
+	"Keeps what it committed when there is no controller. What speaks to the\n"
+	"network is a process of its own that may do nothing else.\n"
 	"\n"
 	"Runs until SIGINT or SIGTERM; a trial under way is rolled back.\n"
 	"\n"
@@ -56,6 +62,9 @@ static const char usage[] =
 	")\n"
 	"  --plaintext       allow http:// to another machine: on a network that is\n"
 	"                    yours alone (a lab)\n"
+	"  --user USER       as root: who that process is (default " BL_PARTS_USER
+	");\n"
+	"                    must not be root\n"
 	"  --role ROLE       what this host is for (web, db); hosts of another role,\n"
 	"                    kernel or distribution try versions for themselves\n"
 	"  --label KEY=VALUE  more that tells hosts apart, for plans that name it\n"
@@ -83,7 +92,9 @@ struct options {
 	const char *labels[BL_LABELS_MAX];
 	const char *check;
 	const char *metrics;
+	const char *user;
 	struct bl_agent_counts counts;
+	bool talker; /* this process is to be one */
 	bool help;
 };
 
@@ -186,6 +197,8 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 		{ "probe-timeout", required_argument, NULL, 'T' },
 		{ "watchdog", required_argument, NULL, 'W' },
 		{ "watchdog-timeout", required_argument, NULL, 'D' },
+		{ "user", required_argument, NULL, 'U' },
+		{ "talker", no_argument, NULL, 'K' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -216,6 +229,10 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			o->config.module_dir = optarg;
 		else if (opt == 'u')
 			o->config.trust_dir = optarg;
+		else if (opt == 'U')
+			o->user = optarg;
+		else if (opt == 'K')
+			o->talker = true;
 		else if (opt == 'h')
 			o->help = true;
 		else if (strchr("PTWDrl", opt)) {
@@ -245,7 +262,7 @@ static int parse(int argc, char **argv, struct options *o, struct bl_err *err)
 			err, "agent",
 			"--metrics-file '%s' does not end in .prom: node_exporter reads no other",
 			o->metrics);
-	if (!o->daemon.name && (o->daemon.url || o->events))
+	if (!o->daemon.name && (o->daemon.url || o->events || o->talker))
 		return bl_cli_usage(err, "agent",
 				    "--name is missing: a fleet wants one");
 	if (o->daemon.name && !bl_name_valid(o->daemon.name))
@@ -371,6 +388,59 @@ static int run(struct options *o, struct bl_err *err)
 	return r < 0 ? r : bl_daemon_run(&o->daemon, err);
 }
 
+/* Confined before anything else, and before anything is read. */
+static int begin(struct options *o, struct bl_err *err)
+{
+	const struct bl_parts_opts parts = {
+		.user = o->user,
+		.tls_dir = o->daemon.tls_dir,
+		.fleet = o->daemon.name != NULL,
+		.files = o->metrics || o->events,
+	};
+
+	return bl_parts_begin(&parts, &o->daemon.user, err);
+}
+
+static bool is_pair(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) &&
+	       type == SOCK_SEQPACKET;
+}
+
+/* This process is the talker; who started it knows it by the pair alone. Ends it
+ * without more ado: its other thread may be anywhere. */
+static int talk(struct options *o, struct bl_err *err)
+{
+	const struct bl_talker_opts talker = {
+		.pair = BL_TALKER_FD,
+		.url = o->daemon.url,
+		.plaintext = o->daemon.plaintext,
+		.tls_dir = ".",
+		.name = o->daemon.name,
+		.interval_ms = o->daemon.interval_ms,
+	};
+	struct bl_sandbox_user user = { 0 };
+	int r = 0;
+
+	if (!is_pair(BL_TALKER_FD))
+		return bl_cli_usage(err, "agent",
+				    "--talker is for belay agent alone");
+	if (o->user)
+		r = bl_sandbox_user(o->user, &user, err);
+	if (!r)
+		r = bl_parts_confine_talker(o->user ? &user : NULL,
+					    o->daemon.tls_dir, err);
+	if (!r)
+		r = bl_talker_run(&talker, err);
+	if (r < 0)
+		fprintf(stderr, "belay agent: talker: %s\n", err->text);
+	fflush(stderr);
+	_exit(r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK);
+}
+
 int bl_cmd_agent(int argc, char **argv, struct bl_err *err)
 {
 	struct options o = {
@@ -386,9 +456,15 @@ int bl_cmd_agent(int argc, char **argv, struct bl_err *err)
 		fputs(usage, stdout);
 		return BL_EXIT_OK;
 	}
+	if (o.talker) {
+		signal(SIGPIPE, SIG_IGN);
+		return talk(&o, err);
+	}
 	bl_cli_catch_signals();
 	/* A reader of events that goes away must not take the agent along. */
 	signal(SIGPIPE, SIG_IGN);
-	r = o.daemon.name ? run(&o, err) : keep(&o, err);
+	r = begin(&o, err);
+	if (!r)
+		r = o.daemon.name ? run(&o, err) : keep(&o, err);
 	return r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK;
 }

@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent at work: one thread polls the controller, one works on the host
- * (applies, rolls back, reads events), one is the host's keeper (keeper.h). So a
- * host that is busy loading is still heard of and kept, and one whose kernel
- * hangs is not (I6).
+ * The host part of an agent at work: one thread works on the host (applies, rolls
+ * back, reads events), one is the host's keeper (keeper.h), and one serves the
+ * talker, a process of its own (talker.h), which alone speaks to the controller.
+ * So a host that is busy loading is still heard of and kept, and one whose kernel
+ * hangs is not (I6); and who takes over what speaks to the network has not got
+ * what changes the kernel.
  *
- * The agent's logic is agent.h; here are only threads, HTTP and the host.
+ *	daemon.c	sets up, starts the threads
+ *	daemon_talker.c	starts the talker, again if it ends; serves it
+ *	daemon_work.c	the worker
+ *	daemon_fetch.c	its bundles
+ *
+ * The agent's logic is agent.h; here are only threads, processes and the host.
+ *
+ * Invariants:
+ *  - nothing that the talker says is believed: messages that are none end it
+ *    (pair.h), they are read at a bounded rate, a bundle counts by the digest
+ *    that was asked for, of the bytes that are parsed then;
+ *  - without a talker the host is kept all the same (I9), and another one is
+ *    started, the later the more have ended;
+ *  - without the host part there is no talker.
  */
 #ifndef BL_CANARY_DAEMON_H
 #define BL_CANARY_DAEMON_H
@@ -14,6 +29,7 @@
 
 #include "canary/agent/metrics.h"
 #include "canary/wire/client.h"
+#include "loader/base/sandbox.h"
 #include "loader/host/host.h"
 
 /* The file beside the host's journal that holds bl_agent_record. */
@@ -25,7 +41,9 @@ struct bl_daemon_opts {
 	const char *check;		     /* the keeper's; NULL: none */
 	const char *recovered; /* why an open trial is no more; "" */
 	const char *state_dir;
-	const char *url; /* NULL: as bl_client_open */
+	const char *program;	     /* belay, as the talker; NULL: this one */
+	struct bl_sandbox_user user; /* the talker's (parts.h) */
+	const char *url;	     /* NULL: as bl_client_open */
 	bool plaintext;
 	const char *tls_dir;	   /* of its certificate; NULL: as bl_pki_dir */
 	const char *name;	   /* valid as by bl_name_valid */
@@ -48,7 +66,8 @@ struct bl_daemon_opts {
 
 /*
  * Runs until SIGINT or SIGTERM (bl_cli_catch_signals); a trial under way is
- * rolled back then. A controller that is not there is no error.
+ * rolled back then. A controller that is not there is no error. The caller is
+ * the host part already (bl_parts_begin).
  */
 int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent's two threads share: the poller (daemon.c), which talks to the
- * controller, and the worker (daemon_work.c), which works on the host.
+ * What the host part's threads share: the one that serves the talker
+ * (daemon_talker.c), and the worker (daemon_work.c), which works on the host.
  */
 #ifndef BL_CANARY_DAEMON_STATE_H
 #define BL_CANARY_DAEMON_STATE_H
@@ -12,8 +12,8 @@
 
 #include "canary/agent/agent.h"
 #include "canary/agent/daemon.h"
+#include "canary/agent/pair.h"
 #include "canary/ledger/gauge.h"
-#include "canary/wire/client.h"
 
 /* An apply that waits for its bundle. */
 struct daemon_again {
@@ -24,20 +24,33 @@ struct daemon_again {
 	char told[BL_REASON_MAX];
 };
 
+/* A bundle that the worker wants of the talker. */
+struct daemon_fetch {
+	uint64_t number; /* of the newest */
+	bool wanted;	 /* it waits for that one */
+	bool sent;	 /* to the talker that runs */
+	bool over;	 /* result is there */
+	int fd;		 /* the worker's */
+	char digest[BL_DIGEST_HEX];
+	struct bl_pair_fetched result;
+};
+
 struct daemon {
 	const struct bl_daemon_opts *opts;
 	char *record_path;
-	int wake; /* eventfd: the worker has news for the poller */
+	int wake; /* eventfd: the worker has something for the talker */
 
 	pthread_mutex_t lock; /* of all below */
-	pthread_cond_t work;  /* the poller has work for the worker */
+	pthread_cond_t work;  /* there is work for the worker; or its end */
 	struct bl_agent agent;
 	enum bl_agent_do task;
 	bool quit;
+	bool news;	   /* the talker is to poll at once */
 	uint64_t heard_ms; /* when the last poll that was answered began */
+	struct daemon_fetch fetch;
+	pid_t talker; /* 0: none runs */
 
 	/* the worker's own */
-	struct bl_client *client;
 	char *partial_dir;
 	struct daemon_again again;
 	uint64_t status_ms;
@@ -56,6 +69,12 @@ uint32_t bl_daemon_random(void);
 /* Whether the worker is to leave what it does: told to end, or to go back. */
 bool bl_daemon_must_stop(struct daemon *d);
 
+/* The talker's processor time so far, in µs; 0: none runs. */
+uint64_t bl_daemon_talker_cpu_us(struct daemon *d);
+
+/* Wakes the thread that serves the talker. */
+void bl_daemon_wake(struct daemon *d);
+
 /* How one piece of work ended; or that it goes on later. */
 struct bl_outcome {
 	enum bl_agent_end end;
@@ -72,5 +91,9 @@ bool bl_daemon_fetch(struct daemon *d, const struct bl_order *order,
 
 /* The worker's thread; @ctx is a struct daemon. */
 void *bl_daemon_worker(void *ctx);
+
+/* Starts the talker and serves it until a signal. From the thread that gets the
+ * signals, and that lives as long as the process: the talker ends with it. */
+void bl_daemon_serve(struct daemon *d);
 
 #endif

@@ -98,18 +98,21 @@ static enum bl_tick on_tick(void *ctx, const struct bl_trial_view *view,
 	return BL_TICK_ABORT;
 }
 
-static uint64_t cpu_us(void)
+/* Of both parts: what the talker takes, this host pays, too. */
+static uint64_t cpu_us(struct daemon *d)
 {
 	struct rusage u = { 0 };
 
 	getrusage(RUSAGE_SELF, &u);
-	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+	return bl_daemon_talker_cpu_us(d) +
+	       (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
 	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 /* For the plans that compare hosts. The sensor's own count of events, where it
  * has one: what this agent has read may be less. */
-static void gauge(struct daemon *d, const struct bl_host_status *s)
+static void gauge(struct daemon *d, const struct bl_host_status *s,
+		  uint64_t cpu)
 {
 	struct bl_poll *p = &d->agent.poll;
 	const struct bl_gauge_sample sample = {
@@ -120,7 +123,7 @@ static void gauge(struct daemon *d, const struct bl_host_status *s)
 		.run_count = s->sample.run_count,
 		.run_time_ns = s->sample.run_time_ns,
 		.memory_bytes = s->sample.memory_bytes,
-		.cpu_us = cpu_us(),
+		.cpu_us = cpu,
 	};
 
 	bl_gauge_add(&d->gauge, &sample, (int64_t)d->status_ms, &p->metrics);
@@ -132,6 +135,7 @@ static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
 	struct bl_err e = { 0 };
 	bl_autofree struct bl_host_status *s = calloc(1, sizeof(*s));
 	int r = s ? bl_host_status(d->opts->host, s, &e) : -ENOMEM;
+	uint64_t cpu = cpu_us(d);
 
 	d->status_ms = bl_clock_mono_ms();
 	if (r < 0) {
@@ -141,7 +145,7 @@ static void read_status(struct daemon *d, char ret_live[static BL_DIGEST_HEX])
 	memcpy(ret_live, s->live.digest, BL_DIGEST_HEX);
 	pthread_mutex_lock(&d->lock);
 	d->agent.poll.drops = (int64_t)bl_kern_lost(&s->sample);
-	gauge(d, s);
+	gauge(d, s, cpu);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -269,13 +273,13 @@ static const char *const end_words[] = {
 	[BL_AGENT_LATER] = "not begun",
 };
 
-static void wake_poller(struct daemon *d)
+/* There is something to say: before its time. */
+static void say_soon(struct daemon *d)
 {
-	uint64_t one = 1;
-
-	if (write(d->wake, &one, sizeof(one)) < 0)
-		bl_daemon_note(d, "cannot wake the poller: %s",
-			       strerror(errno));
+	pthread_mutex_lock(&d->lock);
+	d->news = true;
+	pthread_mutex_unlock(&d->lock);
+	bl_daemon_wake(d);
 }
 
 static void work_on(struct daemon *d, enum bl_agent_do task,
@@ -312,7 +316,7 @@ static void work_on(struct daemon *d, enum bl_agent_do task,
 	/* What was not begun is ordered again, and not at once: it would end
 	 * the same way. */
 	if (!later)
-		wake_poller(d);
+		say_soon(d);
 }
 
 /* Waits for work, at most @ms. */
@@ -373,7 +377,7 @@ static void refresh_status(struct daemon *d)
 	pthread_mutex_unlock(&d->lock);
 	/* Somebody on this host was at work. */
 	if (changed)
-		wake_poller(d);
+		say_soon(d);
 }
 
 void *bl_daemon_worker(void *ctx)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "canary/agent/partial.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 
@@ -14,7 +13,6 @@
 
 struct attempt {
 	const struct bl_download *d;
-	struct bl_partial partial;
 	struct bl_download_result result;
 };
 
@@ -29,25 +27,28 @@ static int on_piece(void *ctx, const struct bl_fetch_head *head,
 		    const void *data, size_t len, struct bl_err *err)
 {
 	struct attempt *a = ctx;
-	int r = bl_partial_take(&a->partial, head, data, len, err);
+	int r = bl_partial_take(a->d->partial, head, data, len, err);
 
 	if (r < 0)
 		return r;
 	a->result.came += len;
 	if (a->d->progress)
-		a->d->progress(a->d->ctx, a->partial.have, a->partial.total);
+		a->d->progress(a->d->ctx, a->d->partial->have,
+			       a->d->partial->total);
 	return 0;
 }
 
 /* Asks for all that is not here. */
 static int ask(struct attempt *a, struct bl_err *err)
 {
-	bl_autofree char *path = bl_path("/v1/bundles/%s", a->d->digest);
-	bl_autofree char *range = bl_path("Range: bytes=%zu-", a->partial.have);
+	bl_autofree char *path =
+		bl_path("/v1/bundles/%s", a->d->partial->digest);
+	bl_autofree char *range =
+		bl_path("Range: bytes=%zu-", a->d->partial->have);
 	const struct bl_client_request q = {
 		.method = "GET",
 		.path = path,
-		.headers = { a->partial.have ? range : NULL },
+		.headers = { a->d->partial->have ? range : NULL },
 		.timeout_ms = BL_DOWNLOAD_MS,
 		.stall_ms = BL_DOWNLOAD_STALL_MS,
 		.answer_max = WORDS_MAX,
@@ -61,7 +62,7 @@ static int ask(struct attempt *a, struct bl_err *err)
 
 	if (!path || !range)
 		return bl_err_set(err, -ENOMEM, "out of memory");
-	a->partial.begun = false;
+	a->d->partial->begun = false;
 	r = bl_client_ask(a->d->client, &q, &head, &ignored, err);
 	a->result.retry_ms = head.retry_ms;
 	return r;
@@ -70,20 +71,19 @@ static int ask(struct attempt *a, struct bl_err *err)
 int bl_download(const struct bl_download *d, struct bl_buf *ret,
 		struct bl_download_result *ret_result, struct bl_err *err)
 {
+	struct bl_partial *p = d->partial;
 	struct attempt a = { .d = d };
 	bool resumed;
-	int r = bl_partial_open(d->dir, d->digest, &a.partial, err);
+	int r = 0;
 
-	if (r < 0)
-		goto out;
 	/* It came whole, and then the host was busy, or the agent ended. */
-	if (a.partial.have && bl_partial_whole(&a.partial, ret, NULL) == 0)
+	if (p->have && bl_partial_whole(p, ret, NULL) == 0)
 		goto out;
 	do {
-		resumed = a.partial.have > 0;
+		resumed = p->have > 0;
 		r = ask(&a, err);
 		if (!r) {
-			r = bl_partial_whole(&a.partial, ret, err);
+			r = bl_partial_whole(p, ret, err);
 			/* Another controller may have it whole. */
 			if (r == -EBADMSG)
 				bl_client_next(d->client);
@@ -93,11 +93,10 @@ int bl_download(const struct bl_download *d, struct bl_buf *ret,
 			break;
 		/* What is dropped has not brought anybody further. */
 		a.result.came = 0;
-		if (bl_partial_clear(&a.partial, err) < 0)
+		if (bl_partial_clear(p, err) < 0)
 			break;
 	} while (resumed);
 out:
-	bl_partial_close(&a.partial);
 	*ret_result = a.result;
 	return r;
 }

@@ -10,6 +10,7 @@
 #ifndef BL_CANARY_DOWNLOAD_H
 #define BL_CANARY_DOWNLOAD_H
 
+#include "canary/agent/partial.h"
 #include "canary/wire/client.h"
 
 #define BL_DOWNLOAD_MS	     600000 /* one attempt */
@@ -17,9 +18,8 @@
 
 struct bl_download {
 	struct bl_client *client;
-	const char *dir; /* of partials; made if it is missing */
-	const char *digest;
-	bool (*stop)(void *ctx); /* as in fetch.h */
+	struct bl_partial *partial; /* open; says which bundle */
+	bool (*stop)(void *ctx);    /* as in fetch.h */
 	/* Bytes that are here, of how many: 0 if nobody said. */
 	void (*progress)(void *ctx, size_t have, size_t total);
 	void *ctx;

@@ -121,8 +121,8 @@ int bl_enroll_host(const char *url, const char *dir, const char *token,
 	return r;
 }
 
-int bl_enroll_keep(struct bl_client *c, const char *dir, int64_t now_ms,
-		   struct bl_err *err)
+int bl_enroll_again(struct bl_client *c, const char *dir, int64_t now_ms,
+		    struct bl_buf *ret, struct bl_err *err)
 {
 	bl_autofree char *cert_path = bl_path("%s/host.pem", dir);
 	bl_autofree char *key_path = bl_path("%s/host.key", dir);
@@ -155,8 +155,16 @@ int bl_enroll_keep(struct bl_client *c, const char *dir, int64_t now_ms,
 		r = ask(c, "POST", "/v1/renew",
 			json_pack("{s:s}", "request", request.data), &doc, &g,
 			err);
-	if (!r)
-		r = bl_file_write(cert_path, g.certificate,
-				  strlen(g.certificate), 0644, err);
+	if (!r && bl_buf_add(ret, g.certificate, strlen(g.certificate)) < 0)
+		r = bl_err_set(err, -ENOMEM, "out of memory");
 	return r;
+}
+
+int bl_enroll_keep(const char *dir, const char *certificate, struct bl_err *err)
+{
+	bl_autofree char *path = bl_path("%s/host.pem", dir);
+
+	if (!path)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return bl_file_write(path, certificate, strlen(certificate), 0644, err);
 }

@@ -21,9 +21,14 @@ int bl_enroll_host(const char *url, const char *dir, const char *token,
 
 /*
  * Gets a new certificate for the same key once two thirds of the old one's time
- * are over. 0 also when there is nothing to do, or no certificate.
+ * are over, to *ret in PEM: for bl_enroll_keep. 0 without one when there is
+ * nothing to do, or no certificate. Changes nothing.
  */
-int bl_enroll_keep(struct bl_client *c, const char *dir, int64_t now_ms,
+int bl_enroll_again(struct bl_client *c, const char *dir, int64_t now_ms,
+		    struct bl_buf *ret, struct bl_err *err);
+
+/* Puts it into @dir. */
+int bl_enroll_keep(const char *dir, const char *certificate,
 		   struct bl_err *err);
 
 #endif

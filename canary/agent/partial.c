@@ -62,13 +62,36 @@ static void remove_others(const char *dir, const char *digest)
 			unlinkat(dirfd(d), e->d_name, 0);
 }
 
+/* @fd, which is taken, @path likewise. */
+static int begin_with(int fd, char *path, const char *digest,
+		      struct bl_partial *ret, struct bl_err *err)
+{
+	struct bl_partial p = { .fd = fd, .path = path };
+	struct stat st;
+	int r = 0;
+
+	if (fstat(fd, &st) < 0)
+		r = bl_err_errno(err, -errno, "cannot open %s", path);
+	else if (!S_ISREG(st.st_mode))
+		r = bl_err_set(err, -EINVAL, "%s is not a file", path);
+	else if (st.st_size > BL_BUNDLE_MAX)
+		r = bl_partial_clear(&p, err);
+	else
+		p.have = (size_t)st.st_size;
+	if (r < 0) {
+		bl_partial_close(&p);
+		return r;
+	}
+	memcpy(p.digest, digest, BL_DIGEST_HEX);
+	*ret = p;
+	return 0;
+}
+
 int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
 		    struct bl_err *err)
 {
 	bl_autofree char *path = bl_path("%s/%s" SUFFIX, dir, digest);
-	bl_autoclose int fd = -1;
-	struct stat st;
-	int r;
+	int fd, r;
 
 	if (!path)
 		return bl_err_set(err, -ENOMEM, "out of memory");
@@ -78,17 +101,21 @@ int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
 	remove_others(dir, digest);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
 		  0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return bl_err_errno(err, -errno, "cannot open %s", path);
-	if (!S_ISREG(st.st_mode))
-		return bl_err_set(err, -EINVAL, "%s is not a file", path);
-	*ret = (struct bl_partial){ .fd = BL_TAKE_FD(fd),
-				    .path = BL_TAKE(path) };
-	memcpy(ret->digest, digest, BL_DIGEST_HEX);
-	if (st.st_size > BL_BUNDLE_MAX)
-		return bl_partial_clear(ret, err);
-	ret->have = (size_t)st.st_size;
-	return 0;
+	return begin_with(fd, BL_TAKE(path), digest, ret, err);
+}
+
+int bl_partial_adopt(int fd, const char *digest, struct bl_partial *ret,
+		     struct bl_err *err)
+{
+	char *path = bl_path(BL_PARTIAL_DIR "/%s" SUFFIX, digest);
+
+	if (!path) {
+		close(fd);
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	return begin_with(fd, path, digest, ret, err);
 }
 
 void bl_partial_close(struct bl_partial *p)
@@ -173,12 +200,39 @@ int bl_partial_take(struct bl_partial *p, const struct bl_fetch_head *head,
 	return append(p, data, len, err);
 }
 
+/* Once, into memory of our own: somebody else may have the file, too. */
+static int read_all(const struct bl_partial *p, struct bl_buf *ret,
+		    struct bl_err *err)
+{
+	char piece[1 << 16];
+
+	for (;;) {
+		ssize_t n = pread(p->fd, piece, sizeof(piece), (off_t)ret->len);
+		int r = 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return bl_err_errno(err, -errno, "cannot read %s",
+					    p->path);
+		if (!n)
+			return 0;
+		if (ret->len + (size_t)n > BL_BUNDLE_MAX)
+			return bl_err_set(err, -EFBIG,
+					  "a bundle has at most %u bytes",
+					  BL_BUNDLE_MAX);
+		r = bl_buf_add(ret, piece, (size_t)n);
+		if (r < 0)
+			return bl_err_set(err, r, "out of memory");
+	}
+}
+
 int bl_partial_whole(struct bl_partial *p, struct bl_buf *ret,
 		     struct bl_err *err)
 {
 	bl_autobuf struct bl_buf data = { 0 };
 	char digest[BL_DIGEST_HEX];
-	int r = bl_file_read_regular(p->path, BL_BUNDLE_MAX, &data, err);
+	int r = read_all(p, &data, err);
 
 	if (!r)
 		r = bl_digest(bl_buf_str(&data), data.len, digest);

@@ -17,7 +17,8 @@
  *    nothing else of the folder;
  *  - it has at most BL_BUNDLE_MAX bytes, whatever a controller sends.
  *
- * Of the worker's thread alone.
+ * The host part opens it, and uses what is in it; the talker gets the open file
+ * and fills it (pair.h). In each of them of one thread alone.
  */
 #ifndef BL_CANARY_PARTIAL_H
 #define BL_CANARY_PARTIAL_H
@@ -42,6 +43,10 @@ struct bl_partial {
 /* 0, or an errno of the file system: -ENOSPC, -EACCES … */
 int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
 		    struct bl_err *err);
+/* The same of a file that another process opened; @fd is taken, also on failure.
+ * The digest is valid. */
+int bl_partial_adopt(int fd, const char *digest, struct bl_partial *ret,
+		     struct bl_err *err);
 /* Zero-initialised is fine. */
 void bl_partial_close(struct bl_partial *p);
 

@@ -20,8 +20,9 @@ static const struct {
 	const char *path, *text;
 } etc[] = {
 	{ "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
+			 "belay-agent:x:990:990::/:/bin/false\n"
 			 "nobody:x:65534:65534:nobody:/:/bin/false\n" },
-	{ "/etc/group", "root:x:0:\nnogroup:x:65534:\n" },
+	{ "/etc/group", "root:x:0:\nbelay-agent:x:990:\nnogroup:x:65534:\n" },
 	{ "/etc/shadow", "root:*:19000:0:99999:7:::\n" },
 	{ "/etc/fstab", bl_guest_fstab },
 	{ "/etc/hosts", "127.0.0.1 localhost\n" },

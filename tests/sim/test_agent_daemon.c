@@ -19,6 +19,7 @@
 
 #include "canary/agent/daemon.h"
 #include "canary/agent/partial.h"
+#include "canary/agent/parts.h"
 #include "canary/controller/controller.h"
 #include "canary/controller/http.h"
 #include "loader/base/cleanup.h"
@@ -65,16 +66,20 @@ _Noreturn static void run_agent(const struct birth *b)
 					       .kern = one.fake };
 	struct bl_daemon_opts opts = { .config = &config,
 				       .recovered = "",
+				       .program = BL_TEST_BUILD_DIR "/belay",
 				       .state_dir = one.state_dir,
 				       .url = b->url,
 				       .name = "web-1",
 				       .interval_ms = b->interval_ms,
 				       .note = note };
+	/* Where the tests are root, there is this user. */
+	const struct bl_parts_opts parts = { .user = "nobody", .fleet = true };
 	struct bl_recover_result recovered = { 0 };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bl_cli_catch_signals();
-	if (bl_host_open(&config, &opts.host, &err) < 0 ||
+	if (bl_parts_begin(&parts, &opts.user, &err) < 0 ||
+	    bl_host_open(&config, &opts.host, &err) < 0 ||
 	    bl_host_recover(opts.host, &recovered, &err) < 0 ||
 	    bl_daemon_run(&opts, &err) < 0) {
 		fprintf(stderr, "agent: %s\n", err.text);
@@ -167,7 +172,7 @@ static void start_rarely(const char *url, int64_t interval_ms)
 
 static void start(const char *url)
 {
-	start_rarely(url, 50);
+	start_rarely(url, 100);
 }
 
 static int kill_agent(int signal)

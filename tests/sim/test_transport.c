@@ -92,16 +92,19 @@ static int download(const char *at, bool (*stop)(void *ctx))
 {
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = open_client(at);
 	bl_autobuf struct bl_buf data = { 0 };
+	struct bl_partial partial = { 0 };
 	const struct bl_download d = { .client = c,
-				       .dir = dir,
-				       .digest = digest,
+				       .partial = &partial,
 				       .stop = stop,
 				       .progress = on_progress };
 	int r;
 
 	told_have = told_total = 0;
 	err = (struct bl_err){ 0 };
-	r = bl_download(&d, &data, &result, &err);
+	r = bl_partial_open(dir, digest, &partial, &err);
+	if (!r)
+		r = bl_download(&d, &data, &result, &err);
+	bl_partial_close(&partial);
 	if (r) {
 		ck_assert_ptr_null(data.data);
 		ck_assert_str_ne(err.text, "");
@@ -517,16 +520,17 @@ START_TEST(a_bundle_that_is_damaged_here_is_fetched_elsewhere)
 {
 	bl_autofree char *urls = bl_path("%s,%s", liar.url, url);
 	BL_CLEANUP(bl_client_closep) struct bl_client *c = open_client(urls);
-	const struct bl_download d = { .client = c,
-				       .dir = dir,
-				       .digest = digest };
+	struct bl_partial partial = { 0 };
+	const struct bl_download d = { .client = c, .partial = &partial };
 	bl_autobuf struct bl_buf data = { 0 };
 
 	while (strcmp(bl_client_url(c), liar.url) != 0)
 		bl_client_draw(c);
 	liar.script[0] = liar.script[1] = DAMAGED;
+	ck_assert_int_eq(bl_partial_open(dir, digest, &partial, &err), 0);
 	ck_assert_int_eq(bl_download(&d, &data, &result, &err), -EBADMSG);
 	ck_assert_int_eq(bl_download(&d, &data, &result, &err), 0);
+	bl_partial_close(&partial);
 	ck_assert_uint_eq(data.len, SIZE);
 }
 END_TEST

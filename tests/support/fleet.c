@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "canary/agent/daemon.h"
+#include "canary/agent/parts.h"
 #include "canary/controller/controller.h"
 #include "canary/controller/enroll.h"
 #include "loader/base/cleanup.h"
@@ -185,6 +186,7 @@ static int be_agent(unsigned i)
 	struct bl_daemon_opts opts = {
 		.config = &config,
 		.recovered = recovered.reason,
+		.program = BL_TEST_BUILD_DIR "/belay",
 		.state_dir = state,
 		.url = url,
 		.tls_dir = tls,
@@ -196,9 +198,14 @@ static int be_agent(unsigned i)
 		.note = note,
 		.note_ctx = out,
 	};
+	const struct bl_parts_opts parts = { .user = "nobody",
+					     .tls_dir = tls,
+					     .fleet = true };
 	struct bl_err err = { 0 };
-	int r = out ? bl_host_open(&config, &host, &err) : -EIO;
+	int r = out ? bl_parts_begin(&parts, &opts.user, &err) : -EIO;
 
+	if (!r)
+		r = bl_host_open(&config, &host, &err);
 	ops = fake_kern_ops;
 	ops.stage = stage;
 	ops.events = events;

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The talker as a process: started, served, ended, started again. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "canary/agent/daemon_state.h"
+#include "canary/agent/enroll_host.h"
+#include "canary/agent/talker.h"
+#include "canary/wire/pki_dir.h"
+#include "loader/base/cleanup.h"
+#include "loader/base/cli.h"
+#include "loader/base/clock.h"
+#include "loader/base/proc.h"
+
+#define FIRST_PAUSE_MS 250
+#define LAST_PAUSE_MS  30000
+/* One that lived so long has not ended by what it began with. */
+#define WELL_MS	 60000
+#define GRACE_MS 2000
+/* Of messages; a poll takes two, a bundle some twenty. */
+#define MESSAGES_PER_S 200
+#define MESSAGES_BURST 1000
+/* Of lines in the log: a talker says nothing twice in a row. */
+#define NOTES_PER_S 1
+#define NOTES_BURST 60
+/* Of certificates: it asks for one at most once an hour. */
+#define CERTS_MS 600000
+
+struct service {
+	struct daemon *d;
+	int sock;  /* -1: no talker runs */
+	bool said; /* it has said HELLO */
+	uint64_t born_ms, due_ms;
+	unsigned failures;
+	struct bl_pair_rate messages, notes;
+	uint64_t pause_ms; /* nothing is read until then */
+	uint64_t certificate_ms;
+	unsigned unheard; /* notes that were too many */
+};
+
+uint32_t bl_daemon_random(void)
+{
+	uint32_t n = 0;
+
+	/* Without randomness all hosts come at once, which is only load. */
+	return getrandom(&n, sizeof(n), 0) == sizeof(n) ? n : 0;
+}
+
+void bl_daemon_wake(struct daemon *d)
+{
+	uint64_t one = 1;
+
+	if (write(d->wake, &one, sizeof(one)) < 0)
+		bl_daemon_note(d, "cannot wake the talker: %s",
+			       strerror(errno));
+}
+
+/* Not from its files in /proc, which a hardened unit does not show. */
+uint64_t bl_daemon_talker_cpu_us(struct daemon *d)
+{
+	struct timespec t = { 0 };
+	clockid_t clock;
+	pid_t pid;
+
+	pthread_mutex_lock(&d->lock);
+	pid = d->talker;
+	pthread_mutex_unlock(&d->lock);
+	if (!pid || clock_getcpuclockid(pid, &clock) ||
+	    clock_gettime(clock, &t) < 0)
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ------------------------------------------------------------------ process */
+
+/* No secret is among these: anybody on this host may list them. */
+static int spawn(struct service *s, int sock, pid_t *ret_pid,
+		 struct bl_err *err)
+{
+	const struct bl_daemon_opts *o = s->d->opts;
+	const int fds[] = { -1, -1, STDERR_FILENO, sock };
+	char interval[32], user[32];
+	const char *argv[20] = {
+		o->program ? o->program : "/proc/self/exe",
+		"agent",
+		"--talker",
+		"--name",
+		o->name,
+		"--interval",
+		interval,
+	};
+	size_t n = 7;
+
+	snprintf(interval, sizeof(interval), "%.3f",
+		 (double)o->interval_ms / 1000);
+	if (o->user.uid) {
+		snprintf(user, sizeof(user), "%u:%u", o->user.uid, o->user.gid);
+		argv[n++] = "--user";
+		argv[n++] = user;
+	}
+	if (o->url) {
+		argv[n++] = "--controller";
+		argv[n++] = o->url;
+	}
+	if (o->plaintext)
+		argv[n++] = "--plaintext";
+	if (o->tls_dir) {
+		argv[n++] = "--tls-dir";
+		argv[n++] = o->tls_dir;
+	}
+	return bl_proc_spawn_fds(argv, fds, BL_ARRAY_SIZE(fds), ret_pid, err);
+}
+
+static void set_talker(struct daemon *d, pid_t pid)
+{
+	pthread_mutex_lock(&d->lock);
+	d->talker = pid;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void later(struct service *s)
+{
+	unsigned n = s->failures < 8 ? s->failures : 8;
+	uint64_t ms = (uint64_t)FIRST_PAUSE_MS << n;
+
+	s->failures++;
+	s->due_ms =
+		bl_clock_mono_ms() + (ms < LAST_PAUSE_MS ? ms : LAST_PAUSE_MS);
+}
+
+static void start(struct service *s)
+{
+	bl_autoclose int theirs = -1;
+	struct bl_err e = { 0 };
+	int fds[2], r = 0;
+	pid_t pid = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		r = bl_err_errno(&e, -errno, "cannot make a socket");
+	} else {
+		theirs = fds[1];
+		r = spawn(s, theirs, &pid, &e);
+		if (r < 0)
+			close(fds[0]);
+	}
+	if (r < 0) {
+		bl_daemon_note(s->d, "no talker: %s", e.text);
+		later(s);
+		return;
+	}
+	s->sock = fds[0];
+	s->said = false;
+	s->born_ms = bl_clock_mono_ms();
+	set_talker(s->d, pid);
+}
+
+/* What the worker waits for does not come from this one any more. */
+static void fetch_is_over(struct daemon *d, const char *why)
+{
+	struct daemon_fetch *f = &d->fetch;
+
+	pthread_mutex_lock(&d->lock);
+	f->sent = false;
+	if (f->wanted && !f->over) {
+		f->over = true;
+		f->result = (struct bl_pair_fetched){ .number = f->number,
+						      .result = -EPIPE };
+		snprintf(f->result.why, sizeof(f->result.why), "%s", why);
+		pthread_cond_signal(&d->work);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Its end of the pair is closed: it ends by itself, or is made to. */
+static int reap(pid_t pid)
+{
+	uint64_t end = bl_clock_mono_ms() + GRACE_MS;
+	int status = 0;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (bl_clock_mono_ms() < end) {
+			bl_clock_sleep_ms(10);
+			continue;
+		}
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		break;
+	}
+	return status;
+}
+
+static int end(struct service *s)
+{
+	pid_t pid = s->d->talker;
+	int status;
+
+	if (s->sock < 0)
+		return 0;
+	close(BL_TAKE_FD(s->sock));
+	/* Before its number is somebody else's. */
+	set_talker(s->d, 0);
+	status = reap(pid);
+	fetch_is_over(s->d, "what fetches it has ended");
+	return status;
+}
+
+/* It ended, or is no talker. */
+static void lost(struct service *s, const char *why)
+{
+	uint64_t lived_ms = bl_clock_mono_ms() - s->born_ms;
+	int status = end(s);
+	char how[64] = "";
+
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), " (signal %d)", WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		snprintf(how, sizeof(how), " (status %d)", WEXITSTATUS(status));
+	if (lived_ms > WELL_MS)
+		s->failures = 0;
+	later(s);
+	bl_daemon_note(
+		s->d,
+		"the talker ended%s: %s; this host is kept, and another one starts",
+		how, why);
+}
+
+/* ----------------------------------------------------------------- messages */
+
+/* To it, without waiting: who does not read is not asked again. */
+static void tell(struct service *s, const struct bl_pair_msg *m, int fd)
+{
+	struct bl_err e = { 0 };
+
+	if (s->sock >= 0 && bl_pair_send(s->sock, m, fd, false, &e) < 0)
+		lost(s, e.text);
+}
+
+/* What to post: an answer to ASK. */
+static int say(struct service *s, struct bl_err *err)
+{
+	struct daemon *d = s->d;
+	bl_autojson json_t *body = NULL;
+	bl_autofree char *text = NULL;
+	struct bl_pair_msg m;
+	struct bl_poll p;
+
+	bl_pair_begin(&m, BL_PAIR_SAY);
+	pthread_mutex_lock(&d->lock);
+	bl_agent_poll(&d->agent, &p);
+	m.say.busy = d->agent.busy != BL_AGENT_NOTHING;
+	d->news = false;
+	pthread_mutex_unlock(&d->lock);
+	body = bl_poll_json(&p);
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	if (!text)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) >= sizeof(m.say.text))
+		return bl_err_set(err, -EFBIG, "there is too much to say");
+	bl_pair_text(m.say.text, sizeof(m.say.text), text);
+	tell(s, &m, -1);
+	return 0;
+}
+
+static int heard(struct service *s, const struct bl_pair_heard *h,
+		 struct bl_err *err)
+{
+	struct daemon *d = s->d;
+	uint64_t now = bl_clock_mono_ms();
+	enum bl_agent_do task;
+	struct bl_order order;
+
+	if (h->begun_ms > now)
+		return bl_err_set(err, -EBADMSG,
+				  "a poll that has not begun yet was answered");
+	bl_agent_count_poll(d->opts->counts, h->result, bl_clock_wall_ms());
+	if (h->answer == BL_PAIR_NO_ANSWER)
+		return 0;
+	pthread_mutex_lock(&d->lock);
+	d->heard_ms = h->begun_ms;
+	if (h->answer >= BL_PAIR_NOTHING) {
+		bl_pair_to_order(h, &order);
+		task = bl_agent_take(&d->agent, &order);
+		if (task != BL_AGENT_NOTHING)
+			d->task = task;
+		/* Also to leave what it waits for. */
+		if (task != BL_AGENT_NOTHING || d->agent.stop_trial)
+			pthread_cond_signal(&d->work);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static void progress(struct daemon *d, const struct bl_pair_progress *p)
+{
+	char text[64] = "fetching its bundle";
+
+	if (p->total && p->have <= p->total)
+		snprintf(text, sizeof(text), "fetching its bundle: %u %%",
+			 (unsigned)(p->have * 100 / p->total / 5 * 5));
+	pthread_mutex_lock(&d->lock);
+	if (d->fetch.wanted && d->fetch.number == p->number)
+		bl_agent_tell(&d->agent, text);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void fetched(struct daemon *d, const struct bl_pair_fetched *f)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->fetch.wanted && d->fetch.sent && !d->fetch.over &&
+	    d->fetch.number == f->number) {
+		d->fetch.over = true;
+		d->fetch.result = *f;
+		pthread_cond_signal(&d->work);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* What is no certificate costs this host its place in the fleet, as the talker
+ * could anyway; it is the only file that it can have written. */
+static int certificate(struct service *s, const char *pem, struct bl_err *err)
+{
+	static const char begins[] = "-----BEGIN CERTIFICATE-----\n";
+	uint64_t now = bl_clock_mono_ms();
+	struct bl_err e = { 0 };
+
+	if (strncmp(pem, begins, sizeof(begins) - 1) != 0)
+		return bl_err_set(err, -EBADMSG, "it gave no certificate");
+	if (now < s->certificate_ms)
+		return bl_err_set(err, -EBADMSG,
+				  "it gave two certificates within minutes");
+	s->certificate_ms = now + CERTS_MS;
+	if (bl_enroll_keep(bl_pki_dir(s->d->opts->tls_dir), pem, &e) < 0)
+		bl_daemon_note(s->d, "the certificate was not renewed: %s",
+			       e.text);
+	return 0;
+}
+
+static void note(struct service *s, const char *text)
+{
+	if (bl_pair_rate_take(&s->notes, bl_clock_mono_ms())) {
+		s->unheard++;
+		return;
+	}
+	if (s->unheard)
+		bl_daemon_note(s->d, "%u notes of the talker were too many",
+			       s->unheard);
+	s->unheard = 0;
+	bl_daemon_note(s->d, "%s", text);
+}
+
+static int handle(struct service *s, const struct bl_pair_msg *m,
+		  struct bl_err *err)
+{
+	if ((m->head.kind == BL_PAIR_HELLO) == s->said)
+		return bl_err_set(err, -EBADMSG, "it says hello %s",
+				  s->said ? "twice" : "late");
+	switch (m->head.kind) {
+	case BL_PAIR_HELLO:
+		s->said = true;
+		return 0;
+	case BL_PAIR_ASK:
+		return say(s, err);
+	case BL_PAIR_HEARD:
+		return heard(s, &m->heard, err);
+	case BL_PAIR_PROGRESS:
+		progress(s->d, &m->progress);
+		return 0;
+	case BL_PAIR_FETCHED:
+		fetched(s->d, &m->fetched);
+		return 0;
+	case BL_PAIR_CERTIFICATE:
+		return certificate(s, m->certificate.pem, err);
+	default:
+		note(s, m->note.text);
+		return 0;
+	}
+}
+
+static void receive(struct service *s)
+{
+	struct bl_err e = { 0 };
+	struct bl_pair_msg m;
+	uint64_t ms = bl_pair_rate_take(&s->messages, bl_clock_mono_ms());
+	int r;
+
+	/* It stays where it is, and so does the talker. */
+	if (ms) {
+		s->pause_ms = bl_clock_mono_ms() + ms;
+		return;
+	}
+	r = bl_pair_receive(s->sock, BL_PAIR_TALKER, &m, NULL, &e);
+	if (!r)
+		r = handle(s, &m, &e);
+	if (r < 0)
+		lost(s, e.text);
+}
+
+/* What the worker has for it. */
+static void deliver(struct service *s)
+{
+	struct daemon_fetch *f = &s->d->fetch;
+	struct bl_pair_msg fetch, leave, news;
+	bl_autoclose int fd = -1;
+	bool wants = false, leaves = false, has_news;
+
+	bl_pair_begin(&fetch, BL_PAIR_FETCH);
+	bl_pair_begin(&leave, BL_PAIR_LEAVE);
+	bl_pair_begin(&news, BL_PAIR_NEWS);
+	pthread_mutex_lock(&s->d->lock);
+	has_news = s->d->news;
+	s->d->news = false;
+	if (s->said && f->wanted && !f->sent) {
+		fd = dup(f->fd);
+		wants = fd >= 0;
+		f->sent = true;
+		fetch.fetch.number = f->number;
+		memcpy(fetch.fetch.digest, f->digest, sizeof(f->digest));
+	} else if (!f->wanted && f->sent) {
+		leaves = true;
+		f->sent = false;
+		leave.fetch.number = f->number;
+	}
+	pthread_mutex_unlock(&s->d->lock);
+	if (wants)
+		tell(s, &fetch, fd);
+	if (leaves)
+		tell(s, &leave, -1);
+	if (has_news)
+		tell(s, &news, -1);
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static int64_t until(uint64_t due_ms)
+{
+	uint64_t now = bl_clock_mono_ms();
+
+	return due_ms > now ? (int64_t)(due_ms - now) : 0;
+}
+
+/* Waits for the talker, the worker, a signal or the next start. */
+static void wait_for_any(struct service *s, const sigset_t *mask)
+{
+	bool reads = s->sock >= 0 && !until(s->pause_ms);
+	struct pollfd fds[] = {
+		{ .fd = s->d->wake, .events = POLLIN },
+		{ .fd = reads ? s->sock : -1, .events = POLLIN },
+	};
+	int64_t ms = s->sock < 0 ? until(s->due_ms) : until(s->pause_ms);
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	bool ends = s->sock < 0 || !reads;
+	uint64_t ignored;
+	int r = ppoll(fds, 2, ends ? &t : NULL, mask);
+
+	if (r <= 0)
+		return;
+	if (fds[0].revents && read(s->d->wake, &ignored, sizeof(ignored)) < 0)
+		return;
+	if (fds[1].revents)
+		receive(s);
+}
+
+void bl_daemon_serve(struct daemon *d)
+{
+	struct service s = {
+		.d = d,
+		.sock = -1,
+		.messages = { MESSAGES_PER_S, MESSAGES_BURST, 0 },
+		.notes = { NOTES_PER_S, NOTES_BURST, 0 },
+	};
+	sigset_t ours, before;
+
+	/* A signal comes while it waits, and not between a look and that. */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	while (!bl_cli_interrupted()) {
+		if (s.sock < 0 && !until(s.due_ms))
+			start(&s);
+		/* There is none now: not to be waited for. */
+		if (s.sock < 0)
+			fetch_is_over(d, "nothing is there to fetch it");
+		deliver(&s);
+		wait_for_any(&s, &before);
+	}
+	/* The worker first: that the talker ends is no failure now. */
+	pthread_mutex_lock(&d->lock);
+	d->quit = true;
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+	end(&s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The talker's second thread: bundles. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "canary/agent/download.h"
+#include "canary/agent/talker_own.h"
+#include "loader/base/cleanup.h"
+
+#define PERCENT_STEP 5
+
+/* A bundle under way. */
+struct under_way {
+	struct bl_talker *talker;
+	uint64_t number;
+	unsigned told_percent; /* and 1; 0: nothing yet */
+};
+
+static bool on_stop(void *ctx)
+{
+	const struct under_way *u = ctx;
+
+	return atomic_load(&u->talker->wanted) != u->number;
+}
+
+/* In steps: each is a message, and news of this host. */
+static void on_progress(void *ctx, size_t have, size_t total)
+{
+	struct under_way *u = ctx;
+	unsigned percent = total ? (unsigned)(have * 100 / total /
+					      PERCENT_STEP * PERCENT_STEP)
+				 : 0;
+	struct bl_pair_msg m;
+
+	if (u->told_percent == percent + 1)
+		return;
+	u->told_percent = percent + 1;
+	bl_pair_begin(&m, BL_PAIR_PROGRESS);
+	m.progress.number = u->number;
+	m.progress.have = have;
+	m.progress.total = total;
+	bl_talker_send(u->talker, &m);
+}
+
+static int fetch(struct under_way *u, struct bl_client *client,
+		 const struct bl_talker_job *job,
+		 struct bl_download_result *result, struct bl_err *err)
+{
+	BL_CLEANUP(bl_partial_close) struct bl_partial partial = { 0 };
+	const struct bl_download d = { .client = client,
+				       .partial = &partial,
+				       .stop = on_stop,
+				       .progress = on_progress,
+				       .ctx = u };
+	bl_autobuf struct bl_buf data = { 0 };
+	int r = bl_partial_adopt(job->fd, job->digest, &partial, err);
+
+	return r < 0 ? r : bl_download(&d, &data, result, err);
+}
+
+static void work_on(struct bl_talker *t, struct bl_client *client,
+		    const struct bl_talker_job *job)
+{
+	struct under_way u = { .talker = t, .number = job->number };
+	struct bl_download_result result = { 0 };
+	struct bl_err e = { 0 };
+	struct bl_pair_msg m;
+	int r = fetch(&u, client, job, &result, &e);
+
+	bl_pair_begin(&m, BL_PAIR_FETCHED);
+	m.fetched.number = job->number;
+	m.fetched.result = r;
+	m.fetched.came = result.came;
+	m.fetched.retry_ms = result.retry_ms < BL_PAIR_RETRY_MS
+				     ? result.retry_ms
+				     : BL_PAIR_RETRY_MS;
+	if (r < 0) {
+		bl_pair_text(m.fetched.why, sizeof(m.fetched.why), e.text);
+		bl_pair_text(m.fetched.hint, sizeof(m.fetched.hint), e.hint);
+	}
+	bl_talker_send(t, &m);
+}
+
+static void *fetches(void *ctx)
+{
+	struct bl_talker *t = ctx;
+	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
+	struct bl_err e = { 0 };
+
+	if (bl_talker_open(t, &client, &e) < 0)
+		bl_talker_note(t, "cannot fetch anything: %s", e.text);
+	for (;;) {
+		struct bl_talker_job job;
+
+		pthread_mutex_lock(&t->lock);
+		while (!t->next.number)
+			pthread_cond_wait(&t->work, &t->lock);
+		job = t->next;
+		t->next = (struct bl_talker_job){ .fd = -1 };
+		pthread_mutex_unlock(&t->lock);
+		if (client)
+			work_on(t, client, &job);
+		else
+			close(job.fd);
+	}
+	return NULL;
+}
+
+int bl_talker_fetches(struct bl_talker *t, struct bl_err *err)
+{
+	int r = pthread_create(&t->fetches, NULL, fetches, t);
+
+	return r ? bl_err_errno(err, -r, "cannot start a thread") : 0;
+}
+
+void bl_talker_leave(struct bl_talker *t)
+{
+	atomic_store(&t->wanted, 0);
+	pthread_mutex_lock(&t->lock);
+	if (t->next.number)
+		close(t->next.fd);
+	t->next = (struct bl_talker_job){ .fd = -1 };
+	pthread_mutex_unlock(&t->lock);
+}
+
+void bl_talker_fetch(struct bl_talker *t, const struct bl_pair_fetch *f, int fd)
+{
+	/* The host part has forgotten the one before. */
+	bl_talker_leave(t);
+	atomic_store(&t->wanted, f->number);
+	pthread_mutex_lock(&t->lock);
+	t->next = (struct bl_talker_job){ .number = f->number, .fd = fd };
+	memcpy(t->next.digest, f->digest, sizeof(t->next.digest));
+	pthread_cond_signal(&t->work);
+	pthread_mutex_unlock(&t->lock);
+}
