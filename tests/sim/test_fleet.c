@@ -9,19 +9,18 @@
  *
  * BELAY_FLEET_AGENTS makes it larger (`scripts/soak fleet`), and adds a host
  * that falls silent. With BELAY_FLEET_VMS as many microVMs are of it, on one
- * controller and an etcd of three; the versions are real sensors then. Figures
- * are printed, and nothing depends on them.
+ * controller and an etcd of three; the versions are real sensors then, and it is
+ * a VM that falls silent: it stands still. Figures are printed, and nothing
+ * depends on them.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/ledger/ledger.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "tests/main.h"
-#include "tests/support/etcd.h"
-#include "tests/support/fleet.h"
+#include "tests/support/fleet_course.h"
 
 #define AGENTS	   12
 #define AGENTS_MAX 5000
@@ -89,19 +88,20 @@ static void kill_controllers(void)
 	}
 }
 
-/* An exposed host in one of @states; -1: there is none now. */
-static int find_host(unsigned states)
+/* An exposed host KIND-N in one of @states, its N; -1: there is none now. */
+static int find_host(const char *kind, unsigned states)
 {
 	bl_autofleet struct bl_fleet f = { 0 };
-	size_t i;
+	size_t i, len = strlen(kind);
 	int n;
 
 	if (bl_fleet_load(fleet.look, id, bl_clock_wall_ms(), &f, NULL) < 0)
 		return -1;
 	for (i = 0; i < f.exposure_count; i++)
 		if ((states & (1u << f.exposures[i].state)) &&
-		    sscanf(f.exposures[i].host, "agent-%d", &n) == 1 &&
-		    fleet.agents[n].pid)
+		    strncmp(f.exposures[i].host, kind, len) == 0 &&
+		    sscanf(f.exposures[i].host + len, "-%d", &n) == 1 &&
+		    (strcmp(kind, "agent") != 0 || fleet.agents[n].pid))
 			return n;
 	return -1;
 }
@@ -109,7 +109,7 @@ static int find_host(unsigned states)
 /* One that has the version: in a trial it would be its end. */
 static void kill_agent(void)
 {
-	int n = find_host(1u << BL_EXPOSURE_COMMITTED);
+	int n = find_host("agent", 1u << BL_EXPOSURE_COMMITTED);
 
 	ck_assert_int_ge(n, 0);
 	fleet_kill_agent((unsigned)n);
@@ -119,8 +119,9 @@ static void kill_agent(void)
 /* One that is about to go back, wherever it is. */
 static void kill_returning(void)
 {
-	int n = find_host(1u << BL_EXPOSURE_EXPOSED | 1u << BL_EXPOSURE_TRIAL |
-			  1u << BL_EXPOSURE_COMMITTED);
+	int n = find_host("agent", 1u << BL_EXPOSURE_EXPOSED |
+					   1u << BL_EXPOSURE_TRIAL |
+					   1u << BL_EXPOSURE_COMMITTED);
 
 	if (n < 0)
 		return; /* all are back already */
@@ -145,61 +146,35 @@ static void start_last_agent(void)
 	fleet_start_agent(fleet.agent_count - 1);
 }
 
-static int silent = -1;
+static int silent = -1; /* an agent, or a VM if there are any */
 
 static void silence_one(void)
 {
-	silent = find_host(1u << BL_EXPOSURE_COMMITTED);
-	ck_assert_int_ge(silent, 0);
-	fleet_kill_agent((unsigned)silent);
+	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
+	const char *kind = fleet.vm_count ? "vm" : "agent";
+
+	while ((silent = find_host(kind, 1u << BL_EXPOSURE_COMMITTED)) < 0) {
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "no %s has the version", kind);
+		bl_clock_sleep_ms(LOOK_MS);
+	}
+	if (fleet.vm_count)
+		fleet_freeze_vm((unsigned)silent);
+	else
+		fleet_kill_agent((unsigned)silent);
 }
 
-/* Once so many percent of the fleet are exposed. */
-struct act {
-	unsigned percent;
-	void (*fn)(void);
-};
-
-/* ---------------------------------------------------------- one rollout */
-
-struct course {
-	enum bl_rollout_state state;
-	unsigned exposed_at_stop; /* when it was first seen to be stopping */
-	uint64_t took_ms;	  /* to its state */
-};
+static void speak_again(void)
+{
+	if (fleet.vm_count)
+		fleet_thaw_vm((unsigned)silent);
+	else
+		fleet_start_agent((unsigned)silent);
+}
 
 static bool stopping(const struct bl_rollout *r)
 {
 	return r->state == BL_ROLLOUT_STOPPING;
-}
-
-/* Looks on until the rollout is over, or @until. */
-static void follow(const struct act *acts, size_t count,
-		   bool (*until)(const struct bl_rollout *r),
-		   struct course *ret)
-{
-	uint64_t start_ms = bl_clock_mono_ms();
-	struct bl_rollout r;
-	size_t done = 0;
-
-	*ret = (struct course){ 0 };
-	for (;;) {
-		fleet_look(id, &r);
-		ck_assert_msg(bl_clock_mono_ms() - start_ms < FLEET_PATIENCE_MS,
-			      "%s does not end: %u of %u exposed, see %s", id,
-			      r.exposed, hosts(), fleet.dir);
-		while (*r.id && r.state == BL_ROLLOUT_RUNNING && done < count &&
-		       r.exposed * 100 >= acts[done].percent * hosts())
-			acts[done++].fn();
-		if (*r.id && bl_rollout_returns(&r) && !ret->exposed_at_stop)
-			ret->exposed_at_stop = r.exposed;
-		if (*r.id && (!bl_rollout_open(&r) || (until && until(&r))))
-			break;
-		bl_clock_sleep_ms(LOOK_MS);
-	}
-	ck_assert_uint_eq(done, count);
-	ret->state = r.state;
-	ret->took_ms = bl_clock_mono_ms() - start_ms;
 }
 
 static unsigned running(const char *tag)
@@ -211,53 +186,54 @@ static unsigned running(const char *tag)
 	return n;
 }
 
-/* When, by the store, the last host was exposed and the last was back; in ms
- * since the stop. */
-static void tell_halt(const char *what, const struct course *c)
+static bool all_back(void)
 {
-	bl_autofleet struct bl_fleet f = { 0 };
-	int64_t exposed_ms = 0, back_ms = 0;
-	unsigned back = 0;
-	size_t i;
+	struct fleet_halt h;
 
-	ck_assert_int_eq(
-		bl_fleet_load(fleet.look, id, bl_clock_wall_ms(), &f, NULL), 0);
-	for (i = 0; i < f.exposure_count; i++) {
-		const struct bl_exposure *e = &f.exposures[i];
-
-		if (e->exposed_ms > exposed_ms)
-			exposed_ms = e->exposed_ms;
-		if (e->state != BL_EXPOSURE_BACK)
-			continue;
-		back++;
-		if (e->changed_ms > back_ms)
-			back_ms = e->changed_ms;
-	}
-	/* The stop is the end of it, at whatever moment it was seen. */
-	ck_assert_uint_eq(f.exposure_count, c->exposed_at_stop);
-	printf("%s: %zu of %u exposed, the last %lld ms after the decision; %u taken back, the last %lld ms after it\n",
-	       what, f.exposure_count, hosts(),
-	       (long long)(exposed_ms - f.rollout.stop_ms), back,
-	       (long long)(back_ms - f.rollout.stop_ms));
+	fleet_halted(id, &h);
+	return h.states[BL_EXPOSURE_BACK] + h.states[BL_EXPOSURE_FAILED] ==
+	       h.exposed;
 }
 
-static void full_rollout_and_back(const struct fleet_version versions[2])
+/* Every host that was exposed is accounted for: back, or by itself never on it. */
+static void tell_halt(const char *what, const struct fleet_course *c)
 {
-	static const struct act good[] = { { 20, kill_controllers },
-					   { 40, kill_agent },
-					   { 60, kill_store } };
-	static const struct act bad[] = { { 20, kill_store },
-					  { 40, kill_controllers },
-					  { 60, start_last_agent } };
+	struct fleet_halt h;
+	unsigned i;
+
+	fleet_halted(id, &h);
+	/* The stop is the end of it, at whatever moment it was seen. */
+	ck_assert_uint_eq(h.exposed, c->exposed_at_stop);
+	printf("%s: %u of %u exposed, the last %lld ms after the decision; the last was back %lld ms after it;",
+	       what, h.exposed, hosts(), (long long)h.last_exposed_ms,
+	       (long long)h.last_back_ms);
+	for (i = 0; i < BL_ARRAY_SIZE(h.states); i++)
+		if (h.states[i])
+			printf(" %u %s", h.states[i],
+			       bl_exposure_state_name(
+				       (enum bl_exposure_state)i));
+	printf("\n");
+	ck_assert(all_back());
+}
+
+static void full_rollout_and_back(const struct fleet_version versions[2],
+				  char ret_v1[static BL_DIGEST_HEX])
+{
+	static const struct fleet_act good[] = { { 20, kill_controllers },
+						 { 40, kill_agent },
+						 { 60, kill_store } };
+	static const struct fleet_act bad[] = { { 20, kill_store },
+						{ 40, kill_controllers },
+						{ 60, start_last_agent } };
 	unsigned n = fleet.agent_count;
-	char v1[BL_DIGEST_HEX], v2[BL_DIGEST_HEX];
+	char *v1 = ret_v1, v2[BL_DIGEST_HEX];
 	char tag1[BL_KERN_TAG_LEN], tag2[BL_KERN_TAG_LEN];
 	struct bl_rollout r;
-	struct course c;
+	struct fleet_course c;
 
 	fleet_bundle(&versions[0], v1, tag1);
 	fleet_rollout(v1, &plan, id);
-	follow(good, BL_ARRAY_SIZE(good), NULL, &c);
+	fleet_follow(id, good, BL_ARRAY_SIZE(good), NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_DONE);
 	ck_assert_uint_eq(running(tag1), n);
 	ck_assert_uint_eq(fleet_vms_with(v1), fleet.vm_count);
@@ -268,10 +244,10 @@ static void full_rollout_and_back(const struct fleet_version versions[2])
 	fleet_kill_agent(n - 1);
 	memcpy(fleet.agents[n - 1].bad_tag, tag2, sizeof(tag2));
 	fleet_rollout(v2, &plan, id);
-	follow(bad, BL_ARRAY_SIZE(bad), stopping, &c);
+	fleet_follow(id, bad, BL_ARRAY_SIZE(bad), stopping, &c);
 	kill_returning();
 	kill_controllers();
-	follow(NULL, 0, NULL, &c);
+	fleet_follow(id, NULL, 0, NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);
 	fleet_look(id, &r);
 	ck_assert_uint_gt(r.exposed, hosts() / 2);
@@ -291,30 +267,44 @@ static const struct fleet_version made_up[] = {
 
 /* I6: a host that has the version and is heard of no more stops it; the others
  * go back without it, and it goes when it comes again. */
-static void one_falls_silent(void)
+static void one_falls_silent(const struct fleet_version *version,
+			     const char *old)
 {
-	static const struct act acts[] = { { 80, silence_one } };
+	static const struct fleet_act acts[] = { { 80, silence_one } };
 	char v1[BL_KERN_TAG_LEN], v3[BL_DIGEST_HEX], tag3[BL_KERN_TAG_LEN];
 	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
+	unsigned left_agents = fleet.vm_count ? 0 : 1;
+	unsigned left_vms = fleet.vm_count ? 1 : 0;
 	struct bl_plan patient = plan;
-	struct course c;
+	struct fleet_course c;
 
 	snprintf(v1, sizeof(v1), "%s", fleet_runs(0));
+	*fleet.agents[fleet.agent_count - 1].bad_tag = '\0';
 	patient.silence_ms = SILENCE_MS;
 	patient.waves[2].soak_ms = 10 * HOUR_MS; /* it is not done by then */
-	fleet_bundle(&made_up[2], v3, tag3);
+	fleet_bundle(version, v3, tag3);
 	fleet_rollout(v3, &patient, id);
-	follow(acts, BL_ARRAY_SIZE(acts), stopping, &c);
-	while (running(tag3) > 1) {
+	fleet_follow(id, acts, BL_ARRAY_SIZE(acts), stopping, &c);
+	while (running(tag3) > left_agents || fleet_vms_with(v3) > left_vms) {
 		ck_assert_msg(bl_clock_mono_ms() < end_ms,
-			      "%u hosts are not back", running(tag3));
+			      "%u agents and %u VMs are not back",
+			      running(tag3), fleet_vms_with(v3));
 		bl_clock_sleep_ms(LOOK_MS);
 	}
-	ck_assert_str_eq(fleet_runs((unsigned)silent), tag3);
-	fleet_start_agent((unsigned)silent);
-	follow(NULL, 0, NULL, &c);
+	ck_assert_uint_eq(running(tag3), left_agents);
+	ck_assert_uint_eq(fleet_vms_with(v3), left_vms);
+	speak_again();
+	fleet_follow(id, NULL, 0, NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);
+	/* A stop does not wait for who is silent. */
+	while (running(tag3) || fleet_vms_with(v3) || !all_back()) {
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "the silent host is not back");
+		fleet_vms_run();
+		bl_clock_sleep_ms(LOOK_MS);
+	}
 	ck_assert_uint_eq(running(v1), fleet.agent_count);
+	ck_assert_uint_eq(fleet_vms_with(old), fleet.vm_count);
 	tell_halt("a host that fell silent", &c);
 }
 
@@ -322,6 +312,18 @@ static void tell_sums(void)
 {
 	unsigned i;
 
+	if (etcd.count) {
+		unsigned last, n = 0;
+
+		ck_assert_int_eq(sscanf(id, "r%u", &last), 1);
+		for (i = 1; i <= last; i++) {
+			bl_autofree char *one = bl_path("r%u", i);
+
+			n += fleet_cap_held(&etcd, "fleet", one);
+		}
+		printf("the cap held in each of %u states of %u rollouts\n", n,
+		       last);
+	}
 	printf("exposed and unconfirmed at a time: %u at most, the cap is %u\n",
 	       fleet.max_unconfirmed, plan.cap);
 	for (i = 0; i < fleet.controller_count; i++)
@@ -332,12 +334,13 @@ static void tell_sums(void)
 static void run(const char *store_url, unsigned controllers)
 {
 	unsigned agents = wanted();
+	char old[BL_DIGEST_HEX];
 
 	make_plan(agents);
 	fleet_start(store_url, controllers, agents, agents);
-	full_rollout_and_back(made_up);
+	full_rollout_and_back(made_up, old);
 	if (at_length())
-		one_falls_silent();
+		one_falls_silent(&made_up[2], old);
 	tell_sums();
 	fleet_end();
 }
@@ -363,20 +366,27 @@ START_TEST(real_hosts_go_there_and_back_with_the_others)
 {
 	static const struct fleet_version real[] = {
 		{ "1", BL_TEST_BUILD_DIR "/bpf/sensor.bpf.o", VM_PROBATION_MS },
+		{ "2", BL_TEST_BUILD_DIR "/bpf/sensor-v3.bpf.o",
+		  VM_PROBATION_MS },
 		{ "3", BL_TEST_BUILD_DIR "/bpf/sensor-v3.bpf.o",
 		  VM_PROBATION_MS },
 	};
 	unsigned agents = wanted(), vms = given("BELAY_FLEET_VMS", 0);
 	const char *kernel = getenv("BELAY_FLEET_KERNEL");
 	bl_autofree char *url = NULL;
+	char old[BL_DIGEST_HEX];
 
 	make_plan(agents + vms);
 	etcd_start(&etcd, 3);
 	url = etcd_url(&etcd, "fleet");
 	fleet_start(url, 1, agents, agents);
-	fleet_start_vms(vms, kernel ? kernel : "6.1",
-			BL_TEST_BUILD_DIR "/soak/fleet");
-	full_rollout_and_back(real);
+	fleet_start_vms(&(struct fleet_vms){
+		.count = vms,
+		.kernel = kernel ? kernel : "6.1",
+		.log_dir = BL_TEST_BUILD_DIR "/soak/fleet",
+	});
+	full_rollout_and_back(real, old);
+	one_falls_silent(&real[2], old);
 	tell_sums();
 	fleet_end();
 	etcd_stop(&etcd);

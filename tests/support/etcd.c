@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "canary/store/etcd_wire.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
@@ -125,8 +126,8 @@ static void spawn(struct etcd *e, unsigned i)
 		bl_proc_spawn(argv, -1, out, out, &e->members[i].pid, NULL), 0);
 }
 
-static bool call(const struct etcd *e, unsigned i, const char *method,
-		 const char *path, const char *body, struct bl_json_doc *ret)
+static bool call_text(const struct etcd *e, unsigned i, const char *method,
+		      const char *path, const char *body, struct bl_buf *ret)
 {
 	BL_CLEANUP(bl_fetch_closep) struct bl_fetch *f = NULL;
 	const char *dir = e->tls_dir ? e->tls_dir : "";
@@ -144,12 +145,19 @@ static bool call(const struct etcd *e, unsigned i, const char *method,
 		.answer_max = 1 << 20,
 		.tls = &tls,
 	};
-	bl_autobuf struct bl_buf answer = { 0 };
 	struct bl_fetch_head head;
 
 	ck_assert_int_eq(bl_fetch_open(&f, NULL), 0);
-	return bl_fetch_call(f, &q, &head, &answer, NULL) == 0 &&
-	       head.status == 200 &&
+	return bl_fetch_call(f, &q, &head, ret, NULL) == 0 &&
+	       head.status == 200;
+}
+
+static bool call(const struct etcd *e, unsigned i, const char *method,
+		 const char *path, const char *body, struct bl_json_doc *ret)
+{
+	bl_autobuf struct bl_buf answer = { 0 };
+
+	return call_text(e, i, method, path, body, &answer) &&
 	       bl_json_parse("etcd", bl_buf_str(&answer), answer.len, ret,
 			     NULL) == 0;
 }
@@ -293,6 +301,31 @@ char *etcd_url(const struct etcd *e, const char *prefix)
 	}
 	bl_buf_printf(&url, "#%s", prefix);
 	return url.data;
+}
+
+bool etcd_was(const struct etcd *e, const char *prefix, const char *key,
+	      int64_t revision, struct bl_store_item *ret)
+{
+	BL_CLEANUP(bl_etcd_answer_free) struct bl_etcd_answer a = { 0 };
+	bl_autofree char *at = bl_path("%s/k/%s", prefix, key);
+	const struct bl_etcd_range q = { .key = at,
+					 .key_len = strlen(at),
+					 .revision = revision };
+	bl_autojson json_t *obj = bl_etcd_range_json(&q);
+	bl_autofree char *body = json_dumps(obj, JSON_COMPACT);
+	bl_autobuf struct bl_buf text = { 0 };
+
+	ck_assert(call_text(e, 0, "POST", "/v3/kv/range", body, &text));
+	ck_assert_int_eq(
+		bl_etcd_answer_read(bl_buf_str(&text), text.len, &a, NULL), 0);
+	if (!a.items.count)
+		return false;
+	/* The store's mark of a value that is in one piece. */
+	ck_assert_int_eq(*bl_buf_str(&a.items.items[0].value), 'i');
+	*ret = a.items.items[0];
+	memmove(ret->value.data, ret->value.data + 1, ret->value.len--);
+	a.items.items[0] = (struct bl_store_item){ 0 };
+	return true;
 }
 
 bool etcd_compact(struct etcd *e)

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "canary/store/store.h"
+
 #define ETCD_MEMBERS_MAX 3
 
 struct etcd {
@@ -45,6 +47,11 @@ unsigned etcd_leader(struct etcd *e);
 
 /* "etcd:http://127.0.0.1:PORT,…#PREFIX" (or https); the caller frees it. */
 char *etcd_url(const struct etcd *e, const char *prefix);
+
+/* What @key (of a store with @prefix) was at @revision (0: now), with the revision
+ * that wrote it. false: it was not there. */
+bool etcd_was(const struct etcd *e, const char *prefix, const char *key,
+	      int64_t revision, struct bl_store_item *ret);
 
 /* Drops the history of all but what is there now. Whether it did. */
 bool etcd_compact(struct etcd *e);

@@ -17,7 +17,6 @@
 #include "canary/agent/daemon.h"
 #include "canary/agent/parts.h"
 #include "canary/controller/controller.h"
-#include "canary/controller/enroll.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
@@ -28,6 +27,7 @@
 #define LOOK_MS	     20
 #define RING_WAIT_MS 250
 #define AGENT_NICE   5
+#define JITTER_MS    50 /* between two starts of agents of a large fleet */
 
 struct fleet fleet;
 
@@ -291,98 +291,6 @@ static void make_agent(unsigned i)
 	enroll(i);
 }
 
-/* ---------------------------------------------------------------------- VMs */
-
-static char *make_token(const char *name)
-{
-	bl_autojson json_t *answer = NULL;
-	bl_autofree char *body = bl_path("{\"host\":\"%s\"}", name);
-	const struct bl_request q = { .body = body,
-				      .len = strlen(body),
-				      .pki = fleet.server.pki };
-
-	ck_assert_int_eq(bl_enroll_token(fleet.look, &q, bl_clock_wall_ms(),
-					 &answer, NULL),
-			 0);
-	return strdup(json_string_value(json_object_get(answer, "token")));
-}
-
-static void start_vm(unsigned i, const char *kernel, const char *log_dir)
-{
-	bl_autofree char *name = bl_path("vm-%u", i);
-	bl_autofree char *console = bl_path("fleet-%s", name);
-	bl_autofree char *log = path_of("vm", i, ".log");
-	bl_autofree char *port = bl_path("%u", fleet.controllers[0].port);
-	bl_autofree char *mem = bl_path("%d", FLEET_VM_MIB);
-	bl_autofree char *token = make_token(name);
-	/* There is something to see, all the time. */
-	bl_autofree char *script = bl_path(
-		"(while :; do cat /etc/shadow; /bin/true; sleep 2; done) "
-		"2>/dev/null >&2 & "
-		"c=https://10.0.2.100:%s; "
-		"until belay host enroll '%s' --controller $c --tls-dir /tls; "
-		"do sleep 2; done; "
-		"exec belay agent --name %s --tls-dir /tls --controller $c",
-		port, token, name);
-	bl_autoclose int out =
-		open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	const char *const argv[] = {
-		BL_TEST_BUILD_DIR "/belay",
-		"lab",
-		"run",
-		kernel,
-		"--name",
-		console,
-		"--log-dir",
-		log_dir,
-		"--mem",
-		mem,
-		"--forward",
-		port,
-		"--",
-		"sh",
-		"-c",
-		script,
-		NULL,
-	};
-
-	ck_assert_int_eq(bl_proc_spawn(argv, -1, out, out, &fleet.vms[i], NULL),
-			 0);
-}
-
-void fleet_start_vms(unsigned count, const char *kernel, const char *log_dir)
-{
-	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
-	size_t heard = 0;
-
-	ck_assert_uint_le(count, FLEET_VMS_MAX);
-	ck_assert_int_eq(bl_file_mkdirs(log_dir, 0755, NULL), 0);
-	for (fleet.vm_count = 0; fleet.vm_count < count; fleet.vm_count++)
-		start_vm(fleet.vm_count, kernel, log_dir);
-	while (heard < fleet.agent_count + count) {
-		ck_assert_int_eq(
-			bl_store_count(fleet.look, "host/", &heard, NULL), 0);
-		ck_assert_msg(bl_clock_mono_ms() < end_ms,
-			      "%zu hosts have been heard of, see %s", heard,
-			      log_dir);
-		bl_clock_sleep_ms(LOOK_MS);
-	}
-}
-
-unsigned fleet_vms_with(const char *digest)
-{
-	bl_autostore_list struct bl_store_list list = { 0 };
-	struct bl_fleet_host h;
-	unsigned n = 0;
-	size_t i;
-
-	ck_assert_int_eq(bl_store_list(fleet.look, "host/vm-", &list, NULL), 0);
-	for (i = 0; i < list.count; i++)
-		n += bl_fleet_host_read(&list.items[i], &h, NULL) == 0 &&
-		     strcmp(h.live, digest) == 0;
-	return n;
-}
-
 /* ---------------------------------------------------------- bundle, rollout */
 
 static void write_part(const char *name, const void *data, size_t len)
@@ -486,6 +394,23 @@ void fleet_look(const char *id, struct bl_rollout *ret)
 	fleet.looks++;
 }
 
+void fleet_wait_heard(size_t count)
+{
+	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
+	size_t heard = 0;
+
+	for (;;) {
+		fleet_vms_run();
+		if (bl_store_count(fleet.look, "host/", &heard, NULL) == 0 &&
+		    heard >= count)
+			return;
+		ck_assert_msg(bl_clock_mono_ms() < end_ms,
+			      "%zu of %zu hosts have been heard of, see %s",
+			      heard, count, fleet.dir);
+		bl_clock_sleep_ms(LOOK_MS);
+	}
+}
+
 /* ---------------------------------------------------------------- the fleet */
 
 void fleet_start(const char *store_url, unsigned controllers, unsigned agents,
@@ -504,7 +429,7 @@ void fleet_start(const char *store_url, unsigned controllers, unsigned agents,
 				  ? bl_path("sqlite:%s/fleet.db", fleet.dir)
 				  : strdup(store_url);
 	/* What is bad where is told to agents that run already. */
-	fleet.agents = mmap(NULL, agents * sizeof(*fleet.agents),
+	fleet.agents = mmap(NULL, (agents + 1) * sizeof(*fleet.agents),
 			    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			    -1, 0);
 	ck_assert_ptr_ne(fleet.agents, MAP_FAILED);
@@ -519,8 +444,16 @@ void fleet_start(const char *store_url, unsigned controllers, unsigned agents,
 		fleet_start_controller(i);
 	for (i = 0; i < agents; i++)
 		make_agent(i);
-	for (i = 0; i < held; i++)
+	for (i = 0; i < held; i++) {
+		/* Hosts do not boot all at once, nor in step. */
+		if (agents > FLEET_LARGE) {
+			fleet_wait_heard(i < FLEET_STARTING_MAX
+						 ? 0
+						 : i - FLEET_STARTING_MAX);
+			bl_clock_sleep_ms((uint64_t)rand() % JITTER_MS);
+		}
 		fleet_start_agent(i);
+	}
 }
 
 void fleet_end(void)
@@ -535,10 +468,11 @@ void fleet_end(void)
 		kill_it(&fleet.controllers[i].pid);
 	for (i = 0; i < fleet.agent_count; i++)
 		fake_kern_free(fleet.agents[i].kern);
-	munmap(fleet.agents, fleet.agent_count * sizeof(*fleet.agents));
+	munmap(fleet.agents, (fleet.agent_count + 1) * sizeof(*fleet.agents));
 	bl_store_close(fleet.look);
 	bl_pki_server_free(&fleet.server);
 	bl_file_rmtree(fleet.dir, NULL);
 	free(fleet.dir);
 	free(fleet.store_url);
+	free(fleet.vm_log_dir);
 }

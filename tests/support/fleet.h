@@ -4,7 +4,8 @@
  * real daemon (canary/agent/daemon.h) with mutual TLS, over one fake kernel
  * (fake_kern.h) each. A kernel lies in memory that the test shares, so that it
  * outlives its agent. Controllers and agents are killed (kill -9) and started
- * again by number.
+ * again by number. MicroVMs with a kernel, a sensor and an agent of their own may
+ * be hosts of it, too.
  *
  *	fleet_start("sqlite:FILE", 1, 12);
  *	fleet_bundle(&version, digest, tag);
@@ -30,6 +31,8 @@
 #define FLEET_POLL_MS	      250
 #define FLEET_LARGE	      64 /* agents; then they poll as real ones do */
 #define FLEET_LARGE_POLL_MS   2000
+#define FLEET_STARTING_MAX    16 /* agents of such that are not heard of yet */
+#define FLEET_BOOTING_MAX     2	 /* VMs likewise */
 #define FLEET_VMS_MAX	      64
 /* Half of it is what an initramfs may fill, and ICU alone is 30 (libarchive wants
  * it, by libxml2). */
@@ -56,6 +59,7 @@ struct fleet {
 	unsigned agent_count;
 	pid_t vms[FLEET_VMS_MAX]; /* `belay lab run` */
 	unsigned vm_count;
+	char *vm_log_dir;
 	unsigned looks;		  /* that found the ledger standing still */
 	unsigned max_unconfirmed; /* of all looks */
 };
@@ -72,12 +76,40 @@ void fleet_kill_controller(unsigned i);
 void fleet_start_agent(unsigned i);
 void fleet_kill_agent(unsigned i);
 
+/* Waits until @count hosts have been heard of, or a VM has ended. */
+void fleet_wait_heard(size_t count);
+
+/* The VMs of a fleet (fleet_vms.c). */
+struct fleet_vms {
+	unsigned count;
+	const char *kernel;
+	const char *log_dir; /* consoles */
+	/* A bundle's version: an agent that tries it is killed in that trial, and
+	 * once after its host's first version was committed. NULL: no agent is. */
+	const char *kill_in;
+	unsigned delay_ms; /* from the trial that is seen to the kill */
+};
+
 /*
- * Starts @count microVMs on @kernel, with an agent each that enrolls with a
- * token and talks to the first controller: vm-0 … Waits until all hosts of the
- * fleet have been heard of. Consoles go to @log_dir.
+ * Starts microVMs vm-0 … with the real agent, which enrolls with a token and
+ * talks to one of the controllers, as tests/lab/host/agent.sh says; a few at a
+ * time. Waits until all hosts of the fleet have been heard of. What they say
+ * goes to vm-N.log of the fleet's folder.
  */
-void fleet_start_vms(unsigned count, const char *kernel, const char *log_dir);
+void fleet_start_vms(const struct fleet_vms *vms);
+
+/* Fails if a VM has ended. */
+void fleet_vms_run(void);
+
+/* A VM stands still: no instruction, no packet; and goes on. */
+void fleet_freeze_vm(unsigned i);
+void fleet_thaw_vm(unsigned i);
+
+/* Of the VMs, how many say that @digest is live. */
+unsigned fleet_vms_with(const char *digest);
+
+/* How many VMs have said @words. */
+unsigned fleet_vms_said(const char *words);
 
 struct fleet_version {
 	const char *version;
@@ -91,9 +123,6 @@ void fleet_bundle(const struct fleet_version *v,
 		  char ret_tag[static BL_KERN_TAG_LEN]);
 void fleet_rollout(const char *digest, const struct bl_plan *plan,
 		   char ret_id[static BL_ROLLOUT_ID_LEN]);
-
-/* Of the VMs, how many say that @digest is live. */
-unsigned fleet_vms_with(const char *digest);
 
 /* Of what runs in the kernel of agent @i, whole and to stay: its tag; "": it
  * runs nothing. */

@@ -15,8 +15,8 @@
 
 #define CMDLINE_MAX (1 << 20)
 
-/* How many there are, and one of them. */
-static unsigned find(const char *log_dir, pid_t *ret_pid)
+/* How many there are, and one of them; each gets @signal. */
+static unsigned find(const char *log_dir, int signal, pid_t *ret_pid)
 {
 	bl_autoclosedir DIR *d = opendir("/proc");
 	struct dirent *e;
@@ -34,15 +34,21 @@ static unsigned find(const char *log_dir, pid_t *ret_pid)
 			continue;
 		n++;
 		*ret_pid = (pid_t)atol(e->d_name);
+		kill(*ret_pid, signal);
 	}
 	return n;
 }
 
 unsigned bl_test_vms(const char *log_dir)
 {
+	return bl_test_signal_vms(log_dir, 0);
+}
+
+unsigned bl_test_signal_vms(const char *log_dir, int signal)
+{
 	pid_t pid;
 
-	return find(log_dir, &pid);
+	return find(log_dir, signal, &pid);
 }
 
 int bl_test_stop_vm(const char *log_dir, unsigned timeout_ms)
@@ -50,7 +56,7 @@ int bl_test_stop_vm(const char *log_dir, unsigned timeout_ms)
 	uint64_t until = bl_clock_mono_ms() + timeout_ms;
 	pid_t pid = 0;
 
-	while (find(log_dir, &pid) == 0) {
+	while (find(log_dir, 0, &pid) == 0) {
 		if (bl_clock_mono_ms() >= until)
 			return -ETIMEDOUT;
 		usleep(2000);
