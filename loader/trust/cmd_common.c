@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/file.h"
 
 int64_t bl_trust_cmd_now(void)
 {
@@ -39,6 +41,12 @@ static bool take(int c, const char *value, struct bl_trust_args *a)
 		return true;
 	case BL_OPT_TRUST:
 		a->trust = value;
+		return true;
+	case BL_OPT_CA:
+		a->ca = value;
+		return true;
+	case BL_OPT_TLS_DIR:
+		a->tls_dir = value;
 		return true;
 	case BL_OPT_ROLE:
 		a->role = value;
@@ -110,6 +118,8 @@ int bl_trust_cmd_args(const char *verb, const char *usage,
 			ret->json = true;
 		else if (c == BL_OPT_WITHDRAW)
 			ret->withdraw = true;
+		else if (c == BL_OPT_PLAINTEXT)
+			ret->plaintext = true;
 		else if (!take(c, optarg, ret))
 			return bad_value(verb, options, c, optarg, err);
 	}
@@ -129,6 +139,76 @@ int bl_trust_cmd_open(const struct bl_trust_args *a, const char *repo,
 	return r ? r
 		 : bl_repo_open(repo, a->keys[0], ring, bl_trust_cmd_now(), ret,
 				err);
+}
+
+void bl_trust_source_close(struct bl_trust_source *s)
+{
+	bl_mirror_close(s->mirror);
+	free(s->ca);
+	free(s->cert);
+	free(s->key);
+	*s = (struct bl_trust_source){ 0 };
+}
+
+/* Who is there shows his certificate. */
+static int find_identity(const char *dir, struct bl_trust_source *s,
+			 struct bl_err *err)
+{
+	static const char *const who[] = { "operator", "host" };
+	bool found = false;
+
+	s->ca = bl_path("%s/ca.pem", dir);
+	for (size_t i = 0; s->ca && !found && i < BL_ARRAY_SIZE(who); i++) {
+		free(s->cert);
+		free(s->key);
+		s->cert = bl_path("%s/%s.pem", dir, who[i]);
+		s->key = bl_path("%s/%s.key", dir, who[i]);
+		if (!s->cert || !s->key)
+			return bl_err_set(err, -ENOMEM, "out of memory");
+		found = access(s->key, R_OK) == 0;
+	}
+	if (!s->ca)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	return found ? 0
+		     : bl_err_set(
+			       err, -ENOENT,
+			       "%s: neither operator.key nor host.key can be read there",
+			       dir);
+}
+
+int bl_trust_source_open(const struct bl_trust_args *a, const char *verb,
+			 struct bl_trust_source *ret, struct bl_err *err)
+{
+	struct bl_mirror_opts opts = { .url = a->repo,
+				       .plaintext = a->plaintext,
+				       .tls.ca = a->ca };
+	int r = 0;
+
+	if (!a->repo || !bl_mirror_is_url(a->repo)) {
+		if (a->ca || a->tls_dir || a->plaintext)
+			return bl_cli_usage(
+				err, verb,
+				"--ca, --tls-dir and --plaintext go with --repo URL");
+		ret->fetcher =
+			(struct bl_tuf_fetcher){ bl_tuf_from_dir,
+						 (char *)(uintptr_t)a->repo };
+		return 0;
+	}
+	bl_cli_catch_signals();
+	if (a->tls_dir)
+		r = find_identity(a->tls_dir, ret, err);
+	if (a->tls_dir)
+		opts.tls = (struct bl_fetch_tls){
+			.ca = a->ca ? a->ca : ret->ca,
+			.cert = ret->cert,
+			.key = ret->key,
+		};
+	if (!r)
+		r = bl_mirror_open(&opts, &ret->mirror, err);
+	ret->fetcher = (struct bl_tuf_fetcher){ bl_mirror_fetch, ret->mirror };
+	if (r == -EINVAL || r == -EPERM)
+		return BL_EXIT_USAGE;
+	return r < 0 ? BL_EXIT_UNDECIDED : 0;
 }
 
 int bl_trust_cmd_exit(int r)

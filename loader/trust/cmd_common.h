@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the verbs of this room have in common: options, keys, results. Of
- * cmd_*.c only. */
+/* What belay trust, bundle sign and bundle verify have in common: options, keys,
+ * where a repository is, results. Of cmd_*.c only. */
 #ifndef BL_TRUST_CMD_COMMON_H
 #define BL_TRUST_CMD_COMMON_H
 
 #include <getopt.h>
 
+#include "loader/trust/mirror.h"
 #include "loader/base/cli.h"
 #include "loader/base/json.h"
 #include "loader/trust/repo.h"
@@ -16,10 +17,11 @@ struct bl_trust_args {
 	const char *keys[BL_TRUST_CMD_DIRS_MAX]; /* the first one: the anchor */
 	size_t keys_count;
 	const char *repo, *trust, *role, *name, *digest;
+	const char *ca, *tls_dir;
 	struct bl_repo_shape shape;
 	char **word; /* what is no option */
 	int words;
-	bool json, help, withdraw;
+	bool json, help, withdraw, plaintext;
 };
 
 enum bl_trust_opt {
@@ -34,6 +36,9 @@ enum bl_trust_opt {
 	BL_OPT_RELEASE_KEYS,
 	BL_OPT_RELEASE_THRESHOLD,
 	BL_OPT_WITHDRAW,
+	BL_OPT_CA,
+	BL_OPT_TLS_DIR,
+	BL_OPT_PLAINTEXT,
 	BL_OPT_JSON,
 };
 
@@ -46,6 +51,31 @@ int bl_trust_cmd_args(const char *verb, const char *usage,
 int bl_trust_cmd_open(const struct bl_trust_args *a, const char *repo,
 		      struct bl_keys *ring, struct bl_repo *ret,
 		      struct bl_err *err);
+
+/* The repository of --repo, a folder or a URL. */
+struct bl_trust_source {
+	struct bl_tuf_fetcher fetcher;
+	struct bl_mirror *mirror; /* NULL: a folder */
+	char *ca, *cert, *key;
+};
+void bl_trust_source_close(struct bl_trust_source *s);
+/* *ret zero-initialised; a->repo is borrowed. 0, or the exit code. */
+int bl_trust_source_open(const struct bl_trust_args *a, const char *verb,
+			 struct bl_trust_source *ret, struct bl_err *err);
+
+/* Rows of a verb that has --repo, and its help about them. */
+#define BL_TRUST_SOURCE_OPTIONS                                         \
+	{ "repo", required_argument, NULL, BL_OPT_REPO },               \
+		{ "ca", required_argument, NULL, BL_OPT_CA },           \
+		{ "tls-dir", required_argument, NULL, BL_OPT_TLS_DIR }, \
+	{                                                               \
+		"plaintext", no_argument, NULL, BL_OPT_PLAINTEXT        \
+	}
+#define BL_TRUST_SOURCE_USAGE                                                           \
+	"      --ca FILE      authority of an https:// REPO, instead of the system's\n" \
+	"      --tls-dir DIR  of a controller as REPO: ca.pem, and operator.pem or\n"   \
+	"                     host.pem with its key\n"                                  \
+	"      --plaintext    allow http:// to another machine\n"
 
 /* What was not trusted is rejected; what could not be done is undecided. */
 int bl_trust_cmd_exit(int r);

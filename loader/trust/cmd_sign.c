@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/trust/cmd_common.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/term.h"
 #include "loader/bundle/bundle.h"
 #include "loader/oci/source.h"
-#include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
 #include "loader/verbs.h"
 
@@ -36,7 +36,8 @@ static const char usage_verify[] =
 	"\n"
 	"      --digest HEX  the digest it must have (64 hexadecimal digits)\n"
 	"      --trust DIR   root.json, and what was verified from it (belay trust)\n"
-	"      --repo REPO   ask this repository first; else what DIR has counts\n"
+	"      --repo REPO   ask this repository first (a folder or an https:// URL); else\n"
+	"                    what DIR has counts\n" BL_TRUST_SOURCE_USAGE
 	"      --as NAME     what it is listed as; FILE's own name unless said\n"
 	"      --json        print the result as JSON\n"
 	"\n"
@@ -133,20 +134,19 @@ struct vouched {
 	struct bl_meta_target target;
 };
 
-static int check_trusted(const struct bl_trust_args *a, struct bl_tuf *tuf,
+static int check_trusted(const struct bl_trust_args *a,
+			 const struct bl_tuf_fetcher *f, struct bl_tuf *tuf,
 			 const struct bl_bundle *b, struct vouched *ret,
 			 struct bl_err *err)
 {
-	struct bl_tuf_fetcher f = { bl_tuf_from_dir,
-				    (char *)(uintptr_t)a->repo };
 	const char *name = a->name ? a->name : base_name(a->word[0]);
 	int r = bl_tuf_open(a->trust, tuf, err);
 
 	if (!r)
-		r = a->repo ? bl_tuf_refresh(tuf, &f, bl_trust_cmd_now(), err)
+		r = a->repo ? bl_tuf_refresh(tuf, f, bl_trust_cmd_now(), err)
 			    : bl_tuf_offline(tuf, bl_trust_cmd_now(), err);
 	if (!r)
-		r = bl_tuf_find(tuf, a->repo ? &f : NULL, name, &ret->target,
+		r = bl_tuf_find(tuf, a->repo ? f : NULL, name, &ret->target,
 				&ret->role, err);
 	if (!r)
 		r = bl_trusted_package(&ret->target, b->raw.data, b->raw.len,
@@ -193,7 +193,7 @@ int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err)
 	static const struct option options[] = {
 		{ "digest", required_argument, NULL, BL_OPT_DIGEST },
 		{ "trust", required_argument, NULL, BL_OPT_TRUST },
-		{ "repo", required_argument, NULL, BL_OPT_REPO },
+		BL_TRUST_SOURCE_OPTIONS,
 		{ "as", required_argument, NULL, BL_OPT_AS },
 		{ "json", no_argument, NULL, BL_OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
@@ -202,6 +202,7 @@ int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 	struct bl_trust_args a = { 0 };
+	BL_CLEANUP(bl_trust_source_close) struct bl_trust_source src = { 0 };
 	struct vouched v = { .role = NULL };
 	int r = bl_trust_cmd_args("bundle verify", usage_verify, options, argc,
 				  argv, &a, err);
@@ -216,6 +217,9 @@ int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err)
 	if ((a.repo || a.name) && !a.trust)
 		return bl_cli_usage(err, "bundle verify",
 				    "--repo and --as go with --trust DIR");
+	r = bl_trust_source_open(&a, "bundle verify", &src, err);
+	if (r)
+		return r;
 	r = bl_source_bundle(a.word[0], NULL, &b, err);
 	if (!r && a.digest && strcmp(a.digest, b.digest) != 0)
 		r = bl_err_set(
@@ -223,7 +227,7 @@ int bl_cmd_bundle_verify(int argc, char **argv, struct bl_err *err)
 			"%s is an intact bundle, but another one: its digest is %s",
 			a.word[0], b.digest);
 	if (!r && a.trust)
-		r = check_trusted(&a, &tuf, &b, &v, err);
+		r = check_trusted(&a, &src.fetcher, &tuf, &b, &v, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
 	return report_verified(&a, &b, &v, err);

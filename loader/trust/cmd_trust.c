@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/trust/cmd_common.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/term.h"
-#include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
 #include "loader/verbs.h"
 
@@ -80,10 +80,12 @@ static const char usage_status[] =
 	"what was verified. Exit status: 0 all is valid, 1 something is refused or has\n"
 	"expired, 2 it could not be read.\n"
 	"\n"
-	"      --repo REPO  the repository's folder\n"
-	"      --json       print it as JSON\n"
+	"      --repo REPO    the repository's folder, or its URL (https://…)\n" BL_TRUST_SOURCE_USAGE
+	"      --json         print it as JSON\n"
 	"\n"
-	"example: belay trust status /var/lib/belay/trust --repo /mnt/mirror\n";
+	"example: belay trust status /var/lib/belay/trust --repo https://mirror/belay\n"
+	"         belay trust status trust --repo https://fleet:7443/v1/trust \\\n"
+	"             --tls-dir /etc/belay\n";
 
 static const struct option options_keys[] = {
 	{ "keys", required_argument, NULL, BL_OPT_KEYS },
@@ -253,14 +255,14 @@ static int ask_fleet(struct bl_tuf *tuf, const struct bl_tuf_fetcher *f,
 static int cmd_status(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
-		{ "repo", required_argument, NULL, BL_OPT_REPO },
+		BL_TRUST_SOURCE_OPTIONS,
 		{ "json", no_argument, NULL, BL_OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 	struct bl_trust_args a = { 0 };
-	struct bl_tuf_fetcher f = { bl_tuf_from_dir, NULL };
+	BL_CLEANUP(bl_trust_source_close) struct bl_trust_source src = { 0 };
 	int fleet, code;
 	int r = bl_trust_cmd_args("trust status", usage_status, options, argc,
 				  argv, &a, err);
@@ -270,14 +272,17 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	if (a.words != 1)
 		return bl_cli_usage(err, "trust status",
 				    "one folder was expected, not %d", a.words);
-	f.ctx = (char *)(uintptr_t)a.repo;
+	r = bl_trust_source_open(&a, "trust status", &src, err);
+	if (r)
+		return r;
 	r = bl_tuf_open(a.word[0], &tuf, err);
 	if (!r)
-		r = a.repo ? bl_tuf_refresh(&tuf, &f, bl_trust_cmd_now(), err)
+		r = a.repo ? bl_tuf_refresh(&tuf, &src.fetcher,
+					    bl_trust_cmd_now(), err)
 			   : bl_tuf_offline(&tuf, 0, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	fleet = ask_fleet(&tuf, a.repo ? &f : NULL, err);
+	fleet = ask_fleet(&tuf, a.repo ? &src.fetcher : NULL, err);
 	code = report(&tuf.t, a.json, err);
 	return fleet < 0 && code != BL_EXIT_UNDECIDED ? bl_trust_cmd_exit(fleet)
 						      : code;

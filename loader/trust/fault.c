@@ -32,6 +32,14 @@ static const struct {
 	{ BL_TRUST_NAME, "name", "a name that leads out of its folder" },
 	{ BL_TRUST_ASSIGNED, "assignment",
 	  "the fleet role may only hand out what the release keys signed" },
+	{ BL_TRUST_SLOW, "slow",
+	  "slow data: a mirror that holds hosts up keeps them at what they have" },
+	{ BL_TRUST_REDIRECT, "redirect",
+	  "a redirect: name the address where the files are" },
+	{ BL_TRUST_DEPUTY, "deputy",
+	  "a confused deputy: what is meant for one host was shown to another" },
+	{ BL_TRUST_REPLAY, "replay",
+	  "a replay: an order that this host has had, or a newer one after it" },
 };
 
 const char *bl_trust_fault_name(int code)

@@ -30,6 +30,10 @@ enum bl_trust_fault {
 	BL_TRUST_UNLISTED = -ENOKEY,   /* no role vouches for the target */
 	BL_TRUST_NAME = -EISNAM,       /* a name that would leave its folder */
 	BL_TRUST_ASSIGNED = -ENOTUNIQ, /* fleet assigns what is not released */
+	BL_TRUST_SLOW = -ETIME,	       /* bytes that do not come in time */
+	BL_TRUST_REDIRECT = -EREMCHG,  /* a mirror that sends elsewhere */
+	BL_TRUST_DEPUTY = -EBADR,      /* an order for another host */
+	BL_TRUST_REPLAY = -ESRMNT, /* an order that was carried out before */
 };
 
 /* "rollback", "signature", …: for JSON and tests. NULL: none of these. */
