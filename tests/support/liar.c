@@ -88,6 +88,12 @@ static void hang(struct liar *l, int fd)
 	ck_assert_int_eq(write(l->hung, &one, sizeof(one)), 8);
 }
 
+/* Whether all of it went out. */
+static bool pour(int fd, const char *data, size_t len)
+{
+	return send(fd, data, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
 static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 {
 	static const char busy[] = "{\"error\":\"not now\",\"hint\":\"\"}";
@@ -130,6 +136,14 @@ static void answer(struct liar *l, int fd, enum lie lie, const char *request)
 	case STALL:
 		give(l, fd, lie, request);
 		hang(l, fd);
+		return;
+	case ENDLESS:
+		say(fd, "HTTP/1.0 200 OK\r\n\r\n", 19);
+		while (pour(fd, l->blob, l->size))
+			;
+		return;
+	case ELSEWHERE:
+		say_head(fd, "302 Found", "Location: /else", 0);
 		return;
 	default:
 		give(l, fd, lie, request);

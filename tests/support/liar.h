@@ -46,6 +46,8 @@ enum lie {
 	WEB,	    /* 200 and a page */
 	HANG,	    /* half a head, and then nothing */
 	STALL,	    /* HONEST up to cut_at bytes, and then nothing */
+	ENDLESS,    /* bytes for as long as somebody takes them */
+	ELSEWHERE,  /* 302, to itself: who follows gets the blob */
 };
 
 struct liar {
