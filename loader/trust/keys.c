@@ -103,6 +103,9 @@ static int load_key(const char *path, struct bl_keys *ring, struct bl_err *err)
 
 	if (lstat(path, &st) < 0)
 		return bl_err_errno(err, -errno, "cannot stat %s", path);
+	if (st.st_uid != geteuid() && geteuid() != 0)
+		return bl_err_set(err, -EPERM, "%s: this key is another user's",
+				  path);
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
 		bl_err_set(err, -EPERM,
 			   "%s: others than its owner can read this key", path);
@@ -141,6 +144,23 @@ int bl_keys_load(const char *dir, struct bl_keys *ring, struct bl_err *err)
 			 : bl_err_set(err, -ENOMEM, "out of memory");
 	}
 	return r;
+}
+
+int bl_keys_load_one(const char *path, const char *role, struct bl_keys *ring,
+		     struct bl_err *err)
+{
+	const struct bl_key *key;
+	int r = load_key(path, ring, err);
+
+	if (r < 0)
+		return r;
+	key = &ring->key[ring->count - 1];
+	if (strcmp(key->role, role) == 0)
+		return 0;
+	bl_err_set(err, -EPERM, "%s: a key of the role '%s' has no place here",
+		   path, key->role);
+	bl_err_hint(err, "that of the role '%s' was meant", role);
+	return -EPERM;
 }
 
 int bl_keys_make(const char *role, struct bl_keys *ring, struct bl_err *err)

@@ -41,6 +41,11 @@ void bl_keys_wipe(struct bl_keys *keys);
 /* Adds every *.key of the folder. -EPERM: others can read one of them. */
 int bl_keys_load(const char *dir, struct bl_keys *ring, struct bl_err *err);
 
+/* Adds one file, which must have been made for @role. -EPERM: it was made for
+ * another one, is another user's, or others can read it. */
+int bl_keys_load_one(const char *path, const char *role, struct bl_keys *ring,
+		     struct bl_err *err);
+
 /* Makes one and adds it. It is in memory only: a key that nothing is signed with
  * must not lie around. */
 int bl_keys_make(const char *role, struct bl_keys *ring, struct bl_err *err);

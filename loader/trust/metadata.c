@@ -11,10 +11,9 @@
 #include "loader/trust/metadata_body.h"
 
 static const char *const names[BL_META_KINDS] = {
-	[BL_META_ROOT] = "root",
-	[BL_META_TIMESTAMP] = "timestamp",
-	[BL_META_SNAPSHOT] = "snapshot",
-	[BL_META_TARGETS] = "targets",
+	[BL_META_ROOT] = "root",	 [BL_META_TIMESTAMP] = "timestamp",
+	[BL_META_SNAPSHOT] = "snapshot", [BL_META_TARGETS] = "targets",
+	[BL_META_ORDER] = "order",
 };
 
 const char *bl_meta_kind_name(enum bl_meta_kind kind)

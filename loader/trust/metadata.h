@@ -48,7 +48,9 @@ enum bl_meta_kind {
 	BL_META_ROOT,
 	BL_META_TIMESTAMP,
 	BL_META_SNAPSHOT,
-	BL_META_TARGETS, /* and what it delegates to */
+	BL_META_TARGETS,	       /* and what it delegates to */
+	BL_META_ROLES,		       /* so many has a root */
+	BL_META_ORDER = BL_META_ROLES, /* order.h */
 	BL_META_KINDS,
 };
 

@@ -150,11 +150,11 @@ static int read_root(struct bl_meta *m, struct bl_err *err)
 
 	if (!r)
 		r = check_keys(&m->doc, v.keys, "signed.keys", err);
-	if (!r && json_object_size(v.roles) != BL_META_KINDS)
+	if (!r && json_object_size(v.roles) != BL_META_ROLES)
 		r = bl_json_fail(
 			&m->doc, "signed.roles", err,
 			"a root has the roles root, timestamp, snapshot and targets, and no others");
-	for (int kind = 0; !r && kind < BL_META_KINDS; kind++) {
+	for (int kind = 0; !r && kind < BL_META_ROLES; kind++) {
 		const char *name = bl_meta_kind_name(kind);
 		char at[64];
 
@@ -324,7 +324,7 @@ static int check_texts(const struct bl_json_doc *doc, const json_t *list,
 
 static bool top_level(const char *role)
 {
-	for (int kind = 0; kind < BL_META_KINDS; kind++)
+	for (int kind = 0; kind < BL_META_ROLES; kind++)
 		if (is(role, bl_meta_kind_name(kind)))
 			return true;
 	return false;
@@ -492,6 +492,7 @@ int bl_meta_read_body(struct bl_meta *m, struct bl_err *err)
 		[BL_META_TIMESTAMP] = read_timestamp,
 		[BL_META_SNAPSHOT] = read_snapshot,
 		[BL_META_TARGETS] = read_targets,
+		[BL_META_ORDER] = bl_meta_read_order,
 	};
 	struct parts {
 		const char *type, *spec, *expires;

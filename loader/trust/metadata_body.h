@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What metadata.c and the four kinds of bodies share. Of metadata.c and
- * metadata_body.c only.
+ * What metadata.c and the kinds of bodies share. Of metadata.c, metadata_body.c
+ * and order.c only.
  */
 #ifndef BL_TRUST_METADATA_BODY_H
 #define BL_TRUST_METADATA_BODY_H
@@ -17,6 +17,9 @@ int bl_meta_read(const struct bl_json_doc *doc, const json_t *obj,
 
 /* Checks m->body by m->kind and sets version, expiry and consistent. */
 int bl_meta_read_body(struct bl_meta *m, struct bl_err *err);
+
+/* The body of an order (order.c). */
+int bl_meta_read_order(struct bl_meta *m, struct bl_err *err);
 
 static inline const char *bl_meta_string(const json_t *obj, const char *key)
 {

@@ -11,6 +11,7 @@
 #include "loader/bundle/digest.h"
 #include "loader/trust/canon.h"
 #include "loader/trust/metadata.h"
+#include "loader/trust/order.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;
@@ -50,6 +51,18 @@ static void check_files(const struct bl_meta *m)
 	}
 }
 
+/* It is for one host, of one rollout, of one digest; and says the same once more
+ * when it is signed from what was read. */
+static void check_order(const struct bl_meta *m)
+{
+	struct bl_told o;
+
+	bl_told_read(m, &o);
+	FUZZ_CHECK(bl_name_valid(o.host) && bl_name_valid(o.rollout));
+	FUZZ_CHECK(bl_digest_valid(o.digest) && o.probation_ms >= 0);
+	FUZZ_CHECK(o.version == m->version && o.expires_s == m->expires_s);
+}
+
 /* What is signed is the canonical form, so it must be one form of one value. */
 static void check_canon(const struct bl_meta *m)
 {
@@ -87,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_canon(&m);
 	if (kind == BL_META_TARGETS)
 		check_targets(&m);
+	else if (kind == BL_META_ORDER)
+		check_order(&m);
 	else if (kind != BL_META_ROOT)
 		check_files(&m);
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Repositories over HTTP: what a mirror can do to who asks it, and the error
- * that answers. And a real one, of a controller.
+ * that answers.
  *
  * Nothing here depends on how fast a machine is: what is called slow never
  * comes, and what comes has half a minute.
@@ -10,14 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canary/controller/api_trust.h"
-#include "canary/controller/http.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
-#include "loader/base/proc.h"
+#include "loader/trust/fault.h"
 #include "loader/trust/mirror.h"
-#include "loader/trust/repo.h"
 #include "tests/main.h"
 #include "tests/support/liar.h"
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "canary/controller/api.h"
+#include "canary/controller/api_trust.h"
 #include "canary/controller/openapi.h"
 #include "canary/wire/pki.h"
 #include "loader/base/cleanup.h"
@@ -231,6 +232,7 @@ static void record(const struct bl_request *q, const struct bl_response *a)
 
 /* Headers of the next request. */
 static const char *if_none_match, *range;
+static const struct bl_api_trust *repository; /* is served */
 
 /* One request that ends with @status; its answer to @ret, if that is asked. */
 static void ask(const struct bl_peer *peer, const char *method,
@@ -249,6 +251,7 @@ static void ask(const struct bl_peer *peer, const char *method,
 		.pki = pki,
 		.if_none_match = if_none_match,
 		.range = range,
+		.trust = repository,
 	};
 	struct bl_response a;
 
@@ -397,6 +400,34 @@ static void bundles_and_a_start(void)
 		 json_pack("{s:s}", "digest", b.digest), 409, NULL);
 }
 
+/* A repository of one file. */
+static void trust(void)
+{
+	bl_autofree char *dir = bl_test_tmpdir();
+	bl_autofree char *folder = bl_path("%s/metadata", dir);
+	bl_autofree char *file = bl_path("%s/timestamp.json", folder);
+	const struct bl_api_trust served = { .repo = dir };
+	static const char at[] = "/v1/trust/metadata/timestamp.json";
+	char etag[BL_ETAG_LEN];
+
+	ck_assert_int_eq(bl_file_mkdirs(folder, 0700, NULL), 0);
+	ck_assert_int_eq(bl_file_write(file, "{}", 2, 0600, NULL), 0);
+	ask(&web, "GET", at, NULL, 404, NULL);
+	repository = &served;
+	ask(&web, "GET", at, NULL, 200, NULL);
+	/* The first 28 digits of the SHA-256 of it. */
+	snprintf(etag, sizeof(etag), "\"44136fa355b3678a1146ad16f7e8\"");
+	if_none_match = etag;
+	ask(&admin, "GET", at, NULL, 304, NULL);
+	if_none_match = NULL;
+	ask(&web, "GET", "/v1/trust/metadata/2.root.json", NULL, 404, NULL);
+	ask(&web, "GET", "/v1/trust/keys/root.key", NULL, 404, NULL);
+	ask(&web, "GET", "/v1/trust/metadata/../../x", NULL, 404, NULL);
+	ask(&nobody, "GET", at, NULL, 401, NULL);
+	repository = NULL;
+	ck_assert_int_eq(bl_file_rmtree(dir, NULL), 0);
+}
+
 static void certificates(void)
 {
 	bl_autobuf struct bl_buf key = { 0 }, request = { 0 };
@@ -444,6 +475,7 @@ START_TEST(real_answers_for_others_to_look_at)
 	ck_assert_int_eq(bl_pki_make(bl_clock_wall_ms(), &pki, NULL), 0);
 	rollouts();
 	bundles_and_a_start();
+	trust();
 	certificates();
 	ask_json(&nobody, "GET", "/v1/openapi.json", NULL, 200, NULL);
 	ask_json(&admin, "GET", "/metrics", NULL, 200, NULL);
