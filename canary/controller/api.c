@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "canary/controller/api_poll.h"
+#include "canary/controller/api_trust.h"
 #include "canary/controller/api_watch.h"
 #include "canary/controller/blobs.h"
 #include "canary/controller/certificates.h"
@@ -16,6 +17,7 @@
 #include "canary/controller/enroll.h"
 #include "canary/controller/revoke.h"
 #include "loader/base/cleanup.h"
+#include "loader/trust/metadata.h"
 
 static const char type_json[] = "application/json";
 static const char type_blob[] = "application/octet-stream";
@@ -327,6 +329,11 @@ static void handle_metrics(struct call *c)
 			 c->ret);
 }
 
+static void handle_trust(struct call *c)
+{
+	bl_api_trust_file(c->request, c->ret);
+}
+
 static void handle_openapi(struct call *c)
 {
 	bl_watch_openapi(c->ret);
@@ -380,6 +387,7 @@ static const struct route {
 	{ "POST", "/v1/operators/", "/revoke", type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
 	{ "GET", "/metrics", NULL, NULL, 0, handle_metrics, LOOKING },
+	{ "GET", "/v1/trust/", "", NULL, 0, handle_trust, HOST | OPERATOR },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 
@@ -394,7 +402,8 @@ bool bl_api_route(size_t i, struct bl_api_route *ret)
 	return true;
 }
 
-/* Whether @path is of this route; the name in it goes to @ret_name. */
+/* Whether @path is of this route; the name in it goes to @ret_name. That of a
+ * repository's file is longer, and read of the path. */
 static bool path_fits(const struct route *route, const char *path,
 		      char ret_name[static BL_NAME_MAX + 1])
 {
@@ -404,9 +413,12 @@ static bool path_fits(const struct route *route, const char *path,
 	if (!route->after)
 		return strcmp(path, route->before) == 0;
 	after = strlen(route->after);
-	if (len <= before + after || len - before - after > BL_NAME_MAX ||
-	    memcmp(path, route->before, before) != 0 ||
+	if (len <= before + after || memcmp(path, route->before, before) != 0 ||
 	    strcmp(path + len - after, route->after) != 0)
+		return false;
+	if (route->handle == handle_trust)
+		return len - before <= BL_META_NAME_MAX;
+	if (len - before - after > BL_NAME_MAX)
 		return false;
 	memcpy(ret_name, path + before, len - before - after);
 	ret_name[len - before - after] = '\0';

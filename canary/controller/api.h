@@ -24,6 +24,8 @@
  *	POST /v1/hosts/NAME/revoke	{"reason"?}: revoke.h
  *	POST /v1/operators/NAME/revoke	{"reason"?}
  *	GET  /v1/revoked
+ *	GET  /v1/trust/metadata/NAME	a TUF repository: api_trust.h
+ *	GET  /v1/trust/targets/NAME
  *	GET  /metrics			for Prometheus: meter.h
  *	GET  /v1/openapi.json		all of this, for machines (openapi.json)
  *
@@ -51,6 +53,7 @@ struct bl_pki;
 struct bl_meter;
 struct bl_blob;
 struct bl_blobs;
+struct bl_api_trust;
 
 struct bl_request {
 	const char *method, *path;
@@ -65,6 +68,7 @@ struct bl_request {
 	struct bl_meter *meter;	    /* what GET /metrics prints; NULL: none */
 	struct bl_blobs *blobs;	    /* shared by its requests; NULL: none are */
 	struct bl_polls *polls;	    /* what is remembered; NULL: nothing */
+	const struct bl_api_trust *trust; /* api_trust.h; NULL: nothing */
 	/* Where a poll is put instead of being answered, so that others can be
 	 * with it; NULL: it is answered at once. */
 	struct bl_polls_job *later;
@@ -102,6 +106,7 @@ void bl_api_handle(struct bl_store *store, const struct bl_request *request,
 		   int64_t now_ms, struct bl_response *ret);
 
 void bl_api_answer_poll(const struct bl_polls_job *job,
+			const struct bl_api_trust *trust,
 			const char *if_none_match, struct bl_response *ret);
 
 /* Whether the peer may ask for that at all; else *ret is the answer. Worth

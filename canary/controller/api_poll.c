@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canary/controller/api_trust.h"
 #include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/text.h"
 
 void bl_api_answer_poll(const struct bl_polls_job *job,
+			const struct bl_api_trust *trust,
 			const char *if_none_match, struct bl_response *ret)
 {
 	bl_autofree char *text = NULL;
@@ -26,7 +28,8 @@ void bl_api_answer_poll(const struct bl_polls_job *job,
 		ret->status = 304;
 		return;
 	}
-	text = bl_json_dump(bl_order_json(&job->order));
+	text = bl_json_dump(
+		bl_api_order(trust, &job->order, job->host, job->now_ms));
 	ret->status = 200;
 	ret->content_type = "application/json";
 	if (!text || bl_buf_add(&ret->body, text, strlen(text)) < 0)
@@ -55,5 +58,5 @@ void bl_api_poll(struct bl_store *store, const struct bl_request *q,
 					    &job->order, &job->err);
 	else if (!job->r && !bl_polls_take(q->polls, job))
 		bl_polls_commit(q->polls);
-	bl_api_answer_poll(job, q->if_none_match, ret);
+	bl_api_answer_poll(job, q->trust, q->if_none_match, ret);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "canary/controller/api_trust.h"
 #include "canary/controller/cmd_controller.h"
 #include "canary/controller/controller.h"
 #include "canary/controller/http.h"
@@ -12,6 +13,8 @@
 #include "loader/base/args.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/trust/fleet.h"
+#include "loader/trust/keys.h"
 #include "loader/verbs.h"
 
 #define DEFAULT_DIR   "/var/lib/belay"
@@ -21,7 +24,7 @@ static const char usage[] =
 	"usage: belay controller init [options]          makes the fleet's authority\n"
 	"       belay controller operator NAME [options] makes an operator's certificate\n"
 	"       belay controller [--store URL] [--listen ADDRESS:PORT] [--tls-dir DIR]\n"
-	"                        [--plaintext]\n"
+	"                        [--plaintext] [--trust-repo DIR] [--fleet-key FILE]\n"
 	"\n"
 	"Decides which host may try which version, and keeps the ledger of exposed\n"
 	"hosts in the store. It may be killed and started again at any time, and\n"
@@ -38,12 +41,16 @@ static const char usage[] =
 	"                  (default $BELAY_TLS_DIR, or " BL_PKI_DIR ")\n"
 	"  --plaintext     plain HTTP, without certificates, for this machine alone:\n"
 	"                  who can connect can do anything (a demo, a lab)\n"
+	"  --trust-repo DIR  serve the repository that 'belay trust' signs, below\n"
+	"                  /v1/trust: hosts keep their metadata fresh from there\n"
+	"  --fleet-key FILE  sign orders with it (fleet-….key of 'belay trust init');\n"
+	"                  hosts with a root.json that names such keys take no others\n"
 	"\n"
 	"example: belay controller --plaintext --store sqlite:/tmp/fleet.db\n"
 	"         belay controller --store etcd:http://127.0.0.1:2379\n";
 
 struct options {
-	const char *store, *listen, *tls_dir;
+	const char *store, *listen, *tls_dir, *trust_repo, *fleet_key;
 	bool plaintext;
 };
 
@@ -52,6 +59,9 @@ static const struct bl_arg rows[] = {
 	{ "listen", BL_ARG_TEXT, offsetof(struct options, listen), 0, 0 },
 	{ "tls-dir", BL_ARG_TEXT, offsetof(struct options, tls_dir), 0, 0 },
 	{ "plaintext", BL_ARG_FLAG, offsetof(struct options, plaintext), 0, 0 },
+	{ "trust-repo", BL_ARG_TEXT, offsetof(struct options, trust_repo), 0,
+	  0 },
+	{ "fleet-key", BL_ARG_TEXT, offsetof(struct options, fleet_key), 0, 0 },
 };
 
 /* What could not be written in the background, and was not told yet. */
@@ -111,6 +121,28 @@ static int load_tls(const struct options *o, struct bl_pki_server *ret,
 	return r;
 }
 
+/* What is served and signed with; the key stays in @ring. */
+static int load_trust(const struct options *o, struct bl_keys *ring,
+		      struct bl_api_trust *ret, struct bl_err *err)
+{
+	bl_autofree char *file =
+		o->trust_repo
+			? bl_path("%s/metadata/timestamp.json", o->trust_repo)
+			: NULL;
+	int r = 0;
+
+	if (file && access(file, R_OK) < 0) {
+		r = bl_err_errno(err, -errno, "cannot read %s", file);
+		bl_err_hint(err,
+			    "--trust-repo is a folder of 'belay trust init'");
+	}
+	if (!r && o->fleet_key)
+		r = bl_keys_load_one(o->fleet_key, BL_FLEET_ROLE, ring, err);
+	ret->repo = o->trust_repo;
+	ret->key = ring->count ? &ring->key[0] : NULL;
+	return r;
+}
+
 /* As many connections as the system lets this process have. */
 static void take_files(void)
 {
@@ -128,6 +160,9 @@ static int serve(const struct options *o, struct bl_err *err)
 	struct sockaddr_storage address;
 	struct bl_store *store = NULL;
 	struct bl_http *http = NULL;
+	BL_CLEANUP(bl_keys_wipe) struct bl_keys ring = { .count = 0 };
+	struct bl_api_trust trust = { .repo = NULL };
+	const struct bl_http_limits limits = { .trust = &trust };
 	struct bl_http_tls tls;
 	struct unwritten unwritten = { 0 };
 	char last[BL_ERR_TEXT_MAX] = "";
@@ -135,6 +170,8 @@ static int serve(const struct options *o, struct bl_err *err)
 
 	if (!r && !o->plaintext)
 		r = load_tls(o, &server, err);
+	if (!r)
+		r = load_trust(o, &ring, &trust, err);
 	if (!r && strcmp(o->store, DEFAULT_STORE) == 0)
 		r = make_default_dir(err);
 	if (!r)
@@ -142,11 +179,13 @@ static int serve(const struct options *o, struct bl_err *err)
 	tls = (struct bl_http_tls){ server.pki, server.cert.data,
 				    server.key.data };
 	if (!r)
-		r = bl_http_start(&address, store, o->plaintext ? NULL : &tls,
-				  &http, err);
+		r = bl_http_start_limited(&address, store,
+					  o->plaintext ? NULL : &tls, &limits,
+					  &http, err);
 	if (!r) {
-		printf("listening on %s, store %s%s\n", bl_http_listens(http),
-		       o->store, o->plaintext ? ", plain HTTP" : "");
+		printf("listening on %s, store %s%s%s\n", bl_http_listens(http),
+		       o->store, o->plaintext ? ", plain HTTP" : "",
+		       trust.key ? ", orders are signed" : "");
 		fflush(stdout);
 	}
 	while (!r && !bl_cli_interrupted()) {

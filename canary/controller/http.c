@@ -266,6 +266,7 @@ static enum MHD_Result handle(struct job *job,
 		.last_event_id = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
+		.trust = http->limits.trust,
 	};
 	/* None is suspended when nobody is left to wake it. MHD_quiesce_daemon
 	 * would not do: it ends listening, and requests go on on connections that
@@ -517,6 +518,7 @@ int bl_http_start_limited(const struct sockaddr_storage *address,
 	bl_http_limits_set(&http->limits, limits);
 	bl_http_limits_bodies(&http->limits, &http->bodies);
 	http->answers.max = http->limits.answers;
+	http->waits.trust = http->limits.trust;
 	http->callers = bl_callers_new(http->limits.connections);
 	if (!http->callers) {
 		free(http);

@@ -37,6 +37,7 @@
 
 struct bl_http;
 struct bl_pki;
+struct bl_api_trust;
 
 /* What is used until bl_http_stop and stays the caller's. */
 struct bl_http_tls {
@@ -49,6 +50,9 @@ struct bl_http_limits {
 	unsigned connections, idle_s, keep_s;
 	uint64_t head_ms, request_ms;
 	size_t bodies, strangers, answers; /* bytes */
+	/* What it serves and signs with beside; NULL: nothing. Stays the
+	 * caller's until bl_http_stop. */
+	const struct bl_api_trust *trust;
 };
 
 /* Reads "ADDRESS:PORT" ("127.0.0.1:7443", "[::1]:0", "localhost:80"). -EINVAL

@@ -91,7 +91,7 @@ static void call_back(struct bl_wait *wait, unsigned place, int r,
 	};
 	job->r = r;
 	job->err = *err;
-	bl_api_answer_poll(job, wait->if_none_match, &wait->answer);
+	bl_api_answer_poll(job, NULL, wait->if_none_match, &wait->answer);
 }
 
 /*
@@ -162,7 +162,7 @@ static void answer_all(struct bl_waits *w, struct bl_wait *list, bool parks,
 
 	while ((wait = list)) {
 		list = wait->next;
-		bl_api_answer_poll(&wait->job, wait->if_none_match,
+		bl_api_answer_poll(&wait->job, w->trust, wait->if_none_match,
 				   &wait->answer);
 		to = done;
 		if (parks && wait->wait_s && is_idle(&wait->answer)) {

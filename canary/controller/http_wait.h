@@ -36,7 +36,8 @@ struct bl_waits {
 	struct bl_wait *spare;
 	struct bl_wait *fresh; /* the newest first */
 	struct bl_wait *parked;
-	uint64_t looked_ms; /* at the parked ones */
+	uint64_t looked_ms;		  /* at the parked ones */
+	const struct bl_api_trust *trust; /* signs their orders; NULL: nobody */
 };
 
 /* The one that is used next; NULL: out of memory, and polls are then answered

@@ -318,6 +318,7 @@ void bl_ledger_order(const struct bl_rollout *r, const struct bl_exposure *e,
 	}
 	bl_text_copy(ret->rollout, sizeof(ret->rollout), r->id);
 	bl_text_copy(ret->digest, sizeof(ret->digest), r->digest);
+	ret->start_ms = r->start_ms;
 }
 
 void bl_change_free(struct bl_change *c)

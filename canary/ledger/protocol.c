@@ -291,6 +291,7 @@ json_t *bl_poll_json(const struct bl_poll *p)
 struct raw_order {
 	int64_t v, probation_ms, poll_ms;
 	const char *order, *rollout, *digest, *override_reason, *reason;
+	json_t *proof;
 };
 
 static const struct bl_json_field order_fields[] = {
@@ -309,6 +310,8 @@ static const struct bl_json_field order_fields[] = {
 	  offsetof(struct raw_order, probation_ms), 0, INT64_MAX },
 	{ "poll_ms", BL_JSON_INT, true, offsetof(struct raw_order, poll_ms), 0,
 	  3600 * 1000 },
+	{ "proof", BL_JSON_OBJECT, false, offsetof(struct raw_order, proof), 0,
+	  0 },
 };
 
 int bl_order_parse(const char *text, size_t len, struct bl_order *ret,
@@ -343,6 +346,25 @@ int bl_order_parse(const char *text, size_t len, struct bl_order *ret,
 	bl_text_copy(ret->override_reason, sizeof(ret->override_reason),
 		     raw.override_reason);
 	bl_text_copy(ret->reason, sizeof(ret->reason), raw.reason);
+	return 0;
+}
+
+int bl_order_proof(const char *text, size_t len, char **ret, struct bl_err *err)
+{
+	bl_autojson_doc struct bl_json_doc doc = { 0 };
+	const json_t *proof;
+	char *copy = NULL;
+	int r = bl_json_parse("order", text, len, &doc, err);
+
+	if (r < 0)
+		return r;
+	proof = json_object_get(doc.root, "proof");
+	if (proof) {
+		copy = json_dumps(proof, JSON_COMPACT);
+		if (!copy)
+			return bl_err_set(err, -ENOMEM, "out of memory");
+	}
+	*ret = copy;
 	return 0;
 }
 

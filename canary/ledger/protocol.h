@@ -15,6 +15,10 @@
  *	{ "v": 1, "order": "apply", "rollout": "r3", "digest": "DIGEST",
  *	  "override": "", "probation_ms": 0, "reason": "", "poll_ms": 1000 }
  *
+ * "proof" is in an order of a controller that has the fleet's key: the same once
+ * more, signed (loader/trust/order.h). A host that wants signatures goes by that
+ * and nothing else.
+ *
  * work is the newest order that the agent took and what became of it; it is
  * repeated in every poll, so that no answer and no report can get lost.
  *
@@ -90,6 +94,7 @@ struct bl_order {
 	char reason[BL_REASON_MAX]; /* of a rollback */
 	int64_t probation_ms;	    /* 0: the bundle's */
 	int64_t poll_ms;	    /* come again after; 0: as you like */
+	int64_t start_ms;	    /* of the rollout; is not told */
 };
 
 json_t *bl_poll_json(const struct bl_poll *p);
@@ -102,6 +107,11 @@ void bl_order_etag(const struct bl_order *o, char ret[static BL_ETAG_LEN]);
 int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 		  struct bl_err *err);
 int bl_order_parse(const char *text, size_t len, struct bl_order *ret,
+		   struct bl_err *err);
+
+/* The proof of an order that bl_order_parse took, as JSON; NULL: it has none.
+ * Caller frees. */
+int bl_order_proof(const char *text, size_t len, char **ret,
 		   struct bl_err *err);
 
 /* KEY=VALUE, the key a name as in bl_name_valid, together below BL_LABEL_LEN. */
