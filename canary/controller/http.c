@@ -498,13 +498,6 @@ static void stop_thread(struct bl_http *http)
 		close(http->stop_fd);
 }
 
-int bl_http_start(const struct sockaddr_storage *address,
-		  struct bl_store *store, const struct bl_http_tls *tls,
-		  struct bl_http **ret, struct bl_err *err)
-{
-	return bl_http_start_limited(address, store, tls, NULL, ret, err);
-}
-
 int bl_http_start_limited(const struct sockaddr_storage *address,
 			  struct bl_store *store, const struct bl_http_tls *tls,
 			  const struct bl_http_limits *limits,

@@ -63,13 +63,17 @@ int bl_http_address(const char *text, bool tls, struct sockaddr_storage *ret,
 
 /* Serves @store, which stays the caller's, until bl_http_stop. @tls NULL: plain
  * HTTP, whose clients are all of this machine. */
-int bl_http_start(const struct sockaddr_storage *address,
-		  struct bl_store *store, const struct bl_http_tls *tls,
-		  struct bl_http **ret, struct bl_err *err);
 int bl_http_start_limited(const struct sockaddr_storage *address,
 			  struct bl_store *store, const struct bl_http_tls *tls,
 			  const struct bl_http_limits *limits,
 			  struct bl_http **ret, struct bl_err *err);
+static inline int bl_http_start(const struct sockaddr_storage *address,
+				struct bl_store *store,
+				const struct bl_http_tls *tls,
+				struct bl_http **ret, struct bl_err *err)
+{
+	return bl_http_start_limited(address, store, tls, NULL, ret, err);
+}
 void bl_http_stop(struct bl_http *http);
 
 /* "127.0.0.1:7443", with the port that port 0 became. */
