@@ -387,7 +387,10 @@ static const struct route {
 	{ "POST", "/v1/operators/", "/revoke", type_json, BL_API_BODY_MAX,
 	  handle_certificate, OPERATOR },
 	{ "GET", "/metrics", NULL, NULL, 0, handle_metrics, LOOKING },
-	{ "GET", "/v1/trust/", "", NULL, 0, handle_trust, HOST | OPERATOR },
+	{ "GET", "/v1/trust/metadata/", "", NULL, 0, handle_trust,
+	  HOST | OPERATOR },
+	{ "GET", "/v1/trust/targets/", "", NULL, 0, handle_trust,
+	  HOST | OPERATOR },
 	{ "GET", "/v1/openapi.json", NULL, NULL, 0, handle_openapi, EVERYBODY },
 };
 

@@ -400,6 +400,19 @@ static void bundles_and_a_start(void)
 		 json_pack("{s:s}", "digest", b.digest), 409, NULL);
 }
 
+/* Not described, for it is not there. */
+static void refuse(const char *path)
+{
+	const struct bl_request q = {
+		.method = "GET", .path = path, .peer = &web, .trust = repository
+	};
+	struct bl_response a;
+
+	bl_api_handle(s.store, &q, s.now_ms, &a);
+	ck_assert_msg(a.status == 404, "%s: %u", path, a.status);
+	bl_buf_free(&a.body);
+}
+
 /* A repository of one file. */
 static void trust(void)
 {
@@ -421,8 +434,11 @@ static void trust(void)
 	ask(&admin, "GET", at, NULL, 304, NULL);
 	if_none_match = NULL;
 	ask(&web, "GET", "/v1/trust/metadata/2.root.json", NULL, 404, NULL);
-	ask(&web, "GET", "/v1/trust/keys/root.key", NULL, 404, NULL);
-	ask(&web, "GET", "/v1/trust/metadata/../../x", NULL, 404, NULL);
+	ask(&web, "GET", "/v1/trust/targets/00.sensor", NULL, 404, NULL);
+	refuse("/v1/trust/keys/root.key");
+	refuse("/v1/trust/metadata/../../x");
+	refuse("/v1/trust/metadata/..");
+	refuse("/v1/trust/metadata//etc/passwd");
 	ask(&nobody, "GET", at, NULL, 401, NULL);
 	repository = NULL;
 	ck_assert_int_eq(bl_file_rmtree(dir, NULL), 0);
