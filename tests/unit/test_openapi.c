@@ -413,18 +413,22 @@ static void refuse(const char *path)
 	bl_buf_free(&a.body);
 }
 
-/* A repository of one file. */
+/* A repository of two files. */
 static void trust(void)
 {
 	bl_autofree char *dir = bl_test_tmpdir();
 	bl_autofree char *folder = bl_path("%s/metadata", dir);
 	bl_autofree char *file = bl_path("%s/timestamp.json", folder);
+	bl_autofree char *targets = bl_path("%s/targets", dir);
+	bl_autofree char *target = bl_path("%s/00.sensor", targets);
 	const struct bl_api_trust served = { .repo = dir };
 	static const char at[] = "/v1/trust/metadata/timestamp.json";
 	char etag[BL_ETAG_LEN];
 
 	ck_assert_int_eq(bl_file_mkdirs(folder, 0700, NULL), 0);
 	ck_assert_int_eq(bl_file_write(file, "{}", 2, 0600, NULL), 0);
+	ck_assert_int_eq(bl_file_mkdirs(targets, 0700, NULL), 0);
+	ck_assert_int_eq(bl_file_write(target, "{}", 2, 0600, NULL), 0);
 	ask(&web, "GET", at, NULL, 404, NULL);
 	repository = &served;
 	ask(&web, "GET", at, NULL, 200, NULL);
@@ -434,7 +438,7 @@ static void trust(void)
 	ask(&admin, "GET", at, NULL, 304, NULL);
 	if_none_match = NULL;
 	ask(&web, "GET", "/v1/trust/metadata/2.root.json", NULL, 404, NULL);
-	ask(&web, "GET", "/v1/trust/targets/00.sensor", NULL, 404, NULL);
+	ask(&web, "GET", "/v1/trust/targets/00.sensor", NULL, 200, NULL);
 	refuse("/v1/trust/keys/root.key");
 	refuse("/v1/trust/metadata/../../x");
 	refuse("/v1/trust/metadata/..");
