@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/trust/cmd_common.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/term.h"
 #include "loader/bundle/bundle.h"
 #include "loader/oci/source.h"
+#include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
 #include "loader/verbs.h"
 
