@@ -116,6 +116,9 @@ enum bl_agent_do bl_agent_finish(struct bl_agent *a, enum bl_agent_end end,
 	case BL_AGENT_DONE:
 		set_state(a, BL_WORK_DONE, "");
 		break;
+	case BL_AGENT_UNDECIDED:
+		set_state(a, BL_WORK_UNDECIDED, reason);
+		break;
 	case BL_AGENT_FAILED:
 		set_state(a, BL_WORK_FAILED, reason);
 		break;
@@ -175,7 +178,9 @@ int bl_agent_restore(struct bl_agent *a, const char *text, size_t len,
 	a->order.kind = BL_ORDER_APPLY;
 	bl_text_copy(a->order.rollout, sizeof(a->order.rollout), raw.rollout);
 	bl_text_copy(a->order.digest, sizeof(a->order.digest), raw.digest);
-	if (strcmp(raw.state, bl_work_name(BL_WORK_FAILED)) == 0)
+	if (strcmp(raw.state, bl_work_name(BL_WORK_UNDECIDED)) == 0)
+		set_state(a, BL_WORK_UNDECIDED, raw.reason);
+	else if (strcmp(raw.state, bl_work_name(BL_WORK_FAILED)) == 0)
 		set_state(a, BL_WORK_FAILED, raw.reason);
 	else if (strcmp(raw.state, bl_work_name(BL_WORK_DONE)) == 0 ||
 		 runs(a, raw.digest))

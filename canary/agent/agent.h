@@ -54,7 +54,8 @@ void bl_agent_tell(struct bl_agent *a, const char *text);
 
 /* How work ended. */
 enum bl_agent_end {
-	BL_AGENT_DONE,	 /* committed; or gone back */
+	BL_AGENT_DONE,	    /* committed; or gone back */
+	BL_AGENT_UNDECIDED, /* gone back: a probe of its trial could not run */
 	BL_AGENT_FAILED, /* rolled back by itself, refused; could not go back */
 	BL_AGENT_LATER,	 /* nothing was tried (no bundle yet, host busy): the
 			  * controller will say it again */

@@ -182,7 +182,10 @@ static void conclude_apply(const struct bl_apply_result *result,
 		bl_daemon_conclude(o, BL_AGENT_DONE, "%s", "");
 		return;
 	case BL_APPLY_ROLLED_BACK:
-		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", result->reason);
+		bl_daemon_conclude(o,
+				   result->undecided ? BL_AGENT_UNDECIDED
+						     : BL_AGENT_FAILED,
+				   "%s", result->reason);
 		return;
 	case BL_APPLY_REFUSED:
 		break;
@@ -269,6 +272,7 @@ static void rollback(struct daemon *d, const struct bl_order *order,
 
 static const char *const end_words[] = {
 	[BL_AGENT_DONE] = "done",
+	[BL_AGENT_UNDECIDED] = "undecided",
 	[BL_AGENT_FAILED] = "failed",
 	[BL_AGENT_LATER] = "not begun",
 };

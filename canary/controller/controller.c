@@ -110,6 +110,7 @@ static int carry_out(struct bl_store *store, struct bl_fleet *f,
 	case BL_DECISION_WAIT:
 	case BL_DECISION_NEXT_WAVE:
 	case BL_DECISION_EXPOSE:
+	case BL_DECISION_HOLD:
 	case BL_DECISION_PAUSE: /* an operator's: acts.c */
 	case BL_DECISION_RESUME:
 	case BL_DECISION_APPROVE:

@@ -35,7 +35,7 @@ static void print_process(struct bl_prom *p)
 /* How many hosts stand how to the rollout. */
 static void print_hosts(const struct bl_fleet *f, struct bl_prom *p)
 {
-	unsigned counts[BL_EXPOSURE_STUCK + 1] = { 0 };
+	unsigned counts[BL_EXPOSURE_STATES] = { 0 };
 	const char *id = f->rollout.id;
 	size_t i;
 

@@ -16,19 +16,24 @@ static const char *const rollout_names[] = {
 };
 
 static const char *const exposure_names[] = {
-	[BL_EXPOSURE_EXPOSED] = "exposed",     [BL_EXPOSURE_TRIAL] = "trial",
-	[BL_EXPOSURE_COMMITTED] = "committed", [BL_EXPOSURE_FAILED] = "failed",
-	[BL_EXPOSURE_BACK] = "back",	       [BL_EXPOSURE_SILENT] = "silent",
+	[BL_EXPOSURE_EXPOSED] = "exposed",
+	[BL_EXPOSURE_TRIAL] = "trial",
+	[BL_EXPOSURE_COMMITTED] = "committed",
+	[BL_EXPOSURE_FAILED] = "failed",
+	[BL_EXPOSURE_BACK] = "back",
+	[BL_EXPOSURE_SILENT] = "silent",
 	[BL_EXPOSURE_STUCK] = "stuck",
+	[BL_EXPOSURE_UNDECIDED] = "undecided",
 };
 
 static const char *const decision_names[] = {
-	[BL_DECISION_WAIT] = "wait",	   [BL_DECISION_EXPOSE] = "expose",
-	[BL_DECISION_NEXT_WAVE] = "next",  [BL_DECISION_SILENT] = "silent",
-	[BL_DECISION_STUCK] = "stuck",	   [BL_DECISION_STOP] = "stop",
-	[BL_DECISION_DONE] = "done",	   [BL_DECISION_END] = "end",
-	[BL_DECISION_PAUSE] = "pause",	   [BL_DECISION_RESUME] = "resume",
-	[BL_DECISION_APPROVE] = "approve", [BL_DECISION_ABORT] = "abort",
+	[BL_DECISION_WAIT] = "wait",	  [BL_DECISION_EXPOSE] = "expose",
+	[BL_DECISION_NEXT_WAVE] = "next", [BL_DECISION_SILENT] = "silent",
+	[BL_DECISION_STUCK] = "stuck",	  [BL_DECISION_STOP] = "stop",
+	[BL_DECISION_HOLD] = "hold",	  [BL_DECISION_DONE] = "done",
+	[BL_DECISION_END] = "end",	  [BL_DECISION_PAUSE] = "pause",
+	[BL_DECISION_RESUME] = "resume",  [BL_DECISION_APPROVE] = "approve",
+	[BL_DECISION_ABORT] = "abort",
 };
 
 const char *bl_decision_name(enum bl_decision_kind kind)
@@ -144,6 +149,7 @@ static void decide_return(const struct bl_view *v, struct bl_decision *ret)
 		switch (h->state) {
 		case BL_EXPOSURE_FAILED:
 		case BL_EXPOSURE_BACK:
+		case BL_EXPOSURE_UNDECIDED:
 			continue;
 		case BL_EXPOSURE_SILENT:
 		case BL_EXPOSURE_STUCK:
@@ -186,6 +192,11 @@ static bool is_bad(enum bl_exposure_state state)
 	       state == BL_EXPOSURE_SILENT || state == BL_EXPOSURE_STUCK;
 }
 
+static const char *why(const struct bl_view_host *h)
+{
+	return *h->reason ? h->reason : "it gave no reason";
+}
+
 /* The first thing that is wrong with an exposed host, if any. What a plan
  * tolerates is marked, and left to the sums. */
 static bool decide_bad(const struct bl_view *v, struct bl_decision *ret)
@@ -204,13 +215,18 @@ static bool decide_bad(const struct bl_view *v, struct bl_decision *ret)
 		case BL_EXPOSURE_STUCK:
 		case BL_EXPOSURE_BACK: /* nobody told it to: it left */
 			decide(ret, BL_DECISION_STOP, "host %s failed: %s",
-			       h->name,
-			       *h->reason ? h->reason : "it gave no reason");
+			       h->name, why(h));
 			return true;
 		case BL_EXPOSURE_SILENT:
 			decide(ret, BL_DECISION_STOP,
 			       "host %s was silent for more than %lld s",
 			       h->name, seconds(v->plan->silence_ms));
+			return true;
+		case BL_EXPOSURE_UNDECIDED:
+			if (v->plan->undecided != BL_UNDECIDED_STOP)
+				continue;
+			decide(ret, BL_DECISION_STOP,
+			       "host %s is undecided: %s", h->name, why(h));
 			return true;
 		case BL_EXPOSURE_EXPOSED:
 		case BL_EXPOSURE_TRIAL:
@@ -276,29 +292,57 @@ static bool decide_rates(const struct bl_view *v, const struct bl_tally *strata,
 	return true;
 }
 
+/* A host could not be judged, and nobody has seen it yet. Which is named: the one
+ * that was exposed last. */
+static bool decide_undecided(const struct bl_view *v, struct bl_decision *ret)
+{
+	unsigned more = v->undecided - v->held;
+	const struct bl_view_host *last = NULL;
+	size_t i;
+
+	if (v->undecided <= v->held || v->paused)
+		return false;
+	for (i = 0; i < v->count; i++) {
+		const struct bl_view_host *h = &v->hosts[i];
+
+		if (h->state != BL_EXPOSURE_UNDECIDED ||
+		    (last && last->exposed_ms >= h->exposed_ms))
+			continue;
+		last = h;
+		ret->host = i;
+	}
+	decide(ret, BL_DECISION_HOLD, "%u host%s could not judge it%s%s: %s",
+	       more, plural(more), last ? ", as " : "", last ? last->name : "",
+	       last ? why(last) : "see belay rollout status");
+	return true;
+}
+
 static void decide_done(const struct bl_view *v, const struct bl_tally *all,
 			struct bl_decision *ret)
 {
 	unsigned took = bl_tally_exposed(all) - all->bad;
-	char bad[64] = "", left_out[64] = "";
+	char bad[64] = "", left_out[64] = "", undecided[64] = "";
 
 	if (all->bad)
 		snprintf(bad, sizeof(bad), "; %u bad, which is tolerated",
 			 all->bad);
+	if (v->undecided)
+		snprintf(undecided, sizeof(undecided),
+			 "; %u undecided, without it", v->undecided);
 	if (v->left_out)
 		snprintf(left_out, sizeof(left_out),
 			 "; left out by the plan: %u", v->left_out);
 	if (v->gone)
 		decide(ret, BL_DECISION_DONE,
-		       "%u host%s took it; left out, not heard of for %lld s: %u%s%s",
+		       "%u host%s took it; left out, not heard of for %lld s: %u%s%s%s",
 		       took, plural(took), seconds(v->plan->gone_ms), v->gone,
-		       left_out, bad);
+		       left_out, bad, undecided);
 	else if (!bl_tally_exposed(all))
-		decide(ret, BL_DECISION_DONE, "%u host%s had it already%s",
-		       v->already, plural(v->already), left_out);
+		decide(ret, BL_DECISION_DONE, "%u host%s had it already%s%s",
+		       v->already, plural(v->already), left_out, undecided);
 	else
-		decide(ret, BL_DECISION_DONE, "%u host%s took it%s%s", took,
-		       plural(took), left_out, bad);
+		decide(ret, BL_DECISION_DONE, "%u host%s took it%s%s%s", took,
+		       plural(took), left_out, bad, undecided);
 }
 
 static unsigned wave_size(const struct bl_view *v, unsigned wave,
@@ -339,7 +383,7 @@ static const struct bl_tally *strata_of(const struct bl_view *v,
 			one->bad++;
 		else if (v->hosts[i].state == BL_EXPOSURE_COMMITTED)
 			one->good++;
-		else
+		else if (v->hosts[i].state != BL_EXPOSURE_UNDECIDED)
 			one->open++;
 	}
 	*ret_count = 1;
@@ -449,7 +493,7 @@ static void decide_forward(const struct bl_view *v,
 
 	if (size < wide)
 		size = wide;
-	if (!fleet && !v->already) {
+	if (!fleet && !v->already && !v->undecided) {
 		decide(ret, BL_DECISION_WAIT, "no host of the fleet polls");
 		return;
 	}
@@ -516,7 +560,8 @@ void bl_decide(const struct bl_view *view, struct bl_decision *ret)
 		break;
 	}
 	strata = strata_of(view, &one, &count);
-	if (decide_bad(view, ret) || decide_rates(view, strata, count, ret))
+	if (decide_bad(view, ret) || decide_rates(view, strata, count, ret) ||
+	    decide_undecided(view, ret))
 		return;
 	if (view->paused)
 		decide_paused(strata, count, ret);

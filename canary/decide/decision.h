@@ -18,6 +18,10 @@
  * host; by one that does the tests of rates.h, and bad hosts until then are
  * marked and waited for no more. Guard metrics stop either.
  *
+ * A host whose trial could not be judged there is neither good nor bad (I6): it
+ * leaves the sums, so that another takes its place, and holds the rollout (or
+ * stops it, if the plan says so) until an operator has seen it.
+ *
  * A wave goes to every stratum that it names before a wider one begins, and is
  * widened itself while the rate that it is to find is not excluded.
  *
@@ -30,6 +34,8 @@
  *    tolerated as bad;
  *  - the target never exceeds the plan's wave, or what its rate asks for below
  *    the next wave, and never shrinks;
+ *  - an undecided host is never counted as good, and nobody new is exposed
+ *    before the rollout was held for it;
  *  - nothing is raised in a time that the plan freezes, through a gate that no
  *    operator has opened, or while it is paused.
  */
@@ -55,7 +61,8 @@ enum bl_rollout_state {
 };
 
 /* One exposed host. EXPOSED to COMMITTED is the way there; FAILED and BACK
- * run the old version again; SILENT and STUCK may still run the new one. */
+ * and UNDECIDED run the old version again; SILENT and STUCK may still run the
+ * new one. */
 enum bl_exposure_state {
 	BL_EXPOSURE_EXPOSED,   /* written before it is told */
 	BL_EXPOSURE_TRIAL,     /* it says that it tries the version */
@@ -64,7 +71,9 @@ enum bl_exposure_state {
 	BL_EXPOSURE_BACK,      /* it went back because it was told to */
 	BL_EXPOSURE_SILENT,    /* not heard of past the deadline */
 	BL_EXPOSURE_STUCK,     /* it was told to go back and could not */
+	BL_EXPOSURE_UNDECIDED, /* it went back: its trial could not be judged */
 };
+#define BL_EXPOSURE_STATES (BL_EXPOSURE_UNDECIDED + 1)
 
 const char *bl_rollout_state_name(enum bl_rollout_state state);
 const char *bl_exposure_state_name(enum bl_exposure_state state);
@@ -89,6 +98,8 @@ struct bl_view {
 	unsigned approved; /* waves that operators have let begin */
 	unsigned paused;   /* by an operator: 1, else 0 */
 	unsigned unconfirmed; /* exposed hosts that count against the cap */
+	unsigned undecided;   /* exposed hosts of that state, and how many of */
+	unsigned held;	      /* them it was held for already */
 	int64_t stop_ms;      /* when going back began */
 	int64_t commit_ms;    /* newest commit; 0: none */
 	int64_t now_ms;
@@ -116,6 +127,7 @@ enum bl_decision_kind {
 	BL_DECISION_SILENT,    /* hosts[host] becomes SILENT */
 	BL_DECISION_STUCK,     /* hosts[host] becomes STUCK, with @reason */
 	BL_DECISION_STOP,      /* with @reason; hosts[host] is the cause */
+	BL_DECISION_HOLD, /* paused with @reason; hosts[host] is undecided */
 	BL_DECISION_DONE,
 	BL_DECISION_END, /* STOPPING, ABORTING: everyone who can is back */
 	/* An operator's, never of bl_decide. */

@@ -10,6 +10,11 @@
 
 #define SECOND_MS 1000
 
+const char *const bl_plan_undecided_names[BL_PLAN_UNDECIDED_COUNT] = {
+	[BL_UNDECIDED_PAUSE] = "pause",
+	[BL_UNDECIDED_STOP] = "stop",
+};
+
 void bl_plan_default(struct bl_plan *ret)
 {
 	*ret = (struct bl_plan){
@@ -135,7 +140,7 @@ json_t *bl_plan_json(const struct bl_plan *plan)
 		json_array_append_new(ladder,
 				      json_real(plan->ladder_percent[i]));
 	return json_pack(
-		"{s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:f,s:o,s:o,s:o,s:o}",
+		"{s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:f,s:o,s:o,s:o,s:o,s:s}",
 		"waves", waves, "trial_s",
 		(json_int_t)(plan->trial_ms / SECOND_MS), "silence_s",
 		(json_int_t)(plan->silence_ms / SECOND_MS), "gone_s",
@@ -145,7 +150,8 @@ json_t *bl_plan_json(const struct bl_plan *plan)
 		plan->p0_percent, "alpha", plan->alpha, "beta", plan->beta,
 		"ladder_percent", ladder, "guards", guards_json(plan), "freeze",
 		freezes_json(plan), "leave_out",
-		names_json(plan, &plan->left_out));
+		names_json(plan, &plan->left_out), "undecided",
+		bl_plan_undecided_names[plan->undecided]);
 }
 
 unsigned bl_plan_wave_size(const struct bl_plan *plan, unsigned wave,

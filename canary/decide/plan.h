@@ -15,7 +15,7 @@
  *	  "ladder_percent": [20, 5, 1],
  *	  "guards": { "time_per_event": 20, "drop_ratio": 10 },
  *	  "freeze": ["Fri 16:00 - Mon 06:00"],
- *	  "leave_out": ["db-*"]
+ *	  "leave_out": ["db-*"], "undecided": "pause"
  *	}
  *
  *	waves		totals: a wave ends when so many hosts have the version,
@@ -45,6 +45,10 @@
  *			they want 40 s of soak_s (gauge.h says what is measured)
  *	freeze		times without new exposure (freeze.h)
  *	leave_out	hosts that never get it
+ *	undecided	of a trial that could not be judged on a host (a probe did
+ *			not run): "pause" (the default), nobody new is exposed
+ *			until an operator resumes, and then another host in its
+ *			place; or "stop"
  *
  * Without p0_percent and ladder_percent waves are as wide as they say and
  * nothing is tolerated. With a ladder a wave is widened (never up to the next
@@ -96,6 +100,13 @@ struct bl_wave {
 	bool gate;
 };
 
+/* What a host does to a rollout whose trial could not be judged. */
+enum bl_plan_undecided {
+	BL_UNDECIDED_PAUSE, /* an operator resumes or aborts */
+	BL_UNDECIDED_STOP,  /* as a bad one, whatever p0_percent tolerates */
+	BL_PLAN_UNDECIDED_COUNT,
+};
+
 struct bl_plan {
 	struct bl_wave waves[BL_PLAN_WAVES_MAX];
 	unsigned wave_count; /* > 0 */
@@ -115,6 +126,7 @@ struct bl_plan {
 	char names[BL_PLAN_NAMES_MAX][BL_NAME_MAX + 2]; /* maybe with a * */
 	unsigned name_count;
 	struct bl_plan_names left_out;
+	enum bl_plan_undecided undecided;
 };
 
 /* One host of each stratum, two, half, all; the first bad host stops it. */

@@ -21,6 +21,7 @@ struct raw_plan {
 	json_t *waves, *strata, *ladder, *guards, *freeze, *leave_out;
 	int64_t trial_s, silence_s, soak_s, cap, gone_s, probation_s;
 	double p0_percent, alpha, beta;
+	const char *undecided;
 };
 
 #define TIME(m, least)                                                         \
@@ -52,6 +53,8 @@ static const struct bl_json_field plan_fields[] = {
 	  0 },
 	{ "freeze", BL_JSON_ARRAY, false, offsetof(struct raw_plan, freeze), 0,
 	  BL_PLAN_FREEZES_MAX },
+	{ "undecided", BL_JSON_STRING, false,
+	  offsetof(struct raw_plan, undecided), 0, 16 },
 	{ "leave_out", BL_JSON_ARRAY, false,
 	  offsetof(struct raw_plan, leave_out), 0, BL_PLAN_NAMES_MAX },
 };
@@ -404,6 +407,21 @@ static int read_numbers(const struct reader *r, const struct raw_plan *raw)
 	return 0;
 }
 
+static int read_undecided(const struct reader *r, const char *name)
+{
+	char path[BL_JSON_PATH_MAX];
+	unsigned i;
+
+	for (i = 0; i < BL_PLAN_UNDECIDED_COUNT; i++) {
+		if (strcmp(bl_plan_undecided_names[i], name) != 0)
+			continue;
+		r->plan->undecided = (enum bl_plan_undecided)i;
+		return 0;
+	}
+	return bl_json_fail(r->doc, at(r, "undecided", SIZE_MAX, path), r->err,
+			    "'%s' is neither pause nor stop", name);
+}
+
 int bl_plan_read(const struct bl_json_doc *doc, const json_t *obj,
 		 const char *path, struct bl_plan *ret, struct bl_err *err)
 {
@@ -422,6 +440,7 @@ int bl_plan_read(const struct bl_json_doc *doc, const json_t *obj,
 		.gone_s = plan.gone_ms / SECOND_MS,
 		.alpha = plan.alpha,
 		.beta = plan.beta,
+		.undecided = bl_plan_undecided_names[plan.undecided],
 	};
 	e = bl_json_read(doc, obj, path, plan_fields,
 			 BL_ARRAY_SIZE(plan_fields), &raw, err);
@@ -443,6 +462,8 @@ int bl_plan_read(const struct bl_json_doc *doc, const json_t *obj,
 		e = read_names(&r, raw.leave_out,
 			       at(&r, "leave_out", SIZE_MAX, names),
 			       &plan.left_out);
+	if (!e)
+		e = read_undecided(&r, raw.undecided);
 	if (e < 0)
 		return e;
 	*ret = plan;

@@ -40,9 +40,9 @@ static json_t *pairs_json(const struct bl_view *v)
 }
 
 /* Kinds that are about one host, or may be. */
-static const unsigned about_one = 1u << BL_DECISION_SILENT |
-				  1u << BL_DECISION_STUCK |
-				  1u << BL_DECISION_STOP;
+static const unsigned about_one =
+	1u << BL_DECISION_SILENT | 1u << BL_DECISION_STUCK |
+	1u << BL_DECISION_HOLD | 1u << BL_DECISION_STOP;
 
 static json_t *host_json(const struct bl_view *v, const struct bl_decision *d)
 {
@@ -76,11 +76,12 @@ static const struct {
 	bool optional; /* not in those of older versions: then it is 0 */
 	size_t offset;
 } numbers[] = {
-	UINT(wave),	  UINT(target),	    UINT(widened),
-	UINT(approved),	  UINT(waiting),    UINT(already),
-	UINT(gone),	  UINT(left_out),   UINT(named),
-	MS(stop_ms),	  MS(commit_ms),    MS(now_ms),
-	MS(listening_ms), UINT_NEW(paused), UINT_NEW(unconfirmed),
+	UINT(wave),	     UINT(target),     UINT(widened),
+	UINT(approved),	     UINT(waiting),    UINT(already),
+	UINT(gone),	     UINT(left_out),   UINT(named),
+	MS(stop_ms),	     MS(commit_ms),    MS(now_ms),
+	MS(listening_ms),    UINT_NEW(paused), UINT_NEW(unconfirmed),
+	UINT_NEW(undecided), UINT_NEW(held),
 };
 
 json_t *bl_explain_json(const struct bl_view *view, const struct bl_decision *d)

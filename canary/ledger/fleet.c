@@ -164,10 +164,11 @@ static int begin_tallies(struct bl_fleet *f, struct bl_err *err)
 static void view_host(struct bl_fleet *f, const struct bl_fleet_host *h)
 {
 	const struct bl_plan_names *names = &f->rollout.plan.waves[0].names;
-	bool exposed = bl_fleet_exposure_find(f, h->name);
+	const struct bl_exposure *exposed = bl_fleet_exposure_find(f, h->name);
 	enum standing how = standing(f, h);
 
-	if (exposed || how == STANDING_WAITING)
+	if (exposed ? exposed->state != BL_EXPOSURE_UNDECIDED
+		    : how == STANDING_WAITING)
 		f->view.named +=
 			bl_plan_names_has(&f->rollout.plan, names, h->name);
 	if (exposed) {
@@ -203,6 +204,8 @@ static struct bl_view view_of(const struct bl_rollout *r, int64_t now_ms)
 		.approved = r->approved,
 		.paused = r->paused_ms != 0,
 		.unconfirmed = r->unconfirmed,
+		.undecided = r->undecided,
+		.held = r->held,
 		.stop_ms = r->stop_ms,
 		.commit_ms = r->commit_ms,
 		.now_ms = now_ms,
@@ -396,7 +399,7 @@ static json_t *strata_json(const struct bl_fleet *f)
 
 static json_t *counts_json(const struct bl_fleet *f)
 {
-	json_int_t n[BL_EXPOSURE_STUCK + 1] = { 0 };
+	json_int_t n[BL_EXPOSURE_STATES] = { 0 };
 	json_t *obj = json_object();
 	size_t i;
 

@@ -30,6 +30,8 @@ static const unsigned arrows[] = {
 	[BL_EXPOSURE_SILENT] = BIT(BL_EXPOSURE_EXPOSED) |
 			       BIT(BL_EXPOSURE_TRIAL) |
 			       BIT(BL_EXPOSURE_COMMITTED),
+	[BL_EXPOSURE_UNDECIDED] = BIT(BL_EXPOSURE_EXPOSED) |
+				  BIT(BL_EXPOSURE_TRIAL),
 	[BL_EXPOSURE_STUCK] = BIT(BL_EXPOSURE_EXPOSED) |
 			      BIT(BL_EXPOSURE_TRIAL) |
 			      BIT(BL_EXPOSURE_COMMITTED) |
@@ -50,7 +52,8 @@ bool bl_rollout_open(const struct bl_rollout *r)
 
 bool bl_exposure_open(const struct bl_exposure *e)
 {
-	return e->state != BL_EXPOSURE_FAILED && e->state != BL_EXPOSURE_BACK;
+	return e->state != BL_EXPOSURE_FAILED && e->state != BL_EXPOSURE_BACK &&
+	       e->state != BL_EXPOSURE_UNDECIDED;
 }
 
 bool bl_ledger_may(const struct bl_rollout *r, const struct bl_stratum *s,
@@ -59,8 +62,9 @@ bool bl_ledger_may(const struct bl_rollout *r, const struct bl_stratum *s,
 	int64_t until_ms;
 
 	return r->state == BL_ROLLOUT_RUNNING && !r->paused_ms &&
-	       r->exposed < r->target && r->unconfirmed < r->plan.cap &&
-	       bl_strata_allow(r, s) &&
+	       r->undecided == r->held &&
+	       r->exposed - r->undecided < r->target &&
+	       r->unconfirmed < r->plan.cap && bl_strata_allow(r, s) &&
 	       !bl_plan_frozen(&r->plan, now_ms, &until_ms);
 }
 
@@ -110,6 +114,7 @@ bool bl_ledger_mark(struct bl_rollout *r, struct bl_exposure *e,
 		return false;
 	if (s)
 		bl_strata_move(s, e->state, state);
+	r->undecided += state == BL_EXPOSURE_UNDECIDED;
 	e->state = state;
 	e->again = false;
 	e->changed_ms = now_ms;
@@ -173,6 +178,13 @@ void bl_ledger_decided(struct bl_rollout *r, const struct bl_decision *d,
 	case BL_DECISION_PAUSE:
 		r->paused_ms = now_ms;
 		bl_text_copy(r->paused_by, sizeof(r->paused_by), d->by);
+		bl_text_copy(r->paused_reason, sizeof(r->paused_reason),
+			     d->reason);
+		break;
+	case BL_DECISION_HOLD:
+		r->held = r->undecided;
+		r->paused_ms = now_ms;
+		*r->paused_by = '\0';
 		bl_text_copy(r->paused_reason, sizeof(r->paused_reason),
 			     d->reason);
 		break;
@@ -240,6 +252,14 @@ static bool report_apply(struct bl_rollout *r, struct bl_exposure *e,
 		if (has_it)
 			return false; /* contradicts itself: the deadline */
 		return bl_ledger_mark(r, e, BL_EXPOSURE_FAILED,
+				      poll->work.reason, now_ms);
+	case BL_WORK_UNDECIDED:
+		if (has_it)
+			return false;
+		/* Silence is a failure, whatever is said later. */
+		return bl_ledger_mark(r, e,
+				      given_up(e) ? BL_EXPOSURE_FAILED
+						  : BL_EXPOSURE_UNDECIDED,
 				      poll->work.reason, now_ms);
 	}
 	return false;

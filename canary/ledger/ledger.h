@@ -16,6 +16,8 @@
  *  - an exposure and the rollout's counters change in one transaction;
  *  - exposures move only along the arrows of bl_ledger_mark: what was
  *    committed never becomes a trial again, and FAILED and BACK are final;
+ *  - a host whose trial could not be judged (UNDECIDED, final) is in no sum but
+ *    `undecided`; nobody new is exposed until the rollout was held for it;
  *  - I6: no record of a host's silence is undone by time passing, only by the
  *    host. So a silent or stuck host counts against the cap until it says how
  *    its trial ended, or the rollout is over: sums are of one rollout, and the

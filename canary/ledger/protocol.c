@@ -19,6 +19,7 @@ static const char *const order_names[] = {
 static const char *const work_names[] = {
 	[BL_WORK_GOING] = "going",
 	[BL_WORK_DONE] = "done",
+	[BL_WORK_UNDECIDED] = "undecided",
 	[BL_WORK_FAILED] = "failed",
 };
 

@@ -58,8 +58,9 @@ enum bl_order_kind { BL_ORDER_NONE, BL_ORDER_APPLY, BL_ORDER_ROLLBACK };
 
 enum bl_work_state {
 	BL_WORK_GOING,
-	BL_WORK_DONE,	/* applied and committed; or went back */
-	BL_WORK_FAILED, /* not applied, the old version runs; or could not go
+	BL_WORK_DONE,	   /* applied and committed; or went back */
+	BL_WORK_UNDECIDED, /* not applied: the trial could not be judged here */
+	BL_WORK_FAILED,	   /* not applied, the old version runs; or could not go
 			 * back */
 };
 

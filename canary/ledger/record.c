@@ -53,6 +53,8 @@ static const struct field rollout_fields[] = {
 	UINT_NEW(bl_rollout, widened),
 	UINT_NEW(bl_rollout, approved),
 	UINT_NEW(bl_rollout, decisions),
+	UINT_NEW(bl_rollout, undecided),
+	UINT_NEW(bl_rollout, held),
 	I64_NEW(bl_rollout, paused_ms),
 	TEXT_NEW(bl_rollout, paused_by),
 	TEXT_NEW(bl_rollout, paused_reason),

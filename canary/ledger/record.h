@@ -44,7 +44,7 @@
 #define BL_STRATA_MAX	  100 /* with sums of their own (strata.h) */
 #define BL_STRATUM_KEY	  17  /* sixteen hex digits */
 
-/* The sums of a stratum's exposed hosts. */
+/* The sums of a stratum's exposed hosts; undecided ones are in none. */
 struct bl_stratum {
 	uint64_t key;
 	unsigned exposed, good, bad;
@@ -69,8 +69,9 @@ struct bl_rollout {
 	unsigned unconfirmed; /* of these, under the cap (I7) */
 	unsigned widened;     /* as in bl_view */
 	unsigned approved;
-	unsigned decisions; /* how many are stored */
-	int64_t paused_ms;  /* since when it is; 0: it is not */
+	unsigned decisions;	  /* how many are stored */
+	unsigned undecided, held; /* as in bl_view */
+	int64_t paused_ms;	  /* since when it is; 0: it is not */
 	char paused_by[BL_NAME_MAX + 1], paused_reason[BL_REASON_MAX];
 	struct bl_stratum strata[BL_STRATA_MAX];
 	unsigned stratum_count;

@@ -128,7 +128,7 @@ bool bl_strata_admit(const struct bl_rollout *r, const char *host)
 
 static bool is_bad(enum bl_exposure_state state)
 {
-	return state > BL_EXPOSURE_COMMITTED;
+	return state > BL_EXPOSURE_COMMITTED && state != BL_EXPOSURE_UNDECIDED;
 }
 
 void bl_strata_move(struct bl_stratum *s, enum bl_exposure_state from,
@@ -137,6 +137,11 @@ void bl_strata_move(struct bl_stratum *s, enum bl_exposure_state from,
 	if (from == BL_EXPOSURE_COMMITTED && to != from) {
 		assert(s->good > 0);
 		s->good--;
+	}
+	/* Another one takes its place. */
+	if (to == BL_EXPOSURE_UNDECIDED) {
+		assert(s->exposed > s->good + s->bad);
+		s->exposed--;
 	}
 	if (is_bad(to) && !is_bad(from))
 		s->bad++;

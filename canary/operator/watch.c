@@ -41,6 +41,7 @@ static const struct look {
 	{ "stuck", "STUCK: cannot go back", BL_STYLE_BAD },
 	{ "silent", "SILENT: may still run it", BL_STYLE_BAD },
 	{ "failed", "failed, runs the old version", BL_STYLE_BAD },
+	{ "undecided", "undecided, runs the old version", BL_STYLE_WARN },
 	{ "trial", "in its trial", BL_STYLE_WARN },
 	{ "exposed", "exposed", BL_STYLE_WARN },
 	{ "back", "went back", BL_STYLE_WARN },

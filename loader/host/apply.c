@@ -198,6 +198,7 @@ static void report(const struct bl_work *w, struct bl_apply_result *ret)
 	ret->outcome = w->committed ? BL_APPLY_COMMITTED : BL_APPLY_ROLLED_BACK;
 	ret->txn = w->txn.row.id;
 	ret->tombstoned = w->tombstoned;
+	ret->undecided = w->undecided && !w->committed;
 	ret->sample = w->sample;
 	ret->gap_us = w->txn.row.times.gap_us;
 	ret->gap_back_us = w->txn.row.times.gap_back_us;

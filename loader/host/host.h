@@ -193,11 +193,12 @@ struct bl_host_generation {
 struct bl_apply_result {
 	enum bl_apply_outcome outcome;
 	enum bl_refusal refusal;
-	char digest[BL_DIGEST_HEX];  /* what was tried; after a rollback what
+	char digest[BL_DIGEST_HEX]; /* what was tried; after a rollback what
 				       * is live now, "" for nothing */
-	char reason[BL_REASON_LEN];  /* "" when all is well */
-	char hint[BL_REASON_LEN];    /* what to do about a refusal; "" */
-	bool tombstoned;	     /* by this call */
+	char reason[BL_REASON_LEN]; /* "" when all is well */
+	char hint[BL_REASON_LEN];   /* what to do about a refusal; "" */
+	bool tombstoned;	    /* by this call */
+	bool undecided; /* ROLLED_BACK: its trial could not be judged here */
 	int64_t gap_us, gap_back_us; /* as in bl_host_times */
 	bool lapses;  /* what is live now can refuse, and nobody renews that */
 	uint64_t txn; /* 0 when refused */

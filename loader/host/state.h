@@ -88,6 +88,7 @@ struct bl_work {
 	/* What came of it. */
 	char reason[BL_REASON_LEN];
 	bool committed, tombstoned;
+	bool undecided; /* the trial found no verdict */
 	struct bl_kern_sample sample;
 
 	/* On the way. */

@@ -28,6 +28,7 @@
 enum sim_version {
 	SIM_GOOD,
 	SIM_FAILS,	/* its trial ends badly */
+	SIM_UNDECIDED,	/* its trial cannot be judged where `only` says */
 	SIM_REBOOTS,	/* takes the host down in its trial; it boots again */
 	SIM_KILLS,	/* takes the host down for good */
 	SIM_KILLS_LATE, /* commits, and takes the host down soon after */

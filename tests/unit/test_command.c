@@ -220,6 +220,9 @@ START_TEST(each_has_ended_well_before_a_trial_is_good)
 		      err.text);
 	ck_assert_msg(res.outcome == trials[_i].outcome, "%s", res.reason);
 	ck_assert_int_eq(res.tombstoned, trials[_i].tombstoned);
+	/* No pass, and no conviction: the fleet is told that, too. */
+	ck_assert_int_eq(res.undecided, res.outcome == BL_APPLY_ROLLED_BACK &&
+						!trials[_i].tombstoned);
 	ck_assert_msg(!strncmp(res.reason, trials[_i].says,
 			       strlen(trials[_i].says)),
 		      "%s", res.reason);

@@ -96,7 +96,7 @@ START_TEST(survives_its_own_json)
 		      "\"strata\":[\"os\"],\"guards\":{\"memory\":33.3},\"soak_s\":99,"
 		      "\"freeze\":[\"Sun 00:00 - Mon 00:30\","
 		      "\"2026-02-28 12:00 - 2028-02-29 24:00\"],"
-		      "\"leave_out\":[\"*\"]}"),
+		      "\"leave_out\":[\"*\"],\"undecided\":\"stop\"}"),
 		0);
 	before = plan;
 	text = bl_json_dump(bl_plan_json(&before));
@@ -127,7 +127,9 @@ static const struct {
 	{ "{\"waves\":[{\"hosts\":1}],\n\"cap\":0}",
 	  "p.json:2: cap: 0 is outside 1 to 1000000" },
 	{ "{\"waves\":[{\"hosts\":1}],\"silense_s\":3}",
-	  "p.json:1: silense_s: unknown key (known: waves, trial_s, silence_s, soak_s, cap, gone_s, probation_s, strata, p0_percent, alpha, beta, ladder_percent, guards, freeze, leave_out)" },
+	  "p.json:1: silense_s: unknown key (known: waves, trial_s, silence_s, soak_s, cap, gone_s, probation_s, strata, p0_percent, alpha, beta, ladder_percent, guards, freeze, undecided, leave_out)" },
+	{ "{\"waves\":[{\"hosts\":1}],\n\"undecided\":\"good\"}",
+	  "p.json:2: undecided: 'good' is neither pause nor stop" },
 	{ "{\"waves\":[{\"hosts\":1},{\"names\":[\"a\"]}]}",
 	  "p.json:1: waves[1]: only the first wave may be of names" },
 	{ "{\"waves\":[{\"names\":[\"a b\"]}]}",

@@ -540,6 +540,7 @@ enum bl_txn_event bl_work_try(struct bl_work *w, struct bl_err *err)
 		return BL_TXN_ABORT;
 	for (;;) {
 		verdict = probe(&t, &pause, err);
+		w->undecided = verdict == BL_VERDICT_UNDECIDED;
 		if (verdict != BL_VERDICT_GO_ON)
 			return events[verdict];
 		rest(w, pause);
