@@ -79,7 +79,7 @@ static int observe(struct bl_run *run, struct bl_depot *depot,
 {
 	int r;
 
-	strcpy(depot->word, BL_WATCH_FAULT);
+	snprintf(depot->word, sizeof(depot->word), "%s", BL_WATCH_FAULT);
 	if (run->fault->inject == BL_INJECT_POWER_CUT) {
 		r = bl_run_until(run, has_begun, REACH_MS, err);
 		if (!r)
@@ -90,7 +90,7 @@ static int observe(struct bl_run *run, struct bl_depot *depot,
 	r = bl_run_until(run, has_reached_all, REACH_MS, err);
 	if (r >= 0 && run->twin->unload) {
 		r = bl_run_until(run, never, RELOAD_MS, err);
-		strcpy(depot->word, "v3");
+		snprintf(depot->word, sizeof(depot->word), "%s", "v3");
 	}
 	if (r >= 0)
 		r = bl_run_until(run, is_over, WATCH_MS, err);
@@ -157,7 +157,7 @@ int bl_run_pushed(struct bl_run *run, struct bl_err *err)
 	BL_CLEANUP(bl_depot_close) struct bl_depot depot = { .fd = -1 };
 	int r = bl_depot_open(&depot, err);
 
-	strcpy(depot.word, "v1");
+	snprintf(depot.word, sizeof(depot.word), "%s", "v1");
 	run->depot = &depot;
 	if (!r)
 		r = start(run, &depot, &guests, err);

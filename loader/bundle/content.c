@@ -393,7 +393,7 @@ static int keep_rule(struct source *src, const struct rule *r,
 	int e = bl_buf_add(&src->rules, &entry, sizeof(entry));
 
 	if (r->said.id)
-		strncpy(name, r->said.id, sizeof(name) - 1);
+		memcpy(name, r->said.id, strnlen(r->said.id, sizeof(name) - 1));
 	else
 		snprintf(name, sizeof(name), "rules[%u]", r->said.number);
 	if (!e)

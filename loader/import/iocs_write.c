@@ -258,7 +258,7 @@ static const char *quote(const char *path, char ret[static PATH_TEXT_MAX])
 		unsigned char c = (unsigned char)*path;
 
 		if (c < ' ') {
-			to += sprintf(to, "\\u%04x", c);
+			to += snprintf(to, sizeof("\\u0000"), "\\u%04x", c);
 			continue;
 		}
 		if (c == '"' || c == '\\')

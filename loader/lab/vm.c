@@ -122,14 +122,13 @@ static int make_mark(char ret[static BL_STREAM_MARK_LEN + 1],
 		     struct bl_err *err)
 {
 	unsigned char raw[(BL_STREAM_MARK_LEN - 8) / 2];
-	char *p = ret + sprintf(ret, "<belay:");
+	char hex[2 * sizeof(raw) + 1];
 
 	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
 		return bl_err_errno(err, -errno, "no random bytes");
 	for (size_t i = 0; i < sizeof(raw); i++)
-		p += sprintf(p, "%02x", raw[i]);
-	*p++ = '>';
-	*p = '\0';
+		snprintf(hex + 2 * i, 3, "%02x", raw[i]);
+	snprintf(ret, BL_STREAM_MARK_LEN + 1, "<belay:%s>", hex);
 	return 0;
 }
 

@@ -49,8 +49,8 @@ static const char *keep(char **end, const char *text)
 
 	if (!text)
 		return NULL;
-	*end = stpcpy(copy, text) + 1;
-	return copy;
+	*end += strlen(text) + 1;
+	return memcpy(copy, text, (size_t)(*end - copy));
 }
 
 static void read_rule(const struct bl_content_rule *said, char **strings,
