@@ -4,10 +4,12 @@
  * synchronous=FULL so that what a controller told a host was durable before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "canary/store/store.h"
 #include "loader/base/cleanup.h"
@@ -370,11 +372,23 @@ static const struct bl_store_ops sqlite_ops = {
 	.close = sqlite_close,
 };
 
+/* SQLite makes files as the umask has it, and its log like the database. */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static int set_up(struct sqlite_store *s, struct bl_err *err)
 {
-	int r, code = sqlite3_open_v2(
-		       s->path, &s->db,
-		       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+	int r, code;
+
+	make_private(s->path);
+	code = sqlite3_open_v2(s->path, &s->db,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+			       NULL);
 
 	if (code != SQLITE_OK) {
 		fail(s, code, "open it", err);
