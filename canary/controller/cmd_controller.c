@@ -208,6 +208,7 @@ int bl_cmd_controller(int argc, char **argv, struct bl_err *err)
 			     .listen = "127.0.0.1:7443" };
 	int r;
 
+	bl_cli_guard_secrets();
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return bl_cmd_controller_init(argc - 1, argv + 1, err);
 	if (argc > 1 && strcmp(argv[1], "operator") == 0)

@@ -192,6 +192,7 @@ int bl_cmd_host(int argc, char **argv, struct bl_err *err)
 		{ "revoke", "takes a certificate back", bl_cmd_host_revoke },
 	};
 
+	bl_cli_guard_secrets();
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
 			       err);
 }

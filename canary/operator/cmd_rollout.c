@@ -365,6 +365,7 @@ int bl_cmd_rollout(int argc, char **argv, struct bl_err *err)
 		{ "list", "all rollouts", cmd_list },
 	};
 
+	bl_cli_guard_secrets();
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
 			       err);
 }

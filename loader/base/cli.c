@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "loader/base/buf.h"
 
@@ -72,4 +73,9 @@ int bl_cli_dispatch(const char *usage, const struct bl_verb *verbs,
 		bl_buf_printf(&known, "%s%s", i ? ", " : "", verbs[i].name);
 	return bl_cli_usage(err, argv[0], "unknown command '%s' (known: %s)",
 			    argv[1], bl_buf_str(&known));
+}
+
+void bl_cli_guard_secrets(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
 }

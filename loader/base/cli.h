@@ -49,4 +49,8 @@ int bl_cli_usage(struct bl_err *err, const char *verb, const char *fmt, ...)
 void bl_cli_catch_signals(void);
 int bl_cli_interrupted(void); /* the signal number, 0 if none came */
 
+/* For verbs that know keys or tokens: no core dump is made of this process, and
+ * nobody but root traces it or reads its memory. Its children are as ever. */
+void bl_cli_guard_secrets(void);
+
 #endif

@@ -108,6 +108,7 @@ int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err)
 	int r = bl_trust_cmd_args("bundle sign", usage_sign, options, argc,
 				  argv, &a, err);
 
+	bl_cli_guard_secrets();
 	if (r || a.help)
 		return r;
 	if (!a.words)

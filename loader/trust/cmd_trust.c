@@ -419,6 +419,7 @@ int bl_cmd_trust(int argc, char **argv, struct bl_err *err)
 		{ "assign", "which hosts run a signed target", cmd_assign },
 	};
 
+	bl_cli_guard_secrets();
 	return bl_cli_dispatch(usage, verbs, BL_ARRAY_SIZE(verbs), argc, argv,
 			       err);
 }
