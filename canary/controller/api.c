@@ -464,7 +464,7 @@ static bool allows(const struct route *route, const struct bl_peer *peer,
 		bl_api_fail(
 			401,
 			*peer->why ? peer->why : "no certificate was shown",
-			"'belay host enroll TOKEN' gets a host's, 'belay controller operator NAME' an operator's",
+			"'belay host enroll -' gets a host's, 'belay controller operator NAME' an operator's",
 			ret);
 		return false;
 	}

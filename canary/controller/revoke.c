@@ -76,7 +76,7 @@ int bl_revoke_check(struct bl_store *store, const struct bl_peer *peer,
 	if (role == BL_ROLE_HOST)
 		bl_err_hint(
 			err,
-			"'belay host token %s' and 'belay host enroll TOKEN' make a new one",
+			"'belay host token %s' and 'belay host enroll -' make a new one",
 			peer->name);
 	else
 		bl_err_hint(

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "canary/agent/enroll_host.h"
 #include "canary/operator/cmd_host.h"
@@ -22,19 +23,23 @@ static const char token_usage[] =
 	"example: belay host token web-1\n";
 
 static const char enroll_usage[] =
-	"usage: belay host enroll TOKEN [--controller URL] [--tls-dir DIR] [--json]\n"
+	"usage: belay host enroll -|TOKEN [--controller URL] [--tls-dir DIR] [--json]\n"
 	"\n"
 	"Gets this host's certificate from the controller that made the token, and\n"
 	"makes sure that it is that one. The key is made here and stays here. The\n"
 	"agent renews the certificate by itself.\n"
 	"\n"
+	"  -                 read the token from standard input. As an argument it can\n"
+	"                    be seen in the list of processes, until it is read, and\n"
+	"                    stays in the shell's history\n"
 	"  --controller URL  (default $BELAY_CONTROLLER, or " BL_CLIENT_URL
 	")\n"
 	"  --tls-dir DIR     for host.pem, host.key and ca.pem\n"
 	"                    (default $BELAY_TLS_DIR, or " BL_PKI_DIR ")\n"
 	"  --json            host and folder as JSON\n"
 	"\n"
-	"example: belay host enroll \"$TOKEN\" --controller https://fleet:7443\n";
+	"example: belay host enroll - --controller https://fleet:7443 < token\n"
+	"         belay host token web-1 | ssh web-1 belay host enroll - …\n";
 
 struct token_options {
 	struct bl_client_args client;
@@ -51,7 +56,8 @@ static const struct bl_arg token_rows[] = {
 };
 
 struct enroll_options {
-	const char *token, *url, *dir;
+	char *token;
+	const char *url, *dir;
 	bool json;
 };
 
@@ -101,6 +107,31 @@ int bl_cmd_host_token(int argc, char **argv, struct bl_err *err)
 	return BL_EXIT_OK;
 }
 
+/* A line of standard input; of a terminal, too. */
+static int read_token(char ret[static BL_TOKEN_MAX], struct bl_err *err)
+{
+	if (isatty(STDIN_FILENO))
+		fprintf(stderr, "token: ");
+	if (!fgets(ret, BL_TOKEN_MAX, stdin)) {
+		bl_err_set(err, -EINVAL, "there is no token on standard input");
+		bl_err_hint(err, "'belay host token NAME' prints one");
+		return -EINVAL;
+	}
+	ret[strcspn(ret, "\r\n")] = '\0';
+	return 0;
+}
+
+/* The token, which is in no list of processes from here on. */
+static int take_token(char *arg, char ret[static BL_TOKEN_MAX],
+		      struct bl_err *err)
+{
+	if (strcmp(arg, "-") == 0)
+		return read_token(ret, err);
+	snprintf(ret, BL_TOKEN_MAX, "%s", arg);
+	memset(arg, 'x', strlen(arg));
+	return 0;
+}
+
 int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err)
 {
 	static const struct bl_args spec = { "host enroll", enroll_usage,
@@ -108,14 +139,16 @@ int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err)
 					     BL_ARRAY_SIZE(enroll_rows) };
 	bl_autojson json_t *answer = NULL;
 	struct enroll_options o = { 0 };
-	char name[BL_NAME_MAX + 1];
+	char name[BL_NAME_MAX + 1], token[BL_TOKEN_MAX];
 	int r;
 
 	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
 		return r;
 	bl_cli_catch_signals();
 	o.dir = bl_pki_dir(o.dir);
-	r = bl_enroll_host(o.url, o.dir, o.token, name, err);
+	r = take_token(o.token, token, err);
+	if (!r)
+		r = bl_enroll_host(o.url, o.dir, token, name, err);
 	if (r < 0)
 		return r == -EINVAL ? BL_EXIT_USAGE : bl_client_exit(r);
 	answer = json_pack("{s:s,s:s}", "host", name, "dir", o.dir);

@@ -258,7 +258,7 @@ static int fail_connection(struct bl_client *c, int code,
 			   bl_client_url(c), why->text);
 		bl_err_hint(
 			err,
-			"is ca.pem in %s of that controller's fleet? 'belay host enroll TOKEN' fetches it",
+			"is ca.pem in %s of that controller's fleet? 'belay host enroll -' fetches it",
 			bl_pki_dir(NULL));
 		return -ECONNREFUSED;
 	}

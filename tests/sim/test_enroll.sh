@@ -38,8 +38,10 @@ said 'there is an authority'
 try 64 "$belay" controller --plaintext --listen 0.0.0.0:0
 said 'plain HTTP goes no further'
 
-"$belay" controller --store "sqlite:$tmp/fleet.db" --listen 127.0.0.1:0 \
-	>"$tmp/controller" 2>&1 &
+: >"$tmp/controller"
+(cd "$tmp" && ulimit -c "$(ulimit -Hc)" &&
+	exec "$belay" controller --store "sqlite:$tmp/fleet.db" \
+		--listen 127.0.0.1:0) >"$tmp/controller" 2>&1 &
 controller=$!
 until grep -q '^listening' "$tmp/controller"; do
 	kill -0 "$controller" 2>/dev/null || { cat "$tmp/controller"; exit 1; }
@@ -52,12 +54,38 @@ try 0 "$belay" host list
 said 'no host has polled yet'
 try 0 "$belay" host token web-1
 token=$(cat "$tmp/out")
-try 0 "$belay" host enroll "$token" --tls-dir "$tmp/web-1"
+secret=${token#web-1.}
+secret=${secret%%.*}
+try 0 "$belay" host enroll - --tls-dir "$tmp/web-1" <<<"$token"
 said 'this is host web-1'
 try 1 "$belay" host enroll "$token" --tls-dir "$tmp/web-2"
 said 'was used or never made'
 try 64 "$belay" host enroll nonsense
 said 'no token'
+try 64 "$belay" host enroll - </dev/null
+said 'there is no token on standard input'
+# Nobody reads a token from the list of processes, from a log or from the store.
+kill -STOP "$controller"
+"$belay" host enroll "web-9.${secret}.${token##*.}" --tls-dir "$tmp/web-9" \
+	>"$tmp/out" 2>&1 &
+enrolling=$!
+while tr '\0' ' ' <"/proc/$enrolling/cmdline" | grep -q "$secret"; do
+	sleep 0.05
+done
+tr '\0' ' ' <"/proc/$enrolling/cmdline" | grep -q 'host enroll' ||
+	not_ok 'the token was never taken out of the list of processes'
+kill -CONT "$controller"
+wait "$enrolling"
+said 'was used or never made'
+for file in "$tmp/out" "$tmp/controller" "$tmp"/fleet.db*; do
+	! grep -qaF "$secret" "$file" || not_ok "the token's secret is in $file"
+done
+for key in "$tmp"/tls/*.key "$tmp/web-1/host.key"; do
+	said=$(sed '1d;$d' "$key" | head -n 1)
+	! grep -qaF -e "$said" "$tmp/out" "$tmp/controller" "$tmp"/fleet.db* ||
+		not_ok "$key is somewhere else, too"
+	[ "$(stat -c %a "$key")" = 600 ] || not_ok "$key is not its owner's alone"
+done
 # The host's folder has no operator's certificate in it.
 try 2 env BELAY_TLS_DIR="$tmp/web-1" "$belay" host list
 said 'no certificate was shown'
@@ -86,4 +114,12 @@ said 'stolen laptop'
 # Neither trusts whom it does not know.
 try 2 env BELAY_TLS_DIR="$tmp/nowhere" "$belay" host list
 said 'do not trust each other'
+# Nor has a core dump of it what it knew.
+kill -ABRT "$controller"
+wait "$controller" 2>/dev/null
+[ $? = 134 ] || not_ok 'the controller did not abort'
+controller=
+for core in "$tmp"/core*; do
+	[ ! -e "$core" ] || not_ok "$core was left"
+done
 exit "$failed"
