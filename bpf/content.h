@@ -13,9 +13,11 @@
  *	struct bl_content_hdr | struct bl_content_bucket[] | char[][32]
  *
  * A rule is found by the hash of what it matches: all of a path (exact), the
- * beginning of a path up to and with a '/' (prefix), or an address under a
- * mask. A path is hashed byte by byte from its front, so that one pass serves
- * all its prefixes. A rule lies in one of two buckets, which the two halves of
+ * beginning of a path up to and with a '/' (prefix), its last component (name),
+ * an address under a mask, or a name in DNS and all below it (domain). A path is
+ * hashed byte by byte from its front, so that one pass serves all its prefixes;
+ * names of files and in DNS from their end, for the same reason. A rule lies in
+ * one of two buckets, which the two halves of
  * the first word of its hash name (bl_content_bucket); so a lookup is at most
  * eight comparisons, however many rules there are. The compiler moves rules
  * between their two buckets until all have a place (cuckoo hashing); four
@@ -27,7 +29,8 @@
  *
  * The contract is what sensor and compiler must agree on: all of this file. In
  * contract 1 each slot was a value of its own, and a rule lay at most three
- * behind its home: no content of 40,000 rules had a table.
+ * behind its home: no content of 40,000 rules had a table. Contract 2 knew no
+ * names and no domains.
  *
  * Use: define BL_CONTENT_AT(src, index), which yields a pointer to a bucket or
  * NULL for an index that is out of range, then include this file. src is
@@ -39,7 +42,7 @@
 #include "bpf/event.h"
 
 #define BL_CONTENT_MAGIC       0x43594c42U /* "BLYC" */
-#define BL_CONTENT_CONTRACT    2
+#define BL_CONTENT_CONTRACT    3
 #define BL_CONTENT_SLOTS       4U /* of a bucket */
 #define BL_CONTENT_FOUND       (1ULL << 63)
 #define BL_CONTENT_RULES_MAX   (1U << 20)
@@ -48,6 +51,7 @@
 #define BL_CONTENT_NETS_MAX    33 /* different lengths of masks per family */
 #define BL_CONTENT_NAME_MAX    32 /* with the closing NUL */
 #define BL_CONTENT_PATH_MAX    (BL_EVENT_PATH_MAX - 1) /* bytes looked at */
+#define BL_CONTENT_KINDS_MAX   8 /* a power of two; some are in use */
 
 enum bl_content_type {
 	BL_CONTENT_EMPTY, /* no rule in this slot */
@@ -55,7 +59,9 @@ enum bl_content_type {
 	BL_CONTENT_PREFIX,
 	BL_CONTENT_NET4,
 	BL_CONTENT_NET6,
-	BL_CONTENT_TYPES,
+	BL_CONTENT_NAME,
+	BL_CONTENT_DOMAIN,
+	BL_CONTENT_TYPES, /* at most 8: bits of kind_types */
 };
 
 /* Slot by slot; which of them are in use does not matter. */
@@ -76,13 +82,18 @@ struct bl_content_hdr {
 	__u32 rule_count;
 	__u32 deny_count;
 	__u64 seed;
-	__u32 kind_rules[4];	/* rules of each kind; the last is 0 */
-	__u8 default_action[4]; /* of each kind, emit or ignore; last: 0 */
-	__u8 net_count[2];	/* of v4, of v6 */
+	/* Of each kind: its rules, its default (emit or ignore), and bit n if
+	 * some rule of it is of type n. 0 of kinds that there are not. */
+	__u32 kind_rules[BL_CONTENT_KINDS_MAX];
+	__u8 default_action[BL_CONTENT_KINDS_MAX];
+	__u8 kind_types[BL_CONTENT_KINDS_MAX];
+	__u8 net_count[2]; /* of v4, of v6 */
 	/* Lengths of masks in use, longest first; v4, v6; unused ones are 0. */
 	__u8 net_len[2][BL_CONTENT_NETS_MAX];
-	/* Bit n % 64 of word n / 64: some prefix is n bytes long. */
+	__u32 reserved;
+	/* Bit n % 64 of word n / 64: some prefix is n bytes long; some domain. */
 	__u64 prefix_len[BL_EVENT_PATH_MAX / 64];
+	__u64 domain_len[BL_EVENT_PATH_MAX / 64];
 };
 
 struct bl_match {
@@ -90,7 +101,8 @@ struct bl_match {
 	__u32 action; /* enum bl_action */
 };
 
-/* At every '/' of a path where a prefix may end: a power of two. */
+/* At every '/' of a path where a prefix may end, or '.' of a name: a power of
+ * two. */
 #define BL_CONTENT_MARKS_MAX 128
 
 #define BL_CONTENT_INLINE \
@@ -100,10 +112,11 @@ struct bl_hash {
 	__u64 a, b;
 };
 
-/* Where the beginnings of a path that may be prefixes ended. */
+/* Where the beginnings of a path that may be prefixes ended; of a name in DNS,
+ * where the ends of it began that may be domains. */
 struct bl_content_marks {
 	__u32 count;
-	__u32 reserved;
+	__u32 len; /* of what is looked at from its end */
 	struct bl_hash at[BL_CONTENT_MARKS_MAX];
 };
 
@@ -122,7 +135,7 @@ BL_CONTENT_INLINE void bl_hash_start(struct bl_hash *h, __u64 seed)
 	h->b = seed + 0xd1b54a32d192ed03ULL;
 }
 
-/* Takes one byte of a path, or 64 bits of an address. */
+/* Takes one byte of a path or a name, or 64 bits of an address. */
 BL_CONTENT_INLINE void bl_hash_add(struct bl_hash *h, __u64 word)
 {
 	h->a = (h->a ^ word) * 0x9fb21c651e98df25ULL;
@@ -157,6 +170,30 @@ BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
 	bl_hash_add(h, bits);
 	bl_hash_add(h, high);
 	bl_hash_add(h, low);
+}
+
+/*
+ * The name of a file, from its last byte back: of the @len bytes before @end,
+ * those behind the last '/'. @end points behind a path, or a name, of which at
+ * least @len bytes are there.
+ */
+BL_CONTENT_INLINE struct bl_hash
+bl_content_hash_name(__u64 seed, const char *end, __u32 len)
+{
+	struct bl_hash h;
+	__u64 i;
+	__u8 byte;
+
+	bl_hash_start(&h, seed);
+	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
+		if (i >= len)
+			break;
+		byte = (__u8) * --end;
+		if (byte == '/')
+			break;
+		bl_hash_add(&h, byte);
+	}
+	return h;
 }
 
 #ifdef BL_CONTENT_AT
@@ -213,27 +250,40 @@ BL_CONTENT_INLINE int bl_content_find(const void *src, __u32 bucket_count,
 BL_CONTENT_INLINE struct bl_match
 bl_content_default(const struct bl_content_hdr *hdr, __u32 kind)
 {
-	struct bl_match m = { BL_RULE_NONE, hdr->default_action[kind & 3] };
+	struct bl_match m = {
+		BL_RULE_NONE,
+		hdr->default_action[kind & (BL_CONTENT_KINDS_MAX - 1)]
+	};
 
 	return m;
 }
 
+/* Whether some rule of this kind is of that type: what nobody asked for costs
+ * an event one look into the header. */
+BL_CONTENT_INLINE int bl_content_has(const struct bl_content_hdr *hdr,
+				     __u32 kind, __u32 type)
+{
+	return hdr->kind_types[kind & (BL_CONTENT_KINDS_MAX - 1)] >> type & 1;
+}
+
 /*
- * Matches the first @len (at most BL_CONTENT_PATH_MAX) bytes of a path. @cut:
- * there is more of it, so that only prefixes can match. @path must have
- * BL_CONTENT_PATH_MAX readable bytes; @marks is room to work in.
+ * Matches the first @len (at most BL_CONTENT_PATH_MAX) bytes of a path, which
+ * ends before @end. @cut: there is more of it than these, so that only names
+ * and prefixes can match. @path must have BL_CONTENT_PATH_MAX readable bytes;
+ * @marks is room to work in.
  *
- * One pass over the bytes, then lookups from the longest candidate down. What
+ * One pass over the bytes, then lookups: all of it, its name, its beginnings
+ * from the longest candidate down. What
  * a loop carries from round to round is kept in memory, not in registers: the
  * verifier of 5.10 and 6.1 tells apart every value that a register had, and
  * would walk each combination of them.
  */
 BL_CONTENT_INLINE struct bl_match
 bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
-		const char *path, __u32 len, int cut,
+		const char *path, __u32 len, const char *end, int cut,
 		struct bl_content_marks *marks)
 {
-	volatile __u32 *count = &marks->count;
+	volatile __u32 *count = &marks->count, *tail = &marks->len;
 	struct bl_match m = bl_content_default(hdr, kind);
 	__u32 bucket_count = hdr->bucket_count;
 	struct bl_hash h;
@@ -241,6 +291,8 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 	__u8 byte;
 
 	*count = 0;
+	/* No name is longer than what is looked at. */
+	*tail = cut ? BL_CONTENT_PATH_MAX : len;
 	bl_hash_start(&h, hdr->seed);
 	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
 		if (i >= len)
@@ -257,6 +309,12 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 	if (!cut &&
 	    bl_content_find(src, bucket_count, h, BL_CONTENT_EXACT, kind, &m))
 		return m;
+	if (bl_content_has(hdr, kind, BL_CONTENT_NAME)) {
+		h = bl_content_hash_name(hdr->seed, end, *tail);
+		if (bl_content_find(src, bucket_count, h, BL_CONTENT_NAME, kind,
+				    &m))
+			return m;
+	}
 	for (i = 0; i < BL_CONTENT_MARKS_MAX; i++) {
 		n = *count;
 		if (!n)
@@ -291,6 +349,55 @@ bl_content_addr(const void *src, const struct bl_content_hdr *hdr, int v6,
 				    hdr->net_len[v6 ? 1 : 0][i]);
 		if (bl_content_find(src, bucket_count, h, type,
 				    BL_EVENT_CONNECT, &m))
+			break;
+	}
+	return m;
+}
+
+/*
+ * Matches the @len bytes of a name in DNS, which end before @end: in small
+ * letters, its labels between dots, none behind the last one. One pass from its
+ * end, then lookups from the longest candidate down, as with paths.
+ */
+BL_CONTENT_INLINE struct bl_match
+bl_content_domain(const void *src, const struct bl_content_hdr *hdr,
+		  const char *end, __u32 len, struct bl_content_marks *marks)
+{
+	volatile __u32 *count = &marks->count, *whole = &marks->len;
+	struct bl_match m = bl_content_default(hdr, BL_EVENT_DNS);
+	__u32 bucket_count = hdr->bucket_count;
+	struct bl_hash h;
+	__u64 i;
+	__u32 n;
+	__u8 byte;
+
+	*count = 0;
+	*whole = len;
+	bl_hash_start(&h, hdr->seed);
+	for (i = 0; i < BL_CONTENT_PATH_MAX; i++) {
+		if (i >= len)
+			break;
+		byte = (__u8) * --end;
+		if (byte == '.' && hdr->domain_len[i / 64] >> i % 64 & 1) {
+			n = *count;
+			marks->at[n & (BL_CONTENT_MARKS_MAX - 1)] = h;
+			*count = n + 1;
+		}
+		bl_hash_add(&h, byte);
+	}
+	n = *whole & BL_CONTENT_PATH_MAX;
+	if (hdr->domain_len[n / 64] >> n % 64 & 1 &&
+	    bl_content_find(src, bucket_count, h, BL_CONTENT_DOMAIN,
+			    BL_EVENT_DNS, &m))
+		return m;
+	for (i = 0; i < BL_CONTENT_MARKS_MAX; i++) {
+		n = *count;
+		if (!n)
+			break;
+		*count = --n;
+		h = marks->at[n & (BL_CONTENT_MARKS_MAX - 1)];
+		if (bl_content_find(src, bucket_count, h, BL_CONTENT_DOMAIN,
+				    BL_EVENT_DNS, &m))
 			break;
 	}
 	return m;

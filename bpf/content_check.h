@@ -24,7 +24,8 @@
 struct bl_content_tally {
 	__u32 rules, denies;
 	__u32 kinds[BL_EVENT_KINDS]; /* rules of each kind */
-	__u32 paths, prefixes, addresses;
+	__u8 types[BL_EVENT_KINDS];  /* as kind_types */
+	__u32 paths, prefixes, addresses, names, domains;
 };
 
 /* The buckets, behind the header. */
@@ -64,9 +65,11 @@ bl_content_check_defaults(const struct bl_content_hdr *h)
 		if (h->default_action[i] != BL_ACTION_EMIT &&
 		    h->default_action[i] != BL_ACTION_IGNORE)
 			return "a default action is neither emit nor ignore";
-	if (h->default_action[BL_EVENT_KINDS] || h->kind_rules[BL_EVENT_KINDS])
-		return "a reserved field is in use";
-	return NULL;
+	for (; i < BL_CONTENT_KINDS_MAX; i++)
+		if (h->default_action[i] || h->kind_rules[i] ||
+		    h->kind_types[i])
+			return "a reserved field is in use";
+	return h->reserved ? "a reserved field is in use" : NULL;
 }
 
 static inline const char *bl_content_check_nets(const struct bl_content_hdr *h)
@@ -90,22 +93,42 @@ static inline const char *bl_content_check_nets(const struct bl_content_hdr *h)
 	return NULL;
 }
 
+/* Which events have what a rule of this type matches: a bit for each kind. */
+static inline unsigned int bl_content_type_kinds(unsigned int type)
+{
+	static const __u8 kinds[BL_CONTENT_TYPES] = {
+		[BL_CONTENT_EXACT] = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN,
+		[BL_CONTENT_PREFIX] = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN,
+		[BL_CONTENT_NET4] = 1U << BL_EVENT_CONNECT,
+		[BL_CONTENT_NET6] = 1U << BL_EVENT_CONNECT,
+		[BL_CONTENT_NAME] = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN,
+		[BL_CONTENT_DOMAIN] = 1U << BL_EVENT_DNS,
+	};
+
+	return kinds[type];
+}
+
+/* Where a sensor can refuse. */
+static inline int bl_content_can_deny(unsigned int kind)
+{
+	return kind == BL_EVENT_EXEC || kind == BL_EVENT_OPEN;
+}
+
 static inline const char *
 bl_content_check_slot(const struct bl_content_hdr *h,
 		      const struct bl_content_bucket *b, unsigned int i,
 		      __u32 index)
 {
 	__u8 type = b->type[i], kind = b->kind[i];
-	int net = type == BL_CONTENT_NET4 || type == BL_CONTENT_NET6;
 	__u64 hash = b->hash[i][0];
 
 	if (type >= BL_CONTENT_TYPES || kind >= BL_EVENT_KINDS ||
 	    b->action[i] >= BL_ACTIONS || b->reserved[i])
 		return "a slot holds an unknown type, kind or action";
-	if (net != (kind == BL_EVENT_CONNECT))
+	if (!(bl_content_type_kinds(type) >> kind & 1))
 		return "a slot's type does not fit its kind";
-	if (net && b->action[i] == BL_ACTION_DENY)
-		return "a slot denies a connect";
+	if (b->action[i] == BL_ACTION_DENY && !bl_content_can_deny(kind))
+		return "a slot denies what no sensor can refuse";
 	if (b->rule[i] >= h->rule_count)
 		return "a slot names a rule that there is not";
 	if (bl_content_bucket((__u32)hash, h->bucket_count) != index &&
@@ -134,6 +157,9 @@ bl_content_check_bucket(const struct bl_content_hdr *h, __u32 index,
 		tally->paths += b->type[i] == BL_CONTENT_EXACT;
 		tally->prefixes += b->type[i] == BL_CONTENT_PREFIX;
 		tally->addresses += b->kind[i] == BL_EVENT_CONNECT;
+		tally->names += b->type[i] == BL_CONTENT_NAME;
+		tally->domains += b->type[i] == BL_CONTENT_DOMAIN;
+		tally->types[b->kind[i]] |= (__u8)(1U << b->type[i]);
 	}
 	return NULL;
 }
@@ -152,7 +178,8 @@ static inline const char *bl_content_check_rules(const struct bl_content_hdr *h,
 			return why;
 	}
 	if (tally->rules != h->rule_count || tally->denies != h->deny_count ||
-	    memcmp(tally->kinds, h->kind_rules, sizeof(tally->kinds)) != 0)
+	    memcmp(tally->kinds, h->kind_rules, sizeof(tally->kinds)) != 0 ||
+	    memcmp(tally->types, h->kind_types, sizeof(tally->types)) != 0)
 		return "the rules in its slots are not those its header counts";
 	for (i = 0; i < h->rule_count; i++, name += BL_CONTENT_NAME_MAX)
 		if (!memchr(name, 0, BL_CONTENT_NAME_MAX))

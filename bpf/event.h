@@ -22,6 +22,7 @@ enum bl_event_kind {
 	BL_EVENT_EXEC,	  /* a process became another program */
 	BL_EVENT_OPEN,	  /* a file is being opened */
 	BL_EVENT_CONNECT, /* a socket connects to an IPv4 or IPv6 address */
+	BL_EVENT_DNS,	  /* a name is asked for, over UDP, of port 53 */
 	BL_EVENT_KINDS,
 };
 
@@ -44,6 +45,8 @@ enum bl_action {
  */
 #define BL_EVENT_PATH_PARTIAL 0x2
 
+/* Also a name in DNS: in small letters, without the last dot; "." is the root.
+ * What no name of a host has in it is shown as '?'. */
 struct bl_event_path {
 	__u16 len;   /* bytes in path, without the NUL */
 	__u16 flags; /* BL_EVENT_PATH_… */
@@ -71,7 +74,7 @@ struct bl_event {
 	__u64 cgroup_id; /* of cgroup v2: the inode number of its folder */
 	char comm[BL_EVENT_COMM_MAX];
 	union {
-		struct bl_event_path path; /* exec, open */
+		struct bl_event_path path; /* exec, open, dns */
 		struct bl_event_addr addr; /* connect */
 	};
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * belay's sensor: process exec, file open and outbound connect, filtered in
- * the kernel by content, reported through a ring buffer.
+ * belay's sensor: process exec, file open, outbound connect and questions to
+ * DNS, filtered in the kernel by content, reported through a ring buffer.
  *
  * It observes. Only when its content has deny rules does the loader also load
- * the two LSM programs, which refuse with EPERM and report what they refused.
+ * the two LSM programs, which refuse with EPERM and report what they refused;
+ * only when it says something of DNS, the two programs that see each datagram.
  *
  * One object for every kernel of the catalogue, 5.10 to 7.x. What that forbids:
  *  - bpf_d_path() in LSM programs (5.10): paths are walked by hand, dentry by
@@ -34,6 +35,7 @@
 static const struct bl_content_bucket *bl_content_at(unsigned int index);
 __u64 bl_slot_find(__u32 bucket_count, __u64 a, __u64 b, __u32 type_kind);
 #include "bpf/content.h"
+#include "bpf/dns.h"
 
 #ifndef BL_SENSOR_VERSION
 #define BL_SENSOR_VERSION 1
@@ -59,8 +61,11 @@ struct scratch {
 	__u32 partial;
 	__u32 len, flags; /* of the path in walk, as the event has them */
 	struct bl_match match;
-	struct bl_event event;
+	struct bl_dns_walk dns;
 	struct bl_content_marks marks;
+	/* Behind the marks: a name is read from its end, and for the verifier
+	 * that may be 255 bytes before its beginning. */
+	struct bl_event event;
 	/* A component is written at any place before WALK_BYTES. */
 	char walk[WALK_BYTES + 256];
 };
@@ -314,6 +319,7 @@ path_match(struct scratch *s, const struct bl_content_hdr *hdr, __u32 kind)
 	s->match.action = hdr ? BL_ACTION_EMIT : BL_ACTION_IGNORE;
 	if (hdr && !*(volatile __u32 *)&s->partial)
 		s->match = bl_content_path(NULL, hdr, kind, &s->walk[pos], len,
+					   &s->walk[WALK_BYTES - 1],
 					   *(volatile __u32 *)&s->flags,
 					   &s->marks);
 }
@@ -504,6 +510,8 @@ int BPF_PROG(bl_connect, struct socket *sock, struct sockaddr *address,
 	}
 	return 0;
 }
+
+#include "bpf/sensor_dns.h"
 
 /* -EPERM, reported, if the content denies @file to this kind. */
 static __always_inline int refuse(struct file *file, __u32 kind)

@@ -53,16 +53,30 @@ struct sockaddr {
 	char sa_data[14];
 };
 
+struct sock {
+	__u16 sk_protocol;
+};
+
+struct sk_buff {
+	struct sock *sk;
+	unsigned char *head;
+	unsigned int tail; /* from head, as the next */
+	__u16 transport_header;
+};
+
 #pragma clang attribute pop
 
 /* Types of arguments that are only passed on or compared. */
 struct task_struct;
 struct socket;
+struct net;
 
 /* User space's ABI, the same everywhere: read without CO-RE. */
 #define AF_INET	 2
 #define AF_INET6 10
 #define EPERM	 1
+
+#define IPPROTO_UDP 17
 
 struct bl_sockaddr_in {
 	__u16 family;
@@ -75,6 +89,11 @@ struct bl_sockaddr_in6 {
 	__be16 port;
 	__be32 flowinfo;
 	__be64 addr[2];
+};
+
+struct bl_udphdr {
+	__be16 source, dest, len;
+	__sum16 check;
 };
 
 #endif

@@ -58,12 +58,28 @@ const struct bl_content_hdr *bl_content_hdr(const struct bl_content *content)
 	return &content->hdr;
 }
 
+bool bl_content_reports(const struct bl_content *content, u32 kind)
+{
+	return content &&
+	       (content->hdr.kind_rules[kind] ||
+		content->hdr.default_action[kind] != BL_ACTION_IGNORE);
+}
+
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks)
 {
 	return bl_content_path(content, &content->hdr, kind, path->path,
-			       path->len, path->flags, marks);
+			       path->len, end, path->flags, marks);
+}
+
+struct bl_match bl_content_of_domain(const struct bl_content *content,
+				     const struct bl_event_path *name,
+				     struct bl_content_marks *marks)
+{
+	return bl_content_domain(content, &content->hdr, name->path + name->len,
+				 name->len, marks);
 }
 
 struct bl_match bl_content_of_addr(const struct bl_content *content, bool v6,
@@ -108,20 +124,37 @@ free:
 	return ERR_PTR(err);
 }
 
+/* Under load_lock. Hooks that only some content needs are there before it is,
+ * and leave after it did. */
+static int content_swap(struct bl_content **content)
+{
+	bool dns = bl_content_reports(*content, BL_EVENT_DNS);
+	int err = dns ? bl_hooks_dns(true) : 0;
+
+	if (err)
+		return err;
+	*content = rcu_replace_pointer(live, *content,
+				       lockdep_is_held(&load_lock));
+	loads++;
+	if (!dns)
+		bl_hooks_dns(false);
+	return 0;
+}
+
 int bl_content_load(const char __user *from, size_t len, bool deny)
 {
 	struct bl_content *content = content_copy(from, len, deny);
+	int err;
 
 	if (IS_ERR(content))
 		return PTR_ERR(content);
 	mutex_lock(&load_lock);
-	content =
-		rcu_replace_pointer(live, content, lockdep_is_held(&load_lock));
-	loads++;
+	err = content_swap(&content);
 	mutex_unlock(&load_lock);
-	synchronize_rcu();
+	if (!err)
+		synchronize_rcu();
 	kvfree(content);
-	return 0;
+	return err;
 }
 
 void bl_content_drop(void)

@@ -14,15 +14,20 @@
 #include <linux/in6.h>
 #include <linux/jump_label.h>
 #include <linux/math64.h>
+#include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/security.h>
+#include <linux/skbuff.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 #include <linux/tracepoint.h>
+#include <linux/udp.h>
 #include <linux/uidgid.h>
+#include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/sock.h>
 #include <trace/events/sched.h>
 
 #include "kmod/compat.h"
@@ -130,16 +135,10 @@ static void report_path(struct bl_cpu *c, u32 kind, u32 action, u32 rule)
 	report(c, kind, action, rule, BL_EVENT_FIXED + 5 + c->event.path.len);
 }
 
-/* Whether no path or address could make the content report this kind. */
+/* Whether nothing could make the content report this kind. */
 static bool never(const struct bl_content *content, u32 kind)
 {
-	const struct bl_content_hdr *hdr;
-
-	if (!content)
-		return true;
-	hdr = bl_content_hdr(content);
-	return !hdr->kind_rules[kind] &&
-	       hdr->default_action[kind] == BL_ACTION_IGNORE;
+	return !bl_content_reports(content, kind);
 }
 
 /* Takes the path of @file into the event and looks for its rule. */
@@ -150,7 +149,8 @@ static struct bl_match file_match(struct bl_cpu *c,
 	bl_path_take(c, file);
 	if (c->event.path.flags & BL_EVENT_PATH_PARTIAL)
 		return (struct bl_match){ BL_RULE_NONE, BL_ACTION_EMIT };
-	return bl_content_of_path(content, kind, &c->event.path, &c->marks);
+	return bl_content_of_path(content, kind, &c->event.path, c->path_end,
+				  &c->marks);
 }
 
 /* --- exec ----------------------------------------------------------------- */
@@ -317,6 +317,68 @@ out:
 	leave(c);
 }
 
+/* --- dns ------------------------------------------------------------------ */
+
+/* What a datagram asks of DNS, in front of its tail; false: nothing. */
+static bool question_find(const struct sk_buff *skb, const u8 **ret,
+			  u32 *ret_len)
+{
+	const u8 *tail = skb_tail_pointer(skb);
+	const struct udphdr *udp;
+
+	if (!skb->sk || skb->sk->sk_protocol != IPPROTO_UDP)
+		return false;
+	udp = (const void *)skb_transport_header(skb);
+	if ((const u8 *)(udp + 1) + BL_DNS_HEADER > tail ||
+	    udp->dest != htons(BL_DNS_PORT))
+		return false;
+	*ret = (const u8 *)(udp + 1);
+	*ret_len = min_t(size_t, tail - *ret, BL_DNS_MESSAGE_MAX);
+	return true;
+}
+
+/* Takes the name that is asked for into the event. */
+static bool name_take(struct bl_cpu *c, const u8 *msg, u32 len)
+{
+	struct bl_event_path *p = &c->event.path;
+
+	memcpy(c->walk, msg, len);
+	if (!bl_dns_name((const u8 *)c->walk, len, p->path, &c->dns))
+		return false;
+	p->len = c->dns.len;
+	p->flags = 0;
+	p->path[p->len] = 0;
+	return true;
+}
+
+static void datagram_seen(const struct sk_buff *skb)
+{
+	const struct bl_content *content;
+	struct bl_cpu *c;
+	struct bl_match m;
+	const u8 *msg;
+	u32 len;
+
+	if (!question_find(skb, &msg, &len))
+		return;
+	c = enter();
+	content = bl_content_get();
+	if (!c) {
+		COUNT(seen); /* torn ones are */
+		goto out;
+	}
+	if (never(content, BL_EVENT_DNS) || !name_take(c, msg, len))
+		goto out;
+	COUNT(seen);
+	m = bl_content_of_domain(content, &c->event.path, &c->marks);
+	if (m.action == BL_ACTION_EMIT)
+		report_path(c, BL_EVENT_DNS, BL_ACTION_EMIT, m.rule);
+	else
+		COUNT(ignored);
+out:
+	leave(c);
+}
+
 /* --- in and out of the kernel --------------------------------------------- */
 
 /*
@@ -365,16 +427,30 @@ static void before_connect(unsigned long ip, unsigned long parent,
 		     (int)regs_get_kernel_argument(regs, 2));
 }
 
+static void before_send4(unsigned long ip, unsigned long parent,
+			 struct ftrace_ops *ops, struct bl_ftrace_regs *fregs)
+{
+	datagram_seen((void *)regs_get_kernel_argument(bl_regs_of(fregs), 1));
+}
+
+static void before_send6(unsigned long ip, unsigned long parent,
+			 struct ftrace_ops *ops, struct bl_ftrace_regs *fregs)
+{
+	datagram_seen((void *)regs_get_kernel_argument(bl_regs_of(fregs), 0));
+}
+
 /* Nothing else would notice that one of these has another prototype. */
 static_assert(__same_type(security_file_open, int(struct file *)));
 static_assert(__same_type(security_bprm_check, int(struct linux_binprm *)));
 static_assert(__same_type(security_socket_connect,
 			  int(struct socket *, struct sockaddr *, int)));
+static_assert(__same_type(ip_send_skb, int(struct net *, struct sk_buff *)));
+static_assert(__same_type(ip6_send_skb, int(struct sk_buff *)));
 
 static struct hook {
 	char *function;
 	ftrace_func_t callback;
-	bool refuses, only_refuses;
+	bool refuses, only_refuses, dns;
 	bool in;
 	struct ftrace_ops ops;
 } hooks[] = {
@@ -382,18 +458,21 @@ static struct hook {
 	{ "security_socket_connect", before_connect },
 	{ "security_bprm_check", before_bprm_check, .refuses = true,
 	  .only_refuses = true },
+	{ "ip_send_skb", before_send4, .dns = true },
+	{ "ip6_send_skb", before_send6, .dns = true },
 };
 
 static struct tracepoint *exec_tracepoint;
 static bool exec_in;
+static bool all_in;	/* those that any content needs */
+static bool dns_wanted; /* by the content in force */
+static DEFINE_MUTEX(hooks_lock);
 static bool could_refuse; /* since the hooks are in */
 
 static int hook_add(struct hook *h, bool deny)
 {
 	int err;
 
-	if (h->only_refuses && !deny)
-		return 0;
 	h->ops = (struct ftrace_ops){
 		.func = h->callback,
 		/* PERMANENT: kernel.ftrace_enabled=0 cannot blind us. */
@@ -445,22 +524,13 @@ static int exec_add(void)
 	return err;
 }
 
-int bl_hooks_add(bool deny)
+/* Whether it belongs in. */
+static bool wanted(const struct hook *h, bool deny)
 {
-	int err = 0;
-	size_t i;
-
-	could_refuse = deny;
-	for (i = 0; !err && i < ARRAY_SIZE(hooks); i++)
-		err = hook_add(&hooks[i], deny);
-	if (!err)
-		err = exec_add();
-	if (err)
-		bl_hooks_remove();
-	return err;
+	return h->dns ? dns_wanted : deny || !h->only_refuses;
 }
 
-void bl_hooks_remove(void)
+static void remove_all(void)
 {
 	size_t i;
 
@@ -468,6 +538,7 @@ void bl_hooks_remove(void)
 		tracepoint_probe_unregister(exec_tracepoint, (void *)on_exec,
 					    NULL);
 	exec_in = false;
+	all_in = false;
 	for (i = 0; i < ARRAY_SIZE(hooks); i++)
 		hook_remove(&hooks[i]);
 	tracepoint_synchronize_unregister();
@@ -476,4 +547,48 @@ void bl_hooks_remove(void)
 	if (could_refuse)
 		synchronize_rcu_tasks();
 	could_refuse = false;
+}
+
+int bl_hooks_add(bool deny)
+{
+	int err = 0;
+	size_t i;
+
+	mutex_lock(&hooks_lock);
+	could_refuse = deny;
+	for (i = 0; !err && i < ARRAY_SIZE(hooks); i++)
+		if (wanted(&hooks[i], deny))
+			err = hook_add(&hooks[i], deny);
+	if (!err)
+		err = exec_add();
+	if (err)
+		remove_all();
+	all_in = !err;
+	mutex_unlock(&hooks_lock);
+	return err;
+}
+
+void bl_hooks_remove(void)
+{
+	mutex_lock(&hooks_lock);
+	remove_all();
+	mutex_unlock(&hooks_lock);
+}
+
+int bl_hooks_dns(bool in)
+{
+	int err = 0;
+	size_t i;
+
+	mutex_lock(&hooks_lock);
+	dns_wanted = in;
+	for (i = 0; !err && all_in && i < ARRAY_SIZE(hooks); i++)
+		if (in && hooks[i].dns && !hooks[i].in)
+			err = hook_add(&hooks[i], false);
+	dns_wanted = in && !err;
+	for (i = 0; !dns_wanted && i < ARRAY_SIZE(hooks); i++)
+		if (hooks[i].dns)
+			hook_remove(&hooks[i]);
+	mutex_unlock(&hooks_lock);
+	return err;
 }

@@ -21,9 +21,11 @@ static const char deleted[] = " (deleted)";
 
 #define DELETED_LEN (sizeof(deleted) - 1)
 
-static void path_set(struct bl_event_path *p, const char *from, size_t len,
-		     u16 flags)
+static void path_set(struct bl_cpu *c, const char *from, size_t len, u16 flags)
 {
+	struct bl_event_path *p = &c->event.path;
+
+	c->path_end = from + len;
 	if (len > BL_CONTENT_PATH_MAX) {
 		flags |= BL_EVENT_PATH_CUT;
 		len = BL_CONTENT_PATH_MAX;
@@ -43,14 +45,13 @@ static bool nameless(const struct path *path)
 
 void bl_path_take(struct bl_cpu *c, struct file *file)
 {
-	struct bl_event_path *p = &c->event.path;
 	const struct path *path = &file->f_path;
 	bool unlinked;
 	size_t len;
 	char *s;
 
 	if (nameless(path)) {
-		path_set(p, "", 0, BL_EVENT_PATH_PARTIAL);
+		path_set(c, "", 0, BL_EVENT_PATH_PARTIAL);
 		return;
 	}
 	/* Asked before and after: it may lose its name in between. */
@@ -64,7 +65,7 @@ void bl_path_take(struct bl_cpu *c, struct file *file)
 			s++;
 			len--;
 		}
-		path_set(p, s, len, BL_EVENT_PATH_PARTIAL);
+		path_set(c, s, len, BL_EVENT_PATH_PARTIAL);
 		return;
 	}
 	len = strlen(s);
@@ -72,5 +73,5 @@ void bl_path_take(struct bl_cpu *c, struct file *file)
 	if (unlinked && len > DELETED_LEN &&
 	    !memcmp(s + len - DELETED_LEN, deleted, DELETED_LEN))
 		len -= DELETED_LEN;
-	path_set(p, s, len, 0);
+	path_set(c, s, len, 0);
 }

@@ -21,6 +21,7 @@
 #include <linux/types.h>
 
 #include "bpf/content.h"
+#include "bpf/dns.h"
 #include "bpf/event.h"
 #include "kmod/abi.h"
 
@@ -43,6 +44,8 @@ struct bl_cpu {
 	struct irq_work wake;
 	struct bl_content_marks marks;
 	struct bl_event event;
+	struct bl_dns_walk dns;
+	const char *path_end; /* behind the whole of the path, in walk */
 	char walk[BL_WALK_BYTES];
 };
 
@@ -63,6 +66,10 @@ DECLARE_STATIC_KEY_FALSE(bl_timed);
 /* All hooks in, or none and -errno. Not twice. @deny: also those that refuse. */
 int bl_hooks_add(bool deny);
 
+/* Whether the hooks that see datagrams belong in, whenever the others are. -errno:
+ * they could not be put in, and are not. Sleeps. */
+int bl_hooks_dns(bool in);
+
 /* All hooks out. When it returns, no CPU is in any code of this module on
  * behalf of a hook, nor will be. Sleeps for some grace periods. */
 void bl_hooks_remove(void);
@@ -81,7 +88,7 @@ extern unsigned int bl_generation;
 
 /* --- path.c --- */
 
-/* Fills in c->event.path. */
+/* Fills in c->event.path and c->path_end. */
 void bl_path_take(struct bl_cpu *c, struct file *file);
 
 /* --- content.c --- */
@@ -92,9 +99,16 @@ struct bl_content;
 const struct bl_content *bl_content_get(void);
 const struct bl_content_hdr *bl_content_hdr(const struct bl_content *content);
 
+/* Whether content (NULL: none) could have this kind reported. */
+bool bl_content_reports(const struct bl_content *content, u32 kind);
+
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks);
+struct bl_match bl_content_of_domain(const struct bl_content *content,
+				     const struct bl_event_path *name,
+				     struct bl_content_marks *marks);
 struct bl_match bl_content_of_addr(const struct bl_content *content, bool v6,
 				   u64 high, u64 low);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/content_check.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/json.h"
 #include "loader/bundle/content_table.h"
@@ -40,48 +41,14 @@ static void source_free(struct source *src)
 	bl_buf_free(&src->names);
 }
 
-static const char *const kind_names[BL_EVENT_KINDS] = { "exec", "open",
-							"connect" };
-static const char *const action_names[BL_ACTIONS] = { "ignore", "emit",
-						      "deny" };
-
-const char *bl_event_kind_name(unsigned kind)
-{
-	return kind < BL_EVENT_KINDS ? kind_names[kind] : "?";
-}
-
-const char *bl_action_name(unsigned action)
-{
-	return action < BL_ACTIONS ? action_names[action] : "?";
-}
-
-static int lookup(const char *const *names, int count, const char *name)
+static int lookup(const char *(*name_of)(unsigned), int count, const char *name)
 {
 	int i;
 
 	for (i = 0; i < count; i++)
-		if (!strcmp(names[i], name))
+		if (!strcmp(name_of((unsigned)i), name))
 			return i;
 	return -1;
-}
-
-/* Paths that the kernel would never give: a rule for one matches nothing, and
- * its author believes otherwise. */
-const char *bl_content_path_mistake(const char *path, size_t len, bool prefix)
-{
-	if (path[0] != '/')
-		return "a path begins with '/'";
-	if (strstr(path, "//"))
-		return "'//' never occurs in a path as the kernel knows it";
-	if (strstr(path, "/./") || strstr(path, "/../") ||
-	    (len >= 2 && !strcmp(path + len - 2, "/.")) ||
-	    (len >= 3 && !strcmp(path + len - 3, "/..")))
-		return "'.' and '..' never occur in a path as the kernel knows it";
-	if (prefix && path[len - 1] != '/')
-		return "a prefix ends with '/'; for one file use \"path\"";
-	if (!prefix && len > 1 && path[len - 1] == '/')
-		return "a path does not end with '/'; for all below it use \"prefix\"";
-	return NULL;
 }
 
 static int read_path(struct source *src, struct rule *r, struct bl_err *err)
@@ -92,15 +59,39 @@ static int read_path(struct source *src, struct rule *r, struct bl_err *err)
 	r->type = prefix ? BL_CONTENT_PREFIX : BL_CONTENT_EXACT;
 	r->text = prefix ? r->said.prefix : r->said.path;
 	r->len = strlen(r->text);
-	if (r->kind == BL_EVENT_CONNECT)
-		return bl_content_text_fail(
-			&src->text, &r->said, field, err,
-			"a connect rule takes an \"address\"");
 	why = bl_content_path_mistake(r->text, r->len, prefix);
 	if (why)
 		return bl_content_text_fail(&src->text, &r->said, field, err,
 					    "'%s': %s", r->text, why);
 	return 0;
+}
+
+static int read_name(struct source *src, struct rule *r, struct bl_err *err)
+{
+	const char *why;
+
+	r->type = BL_CONTENT_NAME;
+	r->text = r->said.name;
+	r->len = strlen(r->text);
+	why = bl_content_name_mistake(r->text, r->len);
+	if (!why)
+		return 0;
+	return bl_content_text_fail(&src->text, &r->said, "name", err,
+				    "'%s': %s", r->text, why);
+}
+
+static int read_domain(struct source *src, struct rule *r, struct bl_err *err)
+{
+	const char *why;
+
+	r->type = BL_CONTENT_DOMAIN;
+	r->text = r->said.domain;
+	r->len = strlen(r->text);
+	why = bl_content_domain_mistake(r->text, r->len);
+	if (!why)
+		return 0;
+	return bl_content_text_fail(&src->text, &r->said, "domain", err,
+				    "'%s': %s", r->text, why);
 }
 
 static uint64_t load_be64(const uint8_t *p)
@@ -196,10 +187,6 @@ static int read_address(struct source *src, struct rule *r, struct bl_err *err)
 {
 	char why[64];
 
-	if (r->kind != BL_EVENT_CONNECT)
-		return bl_content_text_fail(
-			&src->text, &r->said, "address", err,
-			"only connect rules take an address");
 	if (!parse_address(r))
 		return fail_address(
 			src, r,
@@ -221,41 +208,74 @@ static int read_words(struct source *src, struct rule *r, struct bl_err *err)
 {
 	int kind, act;
 
-	kind = lookup(kind_names, BL_EVENT_KINDS, r->said.event);
+	kind = lookup(bl_event_kind_name, BL_EVENT_KINDS, r->said.event);
 	if (kind < 0)
 		return bl_content_text_fail(
 			&src->text, &r->said, "event", err,
-			"'%s' is no event (exec, open, connect)",
+			"'%s' is no event (exec, open, connect, dns)",
 			r->said.event);
-	act = lookup(action_names, BL_ACTIONS, r->said.action);
+	act = lookup(bl_action_name, BL_ACTIONS, r->said.action);
 	if (act < 0)
 		return bl_content_text_fail(
 			&src->text, &r->said, "action", err,
 			"'%s' is no action (ignore, emit, deny)",
 			r->said.action);
-	if (act == BL_ACTION_DENY && kind == BL_EVENT_CONNECT)
+	if (act == BL_ACTION_DENY && !bl_content_can_deny(kind))
 		return bl_content_text_fail(
 			&src->text, &r->said, "action", err,
-			"connect cannot be denied, only exec and open");
+			"%s cannot be denied, only exec and open",
+			bl_event_kind_name((unsigned)kind));
 	r->kind = kind;
 	r->act = act;
 	return 0;
 }
 
+/* What a rule may match, by the key that says it. */
+static const struct target {
+	const char *key;
+	size_t offset;
+	unsigned type;
+	const char *owners; /* whose it is */
+	int (*read)(struct source *, struct rule *, struct bl_err *);
+} targets[] = {
+	{ "path", offsetof(struct bl_content_rule, path), BL_CONTENT_EXACT,
+	  "exec and open rules take", read_path },
+	{ "prefix", offsetof(struct bl_content_rule, prefix), BL_CONTENT_PREFIX,
+	  "exec and open rules take", read_path },
+	{ "name", offsetof(struct bl_content_rule, name), BL_CONTENT_NAME,
+	  "exec and open rules take", read_name },
+	{ "address", offsetof(struct bl_content_rule, address), BL_CONTENT_NET4,
+	  "connect rules take", read_address },
+	{ "domain", offsetof(struct bl_content_rule, domain), BL_CONTENT_DOMAIN,
+	  "dns rules take", read_domain },
+};
+
 static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 {
-	int given = !!r->said.path + !!r->said.prefix + !!r->said.address;
-	int e = read_words(src, r, err);
+	const struct target *given = NULL;
+	int e = read_words(src, r, err), count = 0;
+	size_t i;
 
 	if (e)
 		return e;
-	if (given != 1)
+	for (i = 0; i < BL_ARRAY_SIZE(targets); i++) {
+		if (!*(char **)((char *)&r->said + targets[i].offset))
+			continue;
+		given = &targets[i];
+		count++;
+	}
+	if (count != 1)
 		return bl_content_text_fail(
 			&src->text, &r->said, "", err,
-			"a rule has exactly one of path, prefix and address, this has %d",
-			given);
-	return r->said.address ? read_address(src, r, err)
-			       : read_path(src, r, err);
+			"a rule has exactly one of path, prefix, name, address and domain, this has %d",
+			count);
+	if (!(bl_content_type_kinds(given->type) >> r->kind & 1))
+		return bl_content_text_fail(&src->text, &r->said, given->key,
+					    err, "only %s a%s %s",
+					    given->owners,
+					    *given->key == 'a' ? "n" : "",
+					    given->key);
+	return given->read(src, r, err);
 }
 
 struct defaults {
@@ -265,6 +285,8 @@ struct defaults {
 static const struct bl_json_field default_fields[] = {
 	{ "connect", BL_JSON_STRING, false,
 	  offsetof(struct defaults, kind[BL_EVENT_CONNECT]), 0, 0 },
+	{ "dns", BL_JSON_STRING, false,
+	  offsetof(struct defaults, kind[BL_EVENT_DNS]), 0, 0 },
 	{ "exec", BL_JSON_STRING, false,
 	  offsetof(struct defaults, kind[BL_EVENT_EXEC]), 0, 0 },
 	{ "open", BL_JSON_STRING, false,
@@ -274,7 +296,7 @@ static const struct bl_json_field default_fields[] = {
 static int read_defaults(struct source *src, const json_t *obj,
 			 struct bl_err *err)
 {
-	struct defaults d = { { "ignore", "ignore", "ignore" } };
+	struct defaults d = { { "ignore", "ignore", "ignore", "ignore" } };
 	char field[64];
 	int e, i, act;
 
@@ -285,8 +307,9 @@ static int read_defaults(struct source *src, const json_t *obj,
 	if (e)
 		return e;
 	for (i = 0; i < BL_EVENT_KINDS; i++) {
-		act = lookup(action_names, BL_ACTIONS, d.kind[i]);
-		snprintf(field, sizeof(field), "default.%s", kind_names[i]);
+		act = lookup(bl_action_name, BL_ACTIONS, d.kind[i]);
+		snprintf(field, sizeof(field), "default.%s",
+			 bl_event_kind_name((unsigned)i));
 		if (act < 0)
 			return bl_json_fail(&src->text.doc, field, err,
 					    "'%s' is no action (ignore, emit)",
@@ -330,12 +353,21 @@ static struct bl_hash hash_rule(const struct bl_content_hdr *hdr,
 	struct bl_hash h;
 	size_t i;
 
-	if (r->text) {
+	switch (r->type) {
+	case BL_CONTENT_NET4:
+	case BL_CONTENT_NET6:
+		bl_content_hash_net(&h, hdr->seed, r->high, r->low, r->bits);
+		break;
+	case BL_CONTENT_NAME:
+	case BL_CONTENT_DOMAIN:
+		/* No domain has a '/' that it would end at. */
+		h = bl_content_hash_name(hdr->seed, r->text + r->len,
+					 (uint32_t)r->len);
+		break;
+	default:
 		bl_hash_start(&h, hdr->seed);
 		for (i = 0; i < r->len; i++)
 			bl_hash_add(&h, (uint8_t)r->text[i]);
-	} else {
-		bl_content_hash_net(&h, hdr->seed, r->high, r->low, r->bits);
 	}
 	bl_hash_end(&h, r->type, r->kind);
 	return h;
@@ -372,8 +404,13 @@ static int count_rule(struct source *src, const struct rule *r,
 	src->info.paths += r->type == BL_CONTENT_EXACT;
 	src->info.prefixes += r->type == BL_CONTENT_PREFIX;
 	src->info.addresses += !r->text;
+	src->info.names += r->type == BL_CONTENT_NAME;
+	src->info.domains += r->type == BL_CONTENT_DOMAIN;
+	hdr->kind_types[r->kind] |= (uint8_t)(1U << r->type);
 	if (r->type == BL_CONTENT_PREFIX)
 		hdr->prefix_len[r->len / 64] |= 1ULL << r->len % 64;
+	if (r->type == BL_CONTENT_DOMAIN)
+		hdr->domain_len[r->len / 64] |= 1ULL << r->len % 64;
 	if (!r->text && !add_net(hdr, r->type == BL_CONTENT_NET6, r->bits))
 		return bl_content_text_fail(
 			&src->text, &r->said, "address", err,

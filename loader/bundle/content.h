@@ -4,18 +4,23 @@
  * the two.
  *
  *	{ "contract": 1,
- *	  "default": { "exec": "emit", "open": "ignore", "connect": "emit" },
+ *	  "default": { "exec": "emit", "open": "ignore", "connect": "emit",
+ *	               "dns": "ignore" },
  *	  "rules": [
  *	    { "id": "shadow", "event": "open", "path": "/etc/shadow",
  *	      "action": "emit" },
  *	    { "event": "exec", "prefix": "/tmp/", "action": "deny" },
+ *	    { "event": "exec", "name": "xmrig", "action": "deny" },
  *	    { "event": "connect", "address": "10.0.0.0/8",
- *	      "action": "ignore" } ] }
+ *	      "action": "ignore" },
+ *	    { "event": "dns", "domain": "evil.example", "action": "emit" } ] }
  *
- * The longest match wins, an exact path beats every prefix, and what no rule
- * matches gets the default of its kind ("ignore" where none is given). Paths
- * are those that the kernel knows: absolute, of the mount namespace's root,
- * without symbolic links, "." and "..".
+ * The longest match wins; an exact path beats a name, a name beats every
+ * prefix, and what no rule matches gets the default of its kind ("ignore" where
+ * none is given). Paths are those that the kernel knows: absolute, of the mount
+ * namespace's root, without symbolic links, "." and "..". A name is the last
+ * component of a path, in any folder. A domain is a name in DNS and all below
+ * it, in small letters.
  *
  * The binary form is described by bpf/content.h. Compiling is deterministic:
  * the same JSON gives the same bytes, on every machine. It takes time in
@@ -32,8 +37,11 @@
 #include "loader/base/buf.h"
 #include "loader/base/err.h"
 
-/* The language of content.json, as written here. What it compiles to has a
- * contract of its own: that with the sensor, in bpf/content.h. */
+/* The language of content.json, as written here. Words that came later (name,
+ * domain, dns) changed the meaning of none that were there before, so the number
+ * did not change: a belay that is older says which key it does not know. What
+ * the text compiles to has a contract of its own: that with the sensor, in
+ * bpf/content.h. */
 #define BL_CONTENT_JSON_CONTRACT 1
 
 #define BL_CONTENT_JSON_MAX (128U << 20) /* bytes of content.json */
@@ -42,7 +50,7 @@
 struct bl_content_info {
 	unsigned rules, denies;
 	unsigned kinds[BL_EVENT_KINDS]; /* rules of each kind */
-	unsigned paths, prefixes, addresses;
+	unsigned paths, prefixes, addresses, names, domains;
 	unsigned buckets; /* entries that the map bl_content_slots needs */
 };
 
@@ -83,6 +91,10 @@ const char *bl_content_rule_name(const void *bin, uint32_t rule);
  */
 struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
 				      const char *path, size_t len);
+/* The same with a name in DNS as a sensor has it: of the root, "."; @len at most
+ * BL_CONTENT_PATH_MAX. */
+struct bl_match bl_content_match_domain(const void *bin, const char *name,
+					size_t len);
 struct bl_match bl_content_match_addr(const void *bin, int family,
 				      const uint8_t addr[static 4]);
 
@@ -102,8 +114,10 @@ struct bl_match bl_content_match_net(const void *bin,
  * why not. @path has @len bytes and a NUL behind them. */
 const char *bl_content_net_read(const char *text, struct bl_content_net *ret);
 const char *bl_content_path_mistake(const char *path, size_t len, bool prefix);
+const char *bl_content_name_mistake(const char *name, size_t len);
+const char *bl_content_domain_mistake(const char *name, size_t len);
 
-/* "exec" … and "ignore" …; "?" for a value that is none. */
+/* "exec" … "dns" and "ignore" …; "?" for a value that is none. */
 const char *bl_event_kind_name(unsigned kind);
 const char *bl_action_name(unsigned action);
 

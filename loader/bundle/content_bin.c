@@ -84,6 +84,8 @@ int bl_content_check_binary(const char *name, const void *bin, size_t len,
 		.paths = t.paths,
 		.prefixes = t.prefixes,
 		.addresses = t.addresses,
+		.names = t.names,
+		.domains = t.domains,
 		.buckets = h->bucket_count,
 	};
 	memcpy(ret->kinds, t.kinds, sizeof(ret->kinds));
@@ -96,13 +98,24 @@ struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
 	char shown[BL_EVENT_PATH_MAX] = { 0 };
 	struct bl_content_marks marks;
 	bool cut = len > BL_CONTENT_PATH_MAX;
+	const char *end = path + len;
 
 	assert(kind == BL_EVENT_EXEC || kind == BL_EVENT_OPEN);
 	if (cut)
 		len = BL_CONTENT_PATH_MAX;
 	memcpy(shown, path, len);
 	return bl_content_path(bin, bl_content_header(bin), kind, shown, len,
-			       cut, &marks);
+			       end, cut, &marks);
+}
+
+struct bl_match bl_content_match_domain(const void *bin, const char *name,
+					size_t len)
+{
+	struct bl_content_marks marks;
+
+	assert(len <= BL_CONTENT_PATH_MAX);
+	return bl_content_domain(bin, bl_content_header(bin), name + len,
+				 (uint32_t)len, &marks);
 }
 
 static uint64_t load_be64(const uint8_t *p)

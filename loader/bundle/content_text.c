@@ -251,8 +251,10 @@ int bl_content_text_open(const char *name, const char *text, size_t len,
 static const struct bl_json_field fields[] = {
 	TEXT(action, true, 0, 0),
 	TEXT(address, false, 1, INET6_ADDRSTRLEN + 4),
+	TEXT(domain, false, 1, BL_CONTENT_PATH_MAX),
 	TEXT(event, true, 0, 0),
 	TEXT(id, false, 1, BL_CONTENT_NAME_MAX - 1),
+	TEXT(name, false, 1, BL_CONTENT_PATH_MAX),
 	TEXT(path, false, 1, BL_CONTENT_PATH_MAX),
 	TEXT(prefix, false, 1, BL_CONTENT_PATH_MAX),
 };

@@ -221,7 +221,7 @@ static int read_kind(const struct bl_json_doc *doc, const json_t *list,
 		}
 	snprintf(at, sizeof(at), "exercise.expect[%zu]", i);
 	return bl_json_fail(doc, at, err,
-			    "no kind of event (known: exec, open, connect)");
+			    "no kind of event (known: exec, open, connect, dns)");
 }
 
 static int read_expect(const struct bl_json_doc *doc, const json_t *list,

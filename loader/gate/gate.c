@@ -207,6 +207,8 @@ static int kernels(struct gate *g, struct bl_err *err)
 		r = bl_core_settle(&g->report);
 	if (r == 0 && g->now.content_info.denies)
 		bl_gate_require_lsm(&g->report);
+	if (r == 0 && g->now.content_info.kinds[BL_EVENT_DNS])
+		bl_gate_require_dns(&g->report);
 	return r;
 }
 

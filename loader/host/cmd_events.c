@@ -58,7 +58,7 @@ static int64_t wall_of(uint64_t ts_ns)
 	return bl_clock_wall_ms() - age_ns / 1000000;
 }
 
-/* A path, or "address port 443". */
+/* A path, a name in DNS, or "address port 443". */
 static void object_text(const struct bl_event *e, char *ret, size_t size)
 {
 	char address[INET6_ADDRSTRLEN] = "?";
@@ -109,7 +109,9 @@ static json_t *event_json(const struct bl_event *e, const char *when,
 	if (*rule)
 		json_object_set_new(v, "rule", json_string(rule));
 	if (e->kind != BL_EVENT_CONNECT) {
-		json_object_set_new(v, "path", json_string(object));
+		json_object_set_new(v,
+				    e->kind == BL_EVENT_DNS ? "name" : "path",
+				    json_string(object));
 		return v;
 	}
 	inet_ntop(e->addr.family, e->addr.addr, address, sizeof(address));

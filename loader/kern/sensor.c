@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bpf/content.h"
+#include "bpf/dns.h"
 #include "loader/base/cleanup.h"
 
 #define FILL_BATCH 4096 /* buckets for one system call */
@@ -21,6 +22,19 @@ bool bl_sensor_is(const struct bpf_object *object)
 		if (!bpf_object__find_map_by_name(object, maps[i]))
 			return false;
 	return true;
+}
+
+bool bl_sensor_wants(const void *content, unsigned kind)
+{
+	const struct bl_content_hdr *hdr = content;
+
+	return hdr && (hdr->kind_rules[kind] ||
+		       hdr->default_action[kind] != BL_ACTION_IGNORE);
+}
+
+bool bl_sensor_is_dns(const char *program)
+{
+	return !strncmp(program, BL_DNS_PROGRAM, sizeof(BL_DNS_PROGRAM) - 1);
 }
 
 /* Where bl_generation lies in a section of variables; -1 if it does not. */

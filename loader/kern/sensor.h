@@ -24,6 +24,13 @@
 /* Whether it has all of belay's maps. */
 bool bl_sensor_is(const struct bpf_object *object);
 
+/* Whether content (binary form; NULL: none) could have a sensor report this
+ * kind at all. */
+bool bl_sensor_wants(const void *content, unsigned kind);
+
+/* Whether a program of this name sees what is asked of DNS. */
+bool bl_sensor_is_dns(const char *program);
+
 /*
  * Before the load: the number that every event carries, and room for the
  * @len bytes of @content (binary form), NULL: none yet. @name is for messages.

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bpf/dns.h"
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
 #include "loader/bundle/content_text.h"
@@ -33,8 +34,26 @@ static void match(const void *bin, const uint8_t *data, size_t size)
 					      (const char *)data, len));
 	check_rule(bin, bl_content_match_path(bin, BL_EVENT_OPEN,
 					      (const char *)data, len));
+	check_rule(bin, bl_content_match_domain(bin, (const char *)data, len));
 	check_rule(bin, bl_content_match_addr(bin, AF_INET, addr));
 	check_rule(bin, bl_content_match_addr(bin, AF_INET6, addr));
+}
+
+/* As a datagram: what is a question has a name that may be looked up. */
+static void ask(const uint8_t *data, size_t size)
+{
+	uint8_t msg[BL_DNS_MESSAGE_MAX] = { 0 };
+	char name[BL_EVENT_PATH_MAX];
+	struct bl_dns_walk walk = { 0 };
+	size_t i, len = size < sizeof(msg) ? size : sizeof(msg);
+
+	memcpy(msg, data, len);
+	if (!bl_dns_name(msg, (uint32_t)len, name, &walk))
+		return;
+	fuzz_accepted++;
+	FUZZ_CHECK(walk.len > 0 && walk.len < BL_DNS_NAME_MAX);
+	for (i = 0; i < walk.len; i++)
+		FUZZ_CHECK(name[i] > ' ' && name[i] < 0x7f);
 }
 
 static void check_same(const char *x, const char *y)
@@ -65,7 +84,9 @@ static void both_ways(const char *text, size_t size)
 		check_same(x.event, y.event);
 		check_same(x.path, y.path);
 		check_same(x.prefix, y.prefix);
+		check_same(x.name, y.name);
 		check_same(x.address, y.address);
+		check_same(x.domain, y.domain);
 		check_same(x.action, y.action);
 		FUZZ_CHECK(x.offset == y.offset && x.offset < size);
 		FUZZ_CHECK(x.number + 1 == a.count);
@@ -129,5 +150,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	as_json(data, size);
 	both_ways((const char *)data, size);
 	as_binary(data, size);
+	ask(data, size);
 	return 0;
 }

@@ -83,7 +83,7 @@ static void random_rule(struct rule *r)
 					    32, 63, 64, 65, 128 };
 	unsigned size;
 
-	*r = (struct rule){ .kind = rnd(BL_EVENT_KINDS) };
+	*r = (struct rule){ .kind = rnd(BL_EVENT_DNS) };
 	if (r->kind != BL_EVENT_CONNECT) {
 		r->action = rnd(BL_ACTIONS);
 		random_path(r->text, rnd(2));
@@ -223,7 +223,7 @@ START_TEST(agrees_with_the_naive_matcher)
 		random_content();
 		compile_content();
 		for (i = 0; i < QUERIES; i++) {
-			kind = rnd(BL_EVENT_KINDS);
+			kind = rnd(BL_EVENT_DNS);
 			if (kind == BL_EVENT_CONNECT) {
 				family = rnd(2) ? AF_INET : AF_INET6;
 				random_addr(addr);
@@ -321,9 +321,12 @@ DAMAGE(rules_more, hdr()->rule_count++)
 DAMAGE(rules_huge, hdr()->rule_count = 0xffffffff)
 DAMAGE(denies, hdr()->deny_count = 0)
 DAMAGE(kinds, hdr()->kind_rules[BL_EVENT_OPEN] = 0)
+DAMAGE(types, hdr()->kind_types[BL_EVENT_OPEN] = 0)
+DAMAGE(types_none, hdr()->kind_types[BL_EVENT_KINDS] = 2)
+DAMAGE(reserved_word, hdr()->reserved = 1)
 DAMAGE(default_deny, hdr()->default_action[0] = BL_ACTION_DENY)
 DAMAGE(default_bad, hdr()->default_action[2] = 77)
-DAMAGE(reserved, hdr()->default_action[3] = 1)
+DAMAGE(reserved, hdr()->default_action[BL_EVENT_KINDS] = 1)
 DAMAGE(nets_many, hdr()->net_count[0] = BL_CONTENT_NETS_MAX + 1)
 DAMAGE(net_long, hdr()->net_len[0][0] = 33)
 DAMAGE(net_more, hdr()->net_len[1][1] = 4)
@@ -353,7 +356,7 @@ static const struct {
 	const char *message;
 } damages[] = {
 	{ magic, "b: not content in binary form" },
-	{ contract, "b: content of contract 1, this belay knows 2" },
+	{ contract, "b: content of contract 1, this belay knows 3" },
 	{ size, "b: its size is not what its header says" },
 	{ buckets_more,
 	  "b: its size does not fit its numbers of buckets and rules" },
@@ -364,6 +367,9 @@ static const struct {
 	{ rules_huge, "b: too many rules" },
 	{ denies, "b: the rules in its slots are not those its header counts" },
 	{ kinds, "b: the rules in its slots are not those its header counts" },
+	{ types, "b: the rules in its slots are not those its header counts" },
+	{ types_none, "b: a reserved field is in use" },
+	{ reserved_word, "b: a reserved field is in use" },
 	{ default_deny, "b: a default action is neither emit nor ignore" },
 	{ default_bad, "b: a default action is neither emit nor ignore" },
 	{ reserved, "b: a reserved field is in use" },
@@ -380,7 +386,7 @@ static const struct {
 	{ slot_gone,
 	  "b: the rules in its slots are not those its header counts" },
 	{ slot_far, "b: a slot lies in neither of its buckets" },
-	{ deny_connect, "b: a slot denies a connect" },
+	{ deny_connect, "b: a slot denies what no sensor can refuse" },
 	{ name_long, "b: the name of a rule does not end" },
 	{ shorter, "b: its size is not what its header says" },
 	{ header_only, "b: its size is not what its header says" },

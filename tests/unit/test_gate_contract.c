@@ -52,7 +52,7 @@ static void check(const char *name, bool content)
 
 #define OBJECT(name) "tests/lab/objects/contract" name ".bpf.o"
 #define FITS \
-	"contract 2: the object reads content as it is supplied, member by member"
+	"contract 3: the object reads content as it is supplied, member by member"
 #define NO_MAP \
 	"the content has 1 rules, and the object has no map bl_content_hdr that would read them"
 
@@ -74,7 +74,7 @@ static const struct {
 	{ OBJECT("-MEMBER_RENAMED"), BL_VERDICT_REJECT,
 	  "map bl_content_slots: its member 4 is event (4 bytes at 84), that of the content is kind (4 bytes at 84)" },
 	{ OBJECT("-ARRAY_LONGER"), BL_VERDICT_REJECT,
-	  "map bl_content_hdr: its member 11 is net_len (68 bytes at 54), that of the content is net_len (66 bytes at 54)" },
+	  "map bl_content_hdr: its member 12 is net_len (68 bytes at 82), that of the content is net_len (66 bytes at 82)" },
 	{ OBJECT("-MAP_HASH"), BL_VERDICT_REJECT,
 	  "map bl_content_slots: its type is hash, content needs an array" },
 	{ OBJECT("-MAP_UNTYPED"), BL_VERDICT_UNDECIDED,

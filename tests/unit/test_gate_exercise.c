@@ -35,9 +35,9 @@ static void begin(void)
 		.reports = ALL,
 		.visible = ALL,
 		.wall_ms = 600,
-		.done = { 32, 1000, 1000 },
-		.shown = { 32, 1000, 1000 },
-		.events = { 33, 1500, 1001 },
+		.done = { 32, 1000, 1000, 16 },
+		.shown = { 32, 1000, 1000, 16 },
+		.events = { 33, 1500, 1001, 16 },
 		.seen = 2534,
 		.emitted = 2534,
 		.ns_per_run = 2000,
@@ -87,7 +87,7 @@ START_TEST(a_good_sensor_passes_with_its_figures)
 	ck_assert_uint_eq(report.count, 1);
 	ck_assert_str_eq(
 		report.findings[0].message,
-		"saw 32 of 32 exec, 1000 of 1000 open, 1000 of 1000 connect in 600 ms; 2000 ns per event, 1032 KiB of the kernel's memory, no splat");
+		"saw 32 of 32 exec, 1000 of 1000 open, 1000 of 1000 connect, 16 of 16 dns in 600 ms; 2000 ns per event, 1032 KiB of the kernel's memory, no splat");
 }
 END_TEST
 
@@ -240,7 +240,7 @@ START_TEST(what_the_kernel_skipped_is_held_against_all_operations)
 	facts.exercise.shown[BL_EVENT_EXEC] = 11;
 	programs[0].missed = 21;
 	says(BL_VERDICT_REJECT,
-	     "21 of 2032 operations had no event (1.0 %, the limit is 1.0 %): the kernel skipped 21 runs");
+	     "21 of 2048 operations had no event (1.0 %, the limit is 1.0 %): the kernel skipped 21 runs");
 	ck_assert_uint_eq(report.count, 1);
 }
 END_TEST

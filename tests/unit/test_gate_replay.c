@@ -58,9 +58,9 @@ END_TEST
 static const struct {
 	const char *text, *message;
 } mistakes[] = {
-	{ "fork 1 /a", "boot:1: no event (exec, script, open, connect)" },
+	{ "fork 1 /a", "boot:1: no event (exec, script, open, connect, dns)" },
 	{ "open", "boot:1: no count from 1 to 1000000000" },
-	{ " open 1 /a", "boot:1: no event (exec, script, open, connect)" },
+	{ " open 1 /a", "boot:1: no event (exec, script, open, connect, dns)" },
 	{ "# x\nopen 0 /a", "boot:2: no count from 1 to 1000000000" },
 	{ "open -1 /a", "boot:1: no count from 1 to 1000000000" },
 	{ "open 1000000001 /a", "boot:1: no count from 1 to 1000000000" },
@@ -320,7 +320,9 @@ START_TEST(the_recordings_are_real_and_nobodys)
 				      "%s in %s", private[n], rec -> name);
 	}
 	for (i = 0; i < BL_EVENT_KINDS; i++)
-		ck_assert_msg(seen[i], "%s", bl_event_kind_name(i));
+		/* They are of hosts that asked nobody. */
+		ck_assert_msg(seen[i] || i == BL_EVENT_DNS, "%s",
+			      bl_event_kind_name(i));
 	/* They lie in every belay. */
 	ck_assert_uint_lt(total, 300000);
 }

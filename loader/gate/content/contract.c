@@ -35,9 +35,12 @@ static const struct member hdr_members[] = {
 	MEMBER(bl_content_hdr, seed),
 	MEMBER(bl_content_hdr, kind_rules),
 	MEMBER(bl_content_hdr, default_action),
+	MEMBER(bl_content_hdr, kind_types),
 	MEMBER(bl_content_hdr, net_count),
 	MEMBER(bl_content_hdr, net_len),
+	MEMBER(bl_content_hdr, reserved),
 	MEMBER(bl_content_hdr, prefix_len),
+	MEMBER(bl_content_hdr, domain_len),
 };
 
 static const struct member bucket_members[] = {

@@ -95,7 +95,7 @@ static int read_line(const struct bl_recording_reader *r, const char *p,
 
 	if (!read_kind(text, len, &e))
 		return mistake(r, err,
-			       "no event (exec, script, open, connect)");
+			       "no event (exec, script, open, connect, dns)");
 	len = word(&p, end, &text);
 	if (!read_count(text, len, &e.count))
 		return mistake(r, err, "no count from 1 to 1000000000");
@@ -106,6 +106,9 @@ static int read_line(const struct bl_recording_reader *r, const char *p,
 	if (e.kind == BL_EVENT_CONNECT) {
 		if (!read_address(&e))
 			return mistake(r, err, "no IPv4 or IPv6 address");
+	} else if (e.kind == BL_EVENT_DNS) {
+		if (!e.len || e.len > BL_CONTENT_PATH_MAX)
+			return mistake(r, err, "no name of at most 255 bytes");
 	} else if (!e.len || *p != '/' || e.len > BL_CONTENT_PATH_MAX) {
 		return mistake(r, err, "no absolute path of at most 255 bytes");
 	}

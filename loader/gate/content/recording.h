@@ -10,6 +10,7 @@
  *	script 2 /etc/init.d/cron
  *	open 12 /etc/passwd
  *	connect 2 127.0.0.1
+ *	dns 4 deb.example
  *
  * A script that is executed has no event of its own, its interpreter has; but a
  * rule can deny it.

@@ -52,6 +52,8 @@ static void play_event(struct player *p, const struct bl_recorded *e)
 
 	if (e->kind == BL_EVENT_CONNECT)
 		m = bl_content_match_addr(p->rs->bin, e->family, e->addr);
+	else if (e->kind == BL_EVENT_DNS)
+		m = bl_content_match_domain(p->rs->bin, e->what, e->len);
 	else
 		m = bl_content_match_path(p->rs->bin, e->kind, e->what, e->len);
 	if (e->script && m.action != BL_ACTION_DENY)
@@ -114,9 +116,13 @@ static int say_recording(struct player *p, const char *recording,
 			 const uint64_t kinds[static BL_EVENT_KINDS])
 {
 	uint64_t by_rules = 0, by_defaults = 0;
+	char questions[48] = "";
 	unsigned rules = 0;
 	size_t i;
 
+	if (kinds[BL_EVENT_DNS])
+		snprintf(questions, sizeof(questions),
+			 ", %" PRIu64 " questions to DNS", kinds[BL_EVENT_DNS]);
 	for (i = 0; i < tally_count(p); i++) {
 		const struct tally *t = &p->tallies[i];
 
@@ -127,12 +133,12 @@ static int say_recording(struct player *p, const char *recording,
 	}
 	return bl_report_note(p->report, BL_VERDICT_PASS, CHECK, NULL,
 			      "%s (%" PRIu64 " opens, %" PRIu64
-			      " execs, %" PRIu64 " connects): %" PRIu64
+			      " execs, %" PRIu64 " connects%s): %" PRIu64
 			      " reported by %u rules, %" PRIu64
 			      " by defaults, none denied",
 			      recording, kinds[BL_EVENT_OPEN],
 			      kinds[BL_EVENT_EXEC], kinds[BL_EVENT_CONNECT],
-			      by_rules, rules, by_defaults);
+			      questions, by_rules, rules, by_defaults);
 }
 
 /* Adds what this recording showed to the sums, and forgets it. */

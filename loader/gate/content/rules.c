@@ -41,9 +41,9 @@ static const char *verb(const struct bl_ruleset_rule *r)
 
 static const char *what_of(enum bl_event_kind kind)
 {
-	static const char *const words[BL_EVENT_KINDS] = { "executing",
-							   "opening",
-							   "connecting to" };
+	static const char *const words[BL_EVENT_KINDS] = {
+		"executing", "opening", "connecting to", "asking for"
+	};
 
 	return words[kind];
 }
@@ -166,6 +166,24 @@ static int judge_address(struct judge *j, uint32_t i)
 		text);
 }
 
+static int judge_domain(struct judge *j, uint32_t i)
+{
+	const struct bl_ruleset_rule *r = &j->rs->rules[i];
+	char name[BL_RULESET_NAME_MAX], text[512];
+
+	if (strchr(r->domain, '.'))
+		return 0;
+	bl_ruleset_name(j->rs, i, r->kind, name);
+	snprintf(text, sizeof(text), "%s %s asking for every name below .%s",
+		 name, verb(r), r->domain);
+	return say(
+		j, BL_VERDICT_WARN, i,
+		r->action == BL_ACTION_IGNORE
+			? "whatever is asked for there will never be seen"
+			: "such a flood hides what matters and may fill the ring",
+		text);
+}
+
 static int judge_breadth(struct judge *j)
 {
 	uint32_t i;
@@ -177,6 +195,8 @@ static int judge_breadth(struct judge *j)
 
 		if (rule->address)
 			r = judge_address(j, i);
+		if (rule->domain)
+			r = judge_domain(j, i);
 		for (b = 0; !r && rule->prefix && b < BL_ARRAY_SIZE(broad); b++)
 			if (!strcmp(rule->prefix, broad[b].prefix))
 				r = judge_prefix(j, i, b);
@@ -343,6 +363,9 @@ static int judge_redundancy(struct judge *j)
 
 		if (r->id && r->action != BL_ACTION_IGNORE)
 			continue;
+		/* It may be there against some prefix. */
+		if (r->name)
+			continue;
 		if (bl_ruleset_parent(j->rs, i).action != r->action)
 			continue;
 		if (!count++)
@@ -420,10 +443,9 @@ static int judge_arity(struct judge *j)
 		if (m.rule == i && m.action == j->rs->rules[i].action)
 			continue;
 		bl_ruleset_name(j->rs, i, j->rs->rules[i].kind, name);
-		snprintf(
-			message, sizeof(message),
-			"%s is not what the sensor finds for its own path or address",
-			name);
+		snprintf(message, sizeof(message),
+			 "%s is not what the sensor finds for what it names",
+			 name);
 		r = say(j, BL_VERDICT_REJECT, i,
 			"this is a mistake of belay's compiler: please report it with this content",
 			message);

@@ -13,8 +13,7 @@
  *		match, since its path leads through a symbolic link; that
  *		changes nothing; that names the digest of the empty file
  *
- * Content of contract 1 has rules for paths and addresses, none for hashes of
- * files: an indicator that is the hash of the empty file, which every empty
+ * Content has no rules for hashes of files: an indicator that is the hash of the empty file, which every empty
  * file on every host meets, can only stand in a name. Who adds such rules adds
  * their check here.
  *

@@ -61,7 +61,9 @@ static void read_rule(const struct bl_content_rule *said, char **strings,
 	r->id = keep(strings, said->id);
 	r->path = keep(strings, said->path);
 	r->prefix = keep(strings, said->prefix);
+	r->name = keep(strings, said->name);
 	r->address = keep(strings, said->address);
+	r->domain = keep(strings, said->domain);
 	r->offset = said->offset;
 	for (i = 0; i < BL_EVENT_KINDS; i++)
 		if (!strcmp(said->event, bl_event_kind_name(i)))
@@ -168,12 +170,27 @@ static struct bl_match address(const struct bl_ruleset *rs,
 			       load_be64(r->addr + 8));
 }
 
+/* In a folder that no rule can mean, since it is no UTF-8. */
+static struct bl_match named(const struct bl_ruleset *rs,
+			     const struct bl_ruleset_rule *r)
+{
+	char text[2 * BL_EVENT_PATH_MAX];
+	int len = snprintf(text, sizeof(text), "/\xff/%s", r->name);
+
+	return bl_content_match_path(rs->bin, r->kind, text, (size_t)len);
+}
+
 struct bl_match bl_ruleset_own(const struct bl_ruleset *rs, uint32_t rule)
 {
 	const struct bl_ruleset_rule *r = &rs->rules[rule];
 
 	if (r->address)
 		return address(rs, r, (int)r->bits);
+	if (r->domain)
+		return bl_content_match_domain(rs->bin, r->domain,
+					       strlen(r->domain));
+	if (r->name)
+		return named(rs, r);
 	if (r->path)
 		return bl_content_match_path(rs->bin, r->kind, r->path,
 					     strlen(r->path));
@@ -183,11 +200,19 @@ struct bl_match bl_ruleset_own(const struct bl_ruleset *rs, uint32_t rule)
 struct bl_match bl_ruleset_parent(const struct bl_ruleset *rs, uint32_t rule)
 {
 	const struct bl_ruleset_rule *r = &rs->rules[rule];
-	const char *text = r->path ? r->path : r->prefix;
+	const char *text = r->path ? r->path : r->prefix, *dot;
 	size_t len;
 
 	if (r->address)
 		return address(rs, r, (int)r->bits - 1);
+	if (r->name)
+		return bl_content_default(bl_content_header(rs->bin), r->kind);
+	if (r->domain) {
+		/* No domain is empty: behind the last label is the default. */
+		dot = strchrnul(r->domain, '.');
+		dot += *dot == '.';
+		return bl_content_match_domain(rs->bin, dot, strlen(dot));
+	}
 	len = strlen(text);
 	/* Up to the last '/' before its end: the folder that it lies in. */
 	if (r->prefix)
@@ -203,7 +228,13 @@ const char *bl_ruleset_text(const struct bl_ruleset *rs, uint32_t rule)
 {
 	const struct bl_ruleset_rule *r = &rs->rules[rule];
 
-	return r->address ? r->address : r->path ? r->path : r->prefix;
+	const char *of[] = { r->path, r->prefix, r->name, r->address,
+			     r->domain };
+	size_t i = 0;
+
+	while (!of[i])
+		i++;
+	return of[i];
 }
 
 void bl_ruleset_name(const struct bl_ruleset *rs, uint32_t rule,

@@ -21,10 +21,11 @@
 #include "loader/bundle/content.h"
 #include "loader/gate/finding.h"
 
-/* A rule as written; exactly one of path, prefix and address is not NULL. */
+/* A rule as written; exactly one of path, prefix, name,
+ * address and domain is not NULL. */
 struct bl_ruleset_rule {
 	const char *id; /* NULL: none given */
-	const char *path, *prefix, *address;
+	const char *path, *prefix, *name, *address, *domain;
 	enum bl_event_kind kind;
 	enum bl_action action;
 	/* Of an address. */
@@ -56,7 +57,8 @@ int bl_ruleset_open(const char *name, const char *json, size_t json_len,
 struct bl_match bl_ruleset_own(const struct bl_ruleset *rs, uint32_t rule);
 
 /* What decides over all that @rule matches, were it not there: a shorter prefix
- * or mask, or the default. Longer rules below it are not asked. */
+ * or mask, or the default. Longer rules below it are not asked. Of a name, which
+ * is in every folder, the default. */
 struct bl_match bl_ruleset_parent(const struct bl_ruleset *rs, uint32_t rule);
 
 /* "rule "ssh" (rules[1])", "rules[1]", or "the default of open" for
@@ -65,7 +67,7 @@ struct bl_match bl_ruleset_parent(const struct bl_ruleset *rs, uint32_t rule);
 void bl_ruleset_name(const struct bl_ruleset *rs, uint32_t rule,
 		     enum bl_event_kind kind, char ret[static 80]);
 
-/* The path, prefix or address of @rule. */
+/* The path, prefix, name, address or domain of @rule. */
 const char *bl_ruleset_text(const struct bl_ruleset *rs, uint32_t rule);
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/dns.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/kernel/attach.h"
@@ -35,19 +36,31 @@ enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host)
 	}
 }
 
+/* A missing program is no warning where the content needs it. */
+static void require(struct bl_finding *f)
+{
+	if (f->status == BL_STATUS_MISSING)
+		f->verdict = bl_gate_judge(f->status, false,
+					   strcmp(f->kernel, "host") == 0);
+}
+
 void bl_gate_require_lsm(struct bl_report *r)
 {
 	size_t i;
 
-	for (i = 0; i < r->count; i++) {
-		struct bl_finding *f = &r->findings[i];
+	for (i = 0; i < r->count; i++)
+		if (strncmp(r->findings[i].section, "lsm", 3) == 0)
+			require(&r->findings[i]);
+}
 
-		if (f->status == BL_STATUS_MISSING &&
-		    strncmp(f->section, "lsm", 3) == 0)
-			f->verdict =
-				bl_gate_judge(f->status, false,
-					      strcmp(f->kernel, "host") == 0);
-	}
+void bl_gate_require_dns(struct bl_report *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		if (strncmp(r->findings[i].program, BL_DNS_PROGRAM,
+			    sizeof(BL_DNS_PROGRAM) - 1) == 0)
+			require(&r->findings[i]);
 }
 
 /* Keeps the log that came with an answer, whole, in a file. */

@@ -56,6 +56,9 @@ enum bl_verdict bl_gate_judge(enum bl_status status, bool optional, bool host);
  * that cannot act would be silent. */
 void bl_gate_require_lsm(struct bl_report *report);
 
+/* The same for content that says something of DNS, and the programs for it. */
+void bl_gate_require_dns(struct bl_report *report);
+
 /*
  * What the answer of one kernel means, step by step, added to *report; steps
  * that did not arrive are the caller's to explain, except that every program

@@ -68,6 +68,7 @@ static void drive(void *arg, int fd)
 	(void)bl_workload_furnish();
 	bl_workload_init(&w);
 	bl_workload_aim(&w, l->source->content, done);
+	bl_workload_isolate(&w, done);
 	if (l->source->fd >= 0) {
 		w.rest = wait_read;
 		w.ctx = &fd;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <spawn.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,17 +25,18 @@
 static const struct bl_content_bucket *bucket_at(const void *buckets,
 						 uint32_t index);
 #define BL_CONTENT_AT(src, index) bucket_at(src, index)
-#include "bpf/content.h"
+#include "bpf/dns.h"
 
-#define DISCARD_PORT   9
-#define EXECS_AT_ONCE  3
-#define FORKS_AT_ONCE  8
-#define ROUND_EXECS    3
-#define ROUND_OPENS    32
-#define ROUND_CONNECTS 32
-#define ROUND_FORKS    4
-#define FURNISH_MODE   0755
-#define FURNISHED_MODE 0600
+#define DISCARD_PORT	9
+#define EXECS_AT_ONCE	3
+#define FORKS_AT_ONCE	8
+#define ROUND_EXECS	3
+#define ROUND_OPENS	32
+#define ROUND_CONNECTS	32
+#define ROUND_FORKS	4
+#define ROUND_QUESTIONS 16
+#define FURNISH_MODE	0755
+#define FURNISHED_MODE	0600
 
 /* What rules are usually about, and what is opened all day. */
 static const char *const usual_paths[] = {
@@ -90,6 +93,8 @@ void bl_workload_init(struct bl_workload *w)
 	*w = (struct bl_workload){ .execs = ROUND_EXECS,
 				   .opens = ROUND_OPENS,
 				   .connects = ROUND_CONNECTS,
+				   .questions = ROUND_QUESTIONS,
+				   .dns_fd = -1,
 				   .forks = ROUND_FORKS };
 	for (size_t i = 0; i < BL_ARRAY_SIZE(usual_paths); i++)
 		add_path(w, usual_paths[i]);
@@ -166,13 +171,14 @@ static bool reports_path(const struct bl_content_hdr *hdr, unsigned kind,
 {
 	char padded[BL_CONTENT_PATH_MAX + 1] = "";
 	struct bl_content_marks marks;
+	const char *end = path + strlen(path);
 	int len = snprintf(padded, sizeof(padded), "%s", path);
 	bool cut = len > BL_CONTENT_PATH_MAX;
 
 	if (cut)
 		len = BL_CONTENT_PATH_MAX;
 	return bl_content_path(buckets_of(hdr), hdr, kind, padded,
-			       (uint32_t)len, cut, &marks)
+			       (uint32_t)len, end, cut, &marks)
 		       .action == BL_ACTION_EMIT;
 }
 
@@ -184,6 +190,16 @@ static bool reports_peer(const struct bl_content_hdr *hdr,
 	memcpy(&address, peer, sizeof(address));
 	return bl_content_addr(buckets_of(hdr), hdr, 0,
 			       (uint64_t)ntohl(address) << 32, 0)
+		       .action == BL_ACTION_EMIT;
+}
+
+static bool reports_domain(const struct bl_content_hdr *hdr)
+{
+	static const char name[] = BL_WORKLOAD_DOMAIN;
+	struct bl_content_marks marks;
+
+	return bl_content_domain(buckets_of(hdr), hdr, name + sizeof(name) - 1,
+				 sizeof(name) - 1, &marks)
 		       .action == BL_ACTION_EMIT;
 }
 
@@ -220,7 +236,9 @@ void bl_workload_aim(struct bl_workload *w, const void *content,
 	bool exec, open, connect;
 
 	if (!hdr) {
-		ret->reports = ret->visible = (1u << BL_EVENT_KINDS) - 1;
+		ret->reports = ret->visible = 1u << BL_EVENT_EXEC |
+					      1u << BL_EVENT_OPEN |
+					      1u << BL_EVENT_CONNECT;
 		return;
 	}
 	exec = w->command[0] && reports_path(hdr, BL_EVENT_EXEC, w->command);
@@ -228,12 +246,41 @@ void bl_workload_aim(struct bl_workload *w, const void *content,
 	connect = aim_peers(w, hdr);
 	ret->visible = (unsigned)exec << BL_EVENT_EXEC |
 		       (unsigned)open << BL_EVENT_OPEN |
-		       (unsigned)connect << BL_EVENT_CONNECT;
+		       (unsigned)connect << BL_EVENT_CONNECT |
+		       (unsigned)reports_domain(hdr) << BL_EVENT_DNS;
 	ret->reports = 0;
 	for (unsigned kind = 0; kind < BL_EVENT_KINDS; kind++)
 		if (hdr->kind_rules[kind] ||
 		    hdr->default_action[kind] == BL_ACTION_EMIT)
 			ret->reports |= 1u << kind;
+}
+
+/* Alone */
+
+/* In this process's present network. */
+static int loopback_socket(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	bl_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo))
+		return -1;
+	return BL_TAKE_FD(fd);
+}
+
+void bl_workload_isolate(struct bl_workload *w,
+			 const struct bl_workload_done *done)
+{
+	bl_autoclose int own = -1;
+
+	if (!(done->visible & 1u << BL_EVENT_DNS))
+		return;
+	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (own < 0 || unshare(CLONE_NEWNET))
+		return;
+	/* A socket stays in the network that it was made in. */
+	w->dns_fd = loopback_socket();
+	(void)!setns(own, CLONE_NEWNET);
 }
 
 /* Doing */
@@ -332,12 +379,30 @@ static void connect_storm(const struct bl_workload *w,
 	}
 }
 
+/* Asks nobody: there is no server, and no other machine. */
+static void dns_storm(const struct bl_workload *w,
+		      struct bl_workload_done *done)
+{
+	static const char question[] =
+		"\0\0\1\0\0\1\0\0\0\0\0\0\5belay\7invalid\0\0\1\0\1";
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(BL_DNS_PORT),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	for (unsigned i = 0; w->dns_fd >= 0 && i < w->questions; i++) {
+		if (sendto(w->dns_fd, question, sizeof(question) - 1, 0,
+			   (struct sockaddr *)&to, sizeof(to)) > 0)
+			done->ops[BL_EVENT_DNS]++;
+		burst(w, i);
+	}
+}
+
 void bl_workload_round(const struct bl_workload *w,
 		       struct bl_workload_done *done)
 {
 	static void (*const storms[])(const struct bl_workload *,
 				      struct bl_workload_done *) = {
-		exec_storm, open_storm, connect_storm, fork_storm
+		exec_storm, open_storm, connect_storm, dns_storm, fork_storm
 	};
 
 	for (size_t i = 0; i < BL_ARRAY_SIZE(storms); i++) {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activity for sensors to see, counted: bursts of exec, open, connect and fork,
- * in rounds. It runs in a process of its own (the driver), so that its events
+ * Activity for sensors to see, counted: bursts of exec, open, connect, fork and
+ * questions to DNS, in rounds. It runs in a process of its own (the driver), so that its events
  * are known by its process id, and tells what it did through memory that it
  * shares with whoever reads the events.
  *
- *	driver:	bl_workload_init → _furnish → _aim → _round, again and again
+ *	driver:	bl_workload_init → _furnish → _aim → _isolate → _round, again …
  *	reader:	looks at struct bl_workload_done meanwhile
  *
- * No packet leaves the machine: only datagram sockets connect. Every child is
+ * No packet leaves the machine: only datagram sockets connect, and
+ * questions go to a loopback that nobody else has. Every child is
  * reaped. What a sensor denies counts as done. Nothing here needs libbpf.
  */
 #ifndef BL_KERN_WORKLOAD_H
@@ -34,7 +35,8 @@ struct bl_workload {
 	unsigned peer_count;
 	char command[BL_WORKLOAD_PATH_MAX]; /* "": there is none to execute */
 	const char *argv[3];
-	unsigned execs, opens, connects, forks; /* in each round */
+	int dns_fd; /* where questions go; -1: there are none */
+	unsigned execs, opens, connects, questions, forks; /* in each round */
 	/* Called after BL_WORKLOAD_BURST operations at most, unless NULL: no
 	 * more are done until it returns. */
 	void (*rest)(void *ctx);
@@ -68,10 +70,18 @@ int bl_workload_furnish(void);
 /*
  * Keeps of each kind's targets those that @content (binary form, checked)
  * reports, if there are any. Sets reports and visible of *ret. @content NULL: a
- * sensor that reports everything. Pure.
+ * sensor that reports all execs, opens and connects. Pure.
  */
 void bl_workload_aim(struct bl_workload *w, const void *content,
 		     struct bl_workload_done *ret);
+
+/* The name that it asks for. */
+#define BL_WORKLOAD_DOMAIN "belay.invalid"
+
+/* If @done says that questions to DNS are visible: a socket in a network of its
+ * own, for which this process needs privileges. Without it none are asked. */
+void bl_workload_isolate(struct bl_workload *w,
+			 const struct bl_workload_done *done);
 
 /* One round. */
 void bl_workload_round(const struct bl_workload *w,

@@ -63,15 +63,20 @@ static int load_error(int code, const struct bl_generation *gen,
 	return code;
 }
 
-/* Deny rules need the LSM hooks of the sensor. */
+/* Deny rules need the LSM hooks of the sensor, and what it says of DNS those at
+ * every datagram, which are dear to whoever says nothing of it. */
 static void choose_programs(struct bpf_object *object,
 			    const struct bl_generation *gen)
 {
+	bool dns = bl_sensor_wants(gen->content, BL_EVENT_DNS);
 	struct bpf_program *p;
 
-	bpf_object__for_each_program (p, object)
+	bpf_object__for_each_program (p, object) {
 		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
 			bpf_program__set_autoload(p, gen->denies);
+		if (bl_sensor_is_dns(bpf_program__name(p)))
+			bpf_program__set_autoload(p, dns);
+	}
 }
 
 /* Whether its programs can be as the manifest wants them. What is wrong with

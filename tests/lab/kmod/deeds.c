@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -48,6 +50,15 @@ static void program_make(const char *path)
 	close(fd);
 }
 
+/* Where questions to DNS go, and find nobody. */
+static void loopback_up(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	bl_autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &lo));
+}
+
 void deeds_prepare(void)
 {
 	static const char *const folders[] = { "/t", "/t/denied", "/t/m",
@@ -55,6 +66,7 @@ void deeds_prepare(void)
 	size_t len = strlen(long_path);
 
 	umask(0);
+	loopback_up();
 	for (size_t i = 0; i < BL_ARRAY_SIZE(folders); i++)
 		MUST(!mkdir(folders[i], 0777));
 	MUST(!mount("a", "/t/m", "tmpfs", 0, NULL));
@@ -143,6 +155,8 @@ static void opens(struct bl_buf *said)
 		{ "/t/m/n", O_RDONLY | O_DIRECTORY },
 		{ "/t/named (deleted)", O_WRONLY | O_CREAT },
 		{ long_path, O_WRONLY | O_CREAT },
+		{ "/t/m/n/marked", O_WRONLY | O_CREAT },
+		{ "/marked", O_WRONLY | O_CREAT },
 	};
 
 	for (size_t i = 0; i < BL_ARRAY_SIZE(files); i++)
@@ -227,6 +241,58 @@ static void connects(void)
 	dial6("2001:db8::4", 4, sizeof(struct sockaddr_in) - 1);
 }
 
+#define QUERY  "\0\1\1\0\0\1\0\0\0\0\0\0"
+#define ANSWER "\0\1\x81\0\0\1\0\0\0\0\0\0"
+
+static void ask(bool v6, uint16_t port, bool connected, const char *msg,
+		size_t len)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const void *to = v6 ? (const void *)&in6 : &in;
+	socklen_t size = v6 ? sizeof(in6) : sizeof(in);
+	bl_autoclose int fd =
+		socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0);
+	if (connected)
+		MUST(!connect(fd, to, size) && send(fd, msg, len, 0) > 0);
+	else
+		MUST(sendto(fd, msg, len, 0, to, size) > 0);
+}
+
+#define ASK(v6, port, connected, bytes) \
+	ask(v6, port, connected, bytes, sizeof(bytes) - 1)
+
+static void asks(void)
+{
+	static const char tail[] = "\4evil\7example\0\0\1\0\1";
+	char longest[300] = QUERY;
+	size_t at = 12;
+
+	ASK(false, 53, false, QUERY "\4evil\7example\0\0\1\0\1");
+	ASK(false, 53, true, QUERY "\3wWw\4EVIL\7example\0\0\1\0\1");
+	ASK(true, 53, false, QUERY "\3six\4evil\7example\0\0\x1c\0\1");
+	ASK(true, 53, true, QUERY "\2ok\4evil\7example\0\0\1\0\1");
+	ASK(false, 53, false, QUERY "\7notevil\7example\0\0\1\0\1");
+	/* None of ours: another port, an answer, no name. */
+	ASK(false, 54, false, QUERY "\4evil\7example\0\0\1\0\1");
+	ASK(false, 53, false, ANSWER "\4evil\7example\0\0\1\0\1");
+	ASK(false, 53, false, QUERY "\4evil\7exam");
+	ASK(false, 53, false, QUERY);
+	ASK(false, 53, false, "x");
+	while (at < 12 + 240) {
+		longest[at++] = 1;
+		longest[at++] = 'A';
+	}
+	memcpy(longest + at, tail, sizeof(tail) - 1);
+	ask(true, 53, false, longest, at + sizeof(tail) - 1);
+}
+
 /* Runs @fn in a process of its own, as DOER; adds what it says. */
 static void as_doer(void (*fn)(struct bl_buf *), struct bl_buf *ret_said)
 {
@@ -258,6 +324,7 @@ static void everything(struct bl_buf *said)
 	opens(said);
 	execs(said);
 	connects();
+	asks();
 }
 
 void deeds_do(struct bl_buf *ret_said)

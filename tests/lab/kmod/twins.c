@@ -61,6 +61,12 @@ static const char content[] =
 	"      \"action\": \"ignore\" },\n"
 	"    { \"id\": \"jail\", \"event\": \"open\", \"path\": \"/jailed\",\n"
 	"      \"action\": \"emit\" },\n"
+	"    { \"id\": \"marked\", \"event\": \"open\", \"name\": \"marked\",\n"
+	"      \"action\": \"emit\" },\n"
+	"    { \"id\": \"evil\", \"event\": \"dns\",\n"
+	"      \"domain\": \"evil.example\", \"action\": \"emit\" },\n"
+	"    { \"id\": \"good\", \"event\": \"dns\",\n"
+	"      \"domain\": \"ok.evil.example\", \"action\": \"ignore\" },\n"
 	"%s"
 	"    { \"id\": \"ten\", \"event\": \"connect\",\n"
 	"      \"address\": \"10.0.0.0/8\", \"action\": \"ignore\" },\n"
@@ -231,6 +237,16 @@ static void by_module(const char *ko, const struct bl_buf *bin, bool denies,
 	CHECK(!bl_kmod_loaded());
 }
 
+/* How many of its lines begin so: what both were blind to would be equal, too. */
+static unsigned lines(const struct seen *s, const char *start)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->count; i++)
+		n += !strncmp(s->line[i], start, strlen(start));
+	return n;
+}
+
 static void same(const char *object, const char *ko, bool denies)
 {
 	bl_autobuf struct bl_buf bin = content_of(denies);
@@ -243,6 +259,11 @@ static void same(const char *object, const char *ko, bool denies)
 	       denies ? "refusing" : "observing", a.count, b.count);
 	if (a.count < 20 || differences(&a, &b))
 		fail("they do not see the same");
+	if (lines(&a, "dns emit evil ") != 4 || lines(&a, "dns ") != 4 ||
+	    lines(&a, "open emit marked ") != 2)
+		fail("names: %u and %u questions, %u files",
+		     lines(&a, "dns emit evil "), lines(&a, "dns "),
+		     lines(&a, "open emit marked "));
 	if (strcmp(bl_buf_str(&said_a), bl_buf_str(&said_b)) != 0)
 		fail("they do not allow the same: eBPF\n%s, module\n%s",
 		     bl_buf_str(&said_a), bl_buf_str(&said_b));

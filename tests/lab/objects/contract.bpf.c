@@ -54,15 +54,18 @@ struct bl_content_hdr {
 	__u32 rule_count;
 	__u32 deny_count;
 	__u64 seed;
-	__u32 kind_rules[4];
-	__u8 default_action[4];
+	__u32 kind_rules[8];
+	__u8 default_action[8];
+	__u8 kind_types[8];
 	__u8 net_count[2];
 #ifdef ARRAY_LONGER
 	__u8 net_len[2][34];
 #else
 	__u8 net_len[2][33];
 #endif
+	__u32 reserved;
 	__u64 prefix_len[4];
+	__u64 domain_len[4];
 };
 
 struct {
