@@ -37,8 +37,8 @@ static const char usage_misp[] =
 	"\n"
 	"Makes content of a MISP feed: a folder, or an https URL of one, with\n"
 	"manifest.json and a UUID.json for each event. Addresses become rules for\n"
-	"connect, whole paths rules for exec and open. What a sensor cannot see\n"
-	"(hashes of files, domains, URLs) is left out, counted and named with why, as\n"
+	"connect, domains rules for dns, paths and names of files rules for exec and\n"
+	"open. What a sensor cannot see (hashes of files, URLs) is left out, counted and named with why, as\n"
 	"is what the feed has deleted or does not mean for detection (to_ids).\n"
 	"The same feed gives the same bytes.\n"
 	"\n"
@@ -48,8 +48,9 @@ static const char usage_misp[] =
 	"  --sha256 HEX     SHA-256 of manifest.json, got by another way\n"
 	"  --output FILE    write the content here\n"
 	"  --into BASE      content to add to; what it says already stays\n"
-	"  --action ACTION  of paths: emit (unless said) or deny; addresses are\n"
-	"                   always emit, since connect cannot be denied\n"
+	"  --action ACTION  of whole paths: emit (unless said) or deny; the others\n"
+	"                   are always emit: connect and dns cannot be denied, and\n"
+	"                   a name stands for no file in particular\n"
 	"  --since SECONDS  leave out events of before (seconds since 1970, by the\n"
 	"                   manifest)\n"
 	"  --ca FILE        authority of the URL's certificate, instead of the system's\n"
@@ -272,7 +273,7 @@ static int report(const struct import *in, struct bl_err *err)
 		printf("%u indicators match more than was said: no port, hash or name beside them is compared\n",
 		       in->set.widened);
 	if (in->set.lowered)
-		printf("%u addresses are emit: connect cannot be denied\n",
+		printf("%u addresses, domains and bare names are emit: these are never denied\n",
 		       in->set.lowered);
 	printf("%s  %s: %u rules of %u indicators in %zu event%s", in->digest,
 	       in->o->output, in->set.rules, in->set.count, in->events,

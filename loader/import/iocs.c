@@ -19,13 +19,15 @@ static const struct {
 				   "the feed does not mean it for detection (to_ids)" },
 	[BL_IOC_DELETED] = { "deleted", "the feed has deleted it" },
 	[BL_IOC_HASH] = { "hash", "the sensor does not hash files" },
-	[BL_IOC_DNS] = { "dns",
-			 "the sensor sees addresses, no names and no URLs" },
+	[BL_IOC_URL] = { "url",
+			 "the sensor sees no URLs, and a host of one serves much else" },
 	[BL_IOC_TYPE] = { "type", "nothing that the sensor sees" },
 	[BL_IOC_DENY_WIDER] = { "deny-wider",
 				"its hash is not looked at, and deny would hit every file of that path" },
-	[BL_IOC_BARE_NAME] = { "bare-name",
-			       "a name without its folder: rules match whole paths" },
+	[BL_IOC_COMMON_NAME] = { "common-name",
+				 "a file of this name is on every host" },
+	[BL_IOC_NO_DOMAIN] = { "no-domain",
+			       "no name in DNS with at least two labels" },
 	[BL_IOC_NO_PATH] = { "no-path", "no path that Linux would report" },
 	[BL_IOC_LONG_PATH] = { "long-path",
 			       "longer than what the sensor compares" },
@@ -60,14 +62,16 @@ void bl_iocs_free(struct bl_iocs *set)
 enum form {
 	FORM_ADDRESS,
 	FORM_ADDRESS_PORT,
-	FORM_NAME_ADDRESS, /* domain|ip */
+	FORM_DOMAIN_ADDRESS, /* domain|ip */
+	FORM_DOMAIN,
+	FORM_DOMAIN_PORT,
 	FORM_PATH,
 	FORM_PATH_HASH,
 	FORM_NONE,
 };
 
-/* Types that are or have an address or a path, and those that are often in
- * feeds and have neither. Composites of filename and any hash are not here. */
+/* Types that are or have an address, a name or a path, and those that are often
+ * in feeds and have none. Composites of filename and any hash are not here. */
 static const struct {
 	const char *name;
 	enum form form;
@@ -77,14 +81,14 @@ static const struct {
 	{ "ip-src", FORM_ADDRESS, 0 },
 	{ "ip-dst|port", FORM_ADDRESS_PORT, 0 },
 	{ "ip-src|port", FORM_ADDRESS_PORT, 0 },
-	{ "domain|ip", FORM_NAME_ADDRESS, 0 },
+	{ "domain|ip", FORM_DOMAIN_ADDRESS, 0 },
 	{ "filename", FORM_PATH, 0 },
-	{ "domain", FORM_NONE, BL_IOC_DNS },
-	{ "hostname", FORM_NONE, BL_IOC_DNS },
-	{ "hostname|port", FORM_NONE, BL_IOC_DNS },
-	{ "url", FORM_NONE, BL_IOC_DNS },
-	{ "uri", FORM_NONE, BL_IOC_DNS },
-	{ "link", FORM_NONE, BL_IOC_DNS },
+	{ "domain", FORM_DOMAIN, 0 },
+	{ "hostname", FORM_DOMAIN, 0 },
+	{ "hostname|port", FORM_DOMAIN_PORT, 0 },
+	{ "url", FORM_NONE, BL_IOC_URL },
+	{ "uri", FORM_NONE, BL_IOC_URL },
+	{ "link", FORM_NONE, BL_IOC_URL },
 	{ "md5", FORM_NONE, BL_IOC_HASH },
 	{ "sha1", FORM_NONE, BL_IOC_HASH },
 	{ "sha224", FORM_NONE, BL_IOC_HASH },
@@ -144,14 +148,61 @@ static unsigned row_of(struct bl_iocs *set, const char *type)
 
 /* --- one indicator -------------------------------------------------------- */
 
-static enum bl_ioc_fate judge_path(const char *path, size_t len)
+/* Names that say nothing by themselves: a rule for one would meet every host's
+ * own. Feeds have them, of what pretends to be such a file. */
+static bool is_common(const char *name)
 {
-	if (!memchr(path, '/', len) && !memchr(path, '\\', len))
-		return BL_IOC_BARE_NAME;
+	static const char *const names[] = {
+		"bash",	   "cat",	  "chmod",  "cp",     "cron",
+		"curl",	   "dash",	  "env",    "grep",   "id",
+		"init",	   "kill",	  "ld.so",  "ls",     "mount",
+		"mv",	   "openssl",	  "passwd", "perl",   "ps",
+		"python",  "python3",	  "rm",	    "sed",    "sh",
+		"ssh",	   "sshd",	  "su",	    "sudo",   "systemctl",
+		"systemd", "tar",	  "wget",   "shadow", "hosts",
+		"group",   "resolv.conf",
+	};
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+static enum bl_ioc_fate judge_path(const char *path, size_t len,
+				   struct bl_ioc_item *it)
+{
+	it->type = BL_CONTENT_EXACT;
+	it->kinds = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN;
 	if (len > BL_CONTENT_PATH_MAX)
 		return BL_IOC_LONG_PATH;
-	return bl_content_path_mistake(path, len, false) ? BL_IOC_NO_PATH
-							 : BL_IOC_RULE;
+	if (memchr(path, '/', len) || memchr(path, '\\', len))
+		return bl_content_path_mistake(path, len, false)
+			       ? BL_IOC_NO_PATH
+			       : BL_IOC_RULE;
+	it->type = BL_CONTENT_NAME;
+	if (!len || bl_content_name_mistake(path, len))
+		return BL_IOC_NO_PATH;
+	return is_common(path) ? BL_IOC_COMMON_NAME : BL_IOC_RULE;
+}
+
+/* One label alone is a whole part of the Internet, or no name at all. */
+static enum bl_ioc_fate judge_domain(char *name, struct bl_ioc_item *it)
+{
+	size_t len = strlen(name), i;
+
+	for (i = 0; i < len; i++)
+		if (name[i] >= 'A' && name[i] <= 'Z')
+			name[i] |= 0x20;
+	/* The root, which people leave out. */
+	if (len > 1 && name[len - 1] == '.')
+		name[--len] = '\0';
+	it->type = BL_CONTENT_DOMAIN;
+	it->kinds = 1U << BL_EVENT_DNS;
+	return !strchr(name, '.') || bl_content_domain_mistake(name, len)
+		       ? BL_IOC_NO_DOMAIN
+		       : BL_IOC_RULE;
 }
 
 static enum bl_ioc_fate judge_address(const char *text, struct bl_ioc_item *it)
@@ -187,26 +238,30 @@ static char *split(const char *value, const char **ret_bar)
 }
 
 static enum bl_ioc_fate judge(const struct bl_iocs *set, enum form form,
-			      const char *first, const char *second,
+			      char *first, const char *second,
 			      struct bl_ioc_item *it)
 {
-	it->widened = form != FORM_PATH && form != FORM_ADDRESS;
+	it->widened = form == FORM_ADDRESS_PORT || form == FORM_PATH_HASH ||
+		      form == FORM_DOMAIN_PORT;
 	switch (form) {
 	case FORM_ADDRESS:
 		return judge_address(first, it);
 	case FORM_ADDRESS_PORT:
 		return second && is_port(second) ? judge_address(first, it)
 						 : BL_IOC_NO_ADDRESS;
-	case FORM_NAME_ADDRESS:
-		return second ? judge_address(second, it) : BL_IOC_NO_ADDRESS;
+	case FORM_DOMAIN_ADDRESS:
+		return second ? judge_domain(first, it) : BL_IOC_NO_DOMAIN;
+	case FORM_DOMAIN:
+		return judge_domain(first, it);
+	case FORM_DOMAIN_PORT:
+		return second && is_port(second) ? judge_domain(first, it)
+						 : BL_IOC_NO_DOMAIN;
 	case FORM_PATH_HASH:
 		if (set->action == BL_ACTION_DENY)
 			return BL_IOC_DENY_WIDER;
 		/* fallthrough */
 	case FORM_PATH:
-		it->type = BL_CONTENT_EXACT;
-		it->kinds = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN;
-		return judge_path(first, strlen(first));
+		return judge_path(first, strlen(first), it);
 	case FORM_NONE:
 		break;
 	}
@@ -234,10 +289,23 @@ int bl_iocs_skip(struct bl_iocs *set, const char *type, enum bl_ioc_fate fate,
 	return r;
 }
 
+static int keep(struct bl_iocs *set, struct bl_ioc_item *it, const char *type,
+		const char *text, struct bl_err *err)
+{
+	it->row = (uint8_t)row_of(set, type);
+	/* A name is in every folder, and stands for no file in particular. */
+	it->action = it->type == BL_CONTENT_EXACT ? (uint8_t)set->action
+						  : BL_ACTION_EMIT;
+	return bl_ioc_item_add(set, it, bl_ioc_item_net(it) ? NULL : text, err);
+}
+
 int bl_iocs_add(struct bl_iocs *set, const char *type, const char *value,
 		uint32_t source, struct bl_err *err)
 {
 	struct bl_ioc_item it = { .source = source };
+	struct bl_ioc_item more = { .source = source,
+				    .second = 1,
+				    .widened = 1 };
 	bl_autofree char *first = NULL;
 	const char *second = NULL;
 	enum bl_ioc_fate fate;
@@ -246,7 +314,7 @@ int bl_iocs_add(struct bl_iocs *set, const char *type, const char *value,
 
 	if (form == FORM_NONE)
 		return bl_iocs_skip(set, type, fate, err);
-	first = form == FORM_PATH || form == FORM_ADDRESS
+	first = form == FORM_PATH || form == FORM_ADDRESS || form == FORM_DOMAIN
 			? strdup(value)
 			: split(value, &second);
 	if (!first)
@@ -255,13 +323,13 @@ int bl_iocs_add(struct bl_iocs *set, const char *type, const char *value,
 	if (fate != BL_IOC_RULE)
 		return bl_iocs_skip(set, type, fate, err);
 	r = seen(set, err);
-	if (r)
-		return r;
-	it.row = (uint8_t)row_of(set, type);
-	it.action = it.type == BL_CONTENT_EXACT ? (uint8_t)set->action
-						: BL_ACTION_EMIT;
-	return bl_ioc_item_add(set, &it,
-			       it.type == BL_CONTENT_EXACT ? first : NULL, err);
+	if (!r)
+		r = keep(set, &it, type, first, err);
+	/* Who knows the address need not ask for the name. */
+	if (!r && form == FORM_DOMAIN_ADDRESS &&
+	    judge_address(second, &more) == BL_IOC_RULE)
+		r = keep(set, &more, type, NULL, err);
+	return r;
 }
 
 int bl_iocs_source(struct bl_iocs *set, const char *name, uint32_t *ret,

@@ -11,15 +11,16 @@
  *
  * Each indicator meets one fate, and all are counted by their type: it became
  * a rule, or it was left out for a reason. Nothing is left out in silence, and
- * no rule is made of what content cannot say: hashes of files and names in DNS
- * are nothing that the sensor sees.
+ * no rule is made of what content cannot say: hashes of files are nothing that
+ * the sensor sees.
  *
  * What holds of the text written: it compiles; the same indicators in the same
  * order of sources give the same bytes; no rule that was in the base is changed
- * or beaten, and no two rules match the same.
+ * or beaten (but that a name is reported in folders, too, that it ignores), and no
+ * two rules match the same.
  *
- * Memory: 32 bytes for an indicator that may be a rule, its path, and then the
- * text. Pure, no I/O. For feeds' readers (misp.h) and the verb.
+ * Memory: 32 bytes for an indicator that may be a rule, its path or name, and
+ * then the text. Pure, no I/O. For feeds' readers (misp.h) and the verb.
  */
 #ifndef BL_IMPORT_IOCS_H
 #define BL_IMPORT_IOCS_H
@@ -45,10 +46,11 @@ enum bl_ioc_fate {
 	BL_IOC_NOT_TO_DETECT,
 	BL_IOC_DELETED,
 	BL_IOC_HASH,
-	BL_IOC_DNS,
+	BL_IOC_URL,
 	BL_IOC_TYPE,
 	BL_IOC_DENY_WIDER,
-	BL_IOC_BARE_NAME,
+	BL_IOC_COMMON_NAME,
+	BL_IOC_NO_DOMAIN,
 	BL_IOC_NO_PATH,
 	BL_IOC_LONG_PATH,
 	BL_IOC_NO_ADDRESS,
@@ -69,13 +71,13 @@ struct bl_ioc_type {
 };
 
 struct bl_iocs {
-	enum bl_action action; /* of paths: emit or deny */
+	enum bl_action action; /* of whole paths: emit or deny */
 	struct bl_ioc_type types[BL_IOCS_TYPES_MAX];
 	unsigned type_count;
 	uint32_t count;	       /* indicators seen */
 	uint32_t rules;	       /* written, beside the base's */
 	uint32_t widened;      /* they match more than was said */
-	uint32_t lowered;      /* deny was asked for; connect has none */
+	uint32_t lowered;      /* deny was asked for, and is not for these */
 	struct bl_buf items;   /* private */
 	struct bl_buf paths;   /* private: each with its NUL */
 	struct bl_buf sources; /* private: BL_CONTENT_NAME_MAX each */

@@ -42,6 +42,7 @@ struct base {
 	struct bl_content_text text;
 	struct bl_buf bin;
 	struct bl_content_info info;
+	unsigned denies_below; /* kinds of which it denies some prefix */
 };
 
 static void base_free(struct base *b)
@@ -51,22 +52,31 @@ static void base_free(struct base *b)
 }
 
 /* A rule of the base that the same path or network could be in. */
-static int base_item(struct bl_iocs *set, const struct bl_content_rule *rule,
-		     struct bl_err *err)
+static int base_item(struct bl_iocs *set, struct base *base,
+		     const struct bl_content_rule *rule, struct bl_err *err)
 {
 	struct bl_ioc_item it = { .base = 1 };
 	struct bl_content_net net;
 	unsigned kind = 0;
 
-	if (rule->prefix)
-		return 0;
 	while (kind < BL_EVENT_KINDS - 1 &&
 	       strcmp(bl_event_kind_name(kind), rule->event) != 0)
 		kind++;
 	it.kinds = (uint8_t)(1U << kind);
+	if (rule->prefix) {
+		if (!strcmp(rule->action, bl_action_name(BL_ACTION_DENY)))
+			base->denies_below |= it.kinds;
+		return 0;
+	}
 	it.type = BL_CONTENT_EXACT;
 	if (rule->path)
 		return bl_ioc_item_add(set, &it, rule->path, err);
+	it.type = BL_CONTENT_NAME;
+	if (rule->name)
+		return bl_ioc_item_add(set, &it, rule->name, err);
+	it.type = BL_CONTENT_DOMAIN;
+	if (rule->domain)
+		return bl_ioc_item_add(set, &it, rule->domain, err);
 	if (bl_content_net_read(rule->address, &net))
 		return 0; /* it would not have compiled */
 	it.type = net.v6 ? BL_CONTENT_NET6 : BL_CONTENT_NET4;
@@ -90,7 +100,7 @@ static int read_base(struct bl_iocs *set, const struct bl_iocs_base *base,
 		r = bl_content_text_next(&ret->text, &rule, err);
 		if (r <= 0)
 			break;
-		r = base_item(set, &rule, err);
+		r = base_item(set, ret, &rule, err);
 	}
 	return r;
 }
@@ -104,7 +114,7 @@ static int compare_match(const struct bl_iocs *set, const struct bl_ioc_item *a,
 {
 	if (a->type != b->type)
 		return a->type < b->type ? -1 : 1;
-	if (a->type == BL_CONTENT_EXACT)
+	if (!bl_ioc_item_net(a))
 		return strcmp(path_of(set, a), path_of(set, b));
 	if (a->bits != b->bits)
 		return a->bits > b->bits ? -1 : 1;
@@ -142,8 +152,11 @@ static struct bl_match base_says(const struct bl_iocs *set,
 	const struct bl_content_net net = { it->type == BL_CONTENT_NET6,
 					    it->bits, it->high, it->low };
 
-	if (it->type != BL_CONTENT_EXACT)
+	if (bl_ioc_item_net(it))
 		return bl_content_match_net(base->bin.data, &net);
+	if (it->type == BL_CONTENT_DOMAIN)
+		return bl_content_match_domain(base->bin.data, path_of(set, it),
+					       strlen(path_of(set, it)));
 	return bl_content_match_path(base->bin.data, kind, path_of(set, it),
 				     strlen(path_of(set, it)));
 }
@@ -159,6 +172,11 @@ static void ask_base(const struct bl_iocs *set, const struct base *base,
 
 		if (!(it->kinds >> kind & 1))
 			continue;
+		/* A name beats a folder: it must not lift a refusal. */
+		if (it->type == BL_CONTENT_NAME) {
+			it->kinds &= (uint8_t)~base->denies_below;
+			continue;
+		}
 		m = base_says(set, base, it, kind);
 		if (m.rule != BL_RULE_NONE && m.action != it->action)
 			it->kinds &= (uint8_t) ~(1U << kind);
@@ -200,7 +218,7 @@ static void count_rule(struct bl_iocs *set, const struct bl_ioc_item *it)
 {
 	set->rules += (uint32_t)__builtin_popcount(it->kinds);
 	set->widened += it->widened;
-	set->lowered += it->type != BL_CONTENT_EXACT &&
+	set->lowered += it->action != set->action &&
 			set->action == BL_ACTION_DENY;
 }
 
@@ -236,7 +254,8 @@ static size_t choose(struct bl_iocs *set, const struct base *base,
 		fate = same && !first.base
 			       ? BL_IOC_TWICE
 			       : decide(set, base, &masks, &it, taken);
-		set->types[it.row].fates[fate]++;
+		if (!it.second)
+			set->types[it.row].fates[fate]++;
 		first = it;
 		if (fate != BL_IOC_RULE)
 			continue;
@@ -291,7 +310,11 @@ static const char *address(const struct bl_ioc_item *it,
 static int write_rule(const struct bl_iocs *set, const struct bl_ioc_item *it,
 		      unsigned kind, const char *comma, struct bl_buf *ret)
 {
-	bool path = it->type == BL_CONTENT_EXACT;
+	static const char *const keys[BL_CONTENT_TYPES] = {
+		[BL_CONTENT_EXACT] = "path",	[BL_CONTENT_NET4] = "address",
+		[BL_CONTENT_NET6] = "address",	[BL_CONTENT_NAME] = "name",
+		[BL_CONTENT_DOMAIN] = "domain",
+	};
 	char text[PATH_TEXT_MAX];
 	char line[PATH_TEXT_MAX + RULE_TEXT_MAX];
 	int n;
@@ -301,8 +324,9 @@ static int write_rule(const struct bl_iocs *set, const struct bl_ioc_item *it,
 		"%s\n{\"id\":\"%s\",\"event\":\"%s\",\"%s\":\"%s\",\"action\":\"%s\"}",
 		comma,
 		set->sources.data + (size_t)it->source * BL_CONTENT_NAME_MAX,
-		bl_event_kind_name(kind), path ? "path" : "address",
-		path ? quote(path_of(set, it), text) : address(it, text),
+		bl_event_kind_name(kind), keys[it->type],
+		bl_ioc_item_net(it) ? address(it, text)
+				    : quote(path_of(set, it), text),
 		bl_action_name(it->action));
 	return bl_buf_add(ret, line, (size_t)n);
 }

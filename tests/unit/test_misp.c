@@ -108,6 +108,7 @@ START_TEST(what_the_sensor_sees_becomes_rules)
 	ck_assert_uint_eq(info.addresses, 5);
 	ck_assert_uint_eq(info.paths, 4); /* exec and open of two */
 	ck_assert_uint_eq(set.widened, 3);
+	ck_assert_uint_eq(info.domains, 1);
 	ck_assert(has("\"address\":\"192.0.2.7\",\"action\":\"emit\""));
 	ck_assert(has("\"address\":\"198.51.100.0/24\""));
 	ck_assert(has("\"address\":\"2001:db8::1\""));
@@ -124,23 +125,28 @@ static const struct {
 } left_out[] = {
 	{ "sha256", "e3b0c442", BL_IOC_HASH },
 	{ "md5", "d41d8cd9", BL_IOC_HASH },
-	{ "domain", "evil.example", BL_IOC_DNS },
-	{ "url", "http://evil.example/", BL_IOC_DNS },
+	{ "domain", "example", BL_IOC_NO_DOMAIN },
+	{ "domain", "", BL_IOC_NO_DOMAIN },
+	{ "domain", "evil..example", BL_IOC_NO_DOMAIN },
+	{ "hostname", "http://evil.example", BL_IOC_NO_DOMAIN },
+	{ "hostname|port", "evil.example", BL_IOC_NO_DOMAIN },
+	{ "url", "http://evil.example/", BL_IOC_URL },
 	{ "yara", "rule x {}", BL_IOC_TYPE },
-	{ "filename", "evil.exe", BL_IOC_BARE_NAME },
-	{ "filename|md5", "evil.exe|d41d8cd9", BL_IOC_BARE_NAME },
+	{ "filename", "sshd", BL_IOC_COMMON_NAME },
+	{ "filename|md5", "sshd|d41d8cd9", BL_IOC_COMMON_NAME },
+	{ "filename", "..", BL_IOC_NO_PATH },
 	{ "filename", "C:\\Windows\\evil.exe", BL_IOC_NO_PATH },
 	{ "filename", "tmp/evil", BL_IOC_NO_PATH },
 	{ "filename", "/tmp/../etc/passwd", BL_IOC_NO_PATH },
 	{ "filename", "/tmp/", BL_IOC_NO_PATH },
-	{ "filename", "", BL_IOC_BARE_NAME },
+	{ "filename", "", BL_IOC_NO_PATH },
 	{ "ip-dst", "192.0.2.300", BL_IOC_NO_ADDRESS },
 	{ "ip-dst", "192.0.2.1/24", BL_IOC_NO_ADDRESS },
 	{ "ip-dst", "::ffff:192.0.2.1", BL_IOC_NO_ADDRESS },
 	{ "ip-dst", "", BL_IOC_NO_ADDRESS },
 	{ "ip-dst|port", "192.0.2.1", BL_IOC_NO_ADDRESS },
 	{ "ip-dst|port", "192.0.2.1|70000", BL_IOC_NO_ADDRESS },
-	{ "domain|ip", "evil.example", BL_IOC_NO_ADDRESS },
+	{ "domain|ip", "evil.example", BL_IOC_NO_DOMAIN },
 	{ "ip-dst", "0.0.0.0/0", BL_IOC_WIDE },
 	{ "ip-src", "::/0", BL_IOC_WIDE },
 };
@@ -165,12 +171,60 @@ START_TEST(a_path_longer_than_the_sensor_compares_is_left_out)
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
 	add("filename", path);
-	add("filename", path + 1); /* no path at all */
+	add("filename", path + 1); /* a name, the longest there is */
 	path[sizeof(path) - 2] = '\0';
 	add("filename", path);
 	write_into(NULL);
 	ck_assert_uint_eq(fate("filename", BL_IOC_LONG_PATH), 1);
-	ck_assert_uint_eq(fate("filename", BL_IOC_RULE), 1);
+	ck_assert_uint_eq(fate("filename", BL_IOC_RULE), 2);
+	ck_assert_uint_eq(info.names, 2);
+}
+END_TEST
+
+START_TEST(names_of_files_and_in_dns_become_rules)
+{
+	add("domain", "Evil.Example");
+	add("hostname", "c2.evil.example.");
+	add("hostname|port", "other.example|8443");
+	add("domain|ip", "both.example|203.0.113.10");
+	add("domain|ip", "only.example|localhost");
+	add("filename", "evil.exe");
+	add("filename|md5", "dropper|d41d8cd9");
+	write_into(NULL);
+	ck_assert(has("\"event\":\"dns\",\"domain\":\"evil.example\""));
+	ck_assert(has("\"domain\":\"c2.evil.example\""));
+	ck_assert(has("\"domain\":\"other.example\""));
+	ck_assert(has("\"domain\":\"both.example\""));
+	ck_assert(has("\"domain\":\"only.example\""));
+	ck_assert(has("\"event\":\"exec\",\"name\":\"evil.exe\""));
+	ck_assert(has("\"event\":\"open\",\"name\":\"dropper\""));
+	ck_assert_uint_eq(info.domains, 5);
+	ck_assert_uint_eq(info.names, 4);
+	ck_assert_uint_eq(info.addresses, 1);
+	/* Two rules of one indicator are one indicator. */
+	ck_assert_uint_eq(fate("domain|ip", BL_IOC_RULE), 2);
+	ck_assert_uint_eq(set.count, 7);
+	ck_assert_uint_eq(set.widened, 3); /* a port, a hash, an address */
+}
+END_TEST
+
+START_TEST(a_name_never_denies_and_never_lifts_a_refusal)
+{
+	set.action = BL_ACTION_DENY;
+	add("filename", "evil");
+	add("domain", "evil.example");
+	write_into(
+		"{\"contract\":1,\"rules\":["
+		"{\"event\":\"exec\",\"prefix\":\"/tmp/\",\"action\":\"deny\"},"
+		"{\"event\":\"open\",\"prefix\":\"/var/\",\"action\":\"ignore\"},"
+		"{\"event\":\"dns\",\"domain\":\"example\",\"action\":\"ignore\"}]}");
+	ck_assert(has(
+		"\"event\":\"open\",\"name\":\"evil\",\"action\":\"emit\""));
+	ck_assert(!has("\"event\":\"exec\",\"name\""));
+	ck_assert_uint_eq(info.names, 1);
+	ck_assert_uint_eq(set.lowered, 1);
+	/* The base ignores all of it. */
+	ck_assert_uint_eq(fate("domain", BL_IOC_BASE), 1);
 }
 END_TEST
 
@@ -455,6 +509,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, the_rest_is_left_out_and_counted_with_its_reason,
 			    0, BL_ARRAY_SIZE(left_out));
 	tcase_add_test(t, a_path_longer_than_the_sensor_compares_is_left_out);
+	tcase_add_test(t, names_of_files_and_in_dns_become_rules);
+	tcase_add_test(t, a_name_never_denies_and_never_lifts_a_refusal);
 	tcase_add_test(t, deny_is_for_what_can_be_denied_as_it_was_said);
 	tcase_add_test(
 		t, the_same_indicators_in_another_order_give_the_same_bytes);
