@@ -10,6 +10,7 @@
 #include "loader/base/term.h"
 #include "loader/host/cmd_common.h"
 #include "loader/host/slot.h"
+#include "loader/kern/signing.h"
 #include "loader/verbs.h"
 
 static const char usage_status[] =
@@ -70,6 +71,49 @@ static json_t *trial_json(const struct bl_host_trial *t)
 			 time_json(t->confirmed_ms), "watchdog", t->watchdog);
 }
 
+static const struct {
+	const char *name, *words;
+} signing[] = {
+	[BL_KERN_SIGNING_UNKNOWN] = {
+		"unknown",
+		"whether this kernel could check one is not known",
+	},
+	[BL_KERN_SIGNING_UNABLE] = {
+		"unable",
+		"this kernel cannot check one",
+	},
+	[BL_KERN_SIGNING_ABLE] = {
+		"able",
+		"this kernel could check one; belay's own check decides",
+	},
+};
+
+/* Modules are signed in another way, which the kernel asks for by itself. */
+static bool is_module(const struct bl_host_status *s)
+{
+	const struct bl_kern_staged *p = &s->slots[s->slot].programs;
+
+	return p->count && p->program[0].strategy == BL_STRATEGY_EXCHANGE;
+}
+
+static json_t *signed_json(const struct bl_host_status *s)
+{
+	static const char *const by[] = {
+		[BL_HOST_SIGNED_UNKNOWN] = "unknown",
+		[BL_HOST_SIGNED_UNASKED] = "not-asked",
+		[BL_HOST_SIGNED_NOT] = "no",
+		[BL_HOST_SIGNED_RELEASE] = "release",
+	};
+	json_t *kernel = json_null();
+
+	if (!is_module(s))
+		kernel = json_pack("{s:b, s:s}", "used", 0, "kernel",
+				   signing[bl_kern_signing()].name);
+	return json_pack("{s:s, s:o, s:o}", "by", by[s->was_signed], "serial",
+			 s->serial ? json_integer(s->serial) : json_null(),
+			 "kernel_signature", kernel);
+}
+
 static int status_json(const struct bl_host_status *s,
 		       const struct bl_recover_result *rec,
 		       const char *rec_error, struct bl_err *err)
@@ -91,6 +135,7 @@ static int status_json(const struct bl_host_status *s,
 		json_object_set_new(v, "event_probes",
 				    json_boolean(slot->programs.sensor));
 		json_object_set_new(v, "programs", programs_json(slot));
+		json_object_set_new(v, "signed", signed_json(s));
 		json_object_set_new(
 			v, "lease_left_ms",
 			bl_host_leased(&slot->programs)
@@ -168,6 +213,31 @@ static void print_lease(const struct bl_host_status *s, bool colour)
 		printf("; process %d renews it\n", s->keeper_pid);
 	else
 		printf("; nobody renews it: start belay agent\n");
+}
+
+/* Of belay's own check, which decides; and of the kernel's, which was not asked
+ * (kern/signing.h). */
+static void print_signed(const struct bl_host_status *s)
+{
+	switch (s->was_signed) {
+	case BL_HOST_SIGNED_RELEASE:
+		printf("signed    by the release keys, serial %" PRId64 "\n",
+		       s->serial);
+		break;
+	case BL_HOST_SIGNED_NOT:
+		printf("signed    not by the release keys: it was live before they were asked\n");
+		break;
+	case BL_HOST_SIGNED_UNASKED:
+		printf("signed    not asked: this host trusts no root (belay trust)\n");
+		break;
+	case BL_HOST_SIGNED_UNKNOWN:
+		printf("signed    not known: what was noted cannot be read (belay trust status)\n");
+		break;
+	}
+	if (is_module(s))
+		return;
+	printf("          kernel signature: not used; %s\n",
+	       signing[bl_kern_signing()].words);
 }
 
 static void print_tombstones(const struct bl_host_status *s)
@@ -271,6 +341,7 @@ static void status_text(const struct bl_host_status *s,
 	if (*s->live.maps)
 		printf("maps      %s\n", bl_words_maps(s->live.maps, maps));
 	print_slot(s, colour);
+	print_signed(s);
 	print_lease(s, colour);
 	print_programs(s);
 	print_tombstones(s);

@@ -15,7 +15,7 @@
 #include "loader/host/journal/journal_trial.h"
 #include "loader/host/state.h"
 #include "loader/kern/both.h"
-
+#include "loader/trust/vouch.h"
 /* Another's recovery: every verb begins with one, and most find nothing to do.
  * Who comes in between waits so long for it, looking so often. */
 #define RECOVER_MS    10000
@@ -365,6 +365,22 @@ static void note_exchange(struct bl_host_status *s)
 	*s->problem = 0;
 }
 
+static void note_signed(struct bl_host *h, struct bl_host_status *s)
+{
+	int r = bl_vouch_wanted(h->trust_dir, NULL);
+
+	s->was_signed = BL_HOST_SIGNED_UNASKED;
+	if (r > 0)
+		r = bl_vouch_noted(h->trust_dir, s->live.digest, &s->serial,
+				   NULL)
+			    ?: 1;
+	if (r < 0)
+		s->was_signed = BL_HOST_SIGNED_UNKNOWN;
+	else if (r)
+		s->was_signed = s->serial ? BL_HOST_SIGNED_RELEASE
+					  : BL_HOST_SIGNED_NOT;
+}
+
 int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 		   struct bl_err *err)
 {
@@ -386,6 +402,8 @@ int bl_host_status(struct bl_host *h, struct bl_host_status *ret,
 	if (r)
 		return r;
 	note_exchange(&s);
+	if (*s.live.digest)
+		note_signed(h, &s);
 	s.tombstones = history.tombstone_count;
 	bl_host_history_free(&history);
 	s.keeper_pid = bl_host_keeper(h);

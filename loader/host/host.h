@@ -291,6 +291,14 @@ struct bl_host_trial {
 	char watchdog[BL_WATCHDOG_LEN];
 };
 
+/* What belay's own check said of what is live (trust/vouch.h). */
+enum bl_host_signed {
+	BL_HOST_SIGNED_UNKNOWN, /* what was noted cannot be read */
+	BL_HOST_SIGNED_UNASKED, /* this host trusts no root */
+	BL_HOST_SIGNED_NOT,	/* it has one; this was live before */
+	BL_HOST_SIGNED_RELEASE, /* by the release keys */
+};
+
 struct bl_host_status {
 	struct bl_host_trial trial;
 	struct bl_host_generation live, previous;
@@ -308,6 +316,8 @@ struct bl_host_status {
 	char busy_what[32];
 	size_t tombstones;
 	char boot_id[BL_KERN_BOOT_ID_LEN];
+	enum bl_host_signed was_signed; /* live */
+	int64_t serial;			/* of its release; 0: none */
 };
 
 /* Does not wait, changes nothing. */

@@ -114,3 +114,14 @@ int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
 		bl_err_hint(err, "%s", bl_trust_fault_words(r));
 	return r;
 }
+
+int bl_vouch_noted(const char *dir, const char *digest, int64_t *ret_serial,
+		   struct bl_err *err)
+{
+	bl_autojson json_t *serials = NULL;
+	int r = bl_floor_load(dir, &serials, err);
+
+	if (!r)
+		*ret_serial = bl_floor_serial(serials, digest);
+	return r;
+}

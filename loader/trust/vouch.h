@@ -35,4 +35,9 @@ int bl_vouch_wanted(const char *dir, struct bl_err *err);
 int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
 	     int64_t now_s, struct bl_err *err);
 
+/* The serial with which that bundle was let in; 0: it was not, by this folder.
+ * Needs no lock. -EBADMSG: what was noted is damaged. */
+int bl_vouch_noted(const char *dir, const char *digest, int64_t *ret_serial,
+		   struct bl_err *err);
+
 #endif

@@ -92,6 +92,33 @@ START_TEST(without_a_root_nothing_is_asked)
 }
 END_TEST
 
+/* What belay status says of it. */
+static void assert_signed(enum bl_host_signed by, int64_t serial)
+{
+	struct bl_host_status s = one_host_status(&one);
+
+	ck_assert_int_eq(s.was_signed, by);
+	ck_assert_int_eq(s.serial, serial);
+}
+
+START_TEST(status_says_who_signed_what_is_live)
+{
+	bl_autofree char *noted = NULL;
+
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	assert_signed(BL_HOST_SIGNED_UNASKED, 0);
+	sign("two.bundle", &one.v2);
+	give_root();
+	assert_signed(BL_HOST_SIGNED_NOT, 0);
+	refresh();
+	one_host_apply(&one, &one.v2, NULL, BL_APPLY_COMMITTED);
+	assert_signed(BL_HOST_SIGNED_RELEASE, 2);
+	noted = bl_path("%s/" BL_FLOOR_FILE, trust_dir);
+	ok(bl_file_write(noted, "{", 1, 0600, &err));
+	assert_signed(BL_HOST_SIGNED_UNKNOWN, 0);
+}
+END_TEST
+
 START_TEST(with_one_only_what_is_signed_is_loaded)
 {
 	give_root();
@@ -250,6 +277,7 @@ Suite *bl_test_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, without_a_root_nothing_is_asked);
+	tcase_add_test(tc, status_says_who_signed_what_is_live);
 	tcase_add_test(tc, with_one_only_what_is_signed_is_loaded);
 	tcase_add_test(tc, an_older_release_is_refused_and_the_way_back_is_not);
 	tcase_add_test(
