@@ -31,6 +31,26 @@ static void set_state(struct bl_agent *a, enum bl_work_state state,
 	bl_text_copy(a->reason, sizeof(a->reason), reason);
 }
 
+bool bl_agent_knows(const struct bl_agent *a, const struct bl_order *order)
+{
+	return order->kind == BL_ORDER_APPLY && !a->refused &&
+	       a->order.kind != BL_ORDER_NONE &&
+	       strcmp(a->order.rollout, order->rollout) == 0;
+}
+
+void bl_agent_refuse(struct bl_agent *a, const struct bl_order *order,
+		     const char *reason)
+{
+	/* One to go back changes nothing here, and whoever sent it must not make
+	 * this host look as if it could not. */
+	if (order->kind != BL_ORDER_APPLY || a->busy != BL_AGENT_NOTHING ||
+	    bl_agent_knows(a, order))
+		return;
+	a->order = *order;
+	a->refused = true;
+	set_state(a, BL_WORK_FAILED, reason);
+}
+
 static enum bl_agent_do take_apply(struct bl_agent *a,
 				   const struct bl_order *order)
 {
@@ -38,10 +58,10 @@ static enum bl_agent_do take_apply(struct bl_agent *a,
 		return BL_AGENT_NOTHING;
 	/* Ended already, one way or the other, or told to go back since: the
 	 * controller reads it in the next poll. LATER leaves no order behind.*/
-	if (a->order.kind != BL_ORDER_NONE &&
-	    strcmp(a->order.rollout, order->rollout) == 0)
+	if (bl_agent_knows(a, order))
 		return BL_AGENT_NOTHING;
 	a->order = *order;
+	a->refused = false;
 	if (runs(a, order->digest)) {
 		set_state(a, BL_WORK_DONE, "");
 		return BL_AGENT_NOTHING;
@@ -59,6 +79,7 @@ static enum bl_agent_do take_rollback(struct bl_agent *a,
 	    strcmp(a->order.digest, order->digest) != 0)
 		return BL_AGENT_NOTHING; /* about another version: later */
 	a->order = *order;
+	a->refused = false;
 	set_state(a, BL_WORK_GOING, "");
 	if (a->busy == BL_AGENT_APPLY) {
 		a->stop_trial = true;

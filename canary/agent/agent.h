@@ -40,6 +40,7 @@ struct bl_agent {
 	char reason[BL_REASON_MAX];
 	enum bl_agent_do busy; /* what the worker does now */
 	bool stop_trial;       /* the worker is to end its trial */
+	bool refused;	       /* the order was not taken: who gave it? */
 };
 
 /* What to post now. */
@@ -48,6 +49,14 @@ void bl_agent_poll(struct bl_agent *a, struct bl_poll *ret);
 /* Takes the controller's answer; returns what the worker is to start. */
 enum bl_agent_do bl_agent_take(struct bl_agent *a,
 			       const struct bl_order *order);
+
+/* Whether an order to apply is the one that is begun or ended already. */
+bool bl_agent_knows(const struct bl_agent *a, const struct bl_order *order);
+
+/* An order that this host does not obey, for @reason: reported as failed where
+ * nothing else goes on. Should the right one give it, it is begun all the same. */
+void bl_agent_refuse(struct bl_agent *a, const struct bl_order *order,
+		     const char *reason);
 
 /* What the worker is at, for `belay host list`: "" or a few words. */
 void bl_agent_tell(struct bl_agent *a, const char *text);

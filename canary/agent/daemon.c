@@ -31,7 +31,7 @@ static int set_up(struct daemon *d, struct bl_err *err)
 	size_t i;
 	int r;
 
-	if (!s || !d->record_path || !d->partial_dir)
+	if (!s || !d->record_path || !d->partial_dir || !d->trust_dir)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = bl_host_status(d->opts->host, s, err);
 	if (r < 0)
@@ -145,6 +145,9 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 			bl_path("%s/%s", opts->state_dir, BL_DAEMON_RECORD),
 		.partial_dir =
 			bl_path("%s/%s", opts->state_dir, BL_PARTIAL_DIR),
+		.trust_dir = opts->config->trust_dir
+				     ? strdup(opts->config->trust_dir)
+				     : bl_path("%s/trust", opts->state_dir),
 		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
@@ -160,5 +163,6 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		close(d.wake);
 	free(d.record_path);
 	free(d.partial_dir);
+	free(d.trust_dir);
 	return r;
 }

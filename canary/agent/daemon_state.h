@@ -14,6 +14,7 @@
 #include "canary/agent/daemon.h"
 #include "canary/agent/pair.h"
 #include "canary/ledger/gauge.h"
+#include "loader/trust/obey.h"
 
 /* An apply that waits for its bundle. */
 struct daemon_again {
@@ -37,13 +38,15 @@ struct daemon_fetch {
 
 struct daemon {
 	const struct bl_daemon_opts *opts;
-	char *record_path;
+	char *record_path, *trust_dir;
+	char refused[BL_REASON_MAX]; /* told last; daemon_talker.c's */
 	int wake; /* eventfd: the worker has something for the talker */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t work;  /* there is work for the worker; or its end */
 	struct bl_agent agent;
 	enum bl_agent_do task;
+	struct bl_told told; /* agent.order, signed; version 0: nobody asked */
 	bool quit;
 	bool news;	   /* the talker is to poll at once */
 	uint64_t heard_ms; /* when the last poll that was answered began */
@@ -52,6 +55,7 @@ struct daemon {
 
 	/* the worker's own */
 	char *partial_dir;
+	struct bl_told doing; /* what it carries out, as told above */
 	struct daemon_again again;
 	uint64_t status_ms;
 	uint64_t trial_ms; /* when the trial went live */

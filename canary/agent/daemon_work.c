@@ -161,6 +161,22 @@ static int save_record(struct daemon *d, struct bl_err *err)
 	return bl_file_write(d->record_path, text, strlen(text), 0600, err);
 }
 
+/* That the order counts no more (obey.h), if it was a signed one. */
+static int note_begun(struct daemon *d, struct bl_err *err)
+{
+	return d->doing.version ? bl_obey_begin(d->trust_dir, &d->doing, err)
+				: 0;
+}
+
+static void note_ended(struct daemon *d)
+{
+	struct bl_err e = { 0 };
+
+	if (d->doing.version && bl_obey_end(d->trust_dir, &d->doing, &e) < 0)
+		bl_daemon_note(d, "cannot write down that it ended: %s",
+			       e.text);
+}
+
 void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
 			const char *fmt, ...)
 {
@@ -224,7 +240,7 @@ static void apply(struct daemon *d, const struct bl_order *order,
 		return;
 	/* Durable before it is begun: whatever happens in the trial, the next
 	 * life of this agent answers for it. */
-	if (save_record(d, &e) < 0) {
+	if (save_record(d, &e) < 0 || note_begun(d, &e) < 0) {
 		bl_daemon_conclude(o, BL_AGENT_FAILED, "%s", e.text);
 		return;
 	}
@@ -300,6 +316,8 @@ static void work_on(struct daemon *d, enum bl_agent_do task,
 		rollback(d, order, &o);
 	if (o.again)
 		return;
+	if (o.end != BL_AGENT_LATER)
+		note_ended(d);
 	d->again = (struct daemon_again){ 0 };
 	pthread_mutex_lock(&d->lock);
 	memcpy(live, d->agent.poll.live, sizeof(live));
@@ -397,6 +415,9 @@ void *bl_daemon_worker(void *ctx)
 		task = d->task;
 		d->task = BL_AGENT_NOTHING;
 		order = d->agent.order;
+		/* Not while it waits: an order to go back may be there. */
+		if (task != BL_AGENT_NOTHING)
+			d->doing = d->told;
 		quit = d->quit;
 		pthread_mutex_unlock(&d->lock);
 		/* Told to end: what was not begun is ordered again. */

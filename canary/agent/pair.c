@@ -47,6 +47,7 @@ static const struct row heard_rows[] = {
 	ROW(heard, digest, DIGEST, 0, BL_DIGEST_HEX - 1),
 	ROW(heard, override_reason, LINE, 0, BL_REASON_MAX - 1),
 	ROW(heard, reason, LINE, 0, BL_REASON_MAX - 1),
+	ROW(heard, proof, LINE, 0, BL_PAIR_PROOF_LEN - 1),
 };
 
 static const struct row progress_rows[] = {
@@ -252,6 +253,8 @@ static const char *nonsense(const struct bl_pair_heard *h)
 		return "override_reason";
 	if (h->probation_ms && h->answer != BL_PAIR_APPLY)
 		return "probation_ms";
+	if (*h->proof && !order)
+		return "proof";
 	return NULL;
 }
 

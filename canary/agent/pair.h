@@ -43,13 +43,14 @@
 #include "canary/wire/pki.h"
 #include "loader/base/err.h"
 
-#define BL_PAIR_MAGIC	 0x70616972u /* "pair" */
-#define BL_PAIR_VERSION	 1
-#define BL_PAIR_TEXT_MAX BL_POLL_BYTES_MAX
-#define BL_PAIR_NOTE_LEN 1024
-#define BL_PAIR_WHY_LEN	 512
-#define BL_PAIR_RETRY_MS (3600 * INT64_C(1000)) /* at most */
-#define BL_PAIR_DIGEST	 72 /* BL_DIGEST_HEX, and on to the next 8 bytes */
+#define BL_PAIR_MAGIC	  0x70616972u /* "pair" */
+#define BL_PAIR_VERSION	  1
+#define BL_PAIR_TEXT_MAX  BL_POLL_BYTES_MAX
+#define BL_PAIR_NOTE_LEN  1024
+#define BL_PAIR_PROOF_LEN 4096
+#define BL_PAIR_WHY_LEN	  512
+#define BL_PAIR_RETRY_MS  (3600 * INT64_C(1000)) /* at most */
+#define BL_PAIR_DIGEST	  72 /* BL_DIGEST_HEX, and on to the next 8 bytes */
 
 enum bl_pair_kind {
 	BL_PAIR_HELLO = 1,
@@ -86,6 +87,7 @@ struct bl_pair_heard {
 	char rollout[BL_ROLLOUT_ID_LEN];
 	char digest[BL_PAIR_DIGEST];
 	char override_reason[BL_REASON_MAX], reason[BL_REASON_MAX];
+	char proof[BL_PAIR_PROOF_LEN]; /* of an order; "": it has none */
 };
 
 struct bl_pair_progress {

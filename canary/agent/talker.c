@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ struct talk {
 /* How a poll ended. */
 struct answer {
 	struct bl_order order;
+	char *proof;	  /* of that; NULL: it has none */
 	bool known;	  /* 304 */
 	int64_t retry_ms; /* no sooner; 0: nobody said */
 };
@@ -188,6 +190,13 @@ static int ask(struct talk *k, struct answer *ret, struct bl_err *err)
 	if (r || (ret->known && *k->etag))
 		return r;
 	r = bl_order_parse(bl_buf_str(&body), body.len, &ret->order, err);
+	if (!r && ret->order.kind != BL_ORDER_NONE)
+		r = bl_order_proof(bl_buf_str(&body), body.len, &ret->proof,
+				   err);
+	if (!r && ret->proof && strlen(ret->proof) >= BL_PAIR_PROOF_LEN)
+		r = bl_err_set(err, -EBADMSG,
+			       "the order's proof has more than %d bytes",
+			       BL_PAIR_PROOF_LEN - 1);
 	/* Something else lives there. */
 	if (r < 0)
 		bl_client_next(k->client);
@@ -216,6 +225,8 @@ static int poll_once(struct talk *k, struct answer *ret, struct bl_err *err)
 		m.heard.answer = BL_PAIR_SAME;
 	else
 		bl_pair_from_order(&ret->order, &m.heard);
+	if (!r && ret->proof)
+		bl_pair_text(m.heard.proof, sizeof(m.heard.proof), ret->proof);
 	k->gone |= !bl_talker_send(k->t, &m);
 	return r;
 }
@@ -299,6 +310,7 @@ static void polls(struct talk *k)
 
 		nap(k,
 		    r < 0 ? after_failure(k, r, &a, &e) : after_answer(k, &a));
+		free(a.proof);
 	}
 }
 

@@ -361,7 +361,7 @@ int bl_order_proof(const char *text, size_t len, char **ret, struct bl_err *err)
 		return r;
 	proof = json_object_get(doc.root, "proof");
 	if (proof) {
-		copy = json_dumps(proof, JSON_COMPACT);
+		copy = json_dumps(proof, JSON_COMPACT | JSON_ENSURE_ASCII);
 		if (!copy)
 			return bl_err_set(err, -ENOMEM, "out of memory");
 	}

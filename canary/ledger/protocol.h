@@ -110,8 +110,8 @@ int bl_poll_parse(const char *text, size_t len, struct bl_poll *ret,
 int bl_order_parse(const char *text, size_t len, struct bl_order *ret,
 		   struct bl_err *err);
 
-/* The proof of an order that bl_order_parse took, as JSON; NULL: it has none.
- * Caller frees. */
+/* The proof of an order that bl_order_parse took, as JSON in ASCII; NULL: it has
+ * none. Caller frees. */
 int bl_order_proof(const char *text, size_t len, char **ret,
 		   struct bl_err *err);
 

@@ -2,10 +2,10 @@
 /*
  * Who runs which target: what an online key may say, and no more.
  *
- * Today `belay trust assign` writes it, any TUF client reads it, and what is
- * signed is asked for A1; no agent asks bl_fleet_find yet: an agent's bundle
- * comes from the controller over mutual TLS, and a host with a root asks
- * vouch.h before it loads it. A2 and A3 hold for who calls bl_fleet_find.
+ * A file for all hosts, by patterns: `belay trust assign` writes it, any TUF
+ * client reads it, and what is signed is asked for A1. A controller, which decides
+ * poll by poll, signs orders with the same key instead (order.h), and agents obey
+ * these alone. A2 and A3 hold for who calls bl_fleet_find.
  *
  * The release role ("targets") signs bundles offline and delegates the paths
  * "fleet/" + one component to the role "fleet". Its metadata lists for every

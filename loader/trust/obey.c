@@ -48,8 +48,8 @@ static int load(const char *dir, struct bl_told_to *to, struct bl_err *err)
 	return 0;
 }
 
-static int save(const char *dir, int64_t version, bool ended,
-		struct bl_err *err)
+static int write_file(const char *dir, int64_t version, bool ended,
+		      struct bl_err *err)
 {
 	bl_autofree char *path = bl_path("%s/" BL_OBEY_FILE, dir);
 	bl_autofree char *text = bl_json_dump(
@@ -59,6 +59,23 @@ static int save(const char *dir, int64_t version, bool ended,
 	if (!path || !text)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	return bl_file_write(path, text, strlen(text), 0644, err);
+}
+
+/* What is there and newer stays: two threads of an agent may write, the one that
+ * is told to go back and the one that ends what it did. */
+static int save(const char *dir, int64_t version, bool ended,
+		struct bl_err *err)
+{
+	bl_autoclose int fd = -1;
+	struct bl_told_to now = { .version = 0 };
+	int r = bl_trust_state_lock(dir, &fd, err);
+
+	if (!r)
+		r = load(dir, &now, err);
+	if (r < 0 || now.version > version ||
+	    (now.version == version && now.ended))
+		return r;
+	return write_file(dir, version, ended, err);
 }
 
 /* To go back, by what it says itself; it is looked at again when it is known who

@@ -26,9 +26,8 @@
  *  B2 An order to apply wants metadata that has not expired; one to go back does
  *     not (O5).
  *  B3 What is begun is noted before, durably. An order that is given back without
- *     being begun counts again; one that ended does not.
- *
- * With the host's lock, or by who alone carries out orders.
+ *     being begun counts again; one that ended does not. What is remembered only
+ *     grows, whoever writes.
  */
 #ifndef BL_TRUST_OBEY_H
 #define BL_TRUST_OBEY_H

@@ -30,6 +30,7 @@
 #define JITTER_MS    50 /* between two starts of agents of a large fleet */
 
 struct fleet fleet;
+const char *fleet_args[FLEET_ARGS_MAX + 1];
 
 static char *path_of(const char *what, unsigned i, const char *suffix)
 {
@@ -103,7 +104,7 @@ void fleet_start_controller(unsigned i)
 		open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	bl_autoclose int err =
 		open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	const char *const argv[] = {
+	const char *argv[8 + FLEET_ARGS_MAX + 1] = {
 		BL_TEST_BUILD_DIR "/belay",
 		"controller",
 		"--store",
@@ -112,11 +113,11 @@ void fleet_start_controller(unsigned i)
 		listen,
 		"--tls-dir",
 		fleet.dir,
-		NULL,
 	};
 	uint64_t end_ms = bl_clock_mono_ms() + FLEET_PATIENCE_MS;
 	unsigned port = 0;
 
+	memcpy(argv + 8, fleet_args, sizeof(fleet_args));
 	ck_assert_int_eq(fleet.controllers[i].pid, 0);
 	ck_assert_int_eq(bl_proc_spawn(argv, -1, to, err,
 				       &fleet.controllers[i].pid, NULL),

@@ -65,6 +65,10 @@ struct fleet {
 };
 extern struct fleet fleet;
 
+/* What controllers are started with beside; ends with NULL. */
+#define FLEET_ARGS_MAX 8
+extern const char *fleet_args[FLEET_ARGS_MAX + 1];
+
 /* "sqlite:" is a file of the fleet's own. Agents are named agent-0 … and are
  * dealt to the controllers in turn; those from @held on are not started. */
 void fleet_start(const char *store_url, unsigned controllers, unsigned agents,
