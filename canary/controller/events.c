@@ -95,44 +95,58 @@ static int read_folder(struct reading *g, enum kind kind, const char *folder,
 }
 
 /* Whoever changes a host's exposure or decides something writes the rollout's
- * record in the same transaction. So nothing of one is new that is not. 1:
- * something is. */
-static int read_rollout(struct reading *g, const char *id, struct bl_err *err)
+ * record in the same transaction. So nothing of one is new that is not. */
+static int read_rollout(struct reading *g, struct bl_store_item *item,
+			struct bl_err *err)
 {
-	bl_autostore_item struct bl_store_item item = { 0 };
-	int64_t revision;
-	int r = bl_fleet_get(g->store, &item, err, "rollout/", id);
+	char id[BL_ROLLOUT_ID_LEN];
+	int r = 0;
 
-	if (!r && !item.revision)
-		r = bl_err_set(err, -ENOENT, "there is no rollout %s", id);
-	revision = item.revision;
-	if (r < 0 || revision <= g->since)
-		return r;
-	if (is_new(g, revision))
-		r = add(g, ROLLOUT, id, &item, err);
+	bl_text_copy(id, sizeof(id), strchr(item->key, '/') + 1);
+	if (is_new(g, item->revision))
+		r = add(g, ROLLOUT, id, item, err);
 	if (!r)
 		r = read_folder(g, HOST, "exposure", id, err);
 	if (!r)
 		r = read_folder(g, DECISION, "decision", id, err);
-	return r < 0 ? r : 1;
+	return r;
 }
 
-static int read_all(struct reading *g, struct bl_err *err)
+static int newest_first(const void *a, const void *b)
 {
-	bl_autostore_item struct bl_store_item last = { 0 };
+	const struct bl_store_item *x = a, *y = b;
+
+	return x->revision > y->revision ? -1 : x->revision < y->revision;
+}
+
+static int read_changed(struct reading *g, struct bl_err *err)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	size_t i;
+	int r = bl_store_changed(g->store, "rollout/", g->since, &list, err);
+
+	if (!r && list.count)
+		qsort(list.items, list.count, sizeof(*list.items),
+		      newest_first);
+	for (i = 0; !r && i < list.count && i < BL_EVENTS_ROLLOUTS_MAX; i++)
+		r = read_rollout(g, &list.items[i], err);
+	return r;
+}
+
+static int read_newest(struct reading *g, struct bl_err *err)
+{
+	bl_autostore_item struct bl_store_item last = { 0 }, item = { 0 };
+	char id[BL_ROLLOUT_ID_LEN];
 	int r = bl_fleet_get(g->store, &last, err, "fleet/", "last");
-	long number = r < 0 ? 0 : strtol(bl_buf_str(&last.value), NULL, 10);
-	long left = g->since ? BL_EVENTS_ROLLOUTS_MAX : 1;
 
-	for (; r >= 0 && number > 0 && left > 0; number--, left--) {
-		char id[BL_ROLLOUT_ID_LEN];
-
-		snprintf(id, sizeof(id), "r%ld", number);
-		r = read_rollout(g, id, err);
-		if (!r)
-			break;
-	}
-	return r < 0 ? r : 0;
+	if (r < 0 || !last.revision)
+		return r;
+	snprintf(id, sizeof(id), "r%ld",
+		 strtol(bl_buf_str(&last.value), NULL, 10));
+	r = bl_fleet_get(g->store, &item, err, "rollout/", id);
+	if (!r && !item.revision)
+		r = bl_err_set(err, -ENOENT, "there is no rollout %s", id);
+	return r < 0 ? r : read_rollout(g, &item, err);
 }
 
 static int by_revision(const void *a, const void *b)
@@ -235,7 +249,7 @@ int bl_events_read(struct bl_store *store, int64_t since, struct bl_buf *ret,
 		return r;
 	/* Of another store, or of this one before it was made anew. */
 	g.since = since > g.now ? 0 : since;
-	r = read_all(&g, err);
+	r = g.since ? read_changed(&g, err) : read_newest(&g, err);
 	if (r < 0)
 		return r;
 	if (g.count)

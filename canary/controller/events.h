@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live view: what changed in the newest rollout, as server-sent events.
+ * The live view: what changed in rollouts, as server-sent events.
  *
  *	event: rollout		as in GET /v1/rollouts
  *	event: host		{"rollout", "host", "state", "wave", "reason", …}
@@ -15,8 +15,8 @@
  * with 0 is shown the newest rollout whole.
  *
  * Of a transaction all or nothing is read: an ID stands on its last event only.
- * A rollout of which nothing is newer hides those before it: what hosts of an
- * old one do after a newer one began is seen when that one changes, too.
+ * What is newer is asked of the store by revision, for every rollout at once: an
+ * old one whose silent host comes back is seen as the newest one is.
  *
  * No sockets and no clock; http_stream.c keeps the connections.
  */
@@ -31,7 +31,7 @@
 #define BL_EVENTS_TYPE "text/event-stream"
 /* Bytes at one time, but for the last transaction of them. */
 #define BL_EVENTS_BYTES_MAX (256 * 1024)
-/* Rollouts that a reader who comes back is told of. */
+/* Rollouts that a reader who comes back is told of: those that changed last. */
 #define BL_EVENTS_ROLLOUTS_MAX 8
 
 /*

@@ -174,8 +174,44 @@ START_TEST(a_reading_takes_no_more_than_is_new)
 	assert_knows_all(&r);
 	ck_assert_uint_gt(busy.lists, 0);
 	ck_assert_int_ge(busy.since, id);
-	/* The newest rollout's record, and that it is the only one. */
-	ck_assert_uint_eq(busy.gets, 2);
+	ck_assert_uint_eq(busy.gets, 0);
+	event_reader_free(&r);
+	sim_end(&s);
+}
+END_TEST
+
+/* A silent host of a rollout that is over comes back while nothing happens to the
+ * newest one. */
+START_TEST(what_becomes_of_an_old_rollout_is_told_beside_the_newest)
+{
+	struct event_reader r = { 0 };
+	char old[BL_ROLLOUT_ID_LEN];
+	struct sim_host *quiet = NULL;
+	json_t *host;
+	unsigned i;
+
+	sim_start(&s, 21, 4);
+	s.plan.gone_ms = 10 * 3600000;
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "v1", SIM_KILLS);
+	ck_assert_int_eq(sim_run_over(&s, 180000), BL_ROLLOUT_STOPPED);
+	memcpy(old, s.id, sizeof(old));
+	for (i = 0; i < s.host_count; i++)
+		if (s.hosts[i].dead)
+			quiet = &s.hosts[i];
+	ck_assert_ptr_nonnull(quiet);
+	sim_rollout(&s, "v2", SIM_GOOD);
+	sim_act(&s, s.id, BL_DECISION_PAUSE);
+	sim_run_ms(&s, 1000);
+	read_on(&r, s.look);
+	ck_assert_str_eq(event_text(r.rollout, "id"), s.id);
+	quiet->dead = false;
+	sim_run_ms(&s, 10000);
+	read_on(&r, s.look);
+	host = json_object_get(r.hosts, quiet->name);
+	ck_assert_ptr_nonnull(host);
+	ck_assert_str_eq(event_text(host, "rollout"), old);
+	ck_assert_int_ne(strcmp(event_text(host, "state"), "silent"), 0);
 	event_reader_free(&r);
 	sim_end(&s);
 }
@@ -209,6 +245,8 @@ Suite *bl_test_suite(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, a_reader_that_comes_back_misses_nothing, 0, 5);
 	tcase_add_test(t, a_reading_takes_no_more_than_is_new);
+	tcase_add_test(
+		t, what_becomes_of_an_old_rollout_is_told_beside_the_newest);
 	tcase_add_test(t, an_id_of_another_store_begins_anew);
 	suite_add_tcase(suite, t);
 	return suite;
