@@ -14,12 +14,16 @@
  *    own sum and by recounting; hosts in a trial are never more than that;
  *  - an exposure is written before its host is told;
  *  - once a stop is written no exposure is;
+ *  - between a pause and its resume no exposure is written, and no wave widened,
+ *    while trials end and a bad one still stops it;
  *  - a wave is never wider than its target.
  *
  * What the model leaves out: silence and time, the way back, tombstones, more
  * than one rollout. Without CAS (-DNO_CAS) the transactions compare nothing that
- * the sums stand in; with TOLD_FIRST the answer leaves before the transaction:
- * either must be found out, or this model proves nothing.
+ * the sums stand in; with TOLD_FIRST the answer leaves before the transaction;
+ * with PAUSE_APART a pause is written beside the rollout's key, so that who read
+ * before it does not lose; with PAUSE_UNREAD polls do not look at it: each must be
+ * found out, or this model proves nothing.
  */
 #ifndef HOSTS
 #define HOSTS 3
@@ -28,6 +32,11 @@
 #define CAP 2
 #endif
 #define CONTROLLERS 2
+/* How often operators pause it. Each multiplies the states: with pauses it is
+ * searched for two hosts, without for three. */
+#ifndef PAUSES
+#define PAUSES 0
+#endif
 
 mtype:ledger = { NONE, EXPOSED, COMMITTED, FAILED };
 mtype:live = { OLD, TRIAL, NEW, BACK };
@@ -36,7 +45,8 @@ mtype:live = { OLD, TRIAL, NEW, BACK };
  * that its value is its revision. */
 byte revision = 1;
 byte target = 1, exposed, unconfirmed;
-bool stopped;
+bool stopped, paused;
+byte pauses;
 mtype:ledger exposure[HOSTS] = NONE;
 
 /* The world. */
@@ -47,7 +57,7 @@ mtype:live host[HOSTS] = OLD;
 #define FORGET \
 	d_step { \
 		h = 0; seen_revision = 0; seen_target = 0; seen_exposed = 0; \
-		seen_unconfirmed = 0; seen_stopped = false; bad = false; \
+		seen_unconfirmed = 0; seen_stopped = false; seen_paused = false; bad = false; \
 		said = OLD; seen = NONE \
 	}
 /* Dying is the other choice at every step. (Beside it an `else` would never be
@@ -58,12 +68,18 @@ mtype:live host[HOSTS] = OLD;
 	d_step { \
 		seen_revision = revision; seen_target = target; \
 		seen_exposed = exposed; seen_unconfirmed = unconfirmed; \
-		seen_stopped = stopped \
+		seen_stopped = stopped; seen_paused = paused \
 	}
+
+#ifdef PAUSE_UNREAD
+#define LOOKS_PAUSED false
+#else
+#define LOOKS_PAUSED seen_paused
+#endif
 
 /* What a poll leads to, by what was read. */
 #define MAY_EXPOSE \
-	seen == NONE && !seen_stopped && said == OLD && \
+	seen == NONE && !seen_stopped && !LOOKS_PAUSED && said == OLD && \
 	seen_exposed < seen_target && seen_unconfirmed < CAP
 #define MAY_END seen == EXPOSED && (said == NEW || said == BACK)
 
@@ -98,7 +114,7 @@ inline check_ledger()
 active [CONTROLLERS] proctype controller()
 {
 	byte h, seen_revision, seen_target, seen_exposed, seen_unconfirmed;
-	bool seen_stopped, bad;
+	bool seen_stopped, seen_paused, bad;
 	mtype:live said = OLD;
 	mtype:ledger seen = NONE;
 
@@ -125,6 +141,7 @@ end_idle:
 				if
 				:: UNCHANGED && exposure[h] == NONE ->
 					assert(!stopped);
+					assert(!paused);
 					exposure[h] = EXPOSED;
 					exposed = seen_exposed + 1;
 					unconfirmed = seen_unconfirmed + 1;
@@ -160,6 +177,33 @@ end_idle:
 		OR_DIE
 		fi;
 		FORGET
+#if PAUSES > 0
+	:: /* An operator pauses it, or lets it go on. */
+		pauses < PAUSES || paused ->
+		READ_ROLLOUT;
+		if
+		:: d_step {
+			if
+			:: seen_stopped || !UNCHANGED
+			:: else ->
+				if
+				:: !seen_paused && pauses < PAUSES ->
+					paused = true;
+					pauses++;
+#ifndef PAUSE_APART
+					revision++
+#endif
+				:: seen_paused ->
+					paused = false;
+					revision++
+				:: else
+				fi
+			fi
+		   }
+		OR_DIE
+		fi;
+		FORGET
+#endif
 	:: /* A tick: what is due by a view that may be old. */
 		READ_ROLLOUT;
 		do
@@ -176,10 +220,12 @@ end_idle:
 					if
 					:: bad ->
 						stopped = true;
+						paused = false;
 						revision++
-					:: !bad && seen_unconfirmed == 0 &&
+					:: !bad && !seen_paused && seen_unconfirmed == 0 &&
 					   seen_exposed == seen_target &&
 					   seen_target < HOSTS ->
+						assert(!paused);
 						target = HOSTS;
 						revision++
 					:: else
