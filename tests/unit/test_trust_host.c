@@ -75,15 +75,66 @@ static void refresh(void)
 	ok(bl_tuf_refresh(&tuf, &f, now_s(), &err));
 }
 
+/* All that an attack on a host could change: its kernel, its journal, what it
+ * trusts. */
+struct lies_there {
+	struct fake_slot slot[BL_SLOT_COUNT];
+	int named;
+	size_t txns, tombstones;
+	char live[BL_DIGEST_HEX];
+	struct bl_buf trust; /* its files, one behind the other */
+};
+
+static void look(struct lies_there *ret)
+{
+	static const char *const files[] = { BL_TRUST_ROOT_FILE, BL_TRUST_FILE,
+					     BL_FLOOR_FILE };
+	struct bl_host_history history = { 0 };
+
+	*ret = (struct lies_there){ .named = one.fake->named };
+	memcpy(ret->slot, one.fake->slot, sizeof(ret->slot));
+	memcpy(ret->live, one_host_status(&one).live.digest, BL_DIGEST_HEX);
+	ok(bl_host_history(one.host, 0, &history, &err));
+	ret->txns = history.count;
+	ret->tombstones = history.tombstone_count;
+	bl_host_history_free(&history);
+	for (size_t i = 0; i < BL_ARRAY_SIZE(files); i++) {
+		bl_autofree char *path = bl_path("%s/%s", trust_dir, files[i]);
+
+		bl_file_read(path, 1 << 20, &ret->trust, NULL);
+	}
+}
+
+static void assert_untouched(struct lies_there *was)
+{
+	struct lies_there is;
+
+	look(&is);
+	ck_assert_uint_eq(was->txns, is.txns);
+	ck_assert_uint_eq(was->tombstones, is.tombstones);
+	ck_assert_str_eq(was->live, is.live);
+	ck_assert_int_eq(was->named, is.named);
+	ck_assert_int_eq(memcmp(was->slot, is.slot, sizeof(is.slot)), 0);
+	ck_assert_uint_eq(was->trust.len, is.trust.len);
+	ck_assert_int_eq(memcmp(bl_buf_str(&was->trust), bl_buf_str(&is.trust),
+				is.trust.len),
+			 0);
+	bl_buf_free(&was->trust);
+	bl_buf_free(&is.trust);
+}
+
 static void assert_refused(const struct bl_bundle *b, const char *why)
 {
 	const struct bl_apply_opts opts = { .override_reason = "I insist" };
+	struct lies_there before;
 
+	look(&before);
 	one_host_apply(&one, b, &opts, BL_APPLY_REFUSED);
 	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_UNSIGNED);
 	ck_assert_msg(strstr(one.res.reason, why), "%s", one.res.reason);
 	ck_assert_msg(*one.res.hint, "no hint");
 	ck_assert_int_eq(one.res.tombstoned, false);
+	assert_untouched(&before);
 }
 
 START_TEST(without_a_root_nothing_is_asked)
