@@ -11,6 +11,7 @@
 #include "loader/bundle/content.h"
 #include "loader/bundle/content_table.h"
 #include "loader/bundle/content_text.h"
+#include "loader/kern/kmod/kmod_slot.h"
 #include "tests/main.h"
 
 static struct bl_buf json, bin;
@@ -113,6 +114,7 @@ START_TEST(the_limit_of_rules_fits_and_one_more_says_what_to_do)
 	compiled(BL_CONTENT_RULES_MAX);
 	ck_assert_uint_le(json.len, BL_CONTENT_JSON_MAX);
 	ck_assert_uint_le(bin.len, BL_CONTENT_BIN_MAX);
+	ck_assert_uint_le(bin.len, BL_KMOD_CONTENT_MAX);
 	ck_assert_uint_eq(find(BL_CONTENT_RULES_MAX - 1),
 			  BL_CONTENT_RULES_MAX - 1);
 

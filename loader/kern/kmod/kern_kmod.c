@@ -16,8 +16,6 @@
 #include "loader/kern/kmod/kmod_slot.h"
 #include "loader/object/carry.h"
 
-#define CONTENT_MAX (64U << 20)
-
 /* Its readers let go of it once its hooks are out. */
 #define UNLOAD_TRIES	1000
 #define UNLOAD_PAUSE_MS 3
@@ -273,7 +271,7 @@ static int give_content(struct bl_kern_kmod *k, enum bl_slot slot,
 		bl_kmod_slot_path(k->dir, slot, BL_KMOD_SLOT_CONTENT);
 	bl_autobuf struct bl_buf bin = { 0 };
 	struct bl_err why = { 0 };
-	int r = path ? bl_file_read(path, CONTENT_MAX, &bin, &why)
+	int r = path ? bl_file_read(path, BL_KMOD_CONTENT_MAX, &bin, &why)
 		     : bl_err_errno(&why, -ENOMEM, "content");
 
 	if (r == -ENOENT)

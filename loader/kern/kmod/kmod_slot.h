@@ -19,11 +19,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/content.h"
 #include "loader/base/err.h"
 #include "loader/kern/ops.h"
 
 #define BL_KMOD_SLOT_KO	     "module.ko"
 #define BL_KMOD_SLOT_CONTENT "content.bin"
+/* Bytes of it: as much as the module takes (kmod/content.c). */
+#define BL_KMOD_CONTENT_MAX                                                  \
+	(sizeof(struct bl_content_hdr) +                                     \
+	 (size_t)BL_CONTENT_BUCKETS_MAX * sizeof(struct bl_content_bucket) + \
+	 (size_t)BL_CONTENT_RULES_MAX * BL_CONTENT_NAME_MAX)
 
 struct bl_kmod_slot {
 	uint32_t number;	   /* of the generation */
