@@ -140,6 +140,10 @@ static int pull(struct registry *r, struct bl_buf *ret, struct bl_err *err)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	memcpy(d.digest, r->ref->digest, BL_DIGEST_HEX);
 	e = fetch(r, "manifests", &d, &m, &manifest, err);
+	if (e == -ENOENT)
+		bl_err_hint(
+			err,
+			"the digest in a reference is the manifest's, not the bundle's own: 'belay bundle build' prints both");
 	if (!e)
 		e = bl_oci_manifest_read(of, bl_buf_str(&manifest),
 					 manifest.len, &d, err);

@@ -186,6 +186,8 @@ static int request(struct bl_transfer *t, const char *url,
 		   struct answer *ret, struct bl_err *err)
 {
 	const struct bl_fetch_tls tls = { .ca = t->options->ca };
+	uint64_t limit_ms = t->options->limit_ms ? t->options->limit_ms
+						 : BL_TRANSFER_MS;
 	uint64_t now = bl_clock_mono_ms();
 	bl_autofree char *range = bl_path("Range: bytes=%zu-", in->data.len);
 	bl_autofree char *accept = bl_path(
@@ -196,7 +198,8 @@ static int request(struct bl_transfer *t, const char *url,
 		.url = url,
 		.headers = { accept },
 		.connect_ms = CONNECT_MS,
-		.stall_ms = BL_TRANSFER_STALL_MS,
+		.stall_ms = t->options->stall_ms ? t->options->stall_ms
+						 : BL_TRANSFER_STALL_MS,
 		.answer_max = WORDS_MAX,
 		.tls = &tls,
 		.wanted = { { "Location", ret->location,
@@ -214,11 +217,11 @@ static int request(struct bl_transfer *t, const char *url,
 	if (!range || !accept)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	if (!t->end_ms)
-		t->end_ms = now + BL_TRANSFER_MS;
+		t->end_ms = now + limit_ms;
 	if (now >= t->end_ms)
-		return bl_err_set(err, -ETIME,
-				  "%s did not come within %d minutes",
-				  in->ask->what, BL_TRANSFER_MS / 60000);
+		return bl_err_set(err, -ETIME, "%s did not come within %llu s",
+				  in->ask->what,
+				  (unsigned long long)(limit_ms / 1000));
 	q.timeout_ms = t->end_ms - now;
 	/* This machine is not asked for through another one. */
 	if (bl_fetch_url_read(url, &u) == 0 && u.loopback)

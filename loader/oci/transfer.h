@@ -27,6 +27,7 @@
 struct bl_transfer_options {
 	const char *ca;	 /* a file in PEM; NULL: the system's authorities */
 	bool plain_http; /* http:// to this machine is fine */
+	uint64_t limit_ms, stall_ms; /* of H1; 0: as they are there */
 	/* Bytes that are here, of how many: 0 if nobody said. May be NULL. */
 	void (*progress)(void *ctx, size_t have, size_t total);
 	void *ctx;
