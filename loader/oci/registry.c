@@ -23,6 +23,23 @@ static void registry_close(struct registry *r)
 
 /* --- who we are ------------------------------------------------------------ */
 
+static int make_header(char **ret, const char *kind, const char *value,
+		       struct bl_err *err)
+{
+	*ret = bl_path("Authorization: %s %s", kind, value);
+	return *ret ? 0 : bl_err_set(err, -ENOMEM, "out of memory");
+}
+
+static int fail_login(const struct registry *r, struct bl_err *err)
+{
+	bl_err_set(err, -EACCES, "%s wants a login", r->ref->host);
+	bl_err_hint(
+		err,
+		"skopeo login %.200s; then --auth-file, or $REGISTRY_AUTH_FILE, names its file",
+		r->ref->host);
+	return -EACCES;
+}
+
 /* A token from the server that the registry names, with or without a login. */
 static int fetch_token(struct registry *r, const struct bl_challenge *c,
 		       const char *basic, char **ret, struct bl_err *err)
@@ -54,8 +71,7 @@ static int fetch_token(struct registry *r, const struct bl_challenge *c,
 				       &token, err);
 	if (e < 0)
 		return e;
-	*ret = bl_path("Authorization: Bearer %s", token.data);
-	return *ret ? 0 : bl_err_set(err, -ENOMEM, "out of memory");
+	return make_header(ret, "Bearer", token.data, err);
 }
 
 static int authorize(void *ctx, const char *challenge, char **ret,
@@ -73,20 +89,14 @@ static int authorize(void *ctx, const char *challenge, char **ret,
 			r->ref->host, challenge);
 	e = bl_credentials_find(r->auth_file, r->ref->host, r->ref->name,
 				&basic, err);
-	if (e < 0)
-		return e;
-	if (c.kind == BL_CHALLENGE_BEARER)
-		return fetch_token(r, &c, bl_buf_str(&basic), ret, err);
-	if (!basic.len) {
-		bl_err_set(err, -EACCES, "%s wants a login", r->ref->host);
-		bl_err_hint(
-			err,
-			"skopeo login %.200s; then --auth-file, or $REGISTRY_AUTH_FILE, names its file",
-			r->ref->host);
-		return -EACCES;
-	}
-	*ret = bl_path("Authorization: Basic %s", basic.data);
-	return *ret ? 0 : bl_err_set(err, -ENOMEM, "out of memory");
+	if (!e && c.kind == BL_CHALLENGE_BEARER)
+		e = fetch_token(r, &c, bl_buf_str(&basic), ret, err);
+	else if (!e && basic.len)
+		e = make_header(ret, "Basic", basic.data, err);
+	else if (!e)
+		e = fail_login(r, err);
+	/* What is missing is a login, not the bundle. */
+	return e == -ENOENT ? -EACCES : e;
 }
 
 /* --- what is asked --------------------------------------------------------- */

@@ -148,6 +148,17 @@ static int on_piece(void *ctx, const struct bl_fetch_head *head,
 	return r;
 }
 
+/* Nothing comes, and who waits is told so. */
+static bool on_second(void *ctx)
+{
+	const struct taken *in = ctx;
+	const struct bl_transfer_options *o = in->t->options;
+
+	if (o->progress && !in->ask->quiet)
+		o->progress(o->ctx, in->data.len, in->ask->size);
+	return false;
+}
+
 /* --- one request ----------------------------------------------------------- */
 
 /* H2 */
@@ -207,6 +218,7 @@ static int request(struct bl_transfer *t, const char *url,
 			    { "WWW-Authenticate", ret->challenge,
 			      sizeof(ret->challenge) } },
 		.proxy = true,
+		.stop = on_second,
 		.sink = on_piece,
 		.ctx = in,
 	};
@@ -374,7 +386,8 @@ static int until_there(struct bl_transfer *t, struct taken *in,
 		if (a->head.status == HTTP_BEYOND)
 			in->data.len = 0;
 		tries = in->came ? 0 : tries + 1;
-		if (tries == BL_TRANSFER_TRIES)
+		if (tries == (r == -ECONNREFUSED ? BL_TRANSFER_CONNECTS
+						 : BL_TRANSFER_TRIES))
 			return r;
 		if (pause_before(t, tries, a->head.retry_ms, err) < 0)
 			return -EINTR;

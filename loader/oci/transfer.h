@@ -21,6 +21,7 @@
 #define BL_TRANSFER_MS	     600000
 #define BL_TRANSFER_STALL_MS 20000
 #define BL_TRANSFER_TRIES    4 /* in turn that bring nothing */
+#define BL_TRANSFER_CONNECTS 2 /* the same, to where nobody answers */
 #define BL_REDIRECTS_MAX     5
 
 /* Of all transfers for one bundle. */
