@@ -81,9 +81,11 @@ static int pull(void)
 
 /* --- what is sent ---------------------------------------------------------- */
 
-#define LIE(name)                                          \
-	static enum registry_then name(struct registry *g, \
-				       const char *request, struct bl_buf *to)
+#define UNUSED __attribute__((unused))
+#define LIE(name)                                                  \
+	static enum registry_then name(UNUSED struct registry *g,  \
+				       UNUSED const char *request, \
+				       struct bl_buf *to)
 
 LIE(manifest_of_another_bundle)
 {
@@ -97,22 +99,16 @@ LIE(manifest_of_another_bundle)
 }
 LIE(manifest_longer_than_allowed)
 {
-	(void)g;
-	(void)request;
 	registry_say(to, "200 OK", "", "{", BL_OCI_JSON_MAX + 1, 1);
 	return REGISTRY_HANGS;
 }
 LIE(manifest_without_end)
 {
-	(void)g;
-	(void)request;
 	bl_buf_printf(to, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
 	return REGISTRY_ENDLESS;
 }
 LIE(nothing_there)
 {
-	(void)g;
-	(void)request;
 	registry_say(to, "404 Not Found", "", "{}", 2, 2);
 	return REGISTRY_ENDS;
 }
@@ -218,8 +214,6 @@ LIE(busy_at_first)
 }
 LIE(busy_for_ever)
 {
-	(void)g;
-	(void)request;
 	registry_say(to, "503 Service Unavailable", "", "", 0, 0);
 	return REGISTRY_ENDS;
 }
@@ -227,8 +221,6 @@ LIE(page_for_people)
 {
 	static const char page[] = "<html>sign in to this network</html>";
 
-	(void)g;
-	(void)request;
 	registry_say(to, "200 OK", "Content-Type: text/html\r\n", page,
 		     sizeof(page) - 1, SIZE_MAX);
 	return REGISTRY_ENDS;
@@ -257,29 +249,21 @@ LIE(leads_to_the_blob)
 }
 LIE(leads_in_a_ring)
 {
-	(void)g;
-	(void)request;
 	lead(to, "/v2/");
 	return REGISTRY_ENDS;
 }
 LIE(leads_to_a_file)
 {
-	(void)g;
-	(void)request;
 	lead(to, "file:///etc/passwd");
 	return REGISTRY_ENDS;
 }
 LIE(leads_to_plain_http)
 {
-	(void)g;
-	(void)request;
 	lead(to, "http://192.0.2.1/x");
 	return REGISTRY_ENDS;
 }
 LIE(leads_nowhere)
 {
-	(void)g;
-	(void)request;
 	registry_say(to, "302 Found", "", "", 0, 0);
 	return REGISTRY_ENDS;
 }
@@ -328,15 +312,11 @@ LIE(gives_no_token)
 }
 LIE(sends_for_tokens_by_plain_http)
 {
-	(void)g;
-	(void)request;
 	deny(to, "Bearer realm=\"http://192.0.2.1/token\"");
 	return REGISTRY_ENDS;
 }
 LIE(sends_for_tokens_to_a_file)
 {
-	(void)g;
-	(void)request;
 	deny(to, "Bearer realm=\"file:///etc/passwd\"");
 	return REGISTRY_ENDS;
 }
@@ -352,8 +332,6 @@ LIE(wants_a_login)
 }
 LIE(wants_something_else)
 {
-	(void)g;
-	(void)request;
 	deny(to, "Negotiate");
 	return REGISTRY_ENDS;
 }
@@ -483,7 +461,6 @@ LIE(leads_elsewhere)
 }
 LIE(the_blob)
 {
-	(void)g;
 	registry_give(to, request, oci_kit.good.raw.data, oci_kit.good.raw.len,
 		      SIZE_MAX);
 	return REGISTRY_ENDS;
