@@ -15,7 +15,7 @@ TESTS = Path(__file__).resolve().parent.parent
 
 # Rows of C tables: a macro with the attack's name first, or a text first.
 MACRO = r"^\t(?:ROW|FETCHES|ORDERS|CARRIES)\(\s*(\w+)"
-OCI = r"^\tOCI_ROW\(\s*(\w+),\s*-"
+OCI = r"^\t(?:OCI_)?ROW\(\s*(\w+),\s*-"
 LIE = r"^\t\{ ([A-Z]{3,}), "
 TEXT = r'^\t\{ "([^"\n]+)",'
 MEMBER = r'^\t\{ \{ \.name = "([^"\n]*)"'
@@ -36,6 +36,10 @@ FILES = (
      "refused with the reason, nothing handed on; or it is another digest, which nobody ordered"),
     ("unit/test_oci_attacks.c", (OCI, TEST), "archives of OCI and what is in them",
      "refused with the reason, nothing handed on"),
+    ("unit/test_oci_texts.c", (OCI,), "what the index and the manifest of such an archive say",
+     "the same"),
+    ("sim/test_oci_pull.c", (OCI, TEST), "a registry that lies, breaks off, leads elsewhere or asks who we are",
+     "an answer of its own for each, and no bundle"),
     ("unit/test_json_entries.c", (MACRO,), "JSON, at each of sixteen doors: manifest, content, profile, "
      "baseline, plan, report, order, timestamp, root, fault catalogue, comparison, feed, etcd, OCI manifest, "
      "OCI index, credentials",
@@ -53,6 +57,8 @@ FILES = (
 RUNNERS = [
     "nothing", "an attack is named and gives nothing",
     "an order that is not meant is named and changes nothing",
+    "a registry gives the bundle or is refused", "what broke off goes on where it did",
+    "a login is sent when it is asked for",
     "a right archive by hand is accepted", "a strange member at the end",
     "a strange member in the middle", "an archive is taken or refused with its reason",
     "who is not the host changes nothing of it", "a request that is none changes nothing",
@@ -72,13 +78,13 @@ NAMED = (
     ("replayed timestamp", "timestamp replayed"),
     ("frozen mirror", "a frozen mirror"),
     ("mix and match", "another snapshot of the same version; old targets under a new name"),
-    ("endless data", "timestamp without end; package without end; chunks without an end"),
-    ("slow data", "slow clients are cut and others are served; what a mirror does has an answer of its own"),
-    ("path traversal in archives", "../x; a/../../x; /etc/cron.d/x"),
+    ("endless data", "timestamp without end; package without end; blob without end; chunks without an end"),
+    ("slow data", "blob that drips; slow clients are cut and others are served; what a mirror does has an answer of its own"),
+    ("path traversal in archives", "path that leads out; path in an extended header; ../x; a/../../x; /etc/cron.d/x"),
     ("path traversal in metadata", "target above its folder; target at the root"),
     ("path traversal in requests", "a path of above; a name of dots in disguise"),
-    ("symbolic links, devices", "link; disk; fifo"),
-    ("zip bombs", "a bomb; a bomb behind a right archive"),
+    ("symbolic links, devices", "link in the place of the index; link; disk; fifo"),
+    ("zip bombs", "layer that is a bomb; a bomb; a bomb behind a right archive"),
     ("confused deputy between hosts", "another host's; host enrolls and speaks for itself only; "
      "fleet orders for another host; for another host"),
     ("stolen controller key", "fleet orders what is not released; what the fleets key lists is not signed; "
