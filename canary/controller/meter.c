@@ -117,6 +117,17 @@ static int metered_get(struct bl_store *store, const char *key,
 	return took(s, GET, start_ns, bl_store_get(s->under, key, ret, err));
 }
 
+static int metered_get_many(struct bl_store *store, const char *const *keys,
+			    size_t count, struct bl_store_item *ret,
+			    struct bl_err *err)
+{
+	struct metered *s = (struct metered *)store;
+	uint64_t start_ns = now_ns();
+
+	return took(s, GET, start_ns,
+		    bl_store_get_many(s->under, keys, count, ret, err));
+}
+
 static int metered_list(struct bl_store *store, const char *prefix,
 			int64_t since, struct bl_store_list *ret,
 			struct bl_err *err)
@@ -215,6 +226,7 @@ static void metered_close(struct bl_store *store)
 
 static const struct bl_store_ops metered_ops = {
 	.get = metered_get,
+	.get_many = metered_get_many,
 	.list = metered_list,
 	.count = metered_count,
 	.txn = metered_txn,

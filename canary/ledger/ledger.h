@@ -93,7 +93,8 @@ void bl_change_remove(struct bl_change *c, const char *fmt, ...)
 /* As bl_store_txn. With nothing to put, nothing happens. */
 int bl_change_write(struct bl_change *c, struct bl_store *store,
 		    struct bl_err *err);
-/* As bl_store_txn_at; there is something to put. */
+/* As bl_store_txn_at: with nothing to put, it asks whether what is expected
+ * holds. */
 int bl_change_write_at(struct bl_change *c, struct bl_store *store,
 		       int64_t *ret_revision, struct bl_err *err);
 

@@ -189,25 +189,28 @@ static int read_item(const json_t *kv, struct bl_store_item *ret)
 	return 0;
 }
 
+/* Behind those that are there. */
 static int read_items(const json_t *kvs, struct bl_store_list *ret)
 {
 	size_t i, n = json_array_size(kvs);
 	int r = kvs && !json_is_array(kvs) ? -EBADMSG : 0;
+	struct bl_store_item *items;
 
 	if (r < 0 || !n)
 		return r;
-	ret->items = calloc(n, sizeof(*ret->items));
-	if (!ret->items)
+	items = reallocarray(ret->items, ret->count + n, sizeof(*items));
+	if (!items)
 		return -ENOMEM;
+	ret->items = items;
 	for (i = 0; !r && i < n; i++) {
-		r = read_item(json_array_get(kvs, i), &ret->items[i]);
-		ret->count = i + 1;
+		items[ret->count] = (struct bl_store_item){ 0 };
+		r = read_item(json_array_get(kvs, i), &items[ret->count++]);
 	}
 	return r;
 }
 
-/* Only the counts of reads are of use; other operations count as 0. */
-static int read_counts(const json_t *responses, struct bl_etcd_answer *ret)
+/* Only those of reads are of use; other operations count as 0. */
+static int read_responses(const json_t *responses, struct bl_etcd_answer *ret)
 {
 	const json_t *v;
 	size_t i;
@@ -216,10 +219,13 @@ static int read_counts(const json_t *responses, struct bl_etcd_answer *ret)
 	json_array_foreach (responses, i, v) {
 		if (i == BL_STORE_MANY_MAX)
 			break;
-		r = read_number(
-			json_object_get(json_object_get(v, "response_range"),
-					"count"),
-			&ret->counts[i]);
+		const json_t *range = json_object_get(v, "response_range");
+
+		r = read_number(json_object_get(range, "count"),
+				&ret->counts[i]);
+		if (!r)
+			r = read_items(json_object_get(range, "kvs"),
+				       &ret->items);
 		if (r < 0)
 			break;
 		ret->count_count = i + 1;
@@ -249,7 +255,7 @@ int bl_etcd_answer_read(const char *text, size_t len,
 	if (!r)
 		r = read_items(json_object_get(doc.root, "kvs"), &a.items);
 	if (!r)
-		r = read_counts(json_object_get(doc.root, "responses"), &a);
+		r = read_responses(json_object_get(doc.root, "responses"), &a);
 	if (r == -ENOMEM)
 		return bl_err_set(err, r, "out of memory");
 	if (r < 0)

@@ -48,11 +48,11 @@ int bl_etcd_add_op(json_t *list, enum bl_etcd_op op, json_t *request);
 json_t *bl_etcd_txn_json(json_t *compares, json_t *then, json_t *otherwise);
 
 struct bl_etcd_answer {
-	int64_t revision; /* of the whole of etcd when it answered */
-	bool succeeded;	  /* a transaction whose compares held */
-	bool more;	  /* the limit cut it */
-	int64_t count;	  /* of a range, whatever its limit */
-	struct bl_store_list items;
+	int64_t revision;	    /* of the whole of etcd when it answered */
+	bool succeeded;		    /* a transaction whose compares held */
+	bool more;		    /* the limit cut it */
+	int64_t count;		    /* of a range, whatever its limit */
+	struct bl_store_list items; /* of a range, or of all of a transaction */
 	/* Of each operation of a transaction, in order: keys counted. */
 	int64_t counts[BL_STORE_MANY_MAX];
 	size_t count_count;

@@ -67,6 +67,40 @@ int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
 	return s->ops->get(s, key, ret, err);
 }
 
+static int get_each(struct bl_store *s, const char *const *keys, size_t count,
+		    struct bl_store_item *ret, struct bl_err *err)
+{
+	struct bl_err e = { 0 };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < count && (!r || r == -ENOENT); i++)
+		r = s->ops->get(s, keys[i], &ret[i], &e);
+	if (r < 0 && r != -ENOENT && err)
+		*err = e;
+	return r == -ENOENT ? 0 : r;
+}
+
+int bl_store_get_many(struct bl_store *s, const char *const *keys, size_t count,
+		      struct bl_store_item *ret, struct bl_err *err)
+{
+	size_t i;
+	int r;
+
+	assert(count <= BL_STORE_MANY_MAX);
+	for (i = 0; i < count; i++) {
+		assert(key_valid(keys[i]));
+		ret[i] = (struct bl_store_item){ 0 };
+	}
+	if (!count)
+		return 0;
+	r = s->ops->get_many ? s->ops->get_many(s, keys, count, ret, err)
+			     : get_each(s, keys, count, ret, err);
+	for (i = 0; r < 0 && i < count; i++)
+		bl_store_item_free(&ret[i]);
+	return r;
+}
+
 int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err)
 {
@@ -104,7 +138,8 @@ int bl_store_txn_at(struct bl_store *s, const struct bl_store_compare *compares,
 	size_t i, bytes = 0;
 
 	assert(compare_count <= BL_STORE_MANY_MAX);
-	assert(put_count > 0 && put_count <= BL_STORE_MANY_MAX);
+	assert(put_count <= BL_STORE_MANY_MAX);
+	assert(compare_count > 0 || put_count > 0);
 	for (i = 0; i < put_count; i++) {
 		assert(key_valid(puts[i].key));
 		if (puts[i].len > BL_STORE_VALUE_MAX)

@@ -71,6 +71,10 @@ struct bl_store;
 struct bl_store_ops {
 	int (*get)(struct bl_store *s, const char *key,
 		   struct bl_store_item *ret, struct bl_err *err);
+	/* NULL: get, for each of them. */
+	int (*get_many)(struct bl_store *s, const char *const *keys,
+			size_t count, struct bl_store_item *ret,
+			struct bl_err *err);
 	int (*list)(struct bl_store *s, const char *prefix, int64_t since,
 		    struct bl_store_list *ret, struct bl_err *err);
 	int (*count)(struct bl_store *s, const char *prefix, size_t *ret,
@@ -100,6 +104,15 @@ void bl_store_close(struct bl_store *s);
 int bl_store_get(struct bl_store *s, const char *key, struct bl_store_item *ret,
 		 struct bl_err *err);
 
+/*
+ * Reads up to BL_STORE_MANY_MAX keys into @ret[@count], by one request where the
+ * store is on the network; those that are not there are empty and of revision 0.
+ * Each is as of an instant of the call. The caller frees every one; after an error
+ * there is nothing to free.
+ */
+int bl_store_get_many(struct bl_store *s, const char *const *keys, size_t count,
+		      struct bl_store_item *ret, struct bl_err *err);
+
 /* All keys that begin with @prefix, in one consistent reading. */
 int bl_store_list(struct bl_store *s, const char *prefix,
 		  struct bl_store_list *ret, struct bl_err *err);
@@ -115,7 +128,8 @@ int bl_store_count(struct bl_store *s, const char *prefix, size_t *ret,
 
 /*
  * If every compare holds, does every put (no key twice); else -EAGAIN and
- * nothing happened. -EFBIG: larger than the limits above. -EBUSY: another process held the store for too long. Any
+ * nothing happened. Without a put it only says whether they hold, all at one
+ * instant of the call. -EFBIG: larger than the limits above. -EBUSY: another process held the store for too long. Any
  * other error: it may or may not have happened; read again. -EHOSTUNREACH, here
  * and from every function: nobody answers for the store now; what it keeps is
  * as it was.
@@ -124,7 +138,8 @@ int bl_store_txn(struct bl_store *s, const struct bl_store_compare *compares,
 		 size_t compare_count, const struct bl_store_put *puts,
 		 size_t put_count, struct bl_err *err);
 
-/* The same, and its revision, which all that it wrote has from then on. */
+/* The same, and its revision, which all that it wrote has from then on; *ret is
+ * untouched when it wrote nothing. */
 int bl_store_txn_at(struct bl_store *s, const struct bl_store_compare *compares,
 		    size_t compare_count, const struct bl_store_put *puts,
 		    size_t put_count, int64_t *ret_revision,

@@ -315,13 +315,16 @@ static int sqlite_txn(struct bl_store *head,
 	struct sqlite_store *s = (struct sqlite_store *)head;
 	int64_t revision = 0;
 	size_t i;
-	int r = run(s, "BEGIN IMMEDIATE", "write to it", err);
+	bool writes = put_count > 0;
+	/* Who only compares waits for nobody who writes. */
+	int r = writes ? run(s, "BEGIN IMMEDIATE", "write to it", err)
+		       : run(s, "BEGIN", "read from it", err);
 
 	if (r < 0)
 		return r;
 	for (i = 0; !r && i < compare_count; i++)
 		r = compare(s, &compares[i], err);
-	if (!r)
+	if (!r && writes)
 		r = bump(s, &revision, err);
 	for (i = 0; !r && i < put_count; i++)
 		r = put(s, &puts[i], revision, err);
@@ -329,7 +332,7 @@ static int sqlite_txn(struct bl_store *head,
 		r = run(s, "COMMIT", "write to it", err);
 	if (r < 0)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-	else
+	else if (writes)
 		*ret_revision = revision;
 	return r;
 }

@@ -80,9 +80,14 @@ static void wild_close(struct bl_store *head)
 	free(head);
 }
 
-static const struct bl_store_ops wild_ops = { wild_get,	     wild_list,
-					      wild_count,    wild_txn,
-					      wild_revision, wild_close };
+static const struct bl_store_ops wild_ops = {
+	.get = wild_get,
+	.list = wild_list,
+	.count = wild_count,
+	.txn = wild_txn,
+	.revision = wild_revision,
+	.close = wild_close,
+};
 
 struct bl_store *sim_wild_store(struct sim *s)
 {

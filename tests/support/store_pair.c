@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/store_pair.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/base/file.h"
+#include "tests/main.h"
+
+/* A machine may be slow; that is not what is tested here. */
+#define TIMEOUT_MS 60000
+
+struct store_pair pair;
+
+int store_pair_open(struct bl_store **ret)
+{
+	const struct bl_store_etcd_opts opts = { .timeout_ms = TIMEOUT_MS,
+						 .page = 3 };
+
+	if (strncmp(pair.url, "etcd:", 5) == 0)
+		return bl_store_etcd_open(pair.url + 5, &opts, ret, &pair.err);
+	return bl_store_open(pair.url, ret, &pair.err);
+}
+
+static void open_both(void)
+{
+	ck_assert_msg(store_pair_open(&pair.s) == 0, "%s", pair.err.text);
+	ck_assert_msg(store_pair_open(&pair.other) == 0, "%s", pair.err.text);
+}
+
+static void set_up_sqlite(void)
+{
+	pair.dir = bl_test_tmpdir();
+	pair.url = bl_path("sqlite:%s/s.db", pair.dir);
+	open_both();
+}
+
+static void tear_down_sqlite(void)
+{
+	bl_store_close(pair.s);
+	bl_store_close(pair.other);
+	bl_file_rmtree(pair.dir, NULL);
+	free(pair.dir);
+	free(pair.url);
+}
+
+static void start_etcd(void)
+{
+	etcd_start(&pair.etcd, 1);
+}
+
+static void stop_etcd(void)
+{
+	etcd_stop(&pair.etcd);
+}
+
+/* Every test has a prefix of its own: the process is forked for it. */
+static void set_up_etcd(void)
+{
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), "test/%d", (int)getpid());
+	pair.url = etcd_url(&pair.etcd, prefix);
+	open_both();
+}
+
+static void tear_down_etcd(void)
+{
+	bl_store_close(pair.s);
+	bl_store_close(pair.other);
+	free(pair.url);
+}
+
+void store_pair_fixtures(TCase *sqlite, TCase *on_etcd)
+{
+	etcd_need();
+	tcase_add_checked_fixture(sqlite, set_up_sqlite, tear_down_sqlite);
+	tcase_add_unchecked_fixture(on_etcd, start_etcd, stop_etcd);
+	tcase_add_checked_fixture(on_etcd, set_up_etcd, tear_down_etcd);
+}
