@@ -128,10 +128,29 @@ static void look(struct bl_waits *w, struct bl_polls *polls, uint64_t now_ms,
 	}
 }
 
+/* Takes as many as are read ahead at once; the first that is left. */
+static struct bl_wait *take_some(struct bl_wait *first, struct bl_polls *polls)
+{
+	struct bl_polls_job *jobs[BL_STORE_MANY_MAX];
+	struct bl_wait *wait, *end;
+	size_t n = 0;
+
+	for (end = first; end && n < BL_STORE_MANY_MAX; end = end->next)
+		if (!end->job.r)
+			jobs[n++] = &end->job;
+	if (n)
+		bl_polls_ahead(polls, jobs, n);
+	/* What is new of it and written is answered at once. */
+	for (wait = first; wait != end; wait = wait->next)
+		if (!wait->job.r && !bl_polls_take(polls, &wait->job))
+			wait->wait_s = 0;
+	return end;
+}
+
 /* In the order in which they came. */
 static struct bl_wait *take_fresh(struct bl_waits *w, struct bl_polls *polls)
 {
-	struct bl_wait *list = NULL, *wait;
+	struct bl_wait *list = NULL, *wait, *last;
 
 	while ((wait = w->fresh)) {
 		w->fresh = wait->next;
@@ -143,14 +162,13 @@ static struct bl_wait *take_fresh(struct bl_waits *w, struct bl_polls *polls)
 		struct bl_err err = { 0 };
 		int r = bl_polls_check(polls, wait->peer, job->now_ms, &err);
 
-		/* What is new of it and written is answered at once. */
-		if (!r && !job->r && !bl_polls_take(polls, job))
-			wait->wait_s = 0;
 		if (r < 0) {
 			job->r = r;
 			job->err = err;
 		}
 	}
+	for (wait = list; wait; wait = last)
+		last = take_some(wait, polls);
 	return list;
 }
 

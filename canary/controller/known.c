@@ -98,26 +98,17 @@ static int check_room(struct bl_known *k, struct bl_store *store,
 	return r;
 }
 
-int bl_known_host_read(struct bl_known *k, struct bl_store *store,
-		       int64_t now_ms, struct bl_known_host *ret,
-		       struct bl_err *err)
+/* What the store has of the host, new if that is nothing. */
+static int read_record(struct bl_known *k, struct bl_store *store,
+		       int64_t now_ms, const struct bl_store_item *item,
+		       struct bl_known_host *ret, struct bl_err *err)
 {
-	bl_autostore_item struct bl_store_item item = { 0 }, exposure = { 0 };
 	struct bl_fleet_host host = { .first_ms = now_ms };
-	char prefix[64];
-	int r = bl_fleet_get(store, &item, err, "host/", ret->host.name);
+	int r;
 
-	if (r < 0)
-		return r;
 	bl_text_copy(host.name, sizeof(host.name), ret->host.name);
-	r = item.revision ? bl_fleet_host_read(&item, &host, err)
-			  : check_room(k, store, now_ms, err);
-	if (!r && *host.rollout) {
-		snprintf(prefix, sizeof(prefix), "exposure/%s/", host.rollout);
-		r = bl_fleet_get(store, &exposure, err, prefix, host.name);
-	}
-	if (!r && exposure.revision)
-		r = bl_exposure_read(&exposure, &ret->exposure, err);
+	r = item->revision ? bl_fleet_host_read(item, &host, err)
+			   : check_room(k, store, now_ms, err);
 	if (r < 0)
 		return r;
 	/* Heard since, and not yet written, may have been only here. */
@@ -125,9 +116,104 @@ int bl_known_host_read(struct bl_known *k, struct bl_store *store,
 	ret->counted_ms = host.heard_ms;
 	ret->host = host;
 	ret->stale = false;
-	ret->host_revision = item.revision;
-	ret->exposure_revision = exposure.revision;
+	ret->host_revision = item->revision;
+	ret->exposure_revision = 0;
 	return 0;
+}
+
+static int read_exposure(const struct bl_store_item *item,
+			 struct bl_known_host *ret, struct bl_err *err)
+{
+	int r = item->revision ? bl_exposure_read(item, &ret->exposure, err)
+			       : 0;
+
+	if (!r)
+		ret->exposure_revision = item->revision;
+	return r;
+}
+
+int bl_known_host_read(struct bl_known *k, struct bl_store *store,
+		       int64_t now_ms, struct bl_known_host *ret,
+		       struct bl_err *err)
+{
+	bl_autostore_item struct bl_store_item item = { 0 }, exposure = { 0 };
+	char prefix[64];
+	int r = bl_fleet_get(store, &item, err, "host/", ret->host.name);
+
+	if (!r)
+		r = read_record(k, store, now_ms, &item, ret, err);
+	if (r < 0 || !*ret->host.rollout)
+		return r;
+	snprintf(prefix, sizeof(prefix), "exposure/%s/", ret->host.rollout);
+	r = bl_fleet_get(store, &exposure, err, prefix, ret->host.name);
+	return r < 0 ? r : read_exposure(&exposure, ret, err);
+}
+
+/* What is read of many hosts at once. */
+struct ahead {
+	char keys[BL_STORE_MANY_MAX][BL_NAME_MAX + BL_ROLLOUT_ID_LEN + 16];
+	const char *wanted[BL_STORE_MANY_MAX];
+	struct bl_store_item items[BL_STORE_MANY_MAX];
+	size_t count; /* of the items */
+};
+
+static void free_items(struct ahead *a)
+{
+	while (a->count > 0)
+		bl_store_item_free(&a->items[--a->count]);
+}
+
+static int read_ahead(struct ahead *a, struct bl_store *store,
+		      struct bl_known_host *const *hosts, size_t count,
+		      bool exposures)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < count; i++) {
+		const struct bl_fleet_host *h = &hosts[i]->host;
+
+		snprintf(a->keys[i], sizeof(a->keys[i]), "%s%s/%s",
+			 exposures ? "exposure/" : "host",
+			 exposures ? h->rollout : "", h->name);
+		a->wanted[i] = a->keys[i];
+	}
+	r = bl_store_get_many(store, a->wanted, count, a->items, NULL);
+	a->count = r < 0 ? 0 : count;
+	return r;
+}
+
+void bl_known_hosts_read(struct bl_known *k, struct bl_store *store,
+			 int64_t now_ms, struct bl_known_host **hosts,
+			 size_t count, unsigned ahead)
+{
+	struct ahead *a = calloc(1, sizeof(*a));
+	int r = a ? read_ahead(a, store, hosts, count, false) : -ENOMEM;
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++) {
+		struct bl_known_host *h = hosts[i];
+
+		if (r < 0 ||
+		    read_record(k, store, now_ms, &a->items[i], h, NULL) < 0)
+			bl_known_host_forget(k, h->host.name);
+		else if (!*h->host.rollout)
+			h->ahead = ahead;
+		else
+			hosts[n++] = h; /* there is more to it */
+	}
+	if (!a)
+		return;
+	free_items(a);
+	if (n)
+		r = read_ahead(a, store, hosts, n, true);
+	for (i = 0; i < n; i++)
+		if (r < 0 || read_exposure(&a->items[i], hosts[i], NULL) < 0)
+			bl_known_host_forget(k, hosts[i]->host.name);
+		else
+			hosts[i]->ahead = ahead;
+	free_items(a);
+	free(a);
 }
 
 static int read_revoked(struct bl_known *k, const struct bl_store_item *item,
@@ -192,7 +278,8 @@ static struct bl_known_rollout *place_of(struct bl_known *k, const char *id)
 		at = &k->rollouts[i];
 		if (at->revision && strcmp(at->rollout.id, id) == 0)
 			return at;
-		if (!at->changed && (!place || at->used < place->used))
+		if (!at->changed && !at->expected &&
+		    (!place || at->used < place->used))
 			place = at;
 	}
 	return place;
@@ -206,7 +293,8 @@ int bl_known_rollout(struct bl_known *k, struct bl_store *store, const char *id,
 	bool here = at->revision && strcmp(at->rollout.id, id) == 0;
 	int r = 0;
 
-	if (!here || (!at->changed && old(at->read_ms, now_ms, max_age_ms))) {
+	if (!here || (!at->changed && !at->expected &&
+		      old(at->read_ms, now_ms, max_age_ms))) {
 		at->revision = 0;
 		r = bl_fleet_rollout(store, id, &at->rollout, &at->revision,
 				     err);
@@ -228,6 +316,7 @@ void bl_known_rollouts_forget(struct bl_known *k)
 	for (i = 0; i < BL_KNOWN_ROLLOUTS; i++) {
 		k->rollouts[i].revision = 0;
 		k->rollouts[i].changed = false;
+		k->rollouts[i].expected = false;
 	}
 	k->active_ms = k->revoked_ms = 0;
 }

@@ -22,16 +22,18 @@ struct bl_known_host {
 	int64_t written_ms; /* heard, as far as the store knows */
 	int64_t counted_ms; /* its own record was written */
 	unsigned shard;
-	bool heard;   /* later than written_ms */
-	bool stale;   /* somebody else wrote its exposure */
-	bool pending; /* in the transaction in the making */
+	bool heard;	/* later than written_ms */
+	bool stale;	/* somebody else wrote its exposure */
+	bool pending;	/* in the transaction in the making */
+	unsigned ahead; /* the reading ahead (bl_polls_ahead) that it is of; 0 */
 };
 
 struct bl_known_rollout {
 	struct bl_rollout rollout;
 	int64_t revision; /* 0: this place is free */
 	int64_t read_ms, used;
-	bool changed; /* by the transaction in the making */
+	bool changed;  /* by the transaction in the making */
+	bool expected; /* by it, as it is */
 };
 
 struct bl_known {
@@ -65,6 +67,12 @@ int bl_known_host_read(struct bl_known *k, struct bl_store *store,
 		       int64_t now_ms, struct bl_known_host *ret,
 		       struct bl_err *err);
 
+/* The same for hosts that were just added, at once; @hosts is used up. One that
+ * could not be read is forgotten; the others are of @ahead. */
+void bl_known_hosts_read(struct bl_known *k, struct bl_store *store,
+			 int64_t now_ms, struct bl_known_host **hosts,
+			 size_t count, unsigned ahead);
+
 /* The generation up to which the host's certificates were taken back, 0 if none
  * was, as of @max_age_ms. */
 int bl_known_revoked(struct bl_known *k, struct bl_store *store,
@@ -75,7 +83,7 @@ int bl_known_revoked(struct bl_known *k, struct bl_store *store,
 int bl_known_active(struct bl_known *k, struct bl_store *store, int64_t now_ms,
 		    int64_t max_age_ms, struct bl_err *err);
 
-/* A rollout, likewise; one that was changed is as it was changed. *ret stays
+/* A rollout, likewise; one that was changed or is expected is as it was then. *ret stays
  * where it is while fewer than BL_KNOWN_ROLLOUTS others are asked for. */
 int bl_known_rollout(struct bl_known *k, struct bl_store *store, const char *id,
 		     int64_t now_ms, int64_t max_age_ms,

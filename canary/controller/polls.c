@@ -94,14 +94,36 @@ static bool is_of_session(const struct bl_known_host *h,
 	return strcmp(h->host.sessions[0], job->poll.session) == 0;
 }
 
+/* Whether it was read for this very poll. */
+static bool is_ahead(const struct bl_polls *p, const struct bl_known_host *h)
+{
+	return h->ahead && h->ahead == p->ahead && !h->stale;
+}
+
+/* Once for all that were read ahead together. */
+static int load_heard(struct bl_polls *p, int64_t now_ms, struct bl_err *err)
+{
+	int r = 0;
+
+	if (!p->ahead || p->heard_ahead != p->ahead)
+		r = bl_heard_load(p->store, now_ms, &p->heard, err);
+	if (!r)
+		p->heard_ahead = p->ahead;
+	return r;
+}
+
 /* Reads @h anew; what was only heard, and not written, stays heard. */
 static int read_host(struct bl_polls *p, const struct bl_polls_job *job,
 		     struct bl_known_host *h, struct bl_err *err)
 {
 	struct bl_fleet_host was = h->host;
 	int64_t heard_ms = 0;
-	int r = bl_known_host_read(&p->known, p->store, job->now_ms, h, err);
+	int r = 0;
 
+	if (!is_ahead(p, h))
+		r = bl_known_host_read(&p->known, p->store, job->now_ms, h,
+				       err);
+	h->ahead = 0;
 	if (r < 0)
 		return r;
 	if (strcmp(was.sessions[0], h->host.sessions[0]) == 0 &&
@@ -110,7 +132,7 @@ static int read_host(struct bl_polls *p, const struct bl_polls_job *job,
 	/* Whether its name is free (take_session) hangs on it. */
 	if (h->host_revision &&
 	    strcmp(h->host.sessions[0], job->poll.session) != 0) {
-		r = bl_heard_load(p->store, job->now_ms, &p->heard, err);
+		r = load_heard(p, job->now_ms, err);
 		heard_ms = bl_heard_ms(&p->heard, h->host.name);
 	}
 	heard_ms = bl_heard_later(heard_ms, was.heard_ms, job->now_ms);
@@ -129,7 +151,9 @@ static int find_host(struct bl_polls *p, const struct bl_polls_job *job,
 		return bl_err_set(err, -ESTALE,
 				  "poll %lld of host %s came late or twice",
 				  (long long)job->poll.seq, job->host);
-	if (h && !fresh && !h->stale && is_of_session(h, job) &&
+	if (h && fresh)
+		h->ahead = 0;
+	if (h && !fresh && !h->stale && !h->ahead && is_of_session(h, job) &&
 	    distance(h, job) == 1) {
 		*ret = h;
 		return 0;
@@ -172,19 +196,24 @@ static int find_rollouts(struct bl_polls *p, int64_t now_ms, bool fresh,
 	return r;
 }
 
-/* Everything that the poll says joins the transaction. */
+/* Everything that the poll says joins the transaction, or (without @record) that
+ * the order still follows from what is in the store. */
 static void add_change(struct bl_polls *p, struct bl_polls_job *job,
-		       struct judged *j)
+		       struct judged *j, bool record, bool again)
 {
 	struct bl_known_host *h = j->h;
 	struct bl_change *c = &p->change;
 	const char *name = h->host.name;
 
 	bl_change_expect(c, h->host_revision, "host/%s", name);
-	bl_change_put(c, bl_fleet_host_json(&j->host), "host/%s", name);
-	if (j->s.own_changed) {
+	if (record)
+		bl_change_put(c, bl_fleet_host_json(&j->host), "host/%s", name);
+	if (j->s.own_changed || again)
 		bl_change_expect(c, h->exposure_revision, "exposure/%s/%s",
 				 j->own->rollout.id, name);
+	if (again)
+		j->own->expected = true;
+	if (j->s.own_changed) {
 		bl_change_put(c, bl_exposure_json(&j->exposure),
 			      "exposure/%s/%s", j->own->rollout.id, name);
 		j->own->changed = true;
@@ -199,7 +228,7 @@ static void add_change(struct bl_polls *p, struct bl_polls_job *job,
 	}
 	h->pending = true;
 	p->pending[p->pending_count++] =
-		(struct bl_polls_pending){ job, h,
+		(struct bl_polls_pending){ job, h, record,
 					   j->s.own_changed || j->s.exposed };
 }
 
@@ -230,13 +259,11 @@ static void note_heard(struct bl_polls *p, struct judged *j, int64_t now_ms)
 		p->unwritten_ms = now_ms;
 }
 
-static int take_once(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
-		     bool *ret_pending);
-
 static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 		 struct judged *j, bool *ret_pending)
 {
 	struct bl_err *err = &job->err;
+	bool again, record;
 	int r = 0;
 
 	if (p->keeps)
@@ -258,17 +285,15 @@ static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 	r = bl_poll_judge(&j->s, &job->poll, job->now_ms, &job->order, err);
 	if (r < 0)
 		return r;
+	record = j->s.host_changed || j->s.own_changed || j->s.exposed ||
+		 refresh_due(p, j, job->now_ms);
 	/* What is remembered alone never gives an order. */
-	if (!fresh && job->order.kind != BL_ORDER_NONE && !j->s.own_changed &&
-	    !j->s.exposed) {
-		bl_polls_commit(p);
-		return take_once(p, job, true, ret_pending);
-	}
-	*ret_pending = j->s.host_changed || j->s.own_changed || j->s.exposed ||
-		       refresh_due(p, j, job->now_ms);
+	again = !fresh && job->order.kind != BL_ORDER_NONE &&
+		!j->s.own_changed && !j->s.exposed;
+	*ret_pending = record || again;
 	if (*ret_pending)
-		add_change(p, job, j);
-	else
+		add_change(p, job, j, record, again);
+	if (!record)
 		note_heard(p, j, job->now_ms);
 	j->h->host = j->host;
 	j->h->exposure = j->exposure;
@@ -287,14 +312,39 @@ static int take_once(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 
 static bool has_room(const struct bl_polls *p)
 {
-	size_t puts = p->change.put_count, i;
+	const struct bl_change *c = &p->change;
+	size_t n = c->put_count > c->compare_count ? c->put_count
+						   : c->compare_count;
+	size_t rollouts = 0, i;
 
 	for (i = 0; i < BL_KNOWN_ROLLOUTS; i++)
-		puts += p->known.rollouts[i].changed;
-	return puts + PUTS_OF_A_POLL <= BL_STORE_MANY_MAX &&
-	       puts - p->change.put_count < BL_KNOWN_ROLLOUTS / 2 &&
-	       p->change.bytes + BYTES_OF_A_POLL * (BL_KNOWN_ROLLOUTS / 4) <
+		rollouts += p->known.rollouts[i].changed ||
+			    p->known.rollouts[i].expected;
+	return n + rollouts + PUTS_OF_A_POLL <= BL_STORE_MANY_MAX &&
+	       rollouts < BL_KNOWN_ROLLOUTS / 2 &&
+	       c->bytes + BYTES_OF_A_POLL * (BL_KNOWN_ROLLOUTS / 4) <
 		       BL_STORE_MANY_BYTES;
+}
+
+void bl_polls_ahead(struct bl_polls *p, struct bl_polls_job *const *jobs,
+		    size_t count)
+{
+	struct bl_known_host *hosts[BL_STORE_MANY_MAX];
+	size_t i, n = 0;
+
+	if (!++p->ahead)
+		p->ahead = 1;
+	for (i = 0; i < count; i++) {
+		const char *name = jobs[i]->host;
+
+		if (!bl_name_valid(name) || bl_known_host_find(&p->known, name))
+			continue;
+		hosts[n] = bl_known_host_add(&p->known, name);
+		n += hosts[n] != NULL;
+	}
+	if (n)
+		bl_known_hosts_read(&p->known, p->store, jobs[0]->now_ms, hosts,
+				    n, p->ahead);
 }
 
 bool bl_polls_take(struct bl_polls *p, struct bl_polls_job *job)
@@ -329,30 +379,36 @@ static int write_change(struct bl_polls *p, struct bl_err *err)
 	for (i = 0; i < BL_KNOWN_ROLLOUTS; i++) {
 		const struct bl_known_rollout *at = &k->rollouts[i];
 
-		if (!at->changed)
+		if (!at->changed && !at->expected)
 			continue;
 		bl_change_expect(c, at->revision, "rollout/%s", at->rollout.id);
-		bl_change_put(c, bl_rollout_json(&at->rollout), "rollout/%s",
-			      at->rollout.id);
+		if (at->changed)
+			bl_change_put(c, bl_rollout_json(&at->rollout),
+				      "rollout/%s", at->rollout.id);
 	}
 	r = bl_change_write_at(c, p->store, &revision, err);
 	bl_change_free(c);
-	for (i = 0; !r && i < BL_KNOWN_ROLLOUTS; i++)
+	for (i = 0; !r && i < BL_KNOWN_ROLLOUTS; i++) {
+		k->rollouts[i].expected = false;
 		if (k->rollouts[i].changed) {
 			bl_known_looked(k, &k->rollouts[i], revision);
 			k->rollouts[i].revision = revision;
 			k->rollouts[i].changed = false;
 		}
+	}
 	if (r < 0)
 		bl_known_rollouts_forget(k);
 	for (i = 0; i < p->pending_count; i++) {
 		struct bl_known_host *h = p->pending[i].host;
 
-		h->pending = h->heard = false;
-		h->host_revision = revision;
+		h->pending = false;
 		if (p->pending[i].exposure)
 			h->exposure_revision = revision;
-		h->written_ms = h->counted_ms = h->host.heard_ms;
+		if (p->pending[i].record) {
+			h->heard = false;
+			h->host_revision = revision;
+			h->written_ms = h->counted_ms = h->host.heard_ms;
+		}
 		if (r < 0)
 			bl_known_host_forget(k, p->pending[i].job->host);
 	}

@@ -16,12 +16,15 @@
  * by the same function (poll.h) as ever. Nothing more happens if it says nothing
  * new and there is no order; else what was judged is written by compare-and-swap
  * with the revisions of what was remembered, with that of other hosts in one
- * transaction, and answered when that is durable. Where something had changed,
- * everything is forgotten, read and judged anew.
+ * transaction, and answered when that is durable. An order that is given again is
+ * part of that transaction, too, which then expects the records that it follows
+ * from, and writes none of them. Where something had changed, everything is
+ * forgotten, read and judged anew.
  *
  * Invariants:
- *  - I7: an exposure is durable, by compare-and-swap, before it is answered; an
- *    order that is repeated was read from the store for this answer;
+ *  - I7: an exposure is durable, by compare-and-swap, before it is answered; for
+ *    an order that is repeated the store was asked, for this answer, whether host,
+ *    exposure and rollout are what it was judged on;
  *  - a host's records are used only for the poll that directly follows the one
  *    that they are of (same session, next seq), and not if somebody else wrote its
  *    exposure since, as of BL_POLLS_FRESH_MS: polls may be late, and then
@@ -59,6 +62,12 @@ struct bl_polls_job {
 int bl_polls_open(struct bl_store *store, struct bl_polls **ret,
 		  struct bl_err *err);
 void bl_polls_close(struct bl_polls *p);
+
+/* Reads at once what the store has of the hosts of @jobs that nothing is known of,
+ * for the bl_polls_take of each that comes next. What fails is read again by that,
+ * which says why. At most BL_STORE_MANY_MAX. */
+void bl_polls_ahead(struct bl_polls *p, struct bl_polls_job *const *jobs,
+		    size_t count);
 
 /* true: answered. false: @job stays where it is until bl_polls_commit, or any
  * other call for @p, has answered it. */

@@ -8,12 +8,15 @@
 struct bl_polls_pending {
 	struct bl_polls_job *job;
 	struct bl_known_host *host;
+	bool record;   /* is written; else it is only expected as it is */
 	bool exposure; /* is written, too */
 };
 
 struct bl_polls {
 	struct bl_store *store;
-	bool keeps; /* anything beyond one poll */
+	bool keeps;	/* anything beyond one poll */
+	unsigned ahead; /* how often it was read ahead; not 0 from then on */
+	unsigned heard_ahead; /* as of that, who was heard is read */
 	struct bl_known known;
 	/* The transaction in the making; the rollouts of it are marked. */
 	struct bl_change change;
