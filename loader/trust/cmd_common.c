@@ -120,6 +120,10 @@ int bl_trust_cmd_args(const char *verb, const char *usage,
 			ret->withdraw = true;
 		else if (c == BL_OPT_PLAINTEXT)
 			ret->plaintext = true;
+		else if (c == BL_OPT_PROPOSE)
+			ret->propose = true;
+		else if (c == BL_OPT_DROP)
+			ret->drop = true;
 		else if (!take(c, optarg, ret))
 			return bad_value(verb, options, c, optarg, err);
 	}

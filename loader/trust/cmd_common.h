@@ -6,9 +6,9 @@
 
 #include <getopt.h>
 
-#include "loader/trust/mirror.h"
 #include "loader/base/cli.h"
 #include "loader/base/json.h"
+#include "loader/trust/mirror.h"
 #include "loader/trust/repo.h"
 
 #define BL_TRUST_CMD_DIRS_MAX 8
@@ -21,7 +21,7 @@ struct bl_trust_args {
 	struct bl_repo_shape shape;
 	char **word; /* what is no option */
 	int words;
-	bool json, help, withdraw, plaintext;
+	bool json, help, withdraw, plaintext, propose, drop;
 };
 
 enum bl_trust_opt {
@@ -39,6 +39,8 @@ enum bl_trust_opt {
 	BL_OPT_CA,
 	BL_OPT_TLS_DIR,
 	BL_OPT_PLAINTEXT,
+	BL_OPT_PROPOSE,
+	BL_OPT_DROP,
 	BL_OPT_JSON,
 };
 
@@ -84,5 +86,13 @@ int bl_trust_cmd_exit(int r);
 int bl_trust_cmd_json(json_t *v, struct bl_err *err);
 
 int64_t bl_trust_cmd_now(void);
+
+/* Publishes what was changed; or, with --propose, lets it wait for others, and
+ * says so (*ret_waits). */
+int bl_trust_cmd_publish(const struct bl_trust_args *a, struct bl_repo *repo,
+			 bool *ret_waits, struct bl_err *err);
+
+/* belay trust sign: of cmd_trust.c. */
+int bl_trust_cmd_sign(int argc, char **argv, struct bl_err *err);
 
 #endif

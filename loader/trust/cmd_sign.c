@@ -23,6 +23,7 @@ static const char usage_sign[] =
 	"      --repo REPO  the repository (belay trust init)\n"
 	"      --keys DIR   folder with keys; again for more of them\n"
 	"      --withdraw   the other way: FILEs are names that are listed no longer\n"
+	"      --propose    sign with these keys, and let others sign (belay trust sign)\n"
 	"      --json       print the result as JSON\n"
 	"\n"
 	"example: belay bundle sign sensor-1.0.bundle --repo repo --keys keys\n";
@@ -98,6 +99,7 @@ int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err)
 		{ "repo", required_argument, NULL, BL_OPT_REPO },
 		{ "keys", required_argument, NULL, BL_OPT_KEYS },
 		{ "withdraw", no_argument, NULL, BL_OPT_WITHDRAW },
+		{ "propose", no_argument, NULL, BL_OPT_PROPOSE },
 		{ "json", no_argument, NULL, BL_OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -105,6 +107,7 @@ int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_keys_wipe) struct bl_keys ring = { .count = 0 };
 	BL_CLEANUP(bl_repo_close) struct bl_repo repo = { 0 };
 	struct bl_trust_args a = { 0 };
+	bool waits = false;
 	int r = bl_trust_cmd_args("bundle sign", usage_sign, options, argc,
 				  argv, &a, err);
 
@@ -122,9 +125,9 @@ int bl_cmd_bundle_sign(int argc, char **argv, struct bl_err *err)
 		r = a.withdraw ? bl_repo_withdraw(&repo, a.word[i], err)
 			       : add_one(&repo, a.word[i], err);
 	if (!r)
-		r = bl_repo_publish(&repo, err);
-	if (r < 0)
-		return bl_trust_cmd_exit(r);
+		r = bl_trust_cmd_publish(&a, &repo, &waits, err);
+	if (r < 0 || waits)
+		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
 	return report_signed(&a, &repo, err);
 }
 

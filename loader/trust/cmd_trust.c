@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/trust/cmd_common.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/term.h"
+#include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
 #include "loader/verbs.h"
 
@@ -44,6 +44,7 @@ static const char usage_rotate[] =
 	"\n"
 	"      --keys DIR   folder with keys; again for more of them\n"
 	"      --role ROLE  root (unless said), targets, snapshot, timestamp, fleet\n"
+	"      --propose    sign with these keys, and let others sign (belay trust sign)\n"
 	"      --json       print the result as JSON\n"
 	"\n"
 	"example: belay trust rotate repo --keys keys --keys /media/offline --role targets\n";
@@ -57,6 +58,7 @@ static const char usage_renew[] =
 	"\n"
 	"      --keys DIR   folder with keys; again for more of them\n"
 	"      --role ROLE  timestamp unless said\n"
+	"      --propose    sign with these keys, and let others sign (belay trust sign)\n"
 	"      --json       print the result as JSON\n"
 	"\n"
 	"example: belay trust renew repo --keys online-keys\n";
@@ -90,6 +92,7 @@ static const char usage_status[] =
 static const struct option options_keys[] = {
 	{ "keys", required_argument, NULL, BL_OPT_KEYS },
 	{ "role", required_argument, NULL, BL_OPT_ROLE },
+	{ "propose", no_argument, NULL, BL_OPT_PROPOSE },
 	{ "json", no_argument, NULL, BL_OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -336,6 +339,7 @@ static int cmd_rotate(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_repo_close) struct bl_repo repo = { 0 };
 	enum bl_repo_role role = BL_REPO_ROOT;
 	struct bl_trust_args a = { 0 };
+	bool waits = false;
 	int r = bl_trust_cmd_args("trust rotate", usage_rotate, options_keys,
 				  argc, argv, &a, err);
 
@@ -350,9 +354,9 @@ static int cmd_rotate(int argc, char **argv, struct bl_err *err)
 	if (!r)
 		r = bl_repo_rotate(&repo, role, err);
 	if (!r)
-		r = bl_repo_publish(&repo, err);
-	if (r < 0)
-		return bl_trust_cmd_exit(r);
+		r = bl_trust_cmd_publish(&a, &repo, &waits, err);
+	if (r < 0 || waits)
+		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
 	return report(&repo.tuf.t, a.json, err);
 }
 
@@ -362,6 +366,7 @@ static int cmd_renew(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_repo_close) struct bl_repo repo = { 0 };
 	enum bl_repo_role role = BL_REPO_TIMESTAMP;
 	struct bl_trust_args a = { 0 };
+	bool waits = false;
 	int r = bl_trust_cmd_args("trust renew", usage_renew, options_keys,
 				  argc, argv, &a, err);
 
@@ -376,9 +381,9 @@ static int cmd_renew(int argc, char **argv, struct bl_err *err)
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
 	bl_repo_renew(&repo, role);
-	r = bl_repo_publish(&repo, err);
-	if (r < 0)
-		return bl_trust_cmd_exit(r);
+	r = bl_trust_cmd_publish(&a, &repo, &waits, err);
+	if (r < 0 || waits)
+		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
 	return report(&repo.tuf.t, a.json, err);
 }
 
@@ -416,6 +421,8 @@ int bl_cmd_trust(int argc, char **argv, struct bl_err *err)
 		{ "status", "what a folder trusts", cmd_status },
 		{ "rotate", "replace the keys of a role", cmd_rotate },
 		{ "renew", "sign the same with a later expiry", cmd_renew },
+		{ "sign", "add a signature to what waits for more",
+		  bl_trust_cmd_sign },
 		{ "assign", "which hosts run a signed target", cmd_assign },
 	};
 

@@ -205,6 +205,26 @@ static const char *signer(const struct bl_meta *m, const json_t *key,
 	return NULL;
 }
 
+const char *bl_meta_unsigned(const struct bl_meta *m, const struct bl_meta *by,
+			     const char *role, size_t i, size_t *ret_signed)
+{
+	const json_t *keys, *one, *r = role_of(by, role, &keys);
+	const char *found = NULL;
+	size_t k, count = 0, others = 0;
+
+	json_array_foreach (json_object_get(r, "keyids"), k, one) {
+		const char *id = json_string_value(one);
+
+		if (signer(m, json_object_get(keys, id), id))
+			count++;
+		else if (others++ == i)
+			found = id;
+	}
+	if (ret_signed)
+		*ret_signed = count;
+	return found;
+}
+
 int bl_meta_signed_by(const struct bl_meta *m, const struct bl_meta *by,
 		      const char *role, struct bl_err *err)
 {

@@ -85,6 +85,13 @@ int bl_meta_parse(const char *name, const void *data, size_t len,
 int bl_meta_signed_by(const struct bl_meta *m, const struct bl_meta *by,
 		      const char *role, struct bl_err *err);
 
+/*
+ * Whose signatures @m still lacks: the @i-th key of @role that has not signed it;
+ * NULL behind the last. Who signed counts for *ret_signed, if that is not NULL.
+ */
+const char *bl_meta_unsigned(const struct bl_meta *m, const struct bl_meta *by,
+			     const char *role, size_t i, size_t *ret_signed);
+
 /* How many keys @role has in @by, and how many of them must sign. False: @by
  * knows no such role. */
 bool bl_meta_role(const struct bl_meta *by, const char *role, size_t *ret_keys,

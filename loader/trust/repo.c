@@ -40,8 +40,10 @@ int bl_repo_role_parse(const char *name, enum bl_repo_role *ret)
 
 void bl_repo_close(struct bl_repo *r)
 {
-	for (int i = 0; i < BL_REPO_ROLES; i++)
+	for (int i = 0; i < BL_REPO_ROLES; i++) {
 		json_decref(r->body[i]);
+		free(r->cosigned[i]);
+	}
 	bl_tuf_close(&r->tuf);
 	free(r->dir);
 	free(r->anchor);

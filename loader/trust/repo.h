@@ -21,6 +21,9 @@
  *  R3 While keys are replaced, metadata is signed by old and new ones as far as
  *     they are in the ring, so that a client between two files sees no break.
  *  R4 bl_repo_publish returns 0 only after a client has taken what it wrote.
+ *  R5 What waits for signatures (repo_pending.c) gets another one only if a key of
+ *     its role signed it before, and it is the next version: so who can write
+ *     into REPO gets none by that either.
  */
 #ifndef BL_TRUST_REPO_H
 #define BL_TRUST_REPO_H
@@ -57,6 +60,8 @@ struct bl_repo {
 	int64_t now_s;
 	json_t *body[BL_REPO_ROLES];
 	bool changed[BL_REPO_ROLES];
+	/* Signed by others already, and not to be stamped any more; NULL: not. */
+	char *cosigned[BL_REPO_ROLES];
 };
 
 void bl_repo_close(struct bl_repo *r);
@@ -106,5 +111,38 @@ int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
 /* Signs and writes what was changed. BL_TRUST_SIGNATURE: keys are missing;
  * BL_TRUST_ASSIGNED: it would break A1 of fleet.h. Then nothing was written. */
 int bl_repo_publish(struct bl_repo *r, struct bl_err *err);
+
+/*
+ * Where m of n keys must sign and are with different people: instead of
+ * bl_repo_publish. What was changed of the root and of targets is signed with the
+ * keys at hand and waits in REPO/pending; nothing else is written, and no host sees
+ * it. -EEXIST: something waits already; -ENOTSUP: something else was changed, too
+ * (the fleet's list).
+ */
+int bl_repo_propose(struct bl_repo *r, struct bl_err *err);
+
+/* What waits, as far as anybody signed it. */
+struct bl_repo_pending {
+	enum bl_repo_role role;
+	struct bl_meta meta;
+	size_t signed_by, threshold;
+};
+void bl_repo_pending_free(struct bl_repo_pending *p);
+
+/* -ENOENT: nothing of @role waits; BL_TRUST_ROLLBACK, BL_TRUST_GAP: it is not of
+ * the next version; BL_TRUST_SIGNATURE: R5. */
+int bl_repo_pending(const struct bl_repo *r, enum bl_repo_role role,
+		    struct bl_repo_pending *ret, struct bl_err *err);
+
+/*
+ * Adds the signatures of the keys at hand to all that waits, and publishes it if
+ * that is enough: 1. 0: others must sign, too; @err says who (it is no failure).
+ * -ENOENT: nothing waits. BL_TRUST_SIGNATURE: enough have signed, and the keys of
+ * snapshot and timestamp are not at hand; or as bl_repo_pending.
+ */
+int bl_repo_cosign(struct bl_repo *r, struct bl_err *err);
+
+/* Nothing waits any more. */
+int bl_repo_drop(struct bl_repo *r, struct bl_err *err);
 
 #endif

@@ -28,8 +28,8 @@ static json_int_t version_of(const json_t *body)
 }
 
 /* A body that nobody signed yet, to ask it for its roles. */
-static int read_body(const json_t *body, enum bl_meta_kind kind,
-		     struct bl_meta *ret, struct bl_err *err)
+int bl_repo_read_body(const json_t *body, enum bl_meta_kind kind,
+		      struct bl_meta *ret, struct bl_err *err)
 {
 	bl_autojson json_t *all =
 		json_pack("{s:[], s:O}", "signatures", "signed", body);
@@ -57,7 +57,7 @@ static int check_signed(const char *text, enum bl_repo_role role,
 	if (r == BL_TRUST_SIGNATURE)
 		bl_err_hint(
 			err,
-			"name the folders with the other keys as well: --keys DIR --keys DIR; nothing was written");
+			"name the folders with the other keys as well: --keys DIR --keys DIR; or --propose, and let their holders sign; nothing was written");
 	return r;
 }
 
@@ -91,8 +91,14 @@ static int sign(struct bl_repo *r, struct signing *s, enum bl_repo_role role,
 		by[0] = &s->targets;
 		by[1] = t->targets.body ? &t->targets : NULL;
 	}
-	e = bl_keys_sign(r->keys, r->body[role], by, bl_repo_role_name(role),
-			 &s->text[role], err);
+	if (r->cosigned[role]) {
+		s->text[role] = strdup(r->cosigned[role]);
+		e = s->text[role] ? 0
+				  : bl_err_set(err, -ENOMEM, "out of memory");
+	} else {
+		e = bl_keys_sign(r->keys, r->body[role], by,
+				 bl_repo_role_name(role), &s->text[role], err);
+	}
 	if (!e)
 		e = check_signed(s->text[role], role, kind_of(role), by[0],
 				 err);
@@ -144,7 +150,8 @@ static int check_fleet(const struct bl_repo *r, const struct signing *s,
 
 	if (old && bl_fleet_check(&t->targets, old, NULL) < 0)
 		return 0;
-	e = read_body(r->body[BL_REPO_FLEET], BL_META_TARGETS, &fleet, err);
+	e = bl_repo_read_body(r->body[BL_REPO_FLEET], BL_META_TARGETS, &fleet,
+			      err);
 	return e ? e : bl_fleet_check(&s->targets, &fleet, err);
 }
 
@@ -160,11 +167,12 @@ static int sign_all(struct bl_repo *r, struct signing *s, struct bl_err *err)
 		{ BL_REPO_TIMESTAMP, BL_REPO_ROLES, NULL },
 		{ BL_REPO_ROOT, BL_REPO_ROLES, NULL },
 	};
-	int e = read_body(r->body[BL_REPO_ROOT], BL_META_ROOT, &s->root, err);
+	int e = bl_repo_read_body(r->body[BL_REPO_ROOT], BL_META_ROOT, &s->root,
+				  err);
 
 	if (!e)
-		e = read_body(r->body[BL_REPO_TARGETS], BL_META_TARGETS,
-			      &s->targets, err);
+		e = bl_repo_read_body(r->body[BL_REPO_TARGETS], BL_META_TARGETS,
+				      &s->targets, err);
 	if (!e)
 		e = check_fleet(r, s, err);
 	for (size_t i = 0; !e && i < BL_ARRAY_SIZE(steps); i++) {
@@ -220,7 +228,7 @@ int bl_repo_write(struct bl_repo *r, struct bl_err *err)
 
 	spread(r->changed);
 	for (int i = 0; i < BL_REPO_ROLES; i++)
-		if (r->changed[i])
+		if (r->changed[i] && !r->cosigned[i])
 			bl_repo_stamp(r->body[i], r->now_s,
 				      (enum bl_repo_role)i);
 	e = sign_all(r, &s, err);

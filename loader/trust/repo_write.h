@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What repo.c and repo_write.c share. Of these two only. */
+/* What repo.c, repo_write.c and repo_pending.c share. Of these only. */
 #ifndef BL_TRUST_REPO_WRITE_H
 #define BL_TRUST_REPO_WRITE_H
 
@@ -13,5 +13,9 @@ int bl_repo_verify(struct bl_repo *r, struct bl_err *err);
 
 /* bl_repo_publish; of a new repository, too. */
 int bl_repo_write(struct bl_repo *r, struct bl_err *err);
+
+/* A body that nobody signed yet, to ask it for its roles. */
+int bl_repo_read_body(const json_t *body, enum bl_meta_kind kind,
+		      struct bl_meta *ret, struct bl_err *err);
 
 #endif
