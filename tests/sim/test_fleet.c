@@ -30,7 +30,7 @@
 
 /* How long a version is tried; a VM is slower. */
 #define PROBATION_MS	300
-#define VM_PROBATION_MS 3000
+#define VM_PROBATION_MS 6000
 
 static struct etcd etcd;
 static struct bl_plan plan;
@@ -191,8 +191,7 @@ static bool all_back(void)
 	struct fleet_halt h;
 
 	fleet_halted(id, &h);
-	return h.states[BL_EXPOSURE_BACK] + h.states[BL_EXPOSURE_FAILED] ==
-	       h.exposed;
+	return fleet_without(&h) == h.exposed;
 }
 
 /* Every host that was exposed is accounted for: back, or by itself never on it. */
@@ -204,9 +203,9 @@ static void tell_halt(const char *what, const struct fleet_course *c)
 	fleet_halted(id, &h);
 	/* The stop is the end of it, at whatever moment it was seen. */
 	ck_assert_uint_eq(h.exposed, c->exposed_at_stop);
-	printf("%s: %u of %u exposed, the last %lld ms after the decision; the last was back %lld ms after it;",
-	       what, h.exposed, hosts(), (long long)h.last_exposed_ms,
-	       (long long)h.last_back_ms);
+	printf("%s: decided %lld ms after the first report of a bad host; %u of %u exposed, the last %lld ms after the decision; the last was back %lld ms after it;",
+	       what, (long long)h.decided_ms, h.exposed, hosts(),
+	       (long long)h.last_exposed_ms, (long long)h.last_back_ms);
 	for (i = 0; i < BL_ARRAY_SIZE(h.states); i++)
 		if (h.states[i])
 			printf(" %u %s", h.states[i],
@@ -234,7 +233,8 @@ static void full_rollout_and_back(const struct fleet_version versions[2],
 	fleet_bundle(&versions[0], v1, tag1);
 	fleet_rollout(v1, &plan, id);
 	fleet_follow(id, good, BL_ARRAY_SIZE(good), NULL, &c);
-	ck_assert_int_eq(c.state, BL_ROLLOUT_DONE);
+	ck_assert_msg(c.state == BL_ROLLOUT_DONE, "it was stopped: %s",
+		      c.reason);
 	ck_assert_uint_eq(running(tag1), n);
 	ck_assert_uint_eq(fleet_vms_with(v1), fleet.vm_count);
 	printf("a good version: done on %u hosts in %.1f s\n", hosts(),
@@ -277,6 +277,7 @@ static void one_falls_silent(const struct fleet_version *version,
 	unsigned left_vms = fleet.vm_count ? 1 : 0;
 	struct bl_plan patient = plan;
 	struct fleet_course c;
+	struct fleet_halt h;
 
 	snprintf(v1, sizeof(v1), "%s", fleet_runs(0));
 	*fleet.agents[fleet.agent_count - 1].bad_tag = '\0';
@@ -293,6 +294,9 @@ static void one_falls_silent(const struct fleet_version *version,
 	}
 	ck_assert_uint_eq(running(tag3), left_agents);
 	ck_assert_uint_eq(fleet_vms_with(v3), left_vms);
+	fleet_halted(id, &h);
+	printf("all but the silent host were back %lld ms after the decision\n",
+	       (long long)h.last_back_ms);
 	speak_again();
 	fleet_follow(id, NULL, 0, NULL, &c);
 	ck_assert_int_eq(c.state, BL_ROLLOUT_STOPPED);

@@ -26,7 +26,7 @@
 
 #define LOOK_MS	     20
 #define RING_WAIT_MS 250
-#define AGENT_NICE   5
+#define AGENT_NICE   10
 #define JITTER_MS    50 /* between two starts of agents of a large fleet */
 
 struct fleet fleet;
@@ -331,7 +331,10 @@ void fleet_bundle(const struct fleet_version *v,
 		&text,
 		"{\"name\":\"sensor\",\"version\":\"%s\","
 		"\"object\":\"sensor.bpf.o\",\"content\":\"content.json\","
-		"\"trial\":{\"probation_ms\":%u,\"max_drop_ratio\":0.05,"
+		/* Nothing that a slow machine could be: a run of a program may
+		 * be interrupted for as long as it takes to be one's turn. */
+		"\"trial\":{\"probation_ms\":%u,\"max_drop_ratio\":0.5,"
+		"\"max_ns_per_event\":1000000000,\"max_cpu_ratio\":1,"
 		"\"min_events\":1}}",
 		v->version, v->probation_ms);
 	copy_content();

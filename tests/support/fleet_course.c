@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "canary/ledger/ledger.h"
 #include "loader/base/cleanup.h"
@@ -24,8 +25,10 @@ void fleet_follow(const char *id, const struct fleet_act *acts, size_t count,
 		fleet_look(id, &r);
 		fleet_vms_run();
 		ck_assert_msg(bl_clock_mono_ms() - start_ms < FLEET_PATIENCE_MS,
-			      "%s does not end: %u of %u exposed, see %s", id,
-			      r.exposed, hosts, fleet.dir);
+			      "%s does not end: %u of %u exposed, %s, see %s",
+			      id, r.exposed, hosts,
+			      r.paused_ms ? r.paused_reason : "not paused",
+			      fleet.dir);
 		while (*r.id && done < count &&
 		       (r.state != BL_ROLLOUT_RUNNING ||
 			r.exposed * 100 >= acts[done].percent * hosts))
@@ -37,13 +40,14 @@ void fleet_follow(const char *id, const struct fleet_act *acts, size_t count,
 		bl_clock_sleep_ms(LOOK_MS);
 	}
 	ret->state = r.state;
+	memcpy(ret->reason, r.reason, sizeof(ret->reason));
 	ret->took_ms = bl_clock_mono_ms() - start_ms;
 }
 
 void fleet_halted(const char *id, struct fleet_halt *ret)
 {
 	bl_autofleet struct bl_fleet f = { 0 };
-	int64_t exposed_ms = 0, back_ms = 0;
+	int64_t exposed_ms = 0, back_ms = 0, bad_ms = 0;
 	size_t i;
 
 	*ret = (struct fleet_halt){ 0 };
@@ -55,12 +59,22 @@ void fleet_halted(const char *id, struct fleet_halt *ret)
 		ret->states[e->state]++;
 		if (e->exposed_ms > exposed_ms)
 			exposed_ms = e->exposed_ms;
+		if (e->state == BL_EXPOSURE_FAILED &&
+		    (!bad_ms || e->changed_ms < bad_ms))
+			bad_ms = e->changed_ms;
 		if (e->state == BL_EXPOSURE_BACK && e->changed_ms > back_ms)
 			back_ms = e->changed_ms;
 	}
+	ret->decided_ms = bad_ms ? f.rollout.stop_ms - bad_ms : 0;
 	ret->exposed = (unsigned)f.exposure_count;
 	ret->last_exposed_ms = exposed_ms - f.rollout.stop_ms;
 	ret->last_back_ms = back_ms - f.rollout.stop_ms;
+}
+
+unsigned fleet_without(const struct fleet_halt *h)
+{
+	return h->states[BL_EXPOSURE_BACK] + h->states[BL_EXPOSURE_FAILED] +
+	       h->states[BL_EXPOSURE_UNDECIDED];
 }
 
 unsigned fleet_cap_held(const struct etcd *e, const char *prefix,

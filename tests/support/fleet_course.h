@@ -24,8 +24,9 @@ struct fleet_act {
 
 struct fleet_course {
 	enum bl_rollout_state state;
-	unsigned exposed_at_stop; /* when it was first seen to be stopping */
-	uint64_t took_ms;	  /* to its state */
+	unsigned exposed_at_stop;   /* when it was first seen to be stopping */
+	char reason[BL_REASON_MAX]; /* of that */
+	uint64_t took_ms;	    /* to its state */
 };
 
 /* Looks on until the rollout is over, or @until; all acts happen. */
@@ -35,11 +36,15 @@ void fleet_follow(const char *id, const struct fleet_act *acts, size_t count,
 
 /* What a stop came to, by the store. Times are ms since the decision. */
 struct fleet_halt {
-	unsigned states[BL_EXPOSURE_STUCK + 1]; /* exposed hosts in each */
-	unsigned exposed;			/* the sum of them */
+	unsigned states[BL_EXPOSURE_UNDECIDED + 1]; /* exposed hosts in each */
+	unsigned exposed;			    /* the sum of them */
 	int64_t last_exposed_ms, last_back_ms;
+	int64_t decided_ms; /* since the first report of a host that failed */
 };
 void fleet_halted(const char *id, struct fleet_halt *ret);
+
+/* Of these, who went back, or never came to keep it. */
+unsigned fleet_without(const struct fleet_halt *h);
 
 /*
  * Every record of the rollout that etcd has ever had: in none is the cap passed

@@ -16,7 +16,7 @@ name=$1 token=$2 controller=$3 version=${4:-} delay_ms=${5:-0}
 	sleep 1
 done) >/dev/null 2>&1 &
 
-until belay host enroll "$token" --controller "$controller" --tls-dir /tls; do
+until echo "$token" | belay host enroll - --controller "$controller" --tls-dir /tls; do
 	sleep 2
 done
 
