@@ -181,6 +181,58 @@ START_TEST(a_url_is_a_feed_as_a_folder_is)
 }
 END_TEST
 
+/* Two authorities, and a server at the address @host with a certificate of ours,
+ * which is for 127.0.0.1; $port is where it listens, $pid is to be killed. */
+#define SERVE_TLS                                                                                             \
+	"for d in ours theirs; do $belay controller init --tls-dir $d >/dev/null || exit 7; done\n"           \
+	"serve() { python3 -u -c 'import functools, http.server, ssl, sys\n"                                  \
+	"h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=\"feed\")\n"                   \
+	"s = http.server.ThreadingHTTPServer((sys.argv[1], 0), h)\n"                                          \
+	"c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"                                                       \
+	"c.load_cert_chain(\"ours/controller.pem\", \"ours/controller.key\")\n"                               \
+	"s.socket = c.wrap_socket(s.socket, server_side=True)\n"                                              \
+	"print(\"port\", s.server_port)\n"                                                                    \
+	"s.serve_forever()' \"$1\" >log 2>&1 & pid=$!\n"                                                      \
+	"until port=$(grep -o 'port [0-9]*' log); do kill -0 $pid || { cat log; exit 9; }; sleep 0.1; done\n" \
+	"port=${port#port }; }\n"
+
+START_TEST(a_feed_comes_by_https_from_whom_the_authority_vouches_for)
+{
+	ck_assert_msg(
+		sh(SERVE_TLS
+		   "serve 127.0.0.1\n"
+		   "$belay content import misp feed --sha256 $sum --output a.json && "
+		   "$belay content import misp https://127.0.0.1:$port/ --ca ours/ca.pem --sha256 $sum --output b.json && "
+		   "cmp a.json b.json; r=$?\n"
+		   "kill $pid; exit $r") == 0,
+		"%s", bl_buf_str(&res.out));
+}
+END_TEST
+
+/* By the system's authorities, by another one, under another name. */
+static const struct {
+	const char *host, *ca;
+} strangers[] = {
+	{ "127.0.0.1", "" },
+	{ "127.0.0.1", "--ca theirs/ca.pem" },
+	{ "127.0.0.2", "--ca ours/ca.pem" },
+};
+
+START_TEST(a_server_that_nobody_vouches_for_gives_nothing)
+{
+	bl_autofree char *line = bl_path(
+		SERVE_TLS
+		"serve %s\n"
+		"$belay content import misp https://%s:$port/ %s --sha256 $sum --output b.json; r=$?\n"
+		"kill $pid; [ ! -e b.json ] && exit $r",
+		strangers[_i].host, strangers[_i].host, strangers[_i].ca);
+
+	ck_assert_msg(sh(line) == BL_EXIT_UNDECIDED, "%s",
+		      bl_buf_str(&res.out));
+	assert_says("certificate");
+}
+END_TEST
+
 START_TEST(http_from_another_machine_is_refused)
 {
 	ck_assert_int_eq(
@@ -284,6 +336,10 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, it_is_added_to_content_that_is_there);
 	tcase_add_test(t, old_events_are_left_out_and_need_not_be_there);
 	tcase_add_test(t, a_url_is_a_feed_as_a_folder_is);
+	tcase_add_test(
+		t, a_feed_comes_by_https_from_whom_the_authority_vouches_for);
+	tcase_add_loop_test(t, a_server_that_nobody_vouches_for_gives_nothing,
+			    0, BL_ARRAY_SIZE(strangers));
 	tcase_add_test(t, http_from_another_machine_is_refused);
 	tcase_add_test(t, wrong_usage_is_told);
 
