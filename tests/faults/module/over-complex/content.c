@@ -18,9 +18,11 @@ static u64 mixed(u64 x)
 
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks);
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks)
 {
 	u64 sum = 0, mix = 0;
@@ -34,5 +36,5 @@ struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 			sum += i;
 	}
 	answers += sum;
-	return twin_content_of_path(content, kind, path, marks);
+	return twin_content_of_path(content, kind, path, end, marks);
 }

@@ -17,7 +17,7 @@ void bl_path_take(struct bl_cpu *c, struct file *file)
 	for (i = 0; i < TIMES; i++) {
 		twin_path_take(c, file);
 		m = bl_content_of_path(bl_content_get(), BL_EVENT_OPEN,
-				       &c->event.path, &c->marks);
+				       &c->event.path, c->path_end, &c->marks);
 		matched += m.rule != BL_RULE_NONE;
 	}
 	twin_path_take(c, file);

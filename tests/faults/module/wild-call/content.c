@@ -29,12 +29,15 @@ static u64 weight;
 
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks);
 struct bl_match bl_content_of_path(const struct bl_content *content, u32 kind,
 				   const struct bl_event_path *path,
+				   const char *end,
 				   struct bl_content_marks *marks)
 {
-	struct bl_match m = twin_content_of_path(content, kind, path, marks);
+	struct bl_match m =
+		twin_content_of_path(content, kind, path, end, marks);
 
 	weight += weights.weight[kind + 1](m.rule);
 	return m;
