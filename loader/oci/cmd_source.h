@@ -34,7 +34,8 @@ enum {
 		"plain-http", no_argument, NULL, BL_OPT_SOURCE_PLAIN          \
 	}
 
-/* Rows for loader/base/args.h, of the member @m of @type. */
+/* Rows for loader/base/args.h, of the member @m of @type.
+ * NOLINTBEGIN(bugprone-macro-parentheses): a member's name cannot be in any. */
 #define BL_SOURCE_ARGS(type, m)                                             \
 	{ "ca", BL_ARG_TEXT, offsetof(type, m.transfer.ca), 0, 0 },         \
 		{ "auth-file", BL_ARG_TEXT, offsetof(type, m.auth_file), 0, \
@@ -43,6 +44,7 @@ enum {
 		"plain-http", BL_ARG_FLAG,                                  \
 			offsetof(type, m.transfer.plain_http), 0, 0         \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* What a verb's help says about them. */
 #define BL_SOURCE_USAGE                                                            \

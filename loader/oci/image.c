@@ -19,7 +19,7 @@
 static int dump(json_t *v, struct bl_buf *ret, struct bl_err *err)
 {
 	bl_autojson json_t *value = v;
-	bl_autofree char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
+	bl_autofree char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
 
 	if (!text || bl_buf_add(ret, text, strlen(text)) < 0)
 		return bl_err_set(err, -ENOMEM, "out of memory");
@@ -213,7 +213,7 @@ int bl_oci_manifest_read(const char *name, const char *text, size_t len,
 	static const struct limits limits = { BL_OCI_LAYER, 1, BL_BUNDLE_MAX };
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	struct bl_oci_descriptor layer;
-	struct head h;
+	struct head h = { .type = NULL };
 	int r = bl_json_parse(name, text, len, &doc, err);
 
 	if (!r)
@@ -236,7 +236,7 @@ int bl_oci_index_read(const char *name, const char *text, size_t len,
 					      BL_OCI_JSON_MAX };
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	struct bl_oci_descriptor manifest;
-	struct head h;
+	struct head h = { .type = NULL };
 	int r = bl_json_parse(name, text, len, &doc, err);
 
 	if (!r)

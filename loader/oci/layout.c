@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -439,7 +440,7 @@ int bl_layout_unpack(const char *name, const void *data, size_t len,
 		     struct bl_err *err)
 {
 	BL_CLEANUP(layout_free) struct layout l = { .name = name };
-	struct file *layer;
+	struct file *layer = NULL;
 	int r;
 
 	if (len > BL_OCI_ARCHIVE_MAX)
@@ -453,6 +454,7 @@ int bl_layout_unpack(const char *name, const void *data, size_t len,
 		r = read_image(&l, &layer, ret_manifest, err);
 	if (r < 0)
 		return r;
+	assert(layer); /* read_image found it */
 	*ret = layer->data;
 	layer->data = (struct bl_buf){ 0 };
 	return 0;

@@ -6,11 +6,13 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/gate/candidate.h"
 #include "loader/oci/challenge.h"
 #include "loader/oci/credentials.h"
 #include "loader/oci/layout.h"
 #include "loader/oci/reference.h"
 #include "tests/main.h"
+#include "tests/support/oci.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -84,6 +86,27 @@ START_TEST(a_digest_of_pieces_is_that_of_the_whole)
 		ck_assert_int_eq(bl_digest(text, sizeof(text), whole), 0);
 		ck_assert_str_eq(whole, pieces);
 	}
+}
+END_TEST
+
+/* check and rollout start: the digest is the bundle's, not the archive's. */
+START_TEST(the_gate_is_given_the_bundle_in_an_archive)
+{
+	bl_autofree char *path = NULL;
+	BL_CLEANUP(bl_candidate_free) struct bl_candidate c = { 0 };
+	char manifest[BL_DIGEST_HEX];
+
+	oci_setup();
+	path = bl_path("%s/a.oci", oci_kit.dir);
+	ck_assert_int_eq(
+		bl_layout_pack(&oci_kit.good, &oci_kit.tar, manifest, NULL), 0);
+	ck_assert_int_eq(bl_file_write(path, oci_kit.tar.data, oci_kit.tar.len,
+				       0600, NULL),
+			 0);
+	ck_assert_int_eq(bl_candidate_read(path, NULL, &c, NULL), 0);
+	ck_assert_int_eq(c.kind, BL_CANDIDATE_BUNDLE);
+	ck_assert_str_eq(c.digest, oci_kit.good.digest);
+	oci_teardown();
 }
 END_TEST
 
@@ -332,6 +355,7 @@ Suite *bl_test_suite(void)
 
 	tcase_add_test(tc, a_manifest_is_what_it_was_in_every_version_of_belay);
 	tcase_add_test(tc, the_same_bundle_gives_the_same_archive);
+	tcase_add_test(tc, the_gate_is_given_the_bundle_in_an_archive);
 	tcase_add_test(tc, a_digest_of_pieces_is_that_of_the_whole);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("reference");
