@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,8 +181,26 @@ static void fetch_is_over(struct daemon *d, const char *why)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* If not as this one, as its own user, who may: without CAP_KILL. Nothing but
+ * system calls in the child. */
+static void kill_talker(const struct bl_sandbox_user *user, pid_t pid)
+{
+	pid_t child;
+
+	if (!kill(pid, SIGKILL) || errno != EPERM)
+		return;
+	child = fork();
+	if (!child) {
+		if (!syscall(SYS_setresuid, user->uid, user->uid, user->uid))
+			kill(pid, SIGKILL);
+		_exit(0);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
 /* Its end of the pair is closed: it ends by itself, or is made to. */
-static int reap(pid_t pid)
+static int reap(const struct bl_sandbox_user *user, pid_t pid)
 {
 	uint64_t end = bl_clock_mono_ms() + GRACE_MS;
 	int status = 0;
@@ -191,7 +210,7 @@ static int reap(pid_t pid)
 			bl_clock_sleep_ms(10);
 			continue;
 		}
-		kill(pid, SIGKILL);
+		kill_talker(user, pid);
 		waitpid(pid, &status, 0);
 		break;
 	}
@@ -208,7 +227,7 @@ static int end(struct service *s)
 	close(BL_TAKE_FD(s->sock));
 	/* Before its number is somebody else's. */
 	set_talker(s->d, 0);
-	status = reap(pid);
+	status = reap(&s->d->opts->user, pid);
 	fetch_is_over(s->d, "what fetches it has ended");
 	return status;
 }

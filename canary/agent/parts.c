@@ -63,9 +63,8 @@
  *	SYS_RESOURCE	locked memory for maps below 5.11
  *	SYSLOG		what the kernel says in a trial, and in pstore
  *	SYS_MODULE	kernel modules: where its unit leaves it that one
- *	SETUID, SETGID	to start a talker as its user, again when one has died
- *	KILL		to end one that does not go
- *	SETPCAP		to bound what is executed; given up with the rest
+ *	SETUID, SETGID	to start a talker as its user, again when one has died,
+ *			and to end one that does not go
  *
  * As root it owns what it writes, so it needs no DAC_OVERRIDE but for metrics,
  * whose folder is another program's.
@@ -76,8 +75,7 @@ static const uint64_t host_caps =
 	BL_SANDBOX_CAP(CAP_SYS_RESOURCE) | BL_SANDBOX_CAP(CAP_SYSLOG) |
 	BL_SANDBOX_CAP(CAP_SYS_MODULE);
 static const uint64_t fleet_caps = BL_SANDBOX_CAP(CAP_SETUID) |
-				   BL_SANDBOX_CAP(CAP_SETGID) |
-				   BL_SANDBOX_CAP(CAP_KILL);
+				   BL_SANDBOX_CAP(CAP_SETGID);
 
 /*
  * What neither the host part nor what it executes has any business with. Not a
@@ -222,17 +220,20 @@ int bl_parts_share_key(const char *tls_dir, const struct bl_sandbox_user *user,
 	if (dir < 0 || fstat(dir, &st) < 0)
 		return bl_err_errno(err, -errno, "cannot look at %s", path);
 	r = share_file(dir, user, err);
-	if (r < 0)
-		return bl_err_wrap(err, r, "%s", path);
 	/* To pass, not to list; a folder that others may pass is left alone. */
-	if (st.st_mode & S_IXOTH ||
-	    (st.st_gid == user->gid && st.st_mode & S_IXGRP))
-		return 0;
-	if (fchown(dir, (uid_t)-1, user->gid) < 0 ||
-	    fchmod(dir, (st.st_mode & 0700) | S_IXGRP) < 0)
-		return bl_err_errno(err, -errno, "cannot open %s to the talker",
-				    path);
-	return 0;
+	if (!r && !(st.st_mode & S_IXOTH) &&
+	    (st.st_gid != user->gid || !(st.st_mode & S_IXGRP)) &&
+	    (fchown(dir, (uid_t)-1, user->gid) < 0 ||
+	     fchmod(dir, (st.st_mode & 0700) | S_IXGRP) < 0))
+		r = bl_err_errno(err, -errno, "cannot let it pass");
+	if (r < 0)
+		bl_err_wrap(err, r, "%s, for the talker", path);
+	if (r == -EPERM)
+		bl_err_hint(
+			err,
+			"what this runs in does not let it: as root, chgrp %u %s %s/host.key; chmod 710 %s; chmod 640 %s/host.key",
+			user->gid, path, path, path, path);
+	return r;
 }
 
 static int find_user(const struct bl_parts_opts *opts,

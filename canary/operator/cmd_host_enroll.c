@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "canary/agent/enroll_host.h"
+#include "canary/agent/parts.h"
 #include "canary/operator/cmd_host.h"
 #include "canary/wire/client_args.h"
 #include "canary/wire/token.h"
@@ -140,6 +141,7 @@ int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err)
 	bl_autojson json_t *answer = NULL;
 	struct enroll_options o = { 0 };
 	char name[BL_NAME_MAX + 1], token[BL_TOKEN_MAX];
+	struct bl_sandbox_user talker;
 	int r;
 
 	if (!bl_args_read(&spec, argc, argv, &o, &r, err))
@@ -151,6 +153,10 @@ int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err)
 		r = bl_enroll_host(o.url, o.dir, token, name, err);
 	if (r < 0)
 		return r == -EINVAL ? BL_EXIT_USAGE : bl_client_exit(r);
+	/* Whose key it is from here on; the agent sees to it otherwise. */
+	if (!geteuid() && !bl_sandbox_user(BL_PARTS_USER, &talker, NULL) &&
+	    bl_parts_share_key(o.dir, &talker, err) < 0)
+		return BL_EXIT_UNDECIDED;
 	answer = json_pack("{s:s,s:s}", "host", name, "dir", o.dir);
 	if (o.json)
 		return bl_client_print_json(answer);
