@@ -2,7 +2,8 @@
 /*
  * The agent as a process, on a host over the fake kernel: what it says to its
  * controller and when, what becomes of a bundle when it is killed in the middle
- * of it, and that it keeps its host while a controller hangs.
+ * of it, and that it keeps its host while a controller hangs, while what speaks
+ * to the controller dies, and while that says what it likes.
  *
  * Waits for what must come, however slow the machine; what does not come runs
  * into the test's time limit.
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@
 #include "tests/main.h"
 #include "tests/support/liar.h"
 #include "tests/support/one_host.h"
+#include "tests/support/talkers.h"
 
 #define NOTHING                                                         \
 	"{\"v\":1,\"order\":\"none\",\"rollout\":\"\",\"digest\":\"\"," \
@@ -50,12 +53,16 @@ static struct bl_err err;
 /* What an agent is begun with. */
 struct birth {
 	char url[512];
+	char program[256]; /* the talker */
 	int64_t interval_ms;
 };
+
+static _Atomic unsigned *notes; /* of all agents; shared with them */
 
 static void note(void *ctx, const char *text)
 {
 	(void)ctx;
+	(*notes)++;
 	fprintf(stderr, "agent: %s\n", text);
 }
 
@@ -66,7 +73,7 @@ _Noreturn static void run_agent(const struct birth *b)
 					       .kern = one.fake };
 	struct bl_daemon_opts opts = { .config = &config,
 				       .recovered = "",
-				       .program = BL_TEST_BUILD_DIR "/belay",
+				       .program = b->program,
 				       .state_dir = one.state_dir,
 				       .url = b->url,
 				       .name = "web-1",
@@ -143,6 +150,9 @@ static void set_up(void)
 	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
 	bl_host_close(one.host);
 	one.host = NULL;
+	notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(notes, MAP_FAILED);
 	open_nursery();
 	liar_start(&liar, one.v2.raw.data, one.v2.raw.len);
 }
@@ -154,20 +164,29 @@ static void tear_down(void)
 	ck_assert_int_eq(waitpid(nursery.pid, NULL, 0), nursery.pid);
 	liar_stop(&liar);
 	one_host_tear_down(&one);
+	munmap((void *)notes, sizeof(*notes));
 	free(order);
 	free(order_back);
 }
 
 /* In a process of its own, as it is on a host. */
-static void start_rarely(const char *url, int64_t interval_ms)
+static void start_with(const char *program, const char *url,
+		       int64_t interval_ms)
 {
 	struct birth b = { .interval_ms = interval_ms };
 
 	ck_assert_uint_lt(strlen(url), sizeof(b.url));
+	ck_assert_uint_lt(strlen(program), sizeof(b.program));
 	strcpy(b.url, url);
+	strcpy(b.program, program);
 	ck_assert_int_eq(write(nursery.births, &b, sizeof(b)), sizeof(b));
 	ck_assert_int_eq(read(nursery.news, &agent, sizeof(agent)),
 			 sizeof(agent));
+}
+
+static void start_rarely(const char *url, int64_t interval_ms)
+{
+	start_with(BL_TEST_BUILD_DIR "/belay", url, interval_ms);
 }
 
 static void start(const char *url)
@@ -368,6 +387,14 @@ START_TEST(told_to_go_back_while_it_waits_it_is_back)
 }
 END_TEST
 
+/* What can refuse has its lease renewed. */
+static void kept_from_now_on(void)
+{
+	one.fake->verdict_ms = 0;
+	while (!*(volatile uint64_t *)&one.fake->verdict_ms)
+		bl_clock_sleep_ms(10);
+}
+
 START_TEST(a_host_is_kept_while_its_controller_hangs)
 {
 	struct pollfd hung = { .events = POLLIN };
@@ -378,12 +405,112 @@ START_TEST(a_host_is_kept_while_its_controller_hangs)
 	hung.fd = liar.hung;
 	start(liar.url);
 	ck_assert_int_eq(poll(&hung, 1, -1), 1);
-	one.fake->verdict_ms = 0;
-	while (!*(volatile uint64_t *)&one.fake->verdict_ms)
-		bl_clock_sleep_ms(10);
+	kept_from_now_on();
 	/* The one that hangs did not end before. */
 	ck_assert_uint_eq(liar.hang_count, 1);
 	end();
+}
+END_TEST
+
+static pid_t the_talker(void)
+{
+	pid_t pid;
+
+	while (!(pid = talkers_child(agent)))
+		bl_clock_sleep_ms(10);
+	return pid;
+}
+
+START_TEST(a_talker_that_dies_is_followed_by_another_and_the_host_is_kept)
+{
+	pid_t first;
+
+	say_nothing(50);
+	start(liar.url);
+	liar_polled(&liar, "\"seq\":2,");
+	first = the_talker();
+	ck_assert_int_eq(kill(first, SIGKILL), 0);
+	talkers_gone(first);
+	kept_from_now_on();
+	liar_polled_again(&liar);
+	ck_assert_int_ne(the_talker(), first);
+	/* It is the same host, and goes on counting. */
+	ck_assert_ptr_null(strstr(liar.polled, "\"seq\":1,"));
+	end();
+}
+END_TEST
+
+START_TEST(a_talker_dies_in_a_download_and_the_next_one_goes_on)
+{
+	char range[BL_RANGE_LEN];
+
+	liar.cut_at = 100;
+	liar.script[0] = STALL;
+	say_apply();
+	start(liar.url);
+	liar_polled(&liar, "fetching its bundle");
+	ck_assert_int_eq(kill(the_talker(), SIGKILL), 0);
+	liar_polled(&liar, "\"state\":\"done\"");
+	end();
+	liar_range(&liar, 1, range);
+	ck_assert_str_eq(range, "bytes=100-");
+}
+END_TEST
+
+START_TEST(without_the_host_part_there_is_no_talker)
+{
+	pid_t pid;
+
+	say_nothing(50);
+	start(liar.url);
+	liar_polled(&liar, "\"seq\":1,");
+	pid = the_talker();
+	if (_i)
+		crash();
+	else
+		end();
+	talkers_gone(pid);
+}
+END_TEST
+
+/* Of the talker's process, as the kernel sees it. */
+START_TEST(a_talker_may_nothing)
+{
+	bl_autofree char *path = NULL;
+	bl_autobuf struct bl_buf text = { 0 };
+
+	say_nothing(50);
+	start(liar.url);
+	liar_polled(&liar, "\"seq\":1,");
+	path = bl_path("/proc/%d/status", (int)the_talker());
+	ck_assert_int_eq(bl_file_read(path, 65536, &text, NULL), 0);
+	end();
+	ck_assert_ptr_nonnull(
+		strstr(bl_buf_str(&text), "CapPrm:\t0000000000000000"));
+	ck_assert_ptr_nonnull(
+		strstr(bl_buf_str(&text), "CapEff:\t0000000000000000"));
+	ck_assert_ptr_nonnull(strstr(bl_buf_str(&text), "NoNewPrivs:\t1"));
+	ck_assert_ptr_nonnull(strstr(bl_buf_str(&text), "Seccomp:\t2"));
+	ck_assert_ptr_null(strstr(bl_buf_str(&text), "Uid:\t0\t"));
+	ck_assert_ptr_null(strstr(bl_buf_str(&text), "Gid:\t0\t"));
+}
+END_TEST
+
+START_TEST(whatever_a_talker_says_the_host_is_kept)
+{
+	bl_autofree char *path = bl_path("%s/evil", one.dir);
+	bl_autofree char *text =
+		bl_path("#!/bin/sh\ncd %s\n%s\n", one.dir, talkers_evil[_i]);
+
+	talkers_messages(one.dir, one.v2.digest);
+	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0755, NULL),
+			 0);
+	start_with(path, liar.url, 100);
+	kept_from_now_on();
+	ck_assert_uint_lt(*notes, 200);
+	end();
+	one.host = one_host_open(&one);
+	ck_assert_str_eq(one_host_status(&one).live.digest, one.v1.digest);
 }
 END_TEST
 
@@ -457,6 +584,14 @@ Suite *bl_test_suite(void)
 		t, how_far_it_is_is_told_and_the_next_life_goes_on_from_there);
 	tcase_add_test(t, told_to_go_back_while_it_waits_it_is_back);
 	tcase_add_test(t, a_host_is_kept_while_its_controller_hangs);
+	tcase_add_test(
+		t,
+		a_talker_that_dies_is_followed_by_another_and_the_host_is_kept);
+	tcase_add_test(t, a_talker_dies_in_a_download_and_the_next_one_goes_on);
+	tcase_add_loop_test(t, without_the_host_part_there_is_no_talker, 0, 2);
+	tcase_add_test(t, a_talker_may_nothing);
+	tcase_add_loop_test(t, whatever_a_talker_says_the_host_is_kept, 0,
+			    TALKERS_EVIL);
 	tcase_add_test(
 		t,
 		a_rollout_goes_through_though_one_of_two_controllers_is_dead);
