@@ -457,7 +457,6 @@ int bl_cmd_agent(int argc, char **argv, struct bl_err *err)
 		fputs(usage, stdout);
 		return BL_EXIT_OK;
 	}
-	bl_cli_guard_secrets();
 	if (o.talker) {
 		signal(SIGPIPE, SIG_IGN);
 		return talk(&o, err);

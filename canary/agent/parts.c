@@ -169,6 +169,10 @@ static int confine_host(const struct bl_parts_opts *opts, struct bl_err *err)
 		err);
 	if (!r)
 		r = bl_sandbox_no_new(err);
+#ifndef __SANITIZE_ADDRESS__
+	if (!r)
+		r = bl_sandbox_hide(err);
+#endif
 	if (!r)
 		r = bl_sandbox_caps(&caps, err);
 	if (r < 0)
