@@ -27,6 +27,8 @@ static void check_heard(const struct bl_pair_heard *h)
 	FUZZ_CHECK(h->answer < BL_PAIR_ANSWERS);
 	check_line(h->override_reason, sizeof(h->override_reason));
 	check_line(h->reason, sizeof(h->reason));
+	check_line(h->proof, sizeof(h->proof));
+	FUZZ_CHECK(!*h->proof || h->answer >= BL_PAIR_APPLY);
 	if (h->answer < BL_PAIR_NOTHING)
 		return;
 	bl_pair_to_order(h, &o);
@@ -36,6 +38,7 @@ static void check_heard(const struct bl_pair_heard *h)
 	bl_pair_begin(&again, BL_PAIR_HEARD);
 	again.heard.begun_ms = h->begun_ms;
 	bl_pair_from_order(&o, &again.heard);
+	memcpy(again.heard.proof, h->proof, sizeof(h->proof));
 	FUZZ_CHECK(o.kind == BL_ORDER_NONE ||
 		   memcmp(&again.heard, h, sizeof(*h)) == 0);
 }
