@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -426,6 +427,8 @@ static int talk(struct options *o, struct bl_err *err)
 	struct bl_sandbox_user user = { 0 };
 	int r = 0;
 
+	/* In a list of processes, where it would be "exe". */
+	prctl(PR_SET_NAME, "belay-talker");
 	if (!is_pair(BL_TALKER_FD))
 		return bl_cli_usage(err, "agent",
 				    "--talker is for belay agent alone");
