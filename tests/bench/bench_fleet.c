@@ -182,7 +182,7 @@ static void roll_out(struct fleet_load *l, const char *name, unsigned cap)
 					      bl_clock_wall_ms(), &err),
 		   &err);
 	while ((r = bl_controller_start(store, &start, bl_clock_wall_ms(), id,
-					&err)) == -EBUSY) {
+					&err)) == -EEXIST) {
 		uint64_t end_us = fleet_now_us() + AGAIN_US;
 
 		fleet_load_run(l, time_is_over, &end_us);
@@ -355,7 +355,7 @@ static void beside_none(const char *url)
 		.peer = "without memory",
 		.theirs = poll_few,
 		.theirs_ctx = &theirs,
-		.turns = 2 * TURNS + 1,
+		.turns = TURNS,
 		.how = "parsed, judged, answered; no HTTP" });
 	bl_polls_close(ours.polls);
 	bl_store_close(ours.store);
