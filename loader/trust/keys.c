@@ -91,6 +91,28 @@ static int read_key(const struct bl_json_doc *doc, struct bl_key *ret,
 	return name_key(ret, err);
 }
 
+/* What is wrong with a text is told by quoting it: of this one nothing. */
+static int understand(const char *path, const struct bl_buf *text,
+		      struct bl_json_doc *doc, struct bl_key *ret,
+		      struct bl_err *err)
+{
+	int r = bl_json_parse(path, bl_buf_str(text), text->len, doc, NULL);
+
+	if (!r)
+		r = read_key(doc, ret, NULL);
+	if (!r)
+		return 0;
+	if (r == -ENOMEM)
+		return bl_err_set(err, r, "out of memory");
+	bl_err_set(
+		err, r,
+		"%s: this is no private key with its public one, as belay trust writes them",
+		path);
+	bl_err_hint(err, "what is in it is not shown; get it from where you "
+			 "keep another copy");
+	return r;
+}
+
 /* Each copy of the secret is wiped: here the text, in read_key what the parser
  * made of it. */
 static int load_key(const char *path, struct bl_keys *ring, struct bl_err *err)
@@ -114,9 +136,7 @@ static int load_key(const char *path, struct bl_keys *ring, struct bl_err *err)
 	}
 	r = bl_file_read_regular(path, BL_KEYS_FILE_MAX, &b, err);
 	if (!r)
-		r = bl_json_parse(path, b.data, b.len, &doc, err);
-	if (!r)
-		r = read_key(&doc, &key, err);
+		r = understand(path, &b, &doc, &key, err);
 	if (!r)
 		r = add(ring, &key, err);
 	bl_ed25519_wipe_bytes(b.data, b.len);

@@ -131,6 +131,58 @@ START_TEST(keys_are_their_owners_alone)
 }
 END_TEST
 
+/* Whether eight digits of @secret, wherever they are from, are in @text. */
+static bool tells(const char *text, const char *secret)
+{
+	char piece[9] = "";
+
+	for (; strlen(secret) >= 8; secret++) {
+		memcpy(piece, secret, 8);
+		if (strstr(text, piece))
+			return true;
+	}
+	return false;
+}
+
+/* Cut off, with a quote in it, with its secret over a name. */
+START_TEST(a_damaged_key_is_named_and_not_quoted)
+{
+	bl_autofree char *path = bl_path("%s/%s-%.8s.key", keys_dir,
+					 ring.key[0].role, ring.key[0].id);
+	bl_autobuf struct bl_buf key = { 0 };
+	char secret[65], *at;
+	size_t i;
+
+	ok(bl_file_read(path, 4096, &key, NULL));
+	at = strstr(bl_buf_str(&key), "\"private\": \"");
+	ck_assert_ptr_nonnull(at);
+	memcpy(secret, at + strlen("\"private\": \""), 64);
+	secret[64] = '\0';
+	for (i = 0; i < 3 * key.len; i += 7) {
+		bl_autobuf struct bl_buf bad = { 0 };
+		bl_autofree char *said = NULL;
+		size_t n = i % key.len;
+
+		ck_assert_int_eq(bl_buf_add(&bad, key.data, key.len), 0);
+		if (i < key.len)
+			bad.len = n;
+		else if (i < 2 * key.len)
+			bad.data[n] = '"';
+		else
+			memcpy(bad.data + (n < key.len - 64 ? n : 0), secret,
+			       64);
+		ok(bl_file_write(path, bad.data, bad.len, 0600, NULL));
+		bl_keys_wipe(&ring);
+		err = (struct bl_err){ 0 };
+		if (bl_keys_load(keys_dir, &ring, &err) == 0)
+			continue; /* a space, or a quote as it was */
+		said = bl_path("%s %s", err.text, err.hint);
+		ck_assert_msg(!tells(said, secret), "%s", said);
+		ck_assert_msg(strstr(said, path), "%s", said);
+	}
+}
+END_TEST
+
 START_TEST(too_few_keys_write_nothing)
 {
 	bl_autofree char *path =
@@ -373,6 +425,7 @@ Suite *bl_test_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, what_is_signed_hosts_take);
 	tcase_add_test(t, keys_are_their_owners_alone);
+	tcase_add_test(t, a_damaged_key_is_named_and_not_quoted);
 	tcase_add_test(t, too_few_keys_write_nothing);
 	tcase_add_test(t, what_somebody_slipped_in_is_not_signed);
 	tcase_add_test(t, every_role_gets_new_keys_and_hosts_follow);
