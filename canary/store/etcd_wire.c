@@ -296,7 +296,8 @@ static int errno_of(int64_t code, const char *words)
 int bl_etcd_failure_read(long status, const char *text, size_t len,
 			 struct bl_err *err)
 {
-	bl_autojson json_t *obj = json_loadb(text, len, 0, NULL);
+	bl_autojson json_t *obj =
+		json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *said = json_object_get(obj, "error");
 	char words[BL_ERR_TEXT_MAX / 2];
 	int64_t code = 0;

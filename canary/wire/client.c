@@ -224,8 +224,8 @@ static int fail_status(long status, const struct bl_buf *body,
 		       struct bl_err *err)
 {
 	char text[BL_ERR_TEXT_MAX / 2], hint[BL_ERR_HINT_MAX];
-	bl_autojson json_t *obj =
-		json_loadb(bl_buf_str(body), body->len, 0, NULL);
+	bl_autojson json_t *obj = json_loadb(bl_buf_str(body), body->len,
+					     JSON_REJECT_DUPLICATES, NULL);
 	const char *error = json_string_value(json_object_get(obj, "error"));
 
 	if (!error) {
