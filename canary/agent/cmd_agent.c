@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belay agent: the keeper of this host, and its part in a fleet. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -70,7 +71,8 @@ static const char usage[] =
 	"  --role ROLE       what this host is for (web, db); hosts of another role,\n"
 	"                    kernel or distribution try versions for themselves\n"
 	"  --label KEY=VALUE  more that tells hosts apart, for plans that name it\n"
-	"  --events FILE     add a line for each event; - is standard output\n"
+	"  --events FILE     add a line for each event; made for its owner alone; - is\n"
+	"                    standard output\n"
 	"  --interval S      between two polls (default 2), when nobody is in a hurry\n"
 	"  --probe CMD       a probe of your own in every trial (belay apply --help)\n"
 	"  --probe-timeout TIME  for each run of one (default 10s)\n"
@@ -351,6 +353,19 @@ static int keep(struct options *o, struct bl_err *err)
 	return r;
 }
 
+/* What everybody on this host runs and opens is for nobody's eyes but those of
+ * whom the file is given to: made for its owner, and left as it was found. */
+static FILE *append_to(const char *path)
+{
+	bl_autoclose int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
+
+	if (f)
+		(void)BL_TAKE_FD(fd);
+	return f;
+}
+
 static int run(struct options *o, struct bl_err *err)
 {
 	BL_CLEANUP(bl_metrics_file_stopp)
@@ -361,7 +376,7 @@ static int run(struct options *o, struct bl_err *err)
 	int r;
 
 	if (o->events && strcmp(o->events, "-") != 0) {
-		events = fopen(o->events, "ae");
+		events = append_to(o->events);
 		if (!events)
 			return bl_err_errno(err, -errno, "cannot open %s",
 					    o->events);
