@@ -8,6 +8,14 @@
  *			Its room is that of all connections: none is refused
  *	large		what operators send: bundles, plans
  *
+ *	bl_body_begin(b, &body, share)		zero-initialised before
+ *	bl_body_add(b, &body, data, len)
+ *	bl_body_end(b, &body)
+ *
+ * When strangers have filled theirs, the body of the one that has been at it for
+ * longest makes room for the next: who begins hundreds and ends none keeps nobody
+ * from enrolling, which takes one round trip.
+ *
  * A part of http.c, of its serving thread alone.
  */
 #ifndef BL_CANARY_BODIES_H
@@ -17,6 +25,7 @@
 #include <stddef.h>
 
 #include "canary/wire/peer.h"
+#include "loader/base/buf.h"
 
 enum bl_bodies_share {
 	BL_BODIES_STRANGERS,
@@ -25,9 +34,18 @@ enum bl_bodies_share {
 	BL_BODIES_SHARES
 };
 
-/* Bytes. */
+/* One that is under way, in its share. */
+struct bl_body {
+	struct bl_buf data;
+	enum bl_bodies_share share;
+	bool lost;		     /* it made room for another, and is gone */
+	struct bl_body *next, *prev; /* of strangers, the oldest first */
+};
+
+/* Bytes. Zero-initialise but for the limits. */
 struct bl_bodies {
 	size_t kept[BL_BODIES_SHARES], max[BL_BODIES_SHARES];
+	struct bl_body *first, *last;
 };
 
 /* The share of a request by @peer (NULL: of this machine) whose body may have
@@ -35,10 +53,15 @@ struct bl_bodies {
 enum bl_bodies_share bl_bodies_share(const struct bl_peer *peer,
 				     size_t body_max);
 
-/* Whether there is room for @len more bytes: then it is taken, until
- * bl_bodies_put. */
-bool bl_bodies_take(struct bl_bodies *b, enum bl_bodies_share share,
-		    size_t len);
-void bl_bodies_put(struct bl_bodies *b, enum bl_bodies_share share, size_t len);
+void bl_body_begin(struct bl_bodies *b, struct bl_body *body,
+		   enum bl_bodies_share share);
+
+/* -ENOSPC: there is no room for it, or it was lost; -ENOMEM. Then it has nothing
+ * any more. */
+int bl_body_add(struct bl_bodies *b, struct bl_body *body, const void *data,
+		size_t len);
+
+/* Frees what it has. Nothing happens to one that was not begun. */
+void bl_body_end(struct bl_bodies *b, struct bl_body *body);
 
 #endif

@@ -3,12 +3,14 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* Oldest first, in a ring through its head. */
 struct bl_callers {
 	pthread_mutex_t lock;
-	struct bl_caller strangers, known; /* heads */
+	struct bl_caller strangers, known;	    /* heads */
+	struct bl_caller *same[BL_CALLERS_BUCKETS]; /* the newest first */
 	unsigned count, places;
 };
 
@@ -66,6 +68,58 @@ static void make_room(struct bl_callers *c)
 		cut(i);
 }
 
+static struct bl_caller **bucket_of(struct bl_callers *c,
+				    const struct bl_peer *peer)
+{
+	uint32_t h = 2166136261u + (uint32_t)peer->role; /* FNV-1a */
+	const char *s;
+
+	for (s = peer->name; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return &c->same[h % BL_CALLERS_BUCKETS];
+}
+
+static bool is_same(const struct bl_caller *a, const struct bl_caller *b)
+{
+	return a->peer.role == b->peer.role &&
+	       strcmp(a->peer.name, b->peer.name) == 0;
+}
+
+/* It has shown who it is: one more of that name. */
+static void join(struct bl_callers *c, struct bl_caller *caller)
+{
+	struct bl_caller **bucket = bucket_of(c, &caller->peer), *i, *oldest;
+	unsigned count = 0;
+
+	if (caller->peer.role == BL_ROLE_LOCAL)
+		return;
+	for (i = oldest = *bucket; i; i = i->same_next) {
+		if (i->cut || !is_same(i, caller))
+			continue;
+		oldest = i;
+		count++;
+	}
+	if (count >= BL_CALLERS_OF_A_NAME)
+		cut(oldest);
+	caller->same_next = *bucket;
+	if (*bucket)
+		(*bucket)->same_prev = caller;
+	*bucket = caller;
+	caller->bucket = bucket;
+}
+
+static void leave(struct bl_caller *caller)
+{
+	if (!caller->bucket)
+		return;
+	*(caller->same_prev ? &caller->same_prev->same_next : caller->bucket) =
+		caller->same_next;
+	if (caller->same_next)
+		caller->same_next->same_prev = caller->same_prev;
+	caller->same_next = caller->same_prev = NULL;
+	caller->bucket = NULL;
+}
+
 struct bl_caller *bl_callers_add(struct bl_callers *c, int fd, uint64_t due_ms)
 {
 	struct bl_caller *caller = calloc(1, sizeof(*caller));
@@ -89,6 +143,7 @@ void bl_callers_remove(struct bl_callers *c, struct bl_caller *caller)
 		return;
 	pthread_mutex_lock(&c->lock);
 	unlink_it(caller);
+	leave(caller);
 	c->count--;
 	pthread_mutex_unlock(&c->lock);
 	free(caller);
@@ -105,6 +160,9 @@ void bl_callers_due(struct bl_callers *c, struct bl_caller *caller,
 		unlink_it(caller);
 		append(stranger ? &c->strangers : &c->known, caller);
 		caller->stranger = stranger;
+		leave(caller);
+		if (!stranger)
+			join(c, caller);
 	}
 	caller->due_ms = due_ms;
 	pthread_mutex_unlock(&c->lock);

@@ -16,6 +16,11 @@
  * again and again, keeps nobody out. Without TLS all are of this machine, and
  * none is a stranger after its first request.
  *
+ * Who has a certificate is served beside others of that name, but not without
+ * limit: one more than that costs the connection of the name that has been there
+ * for longest, so that an agent that was started anew is let in, and one host
+ * does not take the places of all.
+ *
  * Any thread may call; peer and looked_ms are the serving thread's alone. To cut
  * is to shut the socket down: the server reads its end and closes it.
  */
@@ -29,12 +34,17 @@
 
 /* One place in so many is kept for those who come next. */
 #define BL_CALLERS_SPARE 8
+/* Connections of one name: an agent has two, a browser's worth of tools more. */
+#define BL_CALLERS_OF_A_NAME 64
+#define BL_CALLERS_BUCKETS   1024
 
 struct bl_caller {
 	struct bl_peer peer;
 	uint64_t looked_ms; /* at its certificate; 0: not yet */
 	/* callers.c's */
 	struct bl_caller *next, *prev;
+	/* Of those whose names fall together, once it is no stranger. */
+	struct bl_caller *same_next, *same_prev, **bucket;
 	uint64_t due_ms;
 	int fd;
 	bool stranger, cut;

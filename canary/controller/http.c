@@ -62,9 +62,8 @@ struct job {
 	struct bl_http *http;
 	struct bl_caller *caller;
 	const struct bl_peer *peer; /* NULL: plain HTTP */
-	struct bl_buf body;
+	struct bl_body body;
 	size_t max;
-	enum bl_bodies_share share;
 	struct bl_wait *wait; /* it was not answered at once */
 	unsigned refused;     /* a status: the rest of the body is not kept */
 	const char *why;
@@ -186,7 +185,8 @@ static struct job *new_job(struct bl_http *http,
 	bl_callers_due(http->callers, caller,
 		       bl_clock_mono_ms() + http->limits.request_ms);
 	job->max = bl_api_body_max(method, url);
-	job->share = bl_bodies_share(job->peer, job->max);
+	bl_body_begin(&http->bodies, &job->body,
+		      bl_bodies_share(job->peer, job->max));
 	/* A browser has no certificate of ours to lend. */
 	if (!http->tls && !host_is_ours(connection)) {
 		job->refused = 403;
@@ -211,7 +211,7 @@ static bool is_let_in(struct job *job, const char *method, const char *url,
 
 	job->route = ret->route;
 	job->poll = ret->poll;
-	if (!in || job->share != BL_BODIES_LARGE)
+	if (!in || job->body.share != BL_BODIES_LARGE)
 		return in;
 	pthread_mutex_lock(&http->lock);
 	in = bl_api_counts(http->store, &request, bl_clock_wall_ms(), ret);
@@ -226,16 +226,13 @@ static enum MHD_Result take(struct job *job, const char *data, size_t len)
 
 	if (job->refused)
 		return MHD_YES;
-	if (len > job->max - job->body.len) {
+	if (len > job->max - job->body.data.len) {
 		job->refused = 413;
 		job->why = "the body is too large";
 		return MHD_NO;
 	}
-	if (bl_bodies_take(&http->bodies, job->share, len)) {
-		if (bl_buf_add(&job->body, data, len) == 0)
-			return MHD_YES;
-		bl_bodies_put(&http->bodies, job->share, len);
-	}
+	if (!bl_body_add(&http->bodies, &job->body, data, len))
+		return MHD_YES;
 	job->refused = 503;
 	job->why = "too much is being sent at once; try again later";
 	return MHD_YES;
@@ -257,8 +254,8 @@ static enum MHD_Result handle(struct job *job,
 			MHD_HTTP_HEADER_IF_NONE_MATCH),
 		.range = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE),
-		.body = bl_buf_str(&job->body),
-		.len = job->body.len,
+		.body = bl_buf_str(&job->body.data),
+		.len = job->body.data.len,
 		.peer = job->peer,
 		.pki = http->tls ? http->tls->pki : NULL,
 		.blobs = &http->blobs,
@@ -344,8 +341,7 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **job_at,
 		       bl_clock_mono_ms() +
 			       UINT64_C(1000) * http->limits.keep_s +
 			       http->limits.head_ms);
-	bl_bodies_put(&http->bodies, job->share, job->body.len);
-	bl_buf_free(&job->body);
+	bl_body_end(&http->bodies, &job->body);
 	bl_wait_free(job->wait);
 	free(job);
 	*job_at = NULL;

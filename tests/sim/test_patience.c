@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "canary/controller/callers.h"
 #include "canary/controller/enroll.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -168,7 +169,67 @@ static unsigned enroll(void)
 	return status;
 }
 
-/* The room for bodies of strangers is full when one more is refused. */
+#define STRANGERS 300
+
+/* Hundreds begin to enroll and never end; who does so gets its answer: that it is
+ * no JSON. The room for strangers is for some 200 of these. */
+START_TEST(hundreds_who_begin_to_enroll_keep_nobody_from_it)
+{
+	static const struct bl_http_limits patient = { .idle_s = 100,
+						       .request_ms = 100000 };
+	static struct raw r[STRANGERS];
+	size_t i;
+
+	siege_start(&patient, 0);
+	for (i = 0; i < STRANGERS; i++)
+		begin_enroll(&r[i], 1);
+	for (i = 0; i < 3; i++)
+		ck_assert_uint_eq(enroll(), 400);
+	siege_others_are_served();
+	siege_unchanged("who begins to enroll");
+	for (i = 0; i < STRANGERS; i++)
+		raw_close(&r[i]);
+}
+END_TEST
+
+#define OF_A_NAME (BL_CALLERS_OF_A_NAME + 20)
+
+/* One host opens what it can; it keeps its newest, and no more than its share. */
+START_TEST(one_host_does_not_take_all_places)
+{
+	static const char ask[] = "GET /v1/ca HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const struct bl_http_limits patient = { .idle_s = 100,
+						       .keep_s = 100 };
+	static struct raw r[OF_A_NAME];
+	char answer[4096];
+	uint64_t end_ms;
+	size_t i;
+
+	siege_start(&patient, 0);
+	for (i = 0; i < OF_A_NAME; i++) {
+		siege_dial(&r[i], siege.web1, "host");
+		ck_assert(raw_send(&r[i], ask, strlen(ask)));
+		ck_assert_uint_eq(raw_status(&r[i], answer, sizeof(answer)),
+				  200);
+	}
+	end_ms = bl_clock_mono_ms() + RAW_PATIENCE_MS;
+	/* Beside it: the one that asks for their number. */
+	while (siege_connections() > BL_CALLERS_OF_A_NAME + 1) {
+		ck_assert_msg(bl_clock_mono_ms() < end_ms, "%u are still there",
+			      siege_connections());
+		bl_clock_sleep_ms(DRIP_MS);
+	}
+	ck_assert(raw_send(&r[OF_A_NAME - 1], ask, strlen(ask)));
+	ck_assert_uint_gt(
+		raw_receive(&r[OF_A_NAME - 1], answer, sizeof(answer)), 0);
+	siege_others_are_served();
+	for (i = 0; i < OF_A_NAME; i++)
+		raw_close(&r[i]);
+}
+END_TEST
+
+/* The room for bodies of strangers is for three; the fourth costs the first its
+ * own. */
 START_TEST(who_has_no_certificate_takes_no_room_of_those_who_have)
 {
 	static const struct bl_http_limits little = {
@@ -177,17 +238,17 @@ START_TEST(who_has_no_certificate_takes_no_room_of_those_who_have)
 		.bodies = 3 * ENROLL_BYTES,
 		.strangers = 3 * ENROLL_BYTES,
 	};
-	struct raw r[4];
-	uint64_t end_ms;
+	struct raw r[6];
+	char answer[4096];
 	size_t i;
 
 	siege_start(&little, 0);
 	for (i = 0; i < BL_ARRAY_SIZE(r); i++)
 		begin_enroll(&r[i], 1);
-	end_ms = bl_clock_mono_ms() + RAW_PATIENCE_MS;
-	while (enroll() != 503)
-		ck_assert_msg(bl_clock_mono_ms() < end_ms,
-			      "the bodies of strangers have no limit");
+	ck_assert_uint_eq(enroll(), 400);
+	ck_assert(raw_send(&r[0], " ", 1));
+	ck_assert_msg(raw_status(&r[0], answer, sizeof(answer)) == 503,
+		      "the bodies of strangers have no limit");
 	siege_others_are_served();
 	ck_assert_msg(siege_call(siege.dir, "operator", "POST",
 				 "/v1/rollouts/r9/abort",
@@ -254,6 +315,8 @@ Suite *bl_test_suite(void)
 			    2);
 	tcase_add_test(t,
 		       who_has_no_certificate_takes_no_room_of_those_who_have);
+	tcase_add_test(t, hundreds_who_begin_to_enroll_keep_nobody_from_it);
+	tcase_add_test(t, one_host_does_not_take_all_places);
 	tcase_add_loop_test(t, who_asks_for_something_harmless_keeps_nobody_out,
 			    0, 2);
 	suite_add_tcase(suite, t);
