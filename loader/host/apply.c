@@ -79,9 +79,11 @@ static int check_live(struct bl_host *h, const struct bl_bundle *b,
 	return refuse(ret, BL_REFUSAL_LIVE, "it is live already");
 }
 
-/* Before anything of it is looked at more closely. */
+/* Before anything of it is looked at more closely. That of content is no other
+ * way: rules that deny are as much of a release as code is, and go the same. */
 static int check_signed(struct bl_host *h, const struct bl_bundle *b,
 			const struct bl_journal_txn *live,
+			const struct bl_apply_opts *opts,
 			struct bl_apply_result *ret, struct bl_err *err)
 {
 	int64_t now_s = h->clock.wall_ms(h->clock.ctx) / 1000;
@@ -100,6 +102,10 @@ static int check_signed(struct bl_host *h, const struct bl_bundle *b,
 		return r;
 	}
 	snprintf(ret->hint, sizeof(ret->hint), "%.200s", why.hint);
+	if (r == BL_TRUST_UNLISTED && opts && opts->onto)
+		snprintf(
+			ret->hint, sizeof(ret->hint),
+			"this content makes a bundle that nobody released: 'belay bundle build' with it, 'belay bundle sign', and apply that");
 	return refuse(ret, BL_REFUSAL_UNSIGNED, "%.200s", why.text);
 }
 
@@ -260,7 +266,7 @@ static int apply_locked(struct bl_host *h, const struct bl_bundle *b,
 	if (!r)
 		r = check_live(h, b, live, ret, err);
 	if (!r)
-		r = check_signed(h, b, live, ret, err);
+		r = check_signed(h, b, live, opts, ret, err);
 	if (!r)
 		r = check_kernel(h, b, ret, err);
 	if (!r)

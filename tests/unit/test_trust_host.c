@@ -187,6 +187,21 @@ START_TEST(with_one_only_what_is_signed_is_loaded)
 }
 END_TEST
 
+/* Rules alone make a bundle here, and what can deny is released like code. */
+START_TEST(content_that_nobody_released_is_refused_and_says_what_to_do)
+{
+	struct bl_apply_opts opts = { .onto = one.v1.digest };
+
+	give_root();
+	sign("v1.bundle", &one.v1);
+	refresh();
+	one_host_apply(&one, &one.v1, NULL, BL_APPLY_COMMITTED);
+	one_host_apply(&one, &one.v2, &opts, BL_APPLY_REFUSED);
+	ck_assert_int_eq(one.res.refusal, BL_REFUSAL_UNSIGNED);
+	ck_assert_ptr_nonnull(strstr(one.res.hint, "belay bundle sign"));
+}
+END_TEST
+
 START_TEST(an_older_release_is_refused_and_the_way_back_is_not)
 {
 	give_root();
@@ -330,6 +345,9 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, without_a_root_nothing_is_asked);
 	tcase_add_test(tc, status_says_who_signed_what_is_live);
 	tcase_add_test(tc, with_one_only_what_is_signed_is_loaded);
+	tcase_add_test(
+		tc,
+		content_that_nobody_released_is_refused_and_says_what_to_do);
 	tcase_add_test(tc, an_older_release_is_refused_and_the_way_back_is_not);
 	tcase_add_test(
 		tc,
