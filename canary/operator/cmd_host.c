@@ -28,6 +28,8 @@ static const char list_usage[] =
 	"example: belay host list --wait 6\n";
 
 #define PRESENT_MS     10000
+#define LATE_S	       30
+#define SCREEN	       20 /* rows, of which nobody counts more */
 #define TIMEOUT_MAX_MS (7 * 24 * 3600 * INT64_C(1000))
 
 struct options {
@@ -60,6 +62,8 @@ static void print(const json_t *answer)
 	bl_autotable struct bl_table *t = bl_table_new(7);
 	const json_t *h, *hosts = json_object_get(answer, "hosts");
 	char name[160], kernel[160], live[80], doing[160];
+	char ago[BL_DURATION_LEN];
+	size_t late = 0;
 	size_t i;
 
 	if (!t)
@@ -82,6 +86,7 @@ static void print(const json_t *answer)
 				  1000;
 		const char *digest = text_of(h, "live", live, sizeof(live));
 
+		late += quiet > LATE_S;
 		bl_table_row(t);
 		bl_table_cell(t, BL_STYLE_PLAIN, "%s",
 			      text_of(h, "name", name, sizeof(name)));
@@ -89,8 +94,9 @@ static void print(const json_t *answer)
 			      text_of(h, "kernel", kernel, sizeof(kernel)));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%.12s",
 			      *digest ? digest : "nothing");
-		bl_table_cell(t, quiet > 30 ? BL_STYLE_WARN : BL_STYLE_PLAIN,
-			      "%lld s ago", quiet);
+		bl_table_cell(t,
+			      quiet > LATE_S ? BL_STYLE_WARN : BL_STYLE_PLAIN,
+			      "%s", bl_duration_ago(quiet * 1000, ago));
 		bl_table_cell(t, BL_STYLE_PLAIN, "%lld",
 			      number_of(h, "events"));
 		bl_table_cell(t,
@@ -101,6 +107,9 @@ static void print(const json_t *answer)
 			      text_of(h, "doing", doing, sizeof(doing)));
 	}
 	bl_table_print(t, stdout, "");
+	if (late || json_array_size(hosts) > SCREEN)
+		printf("%zu hosts, %zu of them not heard of for %d s\n",
+		       json_array_size(hosts), late, LATE_S);
 }
 
 static unsigned present(const json_t *answer)

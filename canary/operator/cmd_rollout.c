@@ -260,7 +260,8 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	if (o.client.json && bl_client_print_json(doc.root) != BL_EXIT_OK)
 		return BL_EXIT_UNDECIDED;
 	if (!o.client.json && !o.watch)
-		bl_watch_print(doc.root, stdout, f.screen.colour, 0);
+		bl_watch_print(doc.root, stdout, f.screen.colour,
+			       BL_WATCH_ROWS);
 	return code;
 }
 

@@ -8,6 +8,7 @@
 #include "canary/ledger/record.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/duration.h"
 #include "loader/base/term.h"
 #include "loader/base/text.h"
 
@@ -111,10 +112,11 @@ static void bar(char *ret, unsigned width, long long part, long long all)
 static void print_pause(const json_t *r, FILE *f)
 {
 	const json_t *paused = json_object_get(r, "paused");
-	char by[TEXT], why[TEXT];
+	char by[TEXT], why[TEXT], ago[BL_DURATION_LEN];
 
-	fprintf(f, "  paused %lld s ago%s%s: %s\n",
-		(number(r, "now_ms") - number(paused, "at_ms")) / 1000,
+	fprintf(f, "  paused %s%s%s: %s\n",
+		bl_duration_ago(number(r, "now_ms") - number(paused, "at_ms"),
+				ago),
 		*text(paused, "by", by) ? " by " : "", by,
 		text(paused, "reason", why));
 }
@@ -196,7 +198,7 @@ static void print_waves(const json_t *r, FILE *f, bool colour)
 static void host_row(struct bl_table *t, const json_t *h, long long now_ms)
 {
 	const struct look *look = host_words(h);
-	char a[TEXT];
+	char a[TEXT], ago[BL_DURATION_LEN];
 
 	bl_table_row(t);
 	bl_table_cell(t, BL_STYLE_PLAIN, "%s", text(h, "name", a));
@@ -205,8 +207,8 @@ static void host_row(struct bl_table *t, const json_t *h, long long now_ms)
 		bl_table_cell(t, BL_STYLE_PLAIN, "%lld", number(h, "wave"));
 	else
 		bl_table_cell(t, BL_STYLE_PLAIN, "-");
-	bl_table_cell(t, BL_STYLE_PLAIN, "%lld s ago",
-		      (now_ms - number(h, "heard_ms")) / 1000);
+	bl_table_cell(t, BL_STYLE_PLAIN, "%s",
+		      bl_duration_ago(now_ms - number(h, "heard_ms"), ago));
 	bl_table_cell(t, BL_STYLE_PLAIN, "%s", text(h, "kernel", a));
 	bl_table_cell(t, BL_STYLE_PLAIN, "%s",
 		      *text(h, "reason", a) ? a : text(h, "doing", a));

@@ -14,6 +14,9 @@
 
 #include "loader/base/buf.h"
 
+/* Of a large fleet a person is shown so many hosts; --json has all. */
+#define BL_WATCH_ROWS 50
+
 /* The whole view. @rows: at most so many hosts (0: all); the troubled ones
  * first, the rest as a count. */
 void bl_watch_print(const json_t *rollout, FILE *f, bool colour, unsigned rows);

@@ -252,6 +252,15 @@ static int fail_connection(struct bl_client *c, int code,
 
 	if (c->count > 1)
 		snprintf(others, sizeof(others), ", the last of %zu", c->count);
+	if (code == -EACCES && !c->ca) {
+		bl_err_set(err, -ECONNREFUSED,
+			   "there is no ca.pem in %s to know %s by",
+			   bl_pki_dir(NULL), bl_client_url(c));
+		bl_err_hint(
+			err,
+			"'belay controller operator NAME' makes an operator's certificate and puts it beside; 'belay host enroll -' gets a host's");
+		return -ECONNREFUSED;
+	}
 	if (code == -EACCES) {
 		bl_err_set(err, -ECONNREFUSED,
 			   "%s and this machine do not trust each other: %s",
@@ -264,6 +273,12 @@ static int fail_connection(struct bl_client *c, int code,
 	}
 	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s%s: %s",
 		   bl_client_url(c), others, why->text);
+	if (!c->https) {
+		bl_err_hint(
+			err,
+			"does it speak https:// there? is 'belay controller' running?");
+		return -ECONNREFUSED;
+	}
 	bl_err_hint(
 		err,
 		"is 'belay controller' running? --controller or $BELAY_CONTROLLER say where");

@@ -71,3 +71,19 @@ char *bl_duration_text(uint64_t ms, char ret[static BL_DURATION_LEN])
 		 units[i].words);
 	return ret;
 }
+
+char *bl_duration_ago(int64_t ms, char ret[static BL_DURATION_LEN])
+{
+	static const struct {
+		int64_t s;
+		const char *name;
+	} ages[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	int64_t s = ms > 0 ? ms / 1000 : 0;
+	size_t i = 0;
+
+	while (i + 1 < BL_ARRAY_SIZE(ages) && s < 2 * ages[i].s)
+		i++;
+	snprintf(ret, BL_DURATION_LEN, "%lld %s ago",
+		 (long long)(s / ages[i].s), ages[i].name);
+	return ret;
+}

@@ -24,4 +24,8 @@ int bl_duration_parse(const char *text, uint64_t max_ms, uint64_t *ret_ms);
  * Returns @ret. */
 char *bl_duration_text(uint64_t ms, char ret[static BL_DURATION_LEN]);
 
+/* About how long ago, in the largest unit of which there are two: "90 s ago",
+ * "35 min ago", "3 d ago". Returns @ret. */
+char *bl_duration_ago(int64_t ms, char ret[static BL_DURATION_LEN]);
+
 #endif

@@ -77,6 +77,27 @@ START_TEST(a_time_is_told_without_a_fraction)
 }
 END_TEST
 
+static const struct {
+	int64_t ms;
+	const char *text;
+} ages[] = {
+	{ -5, "0 s ago" },
+	{ 999, "0 s ago" },
+	{ 119999, "119 s ago" },
+	{ 120000, "2 min ago" },
+	{ 7199999, "119 min ago" },
+	{ 3 * 3600000, "3 h ago" },
+	{ 2 * (int64_t)DAY, "2 d ago" },
+};
+
+START_TEST(what_is_long_ago_is_told_in_few_digits)
+{
+	char text[BL_DURATION_LEN];
+
+	ck_assert_str_eq(bl_duration_ago(ages[_i].ms, text), ages[_i].text);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("duration");
@@ -85,6 +106,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(tc, a_time_has_one_form, 0, BL_ARRAY_SIZE(cases));
 	tcase_add_loop_test(tc, a_time_is_told_without_a_fraction, 0,
 			    BL_ARRAY_SIZE(texts));
+	tcase_add_loop_test(tc, what_is_long_ago_is_told_in_few_digits, 0,
+			    BL_ARRAY_SIZE(ages));
 	suite_add_tcase(suite, tc);
 	return suite;
 }
