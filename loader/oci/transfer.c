@@ -37,6 +37,7 @@ struct taken {
 struct answer {
 	struct bl_fetch_head head;
 	char location[LOCATION_MAX], challenge[BL_CHALLENGE_MAX + 1];
+	bool elsewhere; /* of a server that a redirect led to */
 };
 
 int bl_transfer_open(const struct bl_transfer_options *options,
@@ -260,17 +261,16 @@ static int follow(struct bl_transfer *t, const char *authorization,
 		  struct taken *in, struct answer *ret, struct bl_err *err)
 {
 	bl_autofree char *url = strdup(in->ask->url);
-	const char *from = NULL;
+	bl_autofree char *last = NULL;
 
 	for (int i = 0; url; i++) {
-		bl_autofree char *last = NULL;
 		bool same = bl_fetch_url_same_server(url, in->ask->url);
-		int r = check_url(t, url, from, err);
+		int r = check_url(t, url, last, err);
 
-		from = in->ask->url;
 		if (!r)
 			r = request(t, url, same ? authorization : NULL, in,
 				    ret, err);
+		ret->elsewhere = !same;
 		if (r < 0 || ret->head.status / 100 != 3)
 			return r;
 		if (i == BL_REDIRECTS_MAX || !*ret->location)
@@ -281,6 +281,7 @@ static int follow(struct bl_transfer *t, const char *authorization,
 					: "%s leads nowhere: redirect %d has no Location that could be followed",
 				in->ask->what,
 				i == BL_REDIRECTS_MAX ? i : i + 1);
+		free(last);
 		last = BL_TAKE(url);
 		url = bl_fetch_url_follow(last, ret->location);
 		if (!url)
@@ -299,7 +300,10 @@ static int ask_once(struct bl_transfer *t, struct taken *in, struct answer *ret,
 	char *authorization = NULL;
 	int r = follow(t, own ? own : t->authorization, in, ret, err);
 
-	if (r < 0 || ret->head.status != HTTP_DENIED || own || !t->authorize)
+	/* Where a login is to go is for the registry to say, not for whom it led
+	 * to. */
+	if (r < 0 || ret->head.status != HTTP_DENIED || ret->elsewhere || own ||
+	    !t->authorize)
 		return r;
 	r = t->authorize(t->ctx, ret->challenge, &authorization, err);
 	if (r < 0)
