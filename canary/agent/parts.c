@@ -49,7 +49,9 @@
 	{                                  \
 		BL_MATCH_MASK, n, what, of \
 	}
-#define WRITES (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
+/* The kernel takes an int's 32 bits; what is denied must not pass by the others. */
+#define IS_INT(n, what) BITS(n, 0xffffffff, what)
+#define WRITES		(O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 
 /* ------------------------------------------------------------ the host part */
 
@@ -136,13 +138,13 @@ static const struct bl_sandbox_rule host_rules[] = {
 	DENY("personality"),
 	DENY("uselib"),
 	DENY("vmsplice"),
-	{ "socket", EPERM, { IS(0, AF_PACKET) } },
-	{ "socket", EPERM, { IS(0, AF_VSOCK) } },
-	{ "socket", EPERM, { IS(0, AF_ALG) } },
-	{ "socket", EPERM, { IS(0, AF_KEY) } },
-	{ "socket", EPERM, { IS(0, AF_BLUETOOTH) } },
-	{ "socket", EPERM, { IS(0, AF_INET), BITS(1, 0xf, SOCK_RAW) } },
-	{ "socket", EPERM, { IS(0, AF_INET6), BITS(1, 0xf, SOCK_RAW) } },
+	{ "socket", EPERM, { IS_INT(0, AF_PACKET) } },
+	{ "socket", EPERM, { IS_INT(0, AF_VSOCK) } },
+	{ "socket", EPERM, { IS_INT(0, AF_ALG) } },
+	{ "socket", EPERM, { IS_INT(0, AF_KEY) } },
+	{ "socket", EPERM, { IS_INT(0, AF_BLUETOOTH) } },
+	{ "socket", EPERM, { IS_INT(0, AF_INET), BITS(1, 0xf, SOCK_RAW) } },
+	{ "socket", EPERM, { IS_INT(0, AF_INET6), BITS(1, 0xf, SOCK_RAW) } },
 #ifndef __SANITIZE_ADDRESS__
 	/* Its checker of leaks stops the process that way. */
 	DENY("ptrace"),
@@ -283,7 +285,8 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	{ "socket", 0, { IS(0, AF_INET) } },
 	{ "socket", 0, { IS(0, AF_INET6) } },
 	{ "socket", 0, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
-	{ "socketpair", 0, { IS(0, AF_UNIX) } },
+	/* One of datagrams could be sent to any socket by its name. */
+	{ "socketpair", 0, { IS(0, AF_UNIX), BITS(1, 0xf, SOCK_STREAM) } },
 	{ "open", 0, { BITS(1, WRITES, O_RDONLY) } },
 	{ "openat", 0, { BITS(2, WRITES, O_RDONLY) } },
 	{ "clone", 0, { BITS(0, CLONE_THREAD, CLONE_THREAD) } },
