@@ -203,9 +203,13 @@ static void tell_halt(const char *what, const struct fleet_course *c)
 	fleet_halted(id, &h);
 	/* The stop is the end of it, at whatever moment it was seen. */
 	ck_assert_uint_eq(h.exposed, c->exposed_at_stop);
-	printf("%s: decided %lld ms after the first report of a bad host; %u of %u exposed, the last %lld ms after the decision; the last was back %lld ms after it;",
-	       what, (long long)h.decided_ms, h.exposed, hosts(),
-	       (long long)h.last_exposed_ms, (long long)h.last_back_ms);
+	printf("%s: ", what);
+	if (h.states[BL_EXPOSURE_FAILED])
+		printf("decided %lld ms after the first report of a bad host; ",
+		       (long long)h.decided_ms);
+	printf("%u of %u exposed, the last %lld ms after the decision; the last was back %lld ms after it;",
+	       h.exposed, hosts(), (long long)h.last_exposed_ms,
+	       (long long)h.last_back_ms);
 	for (i = 0; i < BL_ARRAY_SIZE(h.states); i++)
 		if (h.states[i])
 			printf(" %u %s", h.states[i],
