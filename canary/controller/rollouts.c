@@ -10,6 +10,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
 #include "loader/base/text.h"
+#include "loader/trust/order.h"
 
 #define TRIES 16
 
@@ -126,6 +127,30 @@ static int check_tombstone(const struct bl_store_item *item,
 	return -EPERM;
 }
 
+/* Hosts take no signed order of a rollout that began before the last one
+ * (order.h, O4): a clock that was set back must not make this one look old. */
+static int begin_after(struct bl_store *store, long last,
+		       struct bl_rollout *rollout, struct bl_err *err)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	char id[BL_ROLLOUT_ID_LEN];
+	struct bl_rollout before;
+	int64_t ahead_ms;
+	int r;
+
+	snprintf(id, sizeof(id), "r%ld", last);
+	r = bl_fleet_get(store, &item, err, "rollout/", id);
+	if (r < 0 || !item.revision)
+		return r;
+	r = bl_rollout_read(&item, &before, err);
+	if (r < 0)
+		return r;
+	ahead_ms = before.start_ms - rollout->start_ms;
+	if (ahead_ms >= 0 && ahead_ms < BL_TOLD_AHEAD_MS)
+		rollout->start_ms = before.start_ms + 1;
+	return 0;
+}
+
 static int start_once(struct bl_store *store, const struct bl_start *start,
 		      int64_t now_ms, char ret_id[static BL_ROLLOUT_ID_LEN],
 		      struct bl_err *err)
@@ -165,6 +190,9 @@ static int start_once(struct bl_store *store, const struct bl_start *start,
 	if (r < 0)
 		return r;
 	number = strtol(bl_buf_str(&last.value), NULL, 10) + 1;
+	r = begin_after(store, number - 1, &rollout, err);
+	if (r < 0)
+		return r;
 	snprintf(rollout.id, sizeof(rollout.id), "r%ld", number);
 	bl_text_copy(rollout.digest, sizeof(rollout.digest), start->digest);
 	bl_text_copy(rollout.name, sizeof(rollout.name), stored.name);

@@ -116,6 +116,22 @@ START_TEST(abort_takes_all_exposed_hosts_back)
 }
 END_TEST
 
+/* Orders of one that began before it count for no host that was told of it. */
+START_TEST(rollout_begins_after_the_last_one_by_any_clock)
+{
+	int64_t first_ms;
+
+	set_up(3);
+	sim_run_ms(&s, 2000);
+	sim_rollout(&s, "v1", SIM_GOOD);
+	ck_assert_int_eq(sim_run_over(&s, 2 * MINUTE_MS), BL_ROLLOUT_DONE);
+	first_ms = sim_read(&s).start_ms;
+	s.now_ms = first_ms - 1000; /* a controller's clock is set back */
+	sim_rollout(&s, "v2", SIM_GOOD);
+	ck_assert_int_eq(sim_read(&s).start_ms, first_ms + 1);
+}
+END_TEST
+
 START_TEST(done_rollout_is_aborted_only_while_it_is_the_newest)
 {
 	char first[BL_ROLLOUT_ID_LEN];
@@ -444,6 +460,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, bad_version_reaches_only_the_canary, 0, 4);
 	tcase_add_test(t, failure_in_a_later_wave_takes_everyone_back);
 	tcase_add_loop_test(t, abort_takes_all_exposed_hosts_back, 0, 24);
+	tcase_add_test(t, rollout_begins_after_the_last_one_by_any_clock);
 	tcase_add_test(t, done_rollout_is_aborted_only_while_it_is_the_newest);
 	tcase_add_test(t,
 		       I9_hosts_keep_what_they_committed_without_a_controller);
