@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -287,6 +288,12 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	{ "socket", 0, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
 	/* One of datagrams could be sent to any socket by its name. */
 	{ "socketpair", 0, { IS(0, AF_UNIX), BITS(1, 0xf, SOCK_STREAM) } },
+	/* Not SO_LINGER: a socket that is sent over the pair is closed by the host
+	 * part, which would wait for as long as that says. */
+	{ "setsockopt", 0, { IS(1, IPPROTO_TCP) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_IP) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_IPV6) } },
+	{ "setsockopt", 0, { IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE) } },
 	{ "open", 0, { BITS(1, WRITES, O_RDONLY) } },
 	{ "openat", 0, { BITS(2, WRITES, O_RDONLY) } },
 	{ "clone", 0, { BITS(0, CLONE_THREAD, CLONE_THREAD) } },
@@ -373,7 +380,6 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	ALLOW("sendmsg"),
 	ALLOW("sendto"),
 	ALLOW("set_robust_list"),
-	ALLOW("setsockopt"),
 	ALLOW("shutdown"),
 	ALLOW("sigaltstack"),
 	ALLOW("stat"),
