@@ -119,9 +119,9 @@ said 'was taken back'
 said 'left us'
 try 0 "$belay" host revoke --list
 said 'stolen laptop'
-# Neither trusts whom it does not know.
+# Whom it is to know its controller by, it is told.
 try 2 env BELAY_TLS_DIR="$tmp/nowhere" "$belay" host list
-said 'do not trust each other'
+said 'there is no ca.pem'
 # Nor has a core dump of it what it knew.
 kill -ABRT "$controller"
 wait "$controller" 2>/dev/null
