@@ -375,20 +375,14 @@ static const struct bl_store_ops sqlite_ops = {
 	.close = sqlite_close,
 };
 
-/* SQLite makes files as the umask has it, and its log like the database. */
-static void make_private(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		close(fd);
-}
-
 static int set_up(struct sqlite_store *s, struct bl_err *err)
 {
 	int r, code;
 
-	make_private(s->path);
+	/* SQLite makes files as the umask has it, and its log like the database;
+	 * that name is of none. */
+	if (strcmp(s->path, ":memory:") != 0)
+		bl_file_claim(s->path);
 	code = sqlite3_open_v2(s->path, &s->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 			       NULL);

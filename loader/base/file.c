@@ -162,6 +162,14 @@ int bl_file_sync_dir(const char *path, struct bl_err *err)
 	return 0;
 }
 
+void bl_file_claim(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		  struct bl_err *err)
 {

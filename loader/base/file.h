@@ -41,6 +41,13 @@ int bl_file_read_regular(const char *path, size_t max_bytes, struct bl_buf *ret,
 int bl_file_write(const char *path, const void *data, size_t len, mode_t mode,
 		  struct bl_err *err);
 
+/*
+ * An empty file with that name that its owner alone may read, if there is none:
+ * for libraries that make files as the umask has it. What goes wrong is said by
+ * whoever opens it then.
+ */
+void bl_file_claim(const char *path);
+
 /* Whether both names are there and lead to one file: a verb must not write its
  * result over its input. */
 bool bl_file_same(const char *a, const char *b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who of two controllers decides: one, until it does not renew. */
 #include <string.h>
+#include <unistd.h>
 
 #include "canary/controller/decider.h"
 #include "loader/base/cleanup.h"
@@ -29,6 +30,13 @@ static bool decides(const char *who, int64_t now_ms)
 		bl_decider_take(store, who, START_MS + now_ms, &mine, NULL), 0);
 	return mine;
 }
+
+START_TEST(store_in_memory_leaves_no_file)
+{
+	ck_assert(decides("a", 0));
+	ck_assert_int_lt(access(":memory:", F_OK), 0);
+}
+END_TEST
 
 START_TEST(one_decides_as_long_as_it_renews)
 {
@@ -116,6 +124,7 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("lease");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, store_in_memory_leaves_no_file);
 	tcase_add_test(t, one_decides_as_long_as_it_renews);
 	tcase_add_test(t, next_one_has_it_when_the_lease_is_over);
 	tcase_add_test(t, lease_from_a_wrong_clock_holds_up_nobody);

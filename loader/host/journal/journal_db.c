@@ -302,15 +302,6 @@ static int read_frozen(struct bl_journal *j, struct bl_err *err)
 	return r;
 }
 
-/* SQLite makes files as the umask has it, and its log like the database. */
-static void make_private(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		close(fd);
-}
-
 int bl_db_open(struct bl_journal *j, struct bl_err *err)
 {
 	struct bl_err why = { 0 };
@@ -322,7 +313,8 @@ int bl_db_open(struct bl_journal *j, struct bl_err *err)
 	}
 	if (r)
 		return bl_err_set(err, r, "%s", why.text);
-	make_private(j->path);
+	/* SQLite makes files as the umask has it, and its log like the database. */
+	bl_file_claim(j->path);
 	rc = sqlite3_open_v2(j->path, &j->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	return rc ? bl_db_fail(j, rc, "open", err) : set_up(j, err);
