@@ -21,6 +21,7 @@
 #include "loader/gate/maps/state.h"
 #include "loader/gate/module/module.h"
 #include "loader/gate/policy/policy.h"
+#include "loader/kern/sensor.h"
 
 #define DEADLINE_MS (180 * 1000)
 /* A module is not verified, which is what may take long; and a hang of it is to
@@ -207,7 +208,7 @@ static int kernels(struct gate *g, struct bl_err *err)
 		r = bl_core_settle(&g->report);
 	if (r == 0 && g->now.content_info.denies)
 		bl_gate_require_lsm(&g->report);
-	if (r == 0 && g->now.content_info.kinds[BL_EVENT_DNS])
+	if (r == 0 && bl_sensor_wants(g->now.bin.data, BL_EVENT_DNS))
 		bl_gate_require_dns(&g->report);
 	return r;
 }
