@@ -14,6 +14,7 @@ static struct bl_store *store;
 
 static void set_up(void)
 {
+	unlink(":memory:"); /* of a belay that made one */
 	ck_assert_int_eq(bl_store_open("sqlite::memory:", &store, NULL), 0);
 }
 
