@@ -77,7 +77,7 @@ for kernel in "${set[@]}"; do
 	}
 	echo "$out"
 	for name in plain content; do
-		expect "$name" '^pass attach: attached and detached: 5 programs' \
+		expect "$name" '^pass attach: attached and detached: 7 programs' \
 			'^pass exercise: saw .* exec, .* open, .* connect.* in ' \
 			'!exercised:' '!^(reject|undecided|warn)'
 	done
