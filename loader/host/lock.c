@@ -23,14 +23,20 @@ static void read_owner(int fd, struct bl_lock_owner *ret)
 		*ret = o;
 }
 
-/* Somebody who only asks who has it shares it for a moment (bl_lock_query). */
-#define ASKED_TRIES    12
+/*
+ * Somebody who only asks who has it shares it for a moment (bl_lock_query). On
+ * a busy host that moment lasts until the scheduler comes back to them, so it
+ * is waited for by the clock; who is stopped in it for good does not count.
+ */
+#define ASKED_MS       5000
 #define ASKED_PAUSE_MS 5
 
 /* 0, or -EWOULDBLOCK with *ret_owner, if one is known. */
 static int try_lock(int fd, struct bl_lock_owner *ret_owner)
 {
-	for (int i = 0; i < ASKED_TRIES; i++) {
+	const uint64_t end = bl_clock_mono_ms() + ASKED_MS;
+
+	do {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
@@ -43,7 +49,7 @@ static int try_lock(int fd, struct bl_lock_owner *ret_owner)
 		}
 		flock(fd, LOCK_UN);
 		bl_clock_sleep_ms(ASKED_PAUSE_MS);
-	}
+	} while (bl_clock_mono_ms() < end);
 	return -EWOULDBLOCK;
 }
 

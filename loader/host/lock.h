@@ -21,8 +21,8 @@ struct bl_lock_owner {
 };
 
 /*
- * Takes the lock without waiting (but for somebody who just asks who has it) and notes in it who we are. 0 and *ret_fd,
- * which holds it until closed; -EBUSY with *ret_owner (may be NULL) when
+ * Takes the lock without waiting (but for somebody who just asks who has it)
+ * and notes in it who we are. 0 and *ret_fd, which holds it until closed; -EBUSY with *ret_owner (may be NULL) when
  * somebody else has it. @what NULL: no note, for who has it for a moment.
  */
 int bl_lock_take(const char *path, const char *what, int64_t now_ms,

@@ -118,7 +118,7 @@ static void answered(int signal)
 /* belay status, at the moment of an apply. */
 START_TEST(who_only_asks_for_the_owner_is_none)
 {
-	const struct itimerval soon = { .it_value.tv_usec = 10000 };
+	const struct itimerval soon = { .it_value.tv_usec = 300000 };
 	bl_autofree char *path = bl_path("%s/lock", one.state_dir);
 	struct bl_lock_owner owner = { .pid = -1 };
 	bl_autoclose int fd = -1;
