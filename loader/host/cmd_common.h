@@ -55,8 +55,9 @@ enum {
 	"      --state-dir DIR    journal and bundles (default: " BL_HOST_STATE_DIR \
 	")\n"                                                                       \
 	"      --pin-dir DIR      pins, on a BPF file system\n"                     \
+	"                         (default: " BL_HOST_PIN_DIR ")\n"                 \
 	"      --module-dir DIR   kernel modules in use, on a tmpfs\n"              \
-	"                         (default: " BL_HOST_PIN_DIR ")\n"
+	"                         (default: " BL_HOST_MODULE_DIR ")\n"
 
 /* 0, or BL_EXIT_USAGE with the error set. With ret->help only that counts. */
 int bl_host_args(const char *verb, unsigned takes, int argc, char **argv,

@@ -23,13 +23,12 @@ static const char usage[] =
 	"Prints what the live sensor reports, across updates, until Ctrl-C. Each\n"
 	"event goes to one reader only. Columns: time, event, action, process, user,\n"
 	"program, rule of the content that matched (- for the default), object.\n"
+	"JSON is a document for each event, one per line.\n"
 	"Exit status: 0, or 2 if none could be read.\n"
 	"\n"
 	"      --count N          stop after N events\n"
 	"      --seconds S        stop after S seconds\n" //
-	BL_HOST_USAGE_COMMON
-	"                         (events: one document per line)\n"
-	"\n"
+	BL_HOST_USAGE_COMMON "\n"
 	"example: belay events --seconds 10\n";
 
 /* The content of the generation that reports now. */
