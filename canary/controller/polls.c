@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/controller/polls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +274,7 @@ static int judge(struct bl_polls *p, struct bl_polls_job *job, bool fresh,
 		r = find_host(p, job, fresh, &j->h, err);
 	if (r < 0)
 		return r;
+	assert(j->h);
 	j->host = j->h->host;
 	j->exposure = j->h->exposure;
 	r = find_rollouts(p, job->now_ms, fresh, j, err);

@@ -70,7 +70,7 @@ static int add_put(struct bl_etcd_store *s, struct txn *t,
 		   const struct bl_store_put *p, bool sweep, struct bl_err *err)
 {
 	char key[KEY_MAX], folder[KEY_MAX], end[KEY_MAX];
-	struct bl_etcd_chunked c;
+	struct bl_etcd_chunked c = { 0 };
 	bool large = p->data && p->len > INLINE_MAX;
 	int r = bl_etcd_folder_of(s, p->key, folder, err);
 

@@ -28,7 +28,8 @@ struct bl_client_args {
 	bool plaintext, json;
 };
 
-/* Rows of a table for the member @m of @type. */
+/* Rows of a table for the member @m of @type.
+ * NOLINTBEGIN(bugprone-macro-parentheses): a member's name cannot be in any. */
 #define BL_CLIENT_ARGS(type, m)                                             \
 	{ "controller", BL_ARG_TEXT, offsetof(type, m.url), 0, 0 },         \
 		{ "tls-dir", BL_ARG_TEXT, offsetof(type, m.dir), 0, 0 },    \
@@ -37,6 +38,7 @@ struct bl_client_args {
 	{                                                                   \
 		"json", BL_ARG_FLAG, offsetof(type, m.json), 0, 0           \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* What a verb's help says about them. */
 #define BL_CLIENT_USAGE                                                       \

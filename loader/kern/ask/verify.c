@@ -6,6 +6,7 @@
  * before it are good and those behind it are tried again without it. Each that
  * failed is then loaded alone with the verifier's full log.
  */
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -185,6 +186,7 @@ static int load_on(struct asking *a, struct bpf_object **ret, long *ret_blamed)
 	bpf_object__for_each_program (prog, obj) {
 		if (i >= a->facts->program_count)
 			break;
+		assert(a->logs[i]); /* list_programs made one for each */
 		a->logs[i][0] = '\0';
 		bpf_program__set_autoload(prog, a->on[i]);
 		bpf_program__set_log_level(prog, LOG_STATS);
