@@ -2,7 +2,7 @@
 /*
  * What a controller remembers, as polls.h describes it: hosts by name, and a
  * few rollouts. Everything here can be forgotten at any time and read again.
- * For polls.c and polls_heard.c only.
+ * For polls.c and polls_flush.c only, through polls_own.h.
  */
 #ifndef BL_CANARY_KNOWN_H
 #define BL_CANARY_KNOWN_H

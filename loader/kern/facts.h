@@ -3,7 +3,7 @@
  * What a kernel showed about one object: facts, and no opinion about them.
  *
  * They are gathered where the kernel is (in a guest of the lab, or in a child
- * process on the running one) by loader/kern, travel as JSON (gate/answer.h)
+ * process on the running one) by loader/kern, travel as JSON (gate/kernel/answer.h)
  * and are judged by loader/gate. Plain data: nothing here needs libbpf.
  *
  * Zero-initialise, let the session fill them in, free with bl_facts_free. A

@@ -87,5 +87,21 @@ for file in $hits; do
 	grep -nE '(^|[^a-z_])(printf|puts|perror|exit)\(' "$file" /dev/null
 done | grep -v '^\s*$' && fail "library code prints or exits"
 
+# What a README links to, and what is named by its path, is there. (test_check.sh
+# plants files in a tree of its own; NAME and LANE stand for whatever there is.)
+while IFS=: read -r file link; do
+	link=${link#*](}
+	[ -e "$(dirname "$file")/${link%%#*}" ] || fail "$file links to $link, which is not there"
+done < <(grep -roE '\]\([^):#][^):]*' "${rooms[@]}" ./*.md --include='*.md' |
+	grep -v '](http')
+
+while IFS=: read -r file path; do
+	path=${path#[^a-z]}
+	[ -e "$path" ] || [ -e "${file%/*}/$path" ] ||
+		fail "$file names $path, which is not there"
+done < <(grep -roE '(^|[^A-Za-z0-9_."/*-])(loader|canary|kmod|tests|scripts)/[A-Za-z0-9_./-]*\.(c|h|sh|py|md|json)\b' \
+	"${rooms[@]}" ./*.md --include='*.[ch]' --include='*.sh' --include='*.py' --include='*.md' |
+	grep -vE '^tests/unit/test_check\.sh:|NAME|LANE' | sort -u)
+
 [ "$bad" = 0 ] && echo "house: in order"
 exit "$bad"

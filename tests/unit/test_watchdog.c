@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which watchdog guards a trial, and that none is armed outside of one; over
- * devices that are a model. The real ones: tests/lab/test_host_hang.sh. */
+ * devices that are a model. The real ones: tests/lab/test_host_trial.sh. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
