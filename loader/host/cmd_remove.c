@@ -18,8 +18,9 @@ static const char usage[] =
 	"evidence. The command itself and its units stay. Asks first, on a terminal.\n"
 	"\n"
 	"Another belay that works here is not disturbed: stop an agent first. What is\n"
-	"half gone is removed all the same. Exit status: 0 nothing of belay is left,\n"
-	"1 the answer was no, 2 it could not be done.\n"
+	"half gone is removed all the same. What says who is trusted (trust/) and the\n"
+	"certificates of a fleet (tls/) stay: they came by your hand. Exit status: 0\n"
+	"nothing else of belay is left, 1 the answer was no, 2 it could not be done.\n"
 	"\n"
 	"      --yes              do not ask\n" //
 	BL_HOST_USAGE_COMMON "\n"

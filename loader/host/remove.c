@@ -196,6 +196,16 @@ static bool is_number(const char *name)
 	return *name && !name[strspn(name, "0123456789")];
 }
 
+/* "DIGEST.part": of a bundle that an agent fetches (canary/agent/partial.h). */
+static bool is_partial(const char *name)
+{
+	char digest[BL_DIGEST_HEX];
+
+	snprintf(digest, sizeof(digest), "%s", name);
+	return bl_digest_valid(digest) &&
+	       strcmp(name + BL_DIGEST_HEX - 1, ".part") == 0;
+}
+
 /* Folders of which belay names all that it puts in there. */
 static const struct {
 	const char *name;
@@ -203,6 +213,7 @@ static const struct {
 } folders[] = {
 	{ "bundles", bl_store_ours },
 	{ BL_EVIDENCE_DIR, is_number },
+	{ "incoming", is_partial },
 };
 
 /* What is belay's in the folder @path; and the folder, if that was all. */

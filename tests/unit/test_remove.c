@@ -124,18 +124,30 @@ START_TEST(what_is_not_belays_stays_and_is_named)
 END_TEST
 
 /* The folder was somebody else's before. */
-static const char *const strangers[] = {
-	"bundles/notes.txt", "evidence/photos",
-	"evidence/2/dmesg-efi-1 of mine", /* in one of ours it goes */
+static const struct {
+	const char *name;
+	bool stays;
+} strangers[] = {
+	{ "bundles/notes.txt", true },
+	{ "evidence/photos", true },
+	{ "incoming/photos.part", true },
+	{ "evidence/2/dmesg-efi-1 of mine", false }, /* in one of ours */
+	/* of an agent, which was stopped as its bundle came */
+	{ "incoming/0123456789abcdef0123456789abcdef"
+	  "0123456789abcdef0123456789abcdef.part",
+	  false },
 };
 
 START_TEST(what_is_not_belays_in_its_folders_stays_too)
 {
 	bl_autofree char *dirs = bl_path("%s/evidence/2", rig.state_dir);
-	bl_autofree char *mine = bl_path("%s/%s", rig.state_dir, strangers[_i]);
-	bool stays = _i < 2;
+	bl_autofree char *incoming = bl_path("%s/incoming", rig.state_dir);
+	bl_autofree char *mine =
+		bl_path("%s/%s", rig.state_dir, strangers[_i].name);
+	bool stays = strangers[_i].stays;
 
 	ck_assert_int_eq(bl_file_mkdirs(dirs, 0700, NULL), 0);
+	ck_assert_int_eq(bl_file_mkdirs(incoming, 0700, NULL), 0);
 	ck_assert_int_eq(bl_file_write(mine, "mine", 4, 0600, NULL), 0);
 	ck_assert_msg(!bl_host_remove(&config, &res, &err), "%s", err.text);
 	ck_assert_str_eq(res.kept, stays ? mine : "");
