@@ -120,14 +120,14 @@ static const struct option options[] = {
 /* Options that are a whole number from 1 on. */
 static const struct count {
 	int option;
-	const char *name, *unit;
 	unsigned max;
+	const char *name, *unit;
 } counts[] = {
-	{ 'j', "--jobs", "", JOBS_MAX },
-	{ OPT_DEADLINE, "--deadline", " seconds", DEADLINE_MAX },
-	{ OPT_MAX_INSNS, "--max-insns", " instructions", INSNS_MAX },
-	{ OPT_CPUS, "--cpus", "", BL_MAPS_CPUS_MAX },
-	{ OPT_SCALE, "--scale", "", SCALE_MAX },
+	{ 'j', JOBS_MAX, "--jobs", "" },
+	{ OPT_DEADLINE, DEADLINE_MAX, "--deadline", " seconds" },
+	{ OPT_MAX_INSNS, INSNS_MAX, "--max-insns", " instructions" },
+	{ OPT_CPUS, BL_MAPS_CPUS_MAX, "--cpus", "" },
+	{ OPT_SCALE, SCALE_MAX, "--scale", "" },
 };
 
 static void set_count(struct args *a, int option, unsigned n)
