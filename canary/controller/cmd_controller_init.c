@@ -130,7 +130,10 @@ int bl_cmd_controller_init(int argc, char **argv, struct bl_err *err)
 	if (o.json)
 		return print_json(o.dir);
 	printf("the fleet's authority is in %s; keep ca.key\n", o.dir);
-	printf("now: belay controller --listen ADDRESS:PORT\n");
+	printf("now: belay controller --listen ADDRESS:PORT");
+	if (strcmp(o.dir, BL_PKI_DIR) != 0)
+		printf(" --tls-dir %s", o.dir);
+	printf("\n");
 	printf("and for each host: belay host token NAME\n");
 	return BL_EXIT_OK;
 }

@@ -161,6 +161,12 @@ int bl_cmd_host_enroll(int argc, char **argv, struct bl_err *err)
 	if (o.json)
 		return bl_client_print_json(answer);
 	printf("this is host %s; its certificate is in %s\n", name, o.dir);
-	printf("now: belay agent --name %s\n", name);
+	/* As it can be copied: with what is not as it is without options. */
+	printf("now: belay agent --name %s", name);
+	if (o.url)
+		printf(" --controller %s", o.url);
+	if (strcmp(o.dir, BL_PKI_DIR) != 0)
+		printf(" --tls-dir %s", o.dir);
+	printf("\n");
 	return BL_EXIT_OK;
 }

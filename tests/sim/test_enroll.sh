@@ -58,6 +58,7 @@ secret=${token#web-1.}
 secret=${secret%%.*}
 try 0 "$belay" host enroll - --tls-dir "$tmp/web-1" <<<"$token"
 said 'this is host web-1'
+said "now: belay agent --name web-1 --tls-dir $tmp/web-1"
 try 1 "$belay" host enroll "$token" --tls-dir "$tmp/web-2"
 said 'was used or never made'
 try 64 "$belay" host enroll nonsense
