@@ -37,7 +37,9 @@ static const char usage[] =
 	"  --override REASON   start a version that was taken back before\n"
 	"  --log-dir DIR       keep consoles and verifier logs there\n"
 	"  --jobs N            microVMs at a time\n" //
-	BL_CLIENT_USAGE BL_SOURCE_USAGE "\n"
+	BL_CLIENT_USAGE "\n"
+	"of a bundle in a registry (belay bundle pull):\n" //
+	BL_SOURCE_USAGE "\n"
 	"example: belay rollout start sensor-v2.bundle --plan careful.json\n";
 
 struct options {

@@ -35,14 +35,15 @@ static const char usage_verify[] =
 	"that the keys which DIR trusts have signed.\n"
 	"Exit status: 0 it is, 1 it is not, 2 it could not be read.\n"
 	"\n"
-	"      --digest HEX  the digest it must have (64 hexadecimal digits)\n"
-	"      --trust DIR   root.json, and what was verified from it (belay trust)\n"
-	"      --repo REPO   ask this repository first (a folder or an https:// URL); else\n"
-	"                    what DIR has counts\n" BL_TRUST_SOURCE_USAGE
-	"      --as NAME     what it is listed as; FILE's own name unless said\n"
-	"      --json        print the result as JSON\n"
+	"      --digest HEX   the digest it must have (64 hexadecimal digits)\n"
+	"      --trust DIR    root.json, and what was verified from it (belay trust)\n"
+	"      --repo REPO    ask this repository first (a folder or an https:// URL);\n"
+	"                     else what DIR has counts\n" BL_TRUST_SOURCE_USAGE
+	"      --as NAME      what it is listed as; FILE's own name unless said\n"
+	"      --json         print the result as JSON\n"
 	"\n"
-	"example: belay bundle verify sensor-1.0.bundle --trust /var/lib/belay/trust --repo repo\n";
+	"example: belay bundle verify sensor-1.0.bundle --trust trust --repo repo\n"
+	"         belay bundle verify sensor-1.0.oci --trust trust --as sensor-1.0.bundle\n";
 
 static const char *base_name(const char *path)
 {
