@@ -96,7 +96,7 @@ static int decide(struct bl_host *h, const struct bl_journal_txn *live,
 	if (r) {
 		/* Whatever it had: none of it can be read. */
 		ask.live = &now->list;
-		facts = calloc(now->list.count, sizeof(*facts));
+		facts = calloc(now->list.count + 1, sizeof(*facts));
 		r = facts ? 0 : -ENOMEM;
 	} else {
 		ask.same_object = old.object.len == b->object.len &&
