@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -117,29 +116,44 @@ int bl_proc_spawn_fds(const char *const *argv, const int *fds, size_t count,
 }
 
 /*
+ * What interrupts us is held back from before the tool starts until we wait for
+ * it: in between nobody would see it, and it would be waited for to its end.
+ */
+static void hold_signals(sigset_t *ret_before)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ours, ret_before);
+}
+
+/*
  * Waits for the end of @fd until the deadline (0: none). With @out it is a pipe
  * and is read to its end of file, its first @max bytes kept; without, it is a
- * pidfd, which is readable when its process has ended.
+ * pidfd, which is readable when its process has ended. @mask: of signals,
+ * meanwhile; NULL: as it is.
  */
-static int wait_end(int fd, uint64_t deadline_ms, size_t max,
-		    struct bl_buf *out)
+static int wait_end(int fd, uint64_t deadline_ms, const sigset_t *mask,
+		    size_t max, struct bl_buf *out)
 {
 	char chunk[4096];
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		uint64_t now = bl_clock_mono_ms();
-		int wait = -1, r;
+		uint64_t now = bl_clock_mono_ms(), left;
+		struct timespec wait;
 		ssize_t n;
+		int r;
 
-		if (deadline_ms) {
-			if (now >= deadline_ms)
-				return -ETIMEDOUT;
-			wait = deadline_ms - now < INT_MAX
-				       ? (int)(deadline_ms - now)
-				       : INT_MAX;
-		}
-		r = poll(&p, 1, wait);
+		if (deadline_ms && now >= deadline_ms)
+			return -ETIMEDOUT;
+		left = deadline_ms ? deadline_ms - now : 0;
+		wait.tv_sec = (time_t)(left / 1000);
+		wait.tv_nsec = (long)(left % 1000) * 1000000;
+		r = ppoll(&p, 1, deadline_ms ? &wait : NULL, mask);
 		if (r < 0)
 			return -errno;
 		if (r == 0)
@@ -199,17 +213,21 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 	bl_autoclose int rd = -1;
 	bl_autoclose int wr = -1;
 	int fds[2], r;
+	sigset_t mask;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return bl_err_errno(err, -errno, "cannot start %s", argv[0]);
 	rd = fds[0];
 	wr = fds[1];
+	hold_signals(&mask);
 	r = spawn(argv, NULL, o->cwd,
 		  (const int[]){ -1, out ? wr : 1, out ? wr : 2 }, 3, &pid,
 		  err);
-	if (r < 0)
+	if (r < 0) {
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
 		return r;
+	}
 	close(BL_TAKE_FD(wr));
 	/* A child with our own descriptors holds no pipe whose end could be
 	 * waited for: its process is. */
@@ -217,10 +235,12 @@ int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		close(BL_TAKE_FD(rd));
 		rd = (int)syscall(SYS_pidfd_open, pid, 0);
 	}
-	r = !out && rd < 0 ? -errno : wait_end(rd, deadline, max, out);
+	r = !out && rd < 0 ? -errno : wait_end(rd, deadline, &mask, max, out);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	if (r == -EINTR) {
 		kill(-pid, SIGTERM);
-		wait_end(rd, bl_clock_mono_ms() + TERM_GRACE_MS, max, out);
+		wait_end(rd, bl_clock_mono_ms() + TERM_GRACE_MS, NULL, max,
+			 out);
 		r = -ECANCELED;
 	}
 	if (r < 0)
