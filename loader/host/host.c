@@ -112,21 +112,14 @@ int bl_host_open(const struct bl_host_config *config, struct bl_host **ret,
 	return 0;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void bl_host_close(struct bl_host *h)
 {
 	if (!h)
 		return;
 	bl_kern_both_free(h->own_kern);
 	bl_journal_close(h->journal);
-	close_fd(&h->lock_fd);
-	close_fd(&h->reader_fd);
+	bl_lock_drop(&h->lock_fd);
+	bl_lock_drop(&h->reader_fd);
 	free(h->state_dir);
 	free(h->lock_path);
 	free(h->reader_path);
@@ -166,7 +159,7 @@ int bl_host_lock_soon(struct bl_host *h, const char *what,
 
 void bl_host_unlock(struct bl_host **h)
 {
-	close_fd(&(*h)->lock_fd);
+	bl_lock_drop(&(*h)->lock_fd);
 }
 
 int bl_host_reader(struct bl_host *h, struct bl_err *err)
@@ -196,21 +189,6 @@ int bl_host_reader_moment(struct bl_host *h)
 	int r = bl_lock_take(h->reader_path, NULL, 0, &fd, NULL, NULL);
 
 	return r ? r : fd;
-}
-
-/* Somebody may have it for a moment only: a trial that nobody listens to. */
-#define READER_TRIES	10
-#define READER_PAUSE_MS 20
-
-static int become_reader(struct bl_host *h, struct bl_err *err)
-{
-	int r = bl_host_reader(h, err);
-
-	for (int i = 0; r == -EBUSY && i < READER_TRIES; i++) {
-		h->clock.sleep_ms(h->clock.ctx, READER_PAUSE_MS);
-		r = bl_host_reader(h, err);
-	}
-	return r;
 }
 
 void bl_host_describe(const struct bl_journal_txn *t,
@@ -566,7 +544,7 @@ int bl_host_events(struct bl_host *h, int timeout_ms, bl_event_fn fn, void *ctx,
 {
 	struct bl_journal_txn live;
 	uint64_t before = 0;
-	int r = become_reader(h, err);
+	int r = bl_host_reader(h, err);
 
 	while (!r) {
 		/* Each time anew: another process may have changed it. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,23 +19,26 @@ static void read_owner(int fd, struct bl_lock_owner *ret)
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	struct bl_lock_owner o = { 0 };
 
-	if (n > 0 && sscanf(text, "%d %" SCNd64 " %31[a-z-]", &o.pid,
-			    &o.since_ms, o.what) == 3)
+	if (n > 0 &&
+	    sscanf(text, "%d %" SCNd64 " %31[a-z-]", &o.pid, &o.since_ms,
+		   o.what) == 3 &&
+	    o.pid > 0 && (!kill(o.pid, 0) || errno != ESRCH))
 		*ret = o;
 }
 
 /*
- * Somebody who only asks who has it shares it for a moment (bl_lock_query). On
- * a busy host that moment lasts until the scheduler comes back to them, so it
- * is waited for by the clock; who is stopped in it for good does not count.
+ * Somebody who only asks who has it shares it for a moment (bl_lock_query), and
+ * who takes it has it for a moment before there is a note. On a busy host that
+ * moment lasts until the scheduler comes back to them, so it is waited for by
+ * the clock; who is stopped in it for good does not count.
  */
-#define ASKED_MS       5000
-#define ASKED_PAUSE_MS 5
+#define MOMENT_MS 5000
+#define PAUSE_MS  5
 
 /* 0, or -EWOULDBLOCK with *ret_owner, if one is known. */
 static int try_lock(int fd, struct bl_lock_owner *ret_owner)
 {
-	const uint64_t end = bl_clock_mono_ms() + ASKED_MS;
+	const uint64_t end = bl_clock_mono_ms() + MOMENT_MS;
 
 	do {
 		if (!flock(fd, LOCK_EX | LOCK_NB))
@@ -45,10 +49,12 @@ static int try_lock(int fd, struct bl_lock_owner *ret_owner)
 			if (errno != EWOULDBLOCK)
 				return -errno;
 			read_owner(fd, ret_owner);
-			return -EWOULDBLOCK;
+			if (ret_owner->pid)
+				return -EWOULDBLOCK;
+		} else {
+			flock(fd, LOCK_UN);
 		}
-		flock(fd, LOCK_UN);
-		bl_clock_sleep_ms(ASKED_PAUSE_MS);
+		bl_clock_sleep_ms(PAUSE_MS);
 	} while (bl_clock_mono_ms() < end);
 	return -EWOULDBLOCK;
 }
@@ -89,6 +95,15 @@ int bl_lock_take(const char *path, const char *what, int64_t now_ms,
 		(void)!ftruncate(fd, 0);
 	*ret_fd = BL_TAKE_FD(fd);
 	return 0;
+}
+
+void bl_lock_drop(int *fd)
+{
+	if (*fd < 0)
+		return;
+	(void)!ftruncate(*fd, 0);
+	close(*fd);
+	*fd = -1;
 }
 
 int bl_lock_query(const char *path, struct bl_lock_owner *ret,

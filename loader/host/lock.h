@@ -21,13 +21,17 @@ struct bl_lock_owner {
 };
 
 /*
- * Takes the lock without waiting (but for somebody who just asks who has it)
- * and notes in it who we are. 0 and *ret_fd, which holds it until closed; -EBUSY with *ret_owner (may be NULL) when
- * somebody else has it. @what NULL: no note, for who has it for a moment.
+ * Takes the lock and notes in it who we are. Waits for nobody but who has it for
+ * a moment, without a note: somebody who just asks, or takes it just now. 0 and
+ * *ret_fd, which holds it until closed; -EBUSY with *ret_owner (may be NULL) when
+ * somebody else has it. @what NULL: no note.
  */
 int bl_lock_take(const char *path, const char *what, int64_t now_ms,
 		 int *ret_fd, struct bl_lock_owner *ret_owner,
 		 struct bl_err *err);
+
+/* Gives it back without its note, so that the next one's is not taken for ours. */
+void bl_lock_drop(int *fd);
 
 /* Who has it now; pid 0 for nobody. */
 int bl_lock_query(const char *path, struct bl_lock_owner *ret,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf/event.h"
@@ -238,6 +239,30 @@ START_TEST(who_takes_events_slowly_does_not_hold_up_a_commit)
 }
 END_TEST
 
+/* Who had it before and was killed has left its note; who has it now has not come
+ * to write one. */
+START_TEST(who_was_killed_is_not_taken_for_the_owner)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 300000 };
+	bl_autofree char *path = bl_path("%s/lock", one.state_dir);
+	struct bl_lock_owner owner = { .pid = -1 };
+	bl_autoclose int fd = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(bl_lock_take(path, "apply", 0, &fd, NULL, NULL) != 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	asking_fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(flock(asking_fd, LOCK_EX | LOCK_NB), 0);
+	ck_assert_int_eq(bl_lock_query(path, &owner, &err), 0);
+	ck_assert_int_eq(owner.pid, 0);
+	signal(SIGALRM, answered);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	ck_assert_msg(!bl_lock_take(path, "apply", 0, &fd, &owner, &err), "%s",
+		      err.text);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("blame");
@@ -252,6 +277,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, who_takes_events_slowly_convicts_nobody);
 	tcase_add_test(tc, a_ring_on_trial_is_emptied_between_probes);
 	tcase_add_test(tc, who_only_asks_for_the_owner_is_none);
+	tcase_add_test(tc, who_was_killed_is_not_taken_for_the_owner);
 	tcase_add_test(tc, a_commit_while_status_looks_is_no_damage);
 	tcase_add_loop_test(
 		tc, who_takes_events_slowly_does_not_hold_up_a_commit, 0, 2);
