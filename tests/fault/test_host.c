@@ -191,7 +191,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("faults");
 	int count = rig_scenario_count;
 
-	tcase_set_timeout(tc, 240);
 	tcase_add_checked_fixture(tc, set_up, rig_tear_down);
 	tcase_add_loop_test(tc, every_failing_step, 0, count);
 	tcase_add_loop_test(tc, everything_fails_from_a_step_on, 0, count);

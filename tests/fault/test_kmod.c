@@ -336,7 +336,6 @@ Suite *bl_test_suite(void)
 	int count = (int)BL_ARRAY_SIZE(scenarios);
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, a_failing_step_leads_to_old_or_new, 0, count);
 	tcase_add_loop_test(t, a_death_at_a_step_leads_to_old_or_new, 0, count);
 	suite_add_tcase(s, t);

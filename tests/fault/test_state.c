@@ -181,7 +181,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("state: faults");
 	TCase *tc = tcase_create("faults");
 
-	tcase_set_timeout(tc, 240);
 	tcase_add_checked_fixture(tc, set_up, rig_tear_down);
 	tcase_add_loop_test(tc, every_failing_step_leaves_what_was_counted, 0,
 			    BL_ARRAY_SIZE(scenarios));

@@ -25,7 +25,7 @@ printf '{"contract": 1, "rules": [ {"event": "open"} ]}\n' \
 digest=$(sha256sum <"$work/secrets.json" | cut -c1-12)
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"
-	run_guest "$kernel" test-content --deadline 240 --cpus 2 "${bundles[@]}" \
+	run_guest "$kernel" test-content --deadline 1500 --cpus 2 "${bundles[@]}" \
 		--file "$work/secrets.json:/b/secrets.json" \
 		--file "$work/mistake.json:/b/mistake.json" \
 		--file "$work/shadow:/etc/shadow" \

@@ -20,7 +20,7 @@ trial='"trial": {"probation_ms": 300, "max_drop_ratio": 0.5,
 bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$content" "$trial"
 bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content" "$trial"
 
-deadline=(--deadline 600)
+deadline=(--deadline 1500)
 [[ $points != 0 ]] || deadline=()
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"

@@ -64,7 +64,7 @@ expect() {
 for kernel in "${set[@]}"; do
 	echo "== $kernel"
 	out=$("$belay" lab run "$kernel" --name "test-exercise-$kernel" \
-		--log-dir "$logs" --deadline 150 \
+		--log-dir "$logs" --deadline 1500 \
 		--file "$build/tests/lab/guest/gate_probe:/usr/bin/gate_probe" \
 		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
 		--file "$build/bpf/sensor-v3.bpf.o:/o/sensor-v3.bpf.o" \

@@ -151,7 +151,7 @@ verifier() { # verifier KERNEL: all that is wanted, in one guest
 		paths+=("/o/$id.bpf.o")
 	done < <(objects)
 	"$belay" lab run "$kernel" --name "fault-objects-$kernel" \
-		--log-dir "$logs" --deadline 150 "${files[@]}" \
+		--log-dir "$logs" --deadline 1500 "${files[@]}" \
 		-- belay probe "${paths[@]}" >"$out" || fail "$kernel: belay probe"
 	jq -rs '[., .[1:]] | transpose | map(select(.[0].object)) | .[] |
 		(.[0].object | ltrimstr("/o/") | rtrimstr(".bpf.o")) + " " +

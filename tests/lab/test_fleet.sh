@@ -78,7 +78,7 @@ controller 127.0.0.1:0
 
 for n in $(seq $hosts); do
 	"$belay" lab run $kernel --name "test-fleet-web-$n" --log-dir "$logs" \
-		--deadline 500 --forward "${address##*:}" -- sh -c "
+		--deadline 1500 --forward "${address##*:}" -- sh -c "
 		(while :; do cat /etc/shadow; /bin/true; sleep 1; done) 2>/dev/null >&2 &
 		exec belay agent --name web-$n --plaintext \
 			--controller http://10.0.2.100:${address##*:}" \

@@ -45,8 +45,8 @@ static int check(const char *file, const char *logs)
 	const char *const argv[] = { belay,	   "check",	file,
 				     "--kernel",   KERNEL,	"--json",
 				     "--quiet",	   "--log-dir", logs,
-				     "--deadline", "240",	NULL };
-	struct bl_proc_opts opts = { .timeout_ms = 300000,
+				     "--deadline", "1200",	NULL };
+	struct bl_proc_opts opts = { .timeout_ms = 1800000,
 				     .max_output = BL_REPORT_JSON_MAX };
 
 	bl_report_free(&report);
@@ -251,7 +251,6 @@ Suite *bl_test_suite(void)
 		printf("skipped: %s; %s\n", err.text, err.hint);
 		exit(77);
 	}
-	tcase_set_timeout(t, 540);
 	tcase_add_test(t, no_room_for_the_guest_is_a_clear_error);
 	tcase_add_test(t, no_room_for_the_logs_is_a_clear_error);
 	tcase_add_test(t, interrupt_leaves_no_vm_of_any_kernel);

@@ -16,7 +16,7 @@ vm() { # vm KERNEL NAME SCENARIO [OPTION…]
 	local kernel=$1 name=$2 scenario=$3
 	shift 3
 	echo "== $kernel: $scenario"
-	run_guest "$kernel" "$name" --deadline 280 "${bundles[@]}" \
+	run_guest "$kernel" "$name" --deadline 1500 "${bundles[@]}" \
 		--file "$work/shadow:/etc/shadow" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/guest.sh:/b/guest.sh" \

@@ -19,7 +19,7 @@ bundle v3 sensor 3.0 "$build/bpf/sensor-v3.bpf.o" "$content"
 bundle tracer tracer 1.0 "$build/tests/lab/host/tracer.bpf.o"
 bundle xdp filter 1.0 "$build/tests/lab/host/xdp.bpf.o" "" \
 	'"programs": {"pass_all": {"interface": "lo"}},'
-run_guest "$kernel" test-hostile --deadline 280 "${bundles[@]}" \
+run_guest "$kernel" test-hostile --deadline 1500 "${bundles[@]}" \
 	--disk "$work/state.img:/var/lib/belay" \
 	--file "$work/shadow:/etc/shadow" \
 	--file "$build/tests/lab/host/host_less:/b/less" \

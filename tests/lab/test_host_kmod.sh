@@ -53,7 +53,7 @@ vm() {
 	shift
 	echo "== $kernel: $*"
 	"$belay" lab run "$kernel" --name "test-host-kmod-$kernel" \
-		--log-dir "$logs" --deadline 150 \
+		--log-dir "$logs" --deadline 1500 \
 		--disk "$work/$kernel.img:/var/lib/belay" \
 		--pstore "$work/$kernel.pstore" "${bundles[@]}" \
 		--file "$work/shadow:/etc/shadow" \
@@ -86,7 +86,7 @@ for kernel in "${kernels[@]}"; do
 	modules x1 9.0 "$one" "$work/connects.json"
 	modules x2 9.1 "$two" "$work/connects.json"
 	bundle ebpf sensor 3.0 "$build/bpf/sensor.bpf.o" "$content"
-	run_guest "$kernel" test-exchange --deadline 150 "${bundles[@]}" \
+	run_guest "$kernel" test-exchange --deadline 1500 "${bundles[@]}" \
 		--file "$build/tests/lab/host/host_exchange:/b/exchange" \
 		-- /b/exchange /b/x1.bundle /b/x2.bundle "$rounds" 500
 	vm 0 first

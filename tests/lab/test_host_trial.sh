@@ -25,7 +25,7 @@ vm() {
 	code=0
 	# shellcheck disable=SC2086 # two words of a scenario
 	out=$("$belay" lab run "$kernel" --name "$name-$kernel" \
-		--log-dir "$logs" --deadline 200 "$@" \
+		--log-dir "$logs" --deadline 1500 "$@" \
 		"${bundles[@]}" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/trial.sh:/b/trial.sh" \

@@ -45,7 +45,7 @@ for kernel in "${kernels[@]}"; do
 		fail "$kernel: the module does not build"
 		continue
 	fi
-	run_guest "$kernel" test-kmod --deadline 150 --append slub_debug=FZPU \
+	run_guest "$kernel" test-kmod --deadline 1500 --append slub_debug=FZPU \
 		--file "$ko:/k/belay_sensor.ko" \
 		--file "$twins:/usr/bin/kmod_twins" \
 		--file "$other:/k/foreign.ko" \

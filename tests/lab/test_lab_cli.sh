@@ -58,7 +58,7 @@ ok '... with its log' says "$tmp/crash.console.log"
 
 # Interrupted, belay says so and leaves no QEMU; killed, it leaves none either.
 for sig in INT TERM KILL; do
-	"$belay" lab run 6.1 --name "sig$sig" --log-dir "$tmp" --deadline 100 \
+	"$belay" lab run 6.1 --name "sig$sig" --log-dir "$tmp" --deadline 1500 \
 		-- sleep 1000 >/dev/null 2>"$tmp/err" &
 	pid=$!
 	for _ in $(seq 200); do

@@ -35,7 +35,7 @@ verdicts drop-leased xdp_drop_all "{\"frame\": {$replace}}"
 scenario=full
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"
-	run_guest "$kernel" test-lease --deadline 280 "${bundles[@]}" \
+	run_guest "$kernel" test-lease --deadline 1500 "${bundles[@]}" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/lease.sh:/b/lease.sh" -- sh /b/lease.sh $scenario
 	scenario=short # what differs from kernel to kernel

@@ -29,7 +29,7 @@ fi
 for kernel in "${set[@]}"; do
 	echo "== $kernel"
 	"$belay" lab run "$kernel" --name "test-maps-$kernel" \
-		--log-dir "$logs" --deadline 120 \
+		--log-dir "$logs" --deadline 1500 \
 		--file "$build/tests/lab/objects/maps.bpf.o:/o/maps.bpf.o" \
 		-- "$build/tests/lab/guest/maps_probe" /o/maps.bpf.o || {
 		echo "FAIL: $kernel"

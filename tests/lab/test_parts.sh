@@ -16,7 +16,7 @@ bundle sensor sensor 1.0 "$build/bpf/sensor.bpf.o" "$source/bpf/content.json" \
 	'"trial": {"probation_ms": 1000},'
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"
-	run_guest "$kernel" test-parts --deadline 240 "${bundles[@]}" \
+	run_guest "$kernel" test-parts --deadline 1500 "${bundles[@]}" \
 		--file "$build/tests/lab/host/host_parts:/bin/host_parts" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/parts.sh:/b/parts.sh" -- sh /b/parts.sh

@@ -44,7 +44,7 @@ fi
 for kernel in "${set[@]}"; do
 	echo "== $kernel"
 	"$belay" lab run "$kernel" --name "test-sensor-$kernel" \
-		--log-dir "$logs" --deadline 150 \
+		--log-dir "$logs" --deadline 1500 \
 		--file "$probe:/usr/bin/sensor_probe" \
 		--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
 		--file "$faults/ebpf/event-flood.bpf.o:/o/event-flood.bpf.o" \
@@ -58,7 +58,7 @@ done
 # Where tasks are preempted inside the sensor.
 echo "== 6.12 preempt=full"
 "$belay" lab run 6.12 --name test-sensor-preempt --log-dir "$logs" \
-	--deadline 100 --append preempt=full \
+	--deadline 1500 --append preempt=full \
 	--file "$build/bpf/sensor.bpf.o:/o/sensor.bpf.o" \
 	-- "$probe" stress /o/sensor.bpf.o || {
 	echo "FAIL: 6.12 preempt=full"
@@ -74,7 +74,7 @@ if ! ko=$(BELAY=$belay "$here/../faults/oob_kmod/build" "$faults"); then
 fi
 kmod() { # kmod COMMANDS: in a VM with the module loaded
 	"$belay" lab run 6.1 --name test-oob-kmod --log-dir "$logs" \
-		--deadline 60 --file "$ko:/oob_kmod.ko" \
+		--deadline 1500 --file "$ko:/oob_kmod.ko" \
 		-- sh -c "insmod /oob_kmod.ko && $1" 2>&1
 }
 if ! out=$(kmod 'echo "19 /bin/sh" >/proc/belay_oob && echo survived') ||

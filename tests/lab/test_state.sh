@@ -27,7 +27,7 @@ release v3 3 3 '{"counts": "reset"}'
 
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"
-	run_guest "$kernel" test-state --deadline 200 --cpus 2 "${bundles[@]}" \
+	run_guest "$kernel" test-state --deadline 1500 --cpus 2 "${bundles[@]}" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/state.sh:/b/state.sh" \
 		--file "$build/tests/lab/host/host_map:/b/map" -- sh /b/state.sh

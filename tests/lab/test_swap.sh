@@ -17,7 +17,7 @@ pick_kernels 6.1 "$@"
 swaps=${BELAY_SWAPS:-100}
 
 vm() { # vm KERNEL CPUS WAYS; the deadline is only against a hang
-	run_guest "$1" "test-swap-$3" --cpus "$2" --deadline $((300 + swaps)) \
+	run_guest "$1" "test-swap-$3" --cpus "$2" --deadline $((1500 + 10 * swaps)) \
 		--file "$build/bpf/sensor.bpf.o:/b/sensor.bpf.o" \
 		--file "$build/tests/lab/host/host_loadswap:/b/loadswap" \
 		-- /b/loadswap /b/sensor.bpf.o "$swaps" $((swaps / 20)) 2 "$3"

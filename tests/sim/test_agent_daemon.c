@@ -572,7 +572,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("agent_daemon");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 100);
 	tcase_add_test(t, what_is_known_is_not_said_again);
 	tcase_add_test(t, while_something_goes_on_it_does_not_wait);
 	tcase_add_test(t, while_something_goes_on_it_comes_back_soon);

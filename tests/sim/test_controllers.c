@@ -414,7 +414,6 @@ END_TEST
 
 static void add_all(TCase *t)
 {
-	tcase_set_timeout(t, 300);
 	tcase_add_test(t, two_controllers_at_once_do_no_harm);
 	tcase_add_test(t, a_rush_on_both_does_not_pass_the_cap);
 }

@@ -153,7 +153,7 @@ END_TEST
 static int dial(size_t at, int receive_bytes)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
-	struct timeval limit = { .tv_sec = 30 };
+	struct timeval limit = { .tv_sec = 600 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (receive_bytes)
@@ -414,7 +414,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("server");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 100);
 	tcase_add_test(t, who_watches_is_told_what_others_do);
 	tcase_add_test(t, another_controller_goes_on_where_the_first_one_died);
 	tcase_add_test(t, a_slow_reader_is_cut_and_holds_up_nobody);

@@ -242,7 +242,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("events");
 	TCase *t = tcase_create("events");
 
-	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, a_reader_that_comes_back_misses_nothing, 0, 5);
 	tcase_add_test(t, a_reading_takes_no_more_than_is_new);
 	tcase_add_test(

@@ -489,7 +489,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("http");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, listens_on_the_loopback_only, 0,
 			    (int)BL_ARRAY_SIZE(addresses));
 	tcase_add_loop_test(t, speaks_plain_http_to_this_machine_only, 0,

@@ -123,7 +123,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("late");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(
 		tc, host_that_is_heard_of_again_and_keeps_it_is_shown_so, 0, 2);
 	tcase_add_loop_test(

@@ -438,7 +438,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("metrics");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_good_rollout_is_counted_as_it_went);
 	tcase_add_test(t, a_bad_version_is_seen_as_it_stops);
 	tcase_add_test(t, what_was_not_written_is_not_counted);

@@ -566,13 +566,11 @@ Suite *bl_test_suite(void)
 	Suite *s = suite_create("oci_pull");
 	TCase *tc = tcase_create("table");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, a_registry_gives_the_bundle_or_is_refused, 0,
 			    BL_ARRAY_SIZE(rows));
 	suite_add_tcase(s, tc);
 	tc = tcase_create("ways");
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_broke_off_goes_on_where_it_did);
 	tcase_add_test(tc, a_login_is_sent_when_it_is_asked_for);

@@ -484,7 +484,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("operator");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 300);
 	tcase_add_test(t, before_there_is_anything_it_is_said_what_to_do);
 	tcase_add_loop_test(t, rollout_that_is_not_there_is_named, 0,
 			    (int)BL_ARRAY_SIZE(acts));

@@ -44,20 +44,18 @@ static const struct drip {
 
 static void begin_drip(struct raw *r, const struct drip *d)
 {
-	bl_autofree char *get = NULL;
+	bl_autofree char *get = bl_path(
+		"GET /v1/bundles/%s HTTP/1.1\r\nHost: x\r\n\r\n", siege.digest);
+	const char *at_once = d->reads ? get : d->at_once;
 
 	if (!d->cert) {
 		raw_dial(r, siege.port);
 		return;
 	}
-	siege_dial(r, siege.web1, d->cert);
-	if (!d->reads) {
-		ck_assert(raw_send(r, d->at_once, strlen(d->at_once)));
-		return;
-	}
-	get = bl_path("GET /v1/bundles/%s HTTP/1.1\r\nHost: x\r\n\r\n",
-		      siege.digest);
-	ck_assert(raw_send(r, get, strlen(get)));
+	/* Where the machine is busy, we are too slow for that already. */
+	while (!siege_dial(r, siege.web1, d->cert) ||
+	       !raw_send(r, at_once, strlen(at_once)))
+		raw_close(r);
 }
 
 static void drip(struct raw *r, const struct drip *d, size_t turn)
@@ -207,7 +205,7 @@ START_TEST(one_host_does_not_take_all_places)
 
 	siege_start(&patient, 0);
 	for (i = 0; i < OF_A_NAME; i++) {
-		siege_dial(&r[i], siege.web1, "host");
+		ck_assert(siege_dial(&r[i], siege.web1, "host"));
 		ck_assert(raw_send(&r[i], ask, strlen(ask)));
 		ck_assert_uint_eq(raw_status(&r[i], answer, sizeof(answer)),
 				  200);
@@ -278,7 +276,7 @@ START_TEST(who_asks_for_something_harmless_keeps_nobody_out)
 	size_t i;
 
 	siege_start(&few, 0);
-	siege_dial(&host, siege.web1, "host");
+	ck_assert(siege_dial(&host, siege.web1, "host"));
 	ck_assert(raw_send(&host, asks[0], strlen(asks[0])));
 	ck_assert_uint_eq(raw_status(&host, answer, sizeof(answer)), 200);
 	for (i = 0; i < BL_ARRAY_SIZE(r); i++) {
@@ -309,7 +307,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("patience");
 
 	tcase_add_checked_fixture(t, NULL, siege_end);
-	tcase_set_timeout(t, 110);
 	tcase_add_test(t, slow_clients_are_cut_and_others_are_served);
 	tcase_add_loop_test(t, a_thousand_that_say_nothing_keep_nobody_out, 0,
 			    2);

@@ -410,7 +410,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("revoke");
 
 	tcase_add_checked_fixture(t, tls_set_up, tls_tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, certificate_that_was_taken_back_is_refused_at_once);
 	tcase_add_test(
 		t, host_that_enrolls_again_is_good_until_that_is_taken_back);

@@ -455,7 +455,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("fleet");
 
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, good_version_reaches_all_wave_by_wave);
 	tcase_add_loop_test(t, bad_version_reaches_only_the_canary, 0, 4);
 	tcase_add_test(t, failure_in_a_later_wave_takes_everyone_back);

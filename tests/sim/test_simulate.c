@@ -262,7 +262,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("simulate");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 100);
 	tcase_add_test(t, crash_of_every_host_reaches_two_of_a_stratum_at_most);
 	tcase_add_test(t, crash_of_one_in_five_takes_about_what_wald_expects);
 	tcase_add_test(t,

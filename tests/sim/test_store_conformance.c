@@ -413,7 +413,6 @@ END_TEST
 
 static void add_all(TCase *t)
 {
-	tcase_set_timeout(t, 300);
 	tcase_add_test(t, only_one_of_two_wins);
 	tcase_add_test(t, removed_key_does_not_come_back_with_its_revision);
 	tcase_add_test(t, all_or_nothing);

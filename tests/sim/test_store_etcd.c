@@ -24,7 +24,6 @@
 #define MINUTE_MS  60000
 #define LONG_MS	   120000
 #define SHORT_MS   2000
-#define PATIENCE_S 300
 
 static struct etcd etcd;
 static struct sim sim;
@@ -203,7 +202,6 @@ Suite *bl_test_suite(void)
 
 	etcd_need();
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, PATIENCE_S);
 	tcase_add_test(t, a_member_that_dies_is_not_missed);
 	tcase_add_test(t, rollout_goes_on_when_the_leader_dies);
 	tcase_add_test(
@@ -212,7 +210,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, nobody_there_is_said_in_words);
 	suite_add_tcase(suite, t);
 	t = tcase_create("tls");
-	tcase_set_timeout(t, PATIENCE_S);
 	tcase_add_test(t, etcd_with_tls_is_believed_by_its_authority_only);
 	suite_add_tcase(suite, t);
 	return suite;

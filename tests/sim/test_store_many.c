@@ -182,7 +182,6 @@ END_TEST
 
 static void add_all(TCase *t)
 {
-	tcase_set_timeout(t, 300);
 	tcase_add_test(t, who_only_compares_hears_whether_all_of_it_holds);
 	tcase_add_test(t, many_are_read_as_one_by_one);
 	tcase_add_test(t, takes_as_many_at_once_as_it_says);

@@ -330,7 +330,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("strata");
 
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, first_wave_is_one_host_of_each_stratum, 0, 4);
 	tcase_add_loop_test(t, fault_of_one_stratum_is_found_in_the_first_wave,
 			    0, 6);

@@ -374,7 +374,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("tls");
 
 	tcase_add_checked_fixture(t, tls_set_up, tls_tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, host_enrolls_and_speaks_for_itself_only);
 	tcase_add_test(t, token_counts_once);
 	tcase_add_test(t, token_that_is_too_old_does_not_count);

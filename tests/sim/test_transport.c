@@ -555,7 +555,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("transport");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_connection_that_breaks_is_gone_on_with);
 	tcase_add_test(t, another_controller_goes_on_with_it);
 	tcase_add_test(

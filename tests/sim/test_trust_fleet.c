@@ -225,7 +225,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("fleet");
 
 	tcase_add_checked_fixture(tc, NULL, tear_down);
-	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, a_fleet_obeys_its_key_and_runs_what_was_released);
 	suite_add_tcase(suite, tc);
 	return suite;

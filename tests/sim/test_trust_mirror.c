@@ -159,7 +159,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("mirror");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_file_comes_whole_and_from_below_the_url);
 	tcase_add_loop_test(tc, what_a_mirror_does_has_an_answer_of_its_own, 0,
 			    BL_ARRAY_SIZE(attacks));

@@ -233,7 +233,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("undecided");
 
 	tcase_add_checked_fixture(tc, NULL, tear_down);
-	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(
 		tc,
 		undecided_host_pauses_it_and_an_operator_goes_on_with_another,

@@ -24,7 +24,7 @@
 
 #define SKIPPED	  77
 #define STARTS	  5	 /* somebody else may take a port that was free */
-#define PATIENCE  300000 /* ms; only against a hang */
+#define PATIENCE  600000 /* ms; only against a hang */
 #define CALL_MS	  20000
 #define LOOK_MS	  50
 #define EMPTY_KEY "AA==" /* the key of one NUL: "all" in a range */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define RAW_PATIENCE_MS 50000 /* only against a hang */
+#define RAW_PATIENCE_MS 600000 /* only against a hang */
 
 struct raw {
 	int fd;

@@ -53,8 +53,8 @@ int siege_call(const char *in, const char *who, const char *method,
 /* A poll as web-1 with its own certificate. */
 int siege_poll(const char *session, int64_t seq);
 
-/* A connection after its handshake. */
-void siege_dial(struct raw *r, const char *in, const char *who);
+/* A connection after its handshake; false: the server cut it. */
+bool siege_dial(struct raw *r, const char *in, const char *who);
 
 /* web-2 polls until it is heard: a server with little patience may cut even it,
  * on a machine that is busy enough. */

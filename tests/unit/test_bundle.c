@@ -364,7 +364,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("build");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, what_was_built_is_what_is_opened);
 	tcase_add_test(t, content_is_carried_with_what_it_compiles_to);
 	tcase_add_test(t, an_object_may_come_without_content);

@@ -486,7 +486,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("archive");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_right_archive_by_hand_is_accepted);
 	tcase_add_test(t, truncated_at_any_length);
 	tcase_add_test(t, truncated_inside_the_archive);

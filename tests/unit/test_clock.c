@@ -29,13 +29,12 @@ START_TEST(iso_is_utc_with_milliseconds)
 }
 END_TEST
 
-START_TEST(sleeping_takes_the_time_it_says)
+START_TEST(sleeping_takes_no_less_than_it_says)
 {
 	uint64_t start = bl_clock_mono_ms();
 
 	bl_clock_sleep_ms(120);
 	ck_assert_uint_ge(bl_clock_mono_ms() - start, 119);
-	ck_assert_uint_lt(bl_clock_mono_ms() - start, 2000);
 }
 END_TEST
 
@@ -46,7 +45,7 @@ Suite *bl_test_suite(void)
 
 	tcase_add_loop_test(t, iso_is_utc_with_milliseconds, 0,
 			    (int)BL_ARRAY_SIZE(times));
-	tcase_add_test(t, sleeping_takes_the_time_it_says);
+	tcase_add_test(t, sleeping_takes_no_less_than_it_says);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -18,7 +18,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kern.h"
 
-#define PATIENCE_MS 60000 /* of the test, with a machine that is busy */
+#define PATIENCE_MS 600000 /* only against a hang */
 
 static struct bl_err err;
 
@@ -236,7 +236,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("command");
 	TCase *tc = tcase_create("runs");
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_command_is_judged_by_its_status, 0,
 			    BL_ARRAY_SIZE(runs));
 	tcase_add_test(tc, they_run_in_turns);

@@ -327,7 +327,6 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("trial");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_trial_that_a_person_confirms_is_committed);
 	tcase_add_test(tc, a_confirmation_does_not_shorten_the_probation);
 	tcase_add_test(tc,

@@ -392,7 +392,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, names_are_for_people);
 	tcase_add_test(t, many_rules);
 	tcase_add_test(t, too_many_masks);
-	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
 	return s;
 }

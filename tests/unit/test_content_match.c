@@ -507,7 +507,6 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, damage_is_refused, 0, BL_ARRAY_SIZE(damages));
 	tcase_add_test(t, any_byte_may_change);
 	tcase_add_test(t, event_must_fit);
-	tcase_set_timeout(t, 50);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -328,7 +328,6 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(broken));
 	tcase_add_test(t, one_rule_or_the_rest_has_its_own_limit);
 	tcase_add_test(t, a_plain_rule_means_what_jansson_says);
-	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -21,7 +21,7 @@
 #include "tests/main.h"
 
 #define MEMBERS	   2
-#define TIMEOUT_MS 60000
+#define TIMEOUT_MS 600000
 #define REQUEST	   4096
 
 enum habit {
@@ -269,7 +269,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("members");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, write_that_may_have_arrived_is_not_sent_again);
 	tcase_add_test(t, write_that_etcd_did_not_decide_is_not_sent_again);
 	tcase_add_loop_test(t, others_are_asked_for_what_may_be_asked_twice, 0,

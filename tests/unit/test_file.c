@@ -259,7 +259,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("file");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, writes_with_the_mode_asked_for);
 	tcase_add_test(t, replaces_and_never_overwrites);
 	tcase_add_test(t, a_link_is_replaced_and_not_followed);

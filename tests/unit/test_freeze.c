@@ -108,7 +108,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_date_is_once);
 	tcase_add_test(t, dates_are_read_as_they_are_written);
 	tcase_add_test(t, what_is_no_time_is_refused);
-	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

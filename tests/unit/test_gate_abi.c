@@ -376,7 +376,6 @@ Suite *bl_test_suite(void)
 	suite_add_tcase(s, c);
 
 	c = tcase_create("layout");
-	tcase_set_timeout(c, 30);
 	tcase_add_test(c, too_much_to_compare_is_undecided);
 	tcase_add_test(c, a_type_inside_itself_ends);
 	tcase_add_test(c, a_type_that_doubles_ends);

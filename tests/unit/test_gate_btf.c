@@ -296,7 +296,6 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(wrong));
 	tcase_add_test(t, other_bytes_are_no_btf);
 	suite_add_tcase(s, t);
-	tcase_set_timeout(damage, 60);
 	tcase_add_test(damage, no_truncation_passes);
 	tcase_add_test(damage, damage_is_survived);
 	suite_add_tcase(s, damage);

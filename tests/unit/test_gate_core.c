@@ -385,7 +385,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, what_takes_too_long_is_undecided);
 	tcase_add_test(t, damaged_relocations_are_rejected);
 	suite_add_tcase(s, t);
-	tcase_set_timeout(damage, 60);
 	tcase_add_checked_fixture(damage, set_up, tear_down);
 	tcase_add_loop_test(damage, damage_is_survived, 0, 5);
 	tcase_add_test(damage, damaged_kernels_are_survived);

@@ -359,7 +359,6 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, wrong_files_are_named, 0,
 			    (int)BL_ARRAY_SIZE(wrong));
 	suite_add_tcase(s, t);
-	tcase_set_timeout(damage, 60);
 	tcase_add_test(damage, no_truncation_passes);
 	tcase_add_loop_test(damage, damage_is_survived, 0, 2);
 	tcase_add_test(damage, heavy_damage_is_survived);

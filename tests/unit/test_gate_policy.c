@@ -532,7 +532,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("policy");
 
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_forbidden_helper_is_named_with_its_line);
 	tcase_add_loop_test(t, no_call_hides_a_helper, 0,
 			    (int)BL_ARRAY_SIZE(hidden));

@@ -533,11 +533,9 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("dump");
 	int all = (int)BL_ARRAY_SIZE(samples);
 
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, dump, 0, all);
 	suite_add_tcase(s, t);
 	t = tcase_create("forms");
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, forms_read_as_agreed, 0, all);
 	tcase_add_loop_test(t, nothing_undecided_looks_like_a_pass, 0, all);
 	tcase_add_test(t,

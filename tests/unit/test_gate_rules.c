@@ -399,7 +399,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, many_bad_rules_are_summed_up);
 	tcase_add_test(t, the_last_of_many_rejections_rejects);
 	tcase_add_test(t, another_binary_is_no_content);
-	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
 	return s;
 }

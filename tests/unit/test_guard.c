@@ -122,7 +122,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, half_of_the_pairs_is_no_evidence);
 	tcase_add_test(t, looking_after_every_pair_keeps_the_stated_error);
 	tcase_add_test(t, what_is_slower_is_found_among_hosts_that_differ);
-	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -556,7 +556,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("host");
 	TCase *tc = tcase_create("host");
 
-	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, status_follows_apply_and_rollback);
 	tcase_add_loop_test(tc, a_failed_trial_leaves_the_old_and_a_tombstone,

@@ -429,7 +429,6 @@ Suite *bl_test_suite(void)
 	Suite *s = suite_create("host_boot");
 	TCase *t = tcase_create("boot");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, whoever_is_named_in_the_trace_is_convicted);
 	tcase_add_test(t, whoever_is_not_is_suspect_with_what_the_kernel_said);

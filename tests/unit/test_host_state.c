@@ -331,7 +331,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("state");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, unchanged_maps_are_kept_and_changed_ones_migrate);
 	tcase_add_test(
 		t,

@@ -257,7 +257,6 @@ Suite *bl_test_suite(void)
 	Suite *s = suite_create("initramfs");
 	TCase *t = tcase_create("initramfs");
 
-	tcase_set_timeout(t, 20);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, holds_what_was_added_once_with_its_mode);
 	tcase_add_loop_test(t, refuses_paths_that_would_not_be_there, 0,

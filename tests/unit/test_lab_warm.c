@@ -472,7 +472,6 @@ Suite *bl_test_suite(void)
 	suite_add_tcase(s, t);
 
 	t = tcase_create("state");
-	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, what_was_saved_comes_back);
 	tcase_add_test(t, anything_else_it_was_made_of_is_another_state);

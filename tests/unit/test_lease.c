@@ -70,7 +70,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("lease");
 	TCase *tc = tcase_create("lease");
 
-	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_keeper_renews_what_is_live_as_it_was_committed);
 	tcase_add_test(tc, a_lease_that_nobody_keeps_is_told);

@@ -79,7 +79,7 @@ static void teardown(void)
  * errors too, is in res.out. */
 static int sh(const char *line)
 {
-	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 50000 };
+	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 600000 };
 	bl_autofree char *all = bl_path("exec 2>&1; belay=%s/belay; sum=%s; %s",
 					BL_TEST_BUILD_DIR, digest, line);
 	const char *const argv[] = { "bash", "-c", all, NULL };

@@ -470,13 +470,11 @@ Suite *bl_test_suite(void)
 	Suite *s = suite_create("oci_attacks");
 	TCase *tc = tcase_create("table");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, oci_setup, oci_teardown);
 	tcase_add_loop_test(tc, an_archive_is_taken_or_refused_with_its_reason,
 			    0, BL_ARRAY_SIZE(rows));
 	suite_add_tcase(s, tc);
 	tc = tcase_create("bytes");
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, oci_setup, oci_teardown);
 	tcase_add_test(tc, no_byte_makes_another_bundle);
 	tcase_add_test(tc, truncated_at_any_length);

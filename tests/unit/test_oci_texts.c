@@ -230,7 +230,6 @@ Suite *bl_test_suite(void)
 	Suite *s = suite_create("oci_texts");
 	TCase *tc = tcase_create("table");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, oci_setup, oci_teardown);
 	tcase_add_loop_test(tc, an_archive_is_taken_or_refused_with_its_reason,
 			    0, BL_ARRAY_SIZE(rows));

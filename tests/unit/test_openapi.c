@@ -519,7 +519,6 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, every_path_of_the_table_is_described);
 	tcase_add_test(t, nothing_is_described_that_is_not_served);
 	suite_add_tcase(suite, t);
-	tcase_set_timeout(d, 60);
 	tcase_add_test(d, real_answers_for_others_to_look_at);
 	suite_add_tcase(suite, d);
 	return suite;

@@ -78,7 +78,7 @@ static void teardown(void)
 /* Runs "belay trust ARGS" beside the folders; all it says, in res.out. */
 static int trust(const char *args)
 {
-	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 60000 };
+	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 600000 };
 	bl_autofree char *line =
 		bl_path("%s/belay trust %s 2>&1", BL_TEST_BUILD_DIR, args);
 	const char *const argv[] = { "sh", "-c", line, NULL };
@@ -169,7 +169,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("status");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_fleet_role_that_was_changed_is_no_success);
 	tcase_add_test(t, a_fleet_role_that_has_expired_is_no_success);
 	tcase_add_test(t, a_fleet_role_that_is_not_there_could_not_be_read);

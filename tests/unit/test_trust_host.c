@@ -340,7 +340,6 @@ Suite *bl_test_suite(void)
 	Suite *suite = suite_create("trust_host");
 	TCase *tc = tcase_create("host");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, without_a_root_nothing_is_asked);
 	tcase_add_test(tc, status_says_who_signed_what_is_live);

@@ -422,7 +422,6 @@ Suite *bl_test_suite(void)
 	TCase *t = tcase_create("repo");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, what_is_signed_hosts_take);
 	tcase_add_test(t, keys_are_their_owners_alone);
 	tcase_add_test(t, a_damaged_key_is_named_and_not_quoted);
