@@ -16,9 +16,9 @@
 #include "loader/base/proc.h"
 #include "loader/base/text.h"
 
-#define START_MS  20000
+#define START_MS  200000
 #define LOG_MAX	  (1u << 20)
-#define UPLOAD_MS 60000
+#define UPLOAD_MS 600000
 
 /* One host first, then all: as few waves as can show a canary. */
 static const char plan[] =

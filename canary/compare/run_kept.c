@@ -15,12 +15,12 @@
 #include "loader/base/file.h"
 #include "loader/base/text.h"
 
-#define START_MS   180000 /* for a fleet to come up, with its first version */
+#define START_MS   900000 /* for a fleet to come up, with its first version */
 #define HEAL_MS	   60000  /* for a kept one to be as it was */
-#define ROLLOUT_MS 180000 /* for a rollout to be over */
+#define ROLLOUT_MS 900000 /* for a rollout to be over */
 #define SETTLE_MS  60000  /* then for its hosts to be well */
 #define STAY_MS	   10000  /* and to stay so, if they kept the version */
-#define TELL_MS	   20000  /* and to say what became of it */
+#define TELL_MS	   200000 /* and to say what became of it */
 #define ASK_MS	   300	  /* between two questions to the controller */
 
 static struct bl_control *controller(const struct bl_run *run)

@@ -9,8 +9,8 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 
-#define START_MS  120000 /* for a fleet to come up */
-#define REACH_MS  60000	 /* for a push to reach all */
+#define START_MS  900000 /* for a fleet to come up */
+#define REACH_MS  600000 /* for a push to reach all */
 #define WATCH_MS  25000	 /* after that */
 #define BOOTS_MS  120000 /* beyond, for a host that still boots */
 #define SETTLE_MS 15000	 /* after a load: down again, late faults too; or up */
