@@ -26,7 +26,7 @@
 
 #define BOOT_LIMIT_MS	  120000 /* to the command's start */
 #define WAKE_LIMIT_MS	  30000	 /* as above, from a saved state */
-#define POWEROFF_LIMIT_MS 5000	 /* from its end to QEMU's */
+#define POWEROFF_LIMIT_MS 20000	 /* from its end to QEMU's */
 #define CONSOLE_MAX	  (64u * 1024 * 1024)
 
 struct bl_vm {

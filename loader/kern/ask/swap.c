@@ -25,10 +25,10 @@
 #define NUMBERS	     (1u << 20) /* operations; enough for a minute */
 #define SWITCHES     2		/* to the previous version and back */
 #define SCALE_MAX    16
-#define STEADY	     256  /* operations before and between exchanges */
-#define PROOF	     64	  /* events of the next version before the old ends */
-#define PROOF_MAX_MS 2000 /* a version that says nothing is exchanged too */
-#define STEP_MAX_MS  5000
+#define STEADY	     256   /* operations before and between exchanges */
+#define PROOF	     64	   /* events of the next version before the old ends */
+#define PROOF_MAX_MS 2000  /* a version that says nothing is exchanged too */
+#define STEP_MAX_MS  20000 /* only against a hang */
 #define POLL_MS	     20
 #define RECORD_BYTES 112 /* a connect's, with the ring's header, rounded up */
 #define WINDOW_MAX   4096
