@@ -29,7 +29,8 @@
 #define DEADLINE_MS  (8 * 60 * 1000)
 #define FILES_MAX    32
 #define NATIVE_TURNS 9
-#define PREFIX_EVERY 10 /* every tenth rule is a folder, or a network */
+#define PREFIX_EVERY 10 /* every tenth is a folder, a network, a short domain */
+#define NAME_EVERY   5	/* one of five is for a name in any folder */
 
 static struct bl_vm_file files[FILES_MAX];
 static size_t file_count;
@@ -57,6 +58,11 @@ static int add_path_rule(struct bl_buf *b, enum bl_event_kind kind, unsigned i)
 	const char *event = bl_event_kind_name(kind);
 	unsigned nth = i / PREFIX_EVERY;
 
+	if (i % NAME_EVERY == NAME_EVERY - 1)
+		return bl_buf_printf(
+			b,
+			"{\"event\": \"%s\", \"name\": \"indicator-%u\", \"action\": \"emit\"},\n",
+			event, i);
 	if (i % PREFIX_EVERY)
 		return bl_buf_printf(
 			b,
@@ -83,9 +89,24 @@ static int add_net_rule(struct bl_buf *b, unsigned i)
 		i >> 16 & 255, i >> 8 & 255, len == 32 ? i & 255 : 0, len);
 }
 
+static int add_domain_rule(struct bl_buf *b, unsigned i)
+{
+	if (i % PREFIX_EVERY)
+		return bl_buf_printf(
+			b,
+			"{\"event\": \"dns\", \"domain\": \"host-%u.site-%u.example\", \"action\": \"emit\"},\n",
+			i, i % 97);
+	return bl_buf_printf(
+		b,
+		"{\"event\": \"dns\", \"domain\": \"vendor-%u.example\", \"action\": \"emit\"},\n",
+		i);
+}
+
 /* @count rules, the last of which names the target that is to be emitted. */
 static int add_rules(struct bl_buf *b, enum bl_event_kind kind, unsigned count)
 {
+	static const char *const key[BL_EVENT_KINDS] = { "path", "path",
+							 "address", "domain" };
 	bool net = kind == BL_EVENT_CONNECT;
 	int r = 0;
 
@@ -93,14 +114,19 @@ static int add_rules(struct bl_buf *b, enum bl_event_kind kind, unsigned count)
 	for (unsigned i = 0, n = 1; !r && n < count; i++) {
 		if (net && i % PREFIX_EVERY == 0 && i % 256 >= PREFIX_EVERY)
 			continue;
-		r = net ? add_net_rule(b, i) : add_path_rule(b, kind, i);
+		if (net)
+			r = add_net_rule(b, i);
+		else if (kind == BL_EVENT_DNS)
+			r = add_domain_rule(b, i);
+		else
+			r = add_path_rule(b, kind, i);
 		n++;
 	}
 	return r ? r
 		 : bl_buf_printf(
 			   b,
 			   "{\"event\": \"%s\", \"%s\": \"%s\", \"action\": \"emit\"}",
-			   bl_event_kind_name(kind), net ? "address" : "path",
+			   bl_event_kind_name(kind), key[kind],
 			   sensor_targets[kind][SENSOR_EMITTED]);
 }
 

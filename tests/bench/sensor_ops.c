@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "bpf/dns.h"
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
@@ -22,9 +23,11 @@
 #define COUNT_MAX 4096 /* what a pipe holds of them */
 #define HEX	  16
 #define PORT	  4242
+#define ELSEWHERE 4253 /* not DNS */
 #define FILE_MAX  (1u << 20)
 
-const char *const sensor_outcome_names[] = { "filtered", "emitted" };
+const char *const sensor_outcome_names[] = { "filtered", "emitted",
+					     "elsewhere" };
 
 const char *const sensor_targets[BL_EVENT_KINDS][SENSOR_OUTCOMES] = {
 	[BL_EVENT_EXEC] = { "/usr/local/sbin/bench-quiet",
@@ -32,10 +35,21 @@ const char *const sensor_targets[BL_EVENT_KINDS][SENSOR_OUTCOMES] = {
 	[BL_EVENT_OPEN] = { "/usr/lib/x86_64-linux-gnu/libquiet.so.1",
 			    "/usr/lib/x86_64-linux-gnu/libnamed.so.1" },
 	[BL_EVENT_CONNECT] = { "127.20.30.40", "127.20.30.41" },
+	[BL_EVENT_DNS] = { "cdn.updates.bench-quiet.example",
+			   "cdn.updates.bench-named.example",
+			   "cdn.updates.bench-named.example" },
+};
+
+struct question {
+	struct sockaddr_in to;
+	int server; /* who hears it: unheard, an error would go back */
+	size_t len;
+	uint8_t msg[BL_DNS_MESSAGE_MAX];
 };
 
 static int sock = -1;
 static struct sockaddr_in addresses[SENSOR_OUTCOMES];
+static struct question questions[SENSOR_OUTCOMES];
 
 /* --- one operation -------------------------------------------------------- */
 
@@ -60,6 +74,22 @@ static int op_connect(enum sensor_outcome outcome, uint64_t *ret_ticks)
 
 	*ret_ticks = __rdtsc() - start;
 	return r ? -errno : 0;
+}
+
+/* Up to where the datagram lies in its reader's queue. */
+static int op_dns(enum sensor_outcome outcome, uint64_t *ret_ticks)
+{
+	const struct question *q = &questions[outcome];
+	uint8_t heard[BL_DNS_MESSAGE_MAX];
+	uint64_t start = __rdtsc();
+	ssize_t n = sendto(sock, q->msg, q->len, 0,
+			   (const struct sockaddr *)&q->to, sizeof(q->to));
+
+	*ret_ticks = __rdtsc() - start;
+	if (n < 0)
+		return -errno;
+	n = recv(q->server, heard, sizeof(heard), MSG_DONTWAIT);
+	return n == (ssize_t)q->len ? 0 : -EIO;
 }
 
 /* @count of them, one after the other in one process: guest_exec.c. */
@@ -110,9 +140,14 @@ static int run(enum bl_event_kind kind, enum sensor_outcome outcome,
 
 	if (kind == BL_EVENT_EXEC)
 		return run_execs(target, count, ret_ticks);
-	for (unsigned i = 0; !r && i < count; i++)
-		r = kind == BL_EVENT_OPEN ? op_open(target, &ret_ticks[i])
-					  : op_connect(outcome, &ret_ticks[i]);
+	for (unsigned i = 0; !r && i < count; i++) {
+		if (kind == BL_EVENT_OPEN)
+			r = op_open(target, &ret_ticks[i]);
+		else if (kind == BL_EVENT_CONNECT)
+			r = op_connect(outcome, &ret_ticks[i]);
+		else
+			r = op_dns(outcome, &ret_ticks[i]);
+	}
 	return r;
 }
 
@@ -156,12 +191,67 @@ static int put(const char *path, const char *data, size_t len, mode_t mode)
 	return r ? r : bl_file_write(path, data, len, mode, NULL);
 }
 
+/* A question for the address of @name, as RFC 1035 (4.1) has it. */
+static size_t write_question(uint8_t *msg, const char *name)
+{
+	static const uint8_t head[] = {
+		0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0
+	};
+	static const uint8_t tail[] = { 0, 0, 1, 0, 1 };
+	uint8_t *at = msg + sizeof(head);
+
+	memcpy(msg, head, sizeof(head));
+	while (*name) {
+		size_t label = strcspn(name, ".");
+
+		*at++ = (uint8_t)label;
+		memcpy(at, name, label);
+		at += label;
+		name += label + (name[label] == '.');
+	}
+	memcpy(at, tail, sizeof(tail));
+	return (size_t)(at + sizeof(tail) - msg);
+}
+
+static int listen_on(const struct sockaddr_in *at, int *ret)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)at, sizeof(*at)))
+		return -errno;
+	*ret = fd;
+	return 0;
+}
+
+static int prepare_dns(void)
+{
+	int dns = -1, other = -1, r;
+	struct sockaddr_in at = {
+		.sin_family = AF_INET,
+		.sin_port = htons(BL_DNS_PORT),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	r = listen_on(&at, &dns);
+	for (int i = 0; i < SENSOR_OUTCOMES; i++)
+		questions[i] = (struct question){ .to = at, .server = dns };
+	at.sin_port = htons(ELSEWHERE);
+	if (!r)
+		r = listen_on(&at, &other);
+	questions[SENSOR_ELSEWHERE].to = at;
+	questions[SENSOR_ELSEWHERE].server = other;
+	for (int i = 0; i < SENSOR_OUTCOMES; i++)
+		questions[i].len = write_question(
+			questions[i].msg, sensor_targets[BL_EVENT_DNS][i]);
+	return r;
+}
+
 int sensor_ops_prepare(const char *program)
 {
 	bl_autobuf struct bl_buf bytes = { 0 };
 	int r = bl_file_read(program, FILE_MAX, &bytes, NULL);
 
-	for (int i = 0; !r && i < SENSOR_OUTCOMES; i++) {
+	for (int i = 0; !r && i < SENSOR_ELSEWHERE; i++) {
 		r = put(sensor_targets[BL_EVENT_EXEC][i], bytes.data, bytes.len,
 			0755);
 		if (!r)
@@ -176,5 +266,5 @@ int sensor_ops_prepare(const char *program)
 	if (r)
 		return r;
 	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return sock < 0 ? -errno : 0;
+	return sock < 0 ? -errno : prepare_dns();
 }

@@ -7,19 +7,30 @@
  * the counter counts instructions (bl_vm_spec.icount), that is exact.
  *
  * An operation has a target that content names and one that it does not; the
- * two differ in nothing but their last letters.
+ * two differ in nothing but their last letters. A question to DNS also has one
+ * that is none: the same datagram to another port.
  */
 #ifndef BL_TESTS_SENSOR_OPS_H
 #define BL_TESTS_SENSOR_OPS_H
 
+#include <stdbool.h>
+
 #include "bpf/event.h"
 
-enum sensor_outcome { SENSOR_FILTERED, SENSOR_EMITTED, SENSOR_OUTCOMES };
+enum sensor_outcome {
+	SENSOR_FILTERED,
+	SENSOR_EMITTED,
+	SENSOR_ELSEWHERE,
+	SENSOR_OUTCOMES,
+};
 
-/* "filtered", "emitted" */
+/* Peers are asked for the kinds before this one. */
+#define SENSOR_PEER_KINDS BL_EVENT_DNS
+
+/* "filtered", "emitted", "elsewhere" */
 extern const char *const sensor_outcome_names[SENSOR_OUTCOMES];
 
-/* The path, or the address as text. */
+/* The path, the address as text, the name; NULL: there is no such target. */
 extern const char *const sensor_targets[BL_EVENT_KINDS][SENSOR_OUTCOMES];
 
 /* Puts the files there. @program is the smallest program that ends well.

@@ -46,7 +46,7 @@
 static const struct peer {
 	const char *name, *program, *module; /* module: NULL, or its file */
 	const char *argv[10];
-	const char *marks[BL_EVENT_KINDS]; /* in its line of such an event */
+	const char *marks[SENSOR_PEER_KINDS]; /* in its line of such an event */
 } peers[] = {
 	{ "bpftrace",
 	  "/p/bpftrace",
@@ -109,7 +109,7 @@ static bool up(const struct peer *p, pid_t pid)
 		bool all = true;
 		int status;
 
-		for (int k = 0; k < BL_EVENT_KINDS; k++) {
+		for (int k = 0; k < SENSOR_PEER_KINDS; k++) {
 			sensor_ops_once((enum bl_event_kind)k, SENSOR_EMITTED);
 			all &= reported(p->marks[k]) > 0;
 		}
@@ -125,8 +125,8 @@ static bool up(const struct peer *p, pid_t pid)
 
 static void measure(const struct peer *p, unsigned count, unsigned execs)
 {
-	for (int k = 0; k < BL_EVENT_KINDS; k++)
-		for (int o = 0; o < SENSOR_OUTCOMES; o++) {
+	for (int k = 0; k < SENSOR_PEER_KINDS; k++)
+		for (int o = 0; o < SENSOR_ELSEWHERE; o++) {
 			enum bl_event_kind kind = (enum bl_event_kind)k;
 			unsigned long before = reported(p->marks[k]);
 			double ticks = sensor_ops_ticks(

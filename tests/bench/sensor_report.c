@@ -122,8 +122,8 @@ static bool read_peer(struct sensor_report *r, enum sensor_clock clock,
 		return false;
 	p = peer_of(name);
 	k = kind_of(event);
-	o = index_of(sensor_outcome_names, SENSOR_OUTCOMES, outcome);
-	if (p < 0 || k < 0 || o < 0)
+	o = index_of(sensor_outcome_names, SENSOR_ELSEWHERE, outcome);
+	if (p < 0 || k < 0 || k >= SENSOR_PEER_KINDS || o < 0)
 		return false;
 	r->peers[p].value[clock][k][o] = value;
 	if (clock == SENSOR_INSTRUCTIONS)
@@ -151,8 +151,8 @@ static void scale(struct sensor_report *r, enum sensor_clock clock, double by)
 		for (unsigned k = 0; k < s[i].count; k++)
 			s[i].value[k] *= by;
 	for (int p = 0; p < SENSOR_PEERS; p++)
-		for (int k = 0; k < BL_EVENT_KINDS; k++)
-			for (int o = 0; o < SENSOR_OUTCOMES; o++)
+		for (int k = 0; k < SENSOR_PEER_KINDS; k++)
+			for (int o = 0; o < SENSOR_ELSEWHERE; o++)
 				r->peers[p].value[clock][k][o] *= by;
 }
 
@@ -193,6 +193,20 @@ struct where {
 	enum sensor_outcome outcome;
 	enum sensor_indicators indicators;
 };
+
+/* What is no question, once is enough. */
+static bool asked(struct where at)
+{
+	return at.outcome != SENSOR_ELSEWHERE ||
+	       (at.kind == BL_EVENT_DNS && at.indicators == SENSOR_SOME);
+}
+
+/* What sees DNS is only there for content that says something of it. */
+static bool absent(struct where at)
+{
+	return at.kind == BL_EVENT_DNS && at.outcome == SENSOR_FILTERED &&
+	       at.indicators == SENSOR_NONE;
+}
 
 static struct sensor_samples *samples(struct sensor_report *r,
 				      enum sensor_clock clock,
@@ -238,7 +252,7 @@ static double ratio(struct sensor_report *r, enum sensor_way way,
 	double module = cost(r, SENSOR_INSTRUCTIONS, SENSOR_MODULE, at);
 	double ours = cost(r, SENSOR_INSTRUCTIONS, way, at);
 
-	return module > 0 && ours > 0 ? ours / module : 0;
+	return module > 0 && ours > 0 && !absent(at) ? ours / module : 0;
 }
 
 static json_t *must(json_t *j)
@@ -309,8 +323,9 @@ static void add_row(struct sensor_report *r, struct where at)
 		.unit = "instr.",
 		.better = "lower",
 		.value = cost(r, SENSOR_INSTRUCTIONS, SENSOR_DISPATCH, at),
-		.to_reach = filtered ? module * RATIO_TO_REACH : 0,
-		.peer = "kernel module",
+		.to_reach = filtered && !absent(at) ? module * RATIO_TO_REACH
+						    : 0,
+		.peer = absent(at) ? NULL : "kernel module",
 		.peer_value = module,
 		.how = how,
 	});
@@ -342,7 +357,7 @@ static json_t *ratio_goal(struct sensor_report *r, enum sensor_indicators n,
 		size_t len = strlen(lost);
 
 		worst = is > worst ? is : worst;
-		if (is <= 0)
+		if (is <= 0 && !absent(at))
 			snprintf(lost + len, sizeof(lost) - len, "%s%s",
 				 len ? ", " : "", bl_event_kind_name(at.kind));
 	}
@@ -379,8 +394,8 @@ static json_t *goals(struct sensor_report *r)
 
 	for (int n = 0; n < SENSOR_SIZES; n++) {
 		bl_autofree char *what = bl_path(
-			"instructions per filtered event with %s indicators, eBPF behind the dispatcher / module, the worst of exec, open, connect",
-			indicator_names[n]);
+			"instructions per filtered event with %s indicators, eBPF behind the dispatcher / module, the worst of exec, open, connect%s",
+			indicator_names[n], n == SENSOR_NONE ? "" : ", dns");
 		bl_autofree char *native = bl_path(
 			"nanoseconds per filtered event with %s indicators on the machine's own kernel, the worst of what it takes",
 			indicator_names[n]);
@@ -418,8 +433,8 @@ static json_t *peer_cases(struct sensor_report *r, const struct sensor_peer *p)
 {
 	json_t *cases = must(json_array());
 
-	for (int k = 0; k < BL_EVENT_KINDS; k++)
-		for (int o = 0; o < SENSOR_OUTCOMES; o++) {
+	for (int k = 0; k < SENSOR_PEER_KINDS; k++)
+		for (int o = 0; o < SENSOR_ELSEWHERE; o++) {
 			struct where at = { .kind = (enum bl_event_kind)k,
 					    .outcome = (enum sensor_outcome)o };
 
@@ -560,11 +575,13 @@ void sensor_report_write(struct sensor_report *r)
 						    (enum sensor_outcome)o,
 						    (enum sensor_indicators)n };
 
+				if (!asked(at))
+					continue;
 				json_array_append_new(cases, one_case(r, at));
 				add_row(r, at);
 			}
 	for (int i = 0; i < SENSOR_PEERS; i++)
-		for (int k = 0; k < BL_EVENT_KINDS && !*r->peers[i].why; k++)
+		for (int k = 0; k < SENSOR_PEER_KINDS && !*r->peers[i].why; k++)
 			add_peer(r, i, (enum bl_event_kind)k);
 	add_drops(r);
 	add_native(must(r->native));

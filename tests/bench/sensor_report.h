@@ -44,9 +44,9 @@ struct sensor_flood {
 /* bpftrace, sysdig: sensor_peers.h */
 struct sensor_peer {
 	char why[256]; /* "": it was measured */
-	double value[SENSOR_CLOCKS][BL_EVENT_KINDS][SENSOR_OUTCOMES];
+	double value[SENSOR_CLOCKS][SENSOR_PEER_KINDS][SENSOR_ELSEWHERE];
 	/* Lines that it wrote of the operations, by the first clock. */
-	unsigned long reported[BL_EVENT_KINDS][SENSOR_OUTCOMES];
+	unsigned long reported[SENSOR_PEER_KINDS][SENSOR_ELSEWHERE];
 };
 
 struct sensor_report {
