@@ -9,6 +9,7 @@
  *
  *	daemon.c	sets up, starts the threads
  *	daemon_talker.c	starts the talker, again if it ends; serves it
+ *	daemon_order.c	takes the orders that it brings
  *	daemon_work.c	the worker
  *	daemon_fetch.c	its bundles
  *

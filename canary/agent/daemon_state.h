@@ -39,7 +39,7 @@ struct daemon_fetch {
 struct daemon {
 	const struct bl_daemon_opts *opts;
 	char *record_path, *trust_dir;
-	char refused[BL_REASON_MAX]; /* told last; daemon_talker.c's */
+	char refused[BL_REASON_MAX]; /* told last; daemon_order.c's */
 	int wake; /* eventfd: the worker has something for the talker */
 
 	pthread_mutex_t lock; /* of all below */
@@ -88,6 +88,10 @@ struct bl_outcome {
 void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
 			const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* What the talker heard: an order, or that there is none. From the thread that
+ * serves it. */
+void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h);
 
 /* The bundle of @order to @ret; or false, and *o says how it goes on. */
 bool bl_daemon_fetch(struct daemon *d, const struct bl_order *order,

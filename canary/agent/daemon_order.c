@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders, as the talker brings them: who gave them, and what becomes of them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "canary/agent/daemon_state.h"
+#include "loader/base/clock.h"
+#include "loader/base/text.h"
+
+/* Said once, in the log, where the controller cannot be believed to say it. */
+static void note_refusal(struct daemon *d, const char *why, const char *hint)
+{
+	if (strcmp(d->refused, why) != 0)
+		bl_daemon_note(d, "%s%s%s", why, *hint ? "; " : "", hint);
+	bl_text_copy(d->refused, sizeof(d->refused), why);
+}
+
+/*
+ * Who gave that order: 0, and what was signed is in *order and *ret. What the
+ * talker said beside counts only where nobody asks for a signature.
+ */
+static int prove(struct daemon *d, const struct bl_pair_heard *h,
+		 struct bl_order *order, struct bl_told *ret)
+{
+	struct bl_err e = { 0 };
+	int r = bl_obey(d->trust_dir, *h->proof ? h->proof : NULL,
+			d->opts->name, bl_clock_wall_ms(), ret, &e);
+	char why[BL_REASON_MAX];
+
+	if (r < 0) {
+		snprintf(why, sizeof(why), "refused: %.240s", e.text);
+		note_refusal(d, why, e.hint);
+		pthread_mutex_lock(&d->lock);
+		bl_agent_refuse(&d->agent, order, why);
+		pthread_mutex_unlock(&d->lock);
+		return r;
+	}
+	*d->refused = '\0';
+	if (!r)
+		return 0;
+	/* From here on there is no way there any more, whatever comes first. */
+	if (ret->rollback && bl_obey_begin(d->trust_dir, ret, &e) < 0)
+		bl_daemon_note(d, "cannot write down an order: %s", e.text);
+	order->kind = ret->rollback ? BL_ORDER_ROLLBACK : BL_ORDER_APPLY;
+	order->probation_ms = ret->probation_ms;
+	bl_text_copy(order->rollout, sizeof(order->rollout), ret->rollout);
+	bl_text_copy(order->digest, sizeof(order->digest), ret->digest);
+	bl_text_copy(order->override_reason, sizeof(order->override_reason),
+		     ret->override_reason);
+	bl_text_copy(order->reason, sizeof(order->reason), ret->reason);
+	return 0;
+}
+
+/* What was ordered, unless it was before. */
+void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
+{
+	struct bl_told told = { .version = 0 };
+	enum bl_agent_do task;
+	struct bl_order order;
+	bool known;
+
+	bl_pair_to_order(h, &order);
+	pthread_mutex_lock(&d->lock);
+	known = bl_agent_knows(&d->agent, &order);
+	pthread_mutex_unlock(&d->lock);
+	if (known ||
+	    (order.kind != BL_ORDER_NONE && prove(d, h, &order, &told) < 0))
+		return;
+	pthread_mutex_lock(&d->lock);
+	task = bl_agent_take(&d->agent, &order);
+	if (order.kind != BL_ORDER_NONE && d->agent.order.kind == order.kind &&
+	    strcmp(d->agent.order.rollout, order.rollout) == 0)
+		d->told = told;
+	if (task != BL_AGENT_NOTHING)
+		d->task = task;
+	/* Also to leave what it waits for. */
+	if (task != BL_AGENT_NOTHING || d->agent.stop_trial)
+		pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+}
