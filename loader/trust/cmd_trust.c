@@ -9,6 +9,7 @@
 #include "loader/base/term.h"
 #include "loader/trust/cmd_common.h"
 #include "loader/trust/fleet.h"
+#include "loader/trust/fresh.h"
 #include "loader/verbs.h"
 
 static const char usage[] =
@@ -280,8 +281,9 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 		return r;
 	r = bl_tuf_open(a.word[0], &tuf, err);
 	if (!r)
-		r = a.repo ? bl_tuf_refresh(&tuf, &src.fetcher,
-					    bl_trust_cmd_now(), err)
+		r = a.repo ? bl_fresh_refresh(&tuf, &src.fetcher,
+					      bl_clock_wall_ms(), NULL, NULL,
+					      err)
 			   : bl_tuf_offline(&tuf, 0, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
