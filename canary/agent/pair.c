@@ -11,6 +11,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/text.h"
 #include "loader/bundle/bundle.h"
+#include "loader/trust/metadata.h"
 
 #define ERRNO_MAX   4095
 #define POLL_MAX_MS (3600 * INT64_C(1000))
@@ -90,6 +91,21 @@ static const struct row leave_rows[] = {
 	ROW(fetch, digest, DIGEST, 0, 0),
 };
 
+static const struct row want_rows[] = {
+	ROW(want, number, NUMBER, 1, INT64_MAX),
+	ROW(want, max, NUMBER, 0, BL_META_TARGETS_MAX),
+	ROW(want, name, NAME, 1, BL_NAME_MAX),
+};
+
+static const struct row got_rows[] = {
+	ROW(got, number, NUMBER, 1, INT64_MAX),
+	ROW(got, result, NUMBER, -ERRNO_MAX, 0),
+	ROW(got, zero, NUMBER, 0, 0),
+	ROW(got, length, NUMBER, 0, BL_META_TARGETS_MAX),
+	ROW(got, why, LINE, 0, BL_PAIR_WHY_LEN - 1),
+	ROW(got, hint, LINE, 0, BL_PAIR_WHY_LEN - 1),
+};
+
 #define KIND(from, kind, rows)                                                 \
 	{                                                                      \
 		from, sizeof(struct bl_pair_##kind), rows, BL_ARRAY_SIZE(rows) \
@@ -113,6 +129,8 @@ static const struct {
 	[BL_PAIR_NEWS] = { BL_PAIR_HOST, 0, NULL, 0 },
 	[BL_PAIR_FETCH] = KIND(BL_PAIR_HOST, fetch, fetch_rows),
 	[BL_PAIR_LEAVE] = KIND(BL_PAIR_HOST, fetch, leave_rows),
+	[BL_PAIR_WANT] = KIND(BL_PAIR_HOST, want, want_rows),
+	[BL_PAIR_GOT] = KIND(BL_PAIR_TALKER, got, got_rows),
 };
 
 void bl_pair_begin(struct bl_pair_msg *m, enum bl_pair_kind kind)
@@ -239,7 +257,7 @@ static bool row_fits(const struct row *row, const unsigned char *body)
 }
 
 /* What its fields mean together. NULL: it has a sense. */
-static const char *nonsense(const struct bl_pair_heard *h)
+static const char *nonsense_heard(const struct bl_pair_heard *h)
 {
 	bool order = h->answer >= BL_PAIR_APPLY;
 
@@ -255,6 +273,22 @@ static const char *nonsense(const struct bl_pair_heard *h)
 		return "probation_ms";
 	if (*h->proof && !order)
 		return "proof";
+	return NULL;
+}
+
+static const char *nonsense(enum bl_pair_kind kind, const void *body)
+{
+	struct bl_pair_heard heard;
+	struct bl_pair_got got;
+
+	if (kind == BL_PAIR_HEARD) {
+		memcpy(&heard, body, sizeof(heard));
+		return nonsense_heard(&heard);
+	}
+	if (kind == BL_PAIR_GOT) {
+		memcpy(&got, body, sizeof(got));
+		return got.result && got.length ? "length" : NULL;
+	}
 	return NULL;
 }
 
@@ -284,7 +318,6 @@ int bl_pair_decode(const void *data, size_t len, enum bl_pair_side from,
 {
 	const unsigned char *body =
 		(const unsigned char *)data + sizeof(ret->head);
-	struct bl_pair_heard heard;
 	struct bl_pair_head head;
 	const char *wrong = NULL;
 	size_t i;
@@ -299,10 +332,8 @@ int bl_pair_decode(const void *data, size_t len, enum bl_pair_side from,
 	for (i = 0; !wrong && i < kinds[head.kind].count; i++)
 		if (!row_fits(&kinds[head.kind].rows[i], body))
 			wrong = kinds[head.kind].rows[i].name;
-	if (!wrong && head.kind == BL_PAIR_HEARD) {
-		memcpy(&heard, body, sizeof(heard));
-		wrong = nonsense(&heard);
-	}
+	if (!wrong)
+		wrong = nonsense((enum bl_pair_kind)head.kind, body);
 	if (wrong)
 		return bl_err_set(err, -EBADMSG,
 				  "a message of kind %u: %s is out of order",

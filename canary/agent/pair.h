@@ -13,6 +13,8 @@
  *	       <------------------- FETCH a bundle, into the descriptor with it
  *	       <------------------- LEAVE that bundle
  *	PROGRESS, FETCHED ----------->	  of it
+ *	       <--------------------- WANT a file of metadata, likewise
+ *	GOT		------------->	  of it
  *	CERTIFICATE	------------->	  a new one, for host.pem
  *	NOTE		------------->	  a line for the log
  *
@@ -25,9 +27,10 @@
  *    their limits, texts printable, ended and followed by zeroes, digests and
  *    names as everywhere else, an order that has a sense;
  *  - each side takes what the other one may say, and nothing else;
- *  - a descriptor goes from the host part to the talker with FETCH, and never
- *    the other way. Its file is the host part's own: what becomes of the bytes
- *    in it is decided by reading them once, whole, and comparing the digest.
+ *  - a descriptor goes from the host part to the talker with FETCH and WANT, and
+ *    never the other way. Its file is the host part's own: what becomes of the
+ *    bytes in it is decided by reading them once, whole, and comparing the
+ *    digest, or by the signatures on them.
  *
  * Who adds a message: a kind, a struct, rows in pair.c, a corpus file. What does
  * not fit into BL_PAIR_TEXT_MAX is written to a descriptor that the host part
@@ -50,7 +53,8 @@
 #define BL_PAIR_PROOF_LEN 4096
 #define BL_PAIR_WHY_LEN	  512
 #define BL_PAIR_RETRY_MS  (3600 * INT64_C(1000)) /* at most */
-#define BL_PAIR_DIGEST	  72 /* BL_DIGEST_HEX, and on to the next 8 bytes */
+#define BL_PAIR_DIGEST	  72  /* BL_DIGEST_HEX, and on to the next 8 bytes */
+#define BL_PAIR_FILE_LEN  136 /* BL_NAME_MAX, likewise */
 
 enum bl_pair_kind {
 	BL_PAIR_HELLO = 1,
@@ -64,6 +68,8 @@ enum bl_pair_kind {
 	BL_PAIR_NEWS,
 	BL_PAIR_FETCH,
 	BL_PAIR_LEAVE,
+	BL_PAIR_WANT,
+	BL_PAIR_GOT,
 	BL_PAIR_KINDS,
 };
 
@@ -122,6 +128,21 @@ struct bl_pair_fetch {	 /* and LEAVE, without a digest */
 	char digest[BL_PAIR_DIGEST];
 };
 
+/* "2.root.json", of at most so many bytes. */
+struct bl_pair_want {
+	uint64_t number; /* rises with each */
+	uint64_t max;
+	char name[BL_PAIR_FILE_LEN];
+};
+
+struct bl_pair_got {
+	uint64_t number;
+	int32_t result; /* -ENOENT: the controller has none; 0: length bytes */
+	uint32_t zero;
+	uint64_t length;
+	char why[BL_PAIR_WHY_LEN], hint[BL_PAIR_WHY_LEN];
+};
+
 struct bl_pair_head {
 	uint32_t magic;
 	uint16_t version, kind;
@@ -139,6 +160,8 @@ struct bl_pair_msg {
 		struct bl_pair_note note;
 		struct bl_pair_say say;
 		struct bl_pair_fetch fetch;
+		struct bl_pair_want want;
+		struct bl_pair_got got;
 	};
 };
 

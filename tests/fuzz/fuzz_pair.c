@@ -6,6 +6,7 @@
 
 #include "canary/agent/pair.h"
 #include "loader/base/text.h"
+#include "loader/trust/metadata.h"
 #include "tests/fuzz/fuzz.h"
 
 unsigned fuzz_accepted;
@@ -68,6 +69,16 @@ static void check_body(const struct bl_pair_msg *m)
 		break;
 	case BL_PAIR_FETCH:
 		FUZZ_CHECK(bl_digest_valid(m->fetch.digest));
+		break;
+	case BL_PAIR_WANT:
+		FUZZ_CHECK(bl_name_valid(m->want.name));
+		FUZZ_CHECK(m->want.max <= BL_META_TARGETS_MAX);
+		break;
+	case BL_PAIR_GOT:
+		check_line(m->got.why, sizeof(m->got.why));
+		check_line(m->got.hint, sizeof(m->got.hint));
+		FUZZ_CHECK(m->got.length <= BL_META_TARGETS_MAX);
+		FUZZ_CHECK(!m->got.result || !m->got.length);
 		break;
 	default:
 		break;

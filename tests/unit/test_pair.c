@@ -239,6 +239,49 @@ static void certificate(void)
 	strcpy(m.certificate.pem, "-----BEGIN\tCERTIFICATE-----\n");
 }
 
+static void something_got(void)
+{
+	bl_pair_begin(&m, BL_PAIR_GOT);
+	m.got.number = 1;
+	m.got.length = 500;
+}
+static void nobodys_file(void)
+{
+	something_got();
+	m.got.number = 0;
+}
+static void rest_of_got(void)
+{
+	something_got();
+	m.got.zero = 1;
+}
+static void endless_file(void)
+{
+	something_got();
+	m.got.length = 5000001;
+}
+static void got_and_failed(void)
+{
+	something_got();
+	m.got.result = -ENOENT;
+}
+static void got_more_than_well(void)
+{
+	something_got();
+	m.got.result = 1;
+}
+static void lines_of_got(void)
+{
+	something_got();
+	strcpy(m.got.why, "one\ntwo");
+}
+static void wants_itself(void)
+{
+	bl_pair_begin(&m, BL_PAIR_WANT);
+	m.want.number = 1;
+	strcpy(m.want.name, "timestamp.json");
+}
+
 static void (*const wrong[])(void) = {
 	no_magic,	 version,
 	no_kind,	 unknown_kind,
@@ -255,6 +298,10 @@ static void (*const wrong[])(void) = {
 	negative_time,	 large_progress,
 	nobodys_bundle,	 rest_of_fetched,
 	empty_note,	 certificate,
+	nobodys_file,	 rest_of_got,
+	endless_file,	 got_and_failed,
+	lines_of_got,	 got_more_than_well,
+	wants_itself,
 };
 
 START_TEST(a_message_that_is_none_is_refused_and_changes_nothing)
@@ -267,6 +314,36 @@ START_TEST(a_message_that_is_none_is_refused_and_changes_nothing)
 	ck_assert_int_eq(decode(BL_PAIR_TALKER), -EBADMSG);
 	ck_assert_str_ne(err.text, "");
 	ck_assert_uint_eq(got.head.magic, 0x5a5a5a5a);
+}
+END_TEST
+
+/* It becomes a part of a path. */
+START_TEST(a_file_is_wanted_by_a_plain_name)
+{
+	static const struct {
+		const char *name;
+		int code;
+	} names[] = {
+		{ "timestamp.json", 0 },
+		{ "12.root.json", 0 },
+		{ "", -EBADMSG },
+		{ "../timestamp.json", -EBADMSG },
+		{ "a/timestamp.json", -EBADMSG },
+		{ ".json", -EBADMSG },
+		{ "timestamp.json?x=1", -EBADMSG },
+		{ "%2e%2e", -EBADMSG },
+	};
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(names); i++) {
+		bl_pair_begin(&m, BL_PAIR_WANT);
+		m.want.number = 1;
+		m.want.max = 5000000;
+		strcpy(m.want.name, names[i].name);
+		ck_assert_msg(decode(BL_PAIR_HOST) == names[i].code, "'%s'",
+			      names[i].name);
+		m.want.max++;
+		ck_assert_int_eq(decode(BL_PAIR_HOST), -EBADMSG);
+	}
 }
 END_TEST
 
@@ -301,6 +378,16 @@ static size_t one_of(enum bl_pair_kind kind)
 	case BL_PAIR_LEAVE:
 		m.fetch.number = 1;
 		return offsetof(struct bl_pair_fetch, digest);
+	case BL_PAIR_WANT:
+		m.want.number = 1;
+		strcpy(m.want.name, "timestamp.json");
+		return offsetof(struct bl_pair_want, name) +
+		       strlen("timestamp.json");
+	case BL_PAIR_GOT:
+		m.got.number = 1;
+		m.got.result = -EAGAIN;
+		strcpy(m.got.why, "not now");
+		return offsetof(struct bl_pair_got, why);
 	default:
 		return 0;
 	}
@@ -309,8 +396,10 @@ static size_t one_of(enum bl_pair_kind kind)
 START_TEST(no_byte_of_a_text_is_out_of_sight)
 {
 	size_t texts = one_of((enum bl_pair_kind)_i), i;
-	enum bl_pair_side side = m.head.kind >= BL_PAIR_SAY ? BL_PAIR_HOST
-							    : BL_PAIR_TALKER;
+	enum bl_pair_side side = m.head.kind >= BL_PAIR_SAY &&
+						 m.head.kind != BL_PAIR_GOT
+					 ? BL_PAIR_HOST
+					 : BL_PAIR_TALKER;
 	unsigned char *at = (unsigned char *)&m;
 
 	ck_assert_msg(!decode(side), "%s", err.text);
@@ -465,6 +554,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(
 		t, a_message_that_is_none_is_refused_and_changes_nothing, 0,
 		(int)BL_ARRAY_SIZE(wrong));
+	tcase_add_test(t, a_file_is_wanted_by_a_plain_name);
 	tcase_add_loop_test(t, no_byte_of_a_text_is_out_of_sight, 1,
 			    BL_PAIR_KINDS);
 	tcase_add_test(t, one_byte_less_or_more_is_another_size);
