@@ -100,33 +100,36 @@ static void quit(struct daemon *d)
 	pthread_mutex_lock(&d->lock);
 	d->quit = true;
 	pthread_cond_signal(&d->work);
+	pthread_cond_signal(&d->trust.turn);
 	pthread_mutex_unlock(&d->lock);
 }
 
 static int run_threads(struct daemon *d, struct bl_err *err)
 {
+	void *(*const runs[])(void *) = { keeper, bl_daemon_truster,
+					  bl_daemon_worker };
+	pthread_t threads[BL_ARRAY_SIZE(runs)];
 	sigset_t all, before;
-	pthread_t works, keeps;
-	int r;
+	size_t count = 0;
+	int r = 0;
 
 	/* Signals are this thread's: they end its waiting. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = pthread_create(&keeps, NULL, keeper, d);
-	if (r)
-		return bl_err_errno(err, -r, "cannot start a thread");
-	r = pthread_create(&works, NULL, bl_daemon_worker, d);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r) {
-		bl_err_errno(err, -r, "cannot start a thread");
-	} else {
-		bl_daemon_serve(d);
-		quit(d);
-		pthread_join(works, NULL);
+	while (!r && count < BL_ARRAY_SIZE(runs)) {
+		r = pthread_create(&threads[count], NULL, runs[count], d);
+		count += r == 0;
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		bl_err_errno(err, -r, "cannot start a thread");
+	else
+		bl_daemon_serve(d);
 	quit(d);
-	pthread_join(keeps, NULL);
-	return r > 0 ? -r : r;
+	/* The worker first: what it does takes longest. */
+	while (count)
+		pthread_join(threads[--count], NULL);
+	return -r;
 }
 
 /* What is wrong with the URL is said now, and not by every talker. */
@@ -151,6 +154,7 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
+		.trust = { .turn = PTHREAD_COND_INITIALIZER, .fd = -1 },
 	};
 	int r = d.wake < 0 ? bl_err_errno(err, -errno, "cannot make an eventfd")
 			   : check_url(opts, err);
@@ -161,6 +165,8 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		r = run_threads(&d, err);
 	if (d.wake >= 0)
 		close(d.wake);
+	if (d.trust.fd >= 0)
+		close(d.trust.fd);
 	free(d.record_path);
 	free(d.partial_dir);
 	free(d.trust_dir);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Orders, as the talker brings them: who gave them, and what becomes of them. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,23 @@ static void note_refusal(struct daemon *d, const char *why, const char *hint)
 }
 
 /*
+ * Refused by metadata that may be too old for it: a release, or a key, of which
+ * this host has not heard. It is asked for once, and then the answer stands. True:
+ * the order waits for that.
+ */
+static bool hold(struct daemon *d, int why, const struct bl_pair_heard *h)
+{
+	bool old = why == -ENOENT || why == BL_TRUST_EXPIRED ||
+		   why == BL_TRUST_SIGNATURE || why == BL_TRUST_ASSIGNED;
+
+	if (!old || d->held.which)
+		return false;
+	d->held.heard = *h;
+	d->held.which = bl_daemon_refresh_ask(d);
+	return true;
+}
+
+/*
  * Who gave that order: 0, and what was signed is in *order and *ret. What the
  * talker said beside counts only where nobody asks for a signature.
  */
@@ -27,6 +45,8 @@ static int prove(struct daemon *d, const struct bl_pair_heard *h,
 			d->opts->name, bl_clock_wall_ms(), ret, &e);
 	char why[BL_REASON_MAX];
 
+	if (r < 0 && hold(d, r, h))
+		return r;
 	if (r < 0) {
 		snprintf(why, sizeof(why), "refused: %.240s", e.text);
 		note_refusal(d, why, e.hint);
@@ -52,7 +72,7 @@ static int prove(struct daemon *d, const struct bl_pair_heard *h,
 }
 
 /* What was ordered, unless it was before. */
-void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
+static void take(struct daemon *d, const struct bl_pair_heard *h)
 {
 	struct bl_told told = { .version = 0 };
 	enum bl_agent_do task;
@@ -77,4 +97,22 @@ void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
 	if (task != BL_AGENT_NOTHING || d->agent.stop_trial)
 		pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
+}
+
+void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
+{
+	/* What came before it does not count any more. */
+	d->held.which = 0;
+	take(d, h);
+}
+
+void bl_daemon_take_held(struct daemon *d)
+{
+	struct bl_pair_heard h;
+
+	if (!d->held.which || !bl_daemon_refresh_ended(d, d->held.which))
+		return;
+	h = d->held.heard;
+	take(d, &h);
+	d->held.which = 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the host part's threads share: the one that serves the talker
- * (daemon_talker.c), and the worker (daemon_work.c), which works on the host.
+ * (daemon_talker.c), the worker (daemon_work.c), which works on the host, and the
+ * one that keeps metadata fresh (daemon_trust.c).
  */
 #ifndef BL_CANARY_DAEMON_STATE_H
 #define BL_CANARY_DAEMON_STATE_H
@@ -36,10 +37,31 @@ struct daemon_fetch {
 	struct bl_pair_fetched result;
 };
 
+/* Metadata: who waits for news of it, and a file that is wanted of the talker. */
+struct daemon_trust {
+	pthread_cond_t turn; /* of the thread that refreshes */
+	bool asked;	     /* somebody waits for one that begins now */
+	bool runs;
+	uint64_t ended, ended_ms; /* how many have, and the last one when */
+	uint64_t number;	  /* of the newest file */
+	bool wanted, sent, over;  /* as in daemon_fetch */
+	int fd;
+	size_t max;
+	char name[BL_PAIR_FILE_LEN];
+	struct bl_pair_got result;
+};
+
+/* An order that was refused by what is trusted now, until there is news. */
+struct daemon_held {
+	uint64_t which; /* as bl_daemon_refresh_ask; 0: none is */
+	struct bl_pair_heard heard;
+};
+
 struct daemon {
 	const struct bl_daemon_opts *opts;
 	char *record_path, *trust_dir;
 	char refused[BL_REASON_MAX]; /* told last; daemon_order.c's */
+	struct daemon_held held;     /* likewise */
 	int wake; /* eventfd: the worker has something for the talker */
 
 	pthread_mutex_t lock; /* of all below */
@@ -51,6 +73,7 @@ struct daemon {
 	bool news;	   /* the talker is to poll at once */
 	uint64_t heard_ms; /* when the last poll that was answered began */
 	struct daemon_fetch fetch;
+	struct daemon_trust trust;
 	pid_t talker; /* 0: none runs */
 
 	/* the worker's own */
@@ -92,6 +115,25 @@ void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
 /* What the talker heard: an order, or that there is none. From the thread that
  * serves it. */
 void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h);
+/* One that is held, when the refresh that it waits for has ended. */
+void bl_daemon_take_held(struct daemon *d);
+
+/* A refresh is to begin now, with its number; and whether that one has ended. */
+uint64_t bl_daemon_refresh_ask(struct daemon *d);
+bool bl_daemon_refresh_ended(struct daemon *d, uint64_t which);
+
+/* The worker, before it applies: news of what is released, if what is here does
+ * not list that bundle. */
+void bl_daemon_freshen(struct daemon *d, const char *digest, size_t len);
+
+/* What the talker is to be asked for; false: nothing. *ret_fd is the caller's. */
+bool bl_daemon_want(struct daemon *d, struct bl_pair_msg *ret, int *ret_fd);
+/* Its answer; that there will be none. */
+void bl_daemon_got(struct daemon *d, const struct bl_pair_got *got);
+void bl_daemon_want_over(struct daemon *d, const char *why);
+
+/* The thread that keeps metadata fresh; @ctx is a struct daemon. */
+void *bl_daemon_truster(void *ctx);
 
 /* The bundle of @order to @ret; or false, and *o says how it goes on. */
 bool bl_daemon_fetch(struct daemon *d, const struct bl_order *order,

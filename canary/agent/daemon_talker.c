@@ -178,6 +178,7 @@ static void fetch_is_over(struct daemon *d, const char *why)
 		pthread_cond_signal(&d->work);
 	}
 	pthread_mutex_unlock(&d->lock);
+	bl_daemon_want_over(d, why);
 }
 
 /* If not as this one, as its own user, who may: without CAP_KILL. Nothing but
@@ -391,6 +392,9 @@ static int handle(struct service *s, const struct bl_pair_msg *m,
 	case BL_PAIR_FETCHED:
 		fetched(s->d, &m->fetched);
 		return 0;
+	case BL_PAIR_GOT:
+		bl_daemon_got(s->d, &m->got);
+		return 0;
 	case BL_PAIR_CERTIFICATE:
 		return certificate(s, m->certificate.pem, err);
 	default:
@@ -422,8 +426,8 @@ static void receive(struct service *s)
 static void deliver(struct service *s)
 {
 	struct daemon_fetch *f = &s->d->fetch;
-	struct bl_pair_msg fetch, leave, news;
-	bl_autoclose int fd = -1;
+	struct bl_pair_msg fetch, leave, news, want;
+	bl_autoclose int fd = -1, want_fd = -1;
 	bool wants = false, leaves = false, has_news;
 
 	bl_pair_begin(&fetch, BL_PAIR_FETCH);
@@ -449,6 +453,8 @@ static void deliver(struct service *s)
 		tell(s, &leave, -1);
 	if (has_news)
 		tell(s, &news, -1);
+	if (s->said && bl_daemon_want(s->d, &want, &want_fd))
+		tell(s, &want, want_fd);
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -504,6 +510,7 @@ void bl_daemon_serve(struct daemon *d)
 		/* There is none now: not to be waited for. */
 		if (s.sock < 0)
 			fetch_is_over(d, "nothing is there to fetch it");
+		bl_daemon_take_held(d);
 		deliver(&s);
 		wait_for_any(&s, &before);
 	}

@@ -238,6 +238,7 @@ static void apply(struct daemon *d, const struct bl_order *order,
 
 	if (!bl_daemon_fetch(d, order, &bundle, o))
 		return;
+	bl_daemon_freshen(d, order->digest, bundle.raw.len);
 	/* Durable before it is begun: whatever happens in the trial, the next
 	 * life of this agent answers for it. */
 	if (save_record(d, &e) < 0 || note_begun(d, &e) < 0) {

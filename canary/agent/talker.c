@@ -101,6 +101,10 @@ static enum bl_pair_kind take(struct talk *k)
 		bl_talker_fetch(k->t, &m.fetch, fd);
 		return BL_PAIR_FETCH;
 	}
+	if (m.head.kind == BL_PAIR_WANT && fd >= 0) {
+		bl_talker_want(k->t, &m.want, fd);
+		return BL_PAIR_WANT;
+	}
 	if (fd >= 0)
 		close(fd);
 	if (m.head.kind == BL_PAIR_LEAVE)
@@ -321,6 +325,7 @@ int bl_talker_run(const struct bl_talker_opts *opts, struct bl_err *err)
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
 		.next = { .fd = -1 },
+		.want = { .fd = -1 },
 	};
 	static struct talk talk;
 	struct bl_pair_msg hello;

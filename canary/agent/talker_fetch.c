@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The talker's second thread: bundles. */
+/* The talker's second thread: bundles, and between them metadata. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -92,15 +92,24 @@ static void *fetches(void *ctx)
 	if (bl_talker_open(t, &client, &e) < 0)
 		bl_talker_note(t, "cannot fetch anything: %s", e.text);
 	for (;;) {
+		struct bl_talker_want want;
 		struct bl_talker_job job;
 
 		pthread_mutex_lock(&t->lock);
-		while (!t->next.number)
+		while (!t->next.number && !t->want.number)
 			pthread_cond_wait(&t->work, &t->lock);
-		job = t->next;
-		t->next = (struct bl_talker_job){ .fd = -1 };
+		want = t->want;
+		t->want = (struct bl_talker_want){ .fd = -1 };
+		/* One at a time: what is small goes first. */
+		job = (struct bl_talker_job){ .fd = -1 };
+		if (!want.number) {
+			job = t->next;
+			t->next = (struct bl_talker_job){ .fd = -1 };
+		}
 		pthread_mutex_unlock(&t->lock);
-		if (client)
+		if (want.number)
+			bl_talker_get(t, client, &want);
+		else if (client)
 			work_on(t, client, &job);
 		else
 			close(job.fd);

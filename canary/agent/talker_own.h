@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the talker's two threads share. For talker.c and talker_fetch.c alone. */
+/* What the talker's two threads share. For talker*.c alone. */
 #ifndef BL_CANARY_TALKER_OWN_H
 #define BL_CANARY_TALKER_OWN_H
 
@@ -17,12 +17,21 @@ struct bl_talker_job {
 	char digest[BL_DIGEST_HEX];
 };
 
+/* A file of metadata, likewise. */
+struct bl_talker_want {
+	uint64_t number; /* 0: none */
+	int fd;
+	size_t max;
+	char name[BL_PAIR_FILE_LEN];
+};
+
 struct bl_talker {
 	const struct bl_talker_opts *opts;
 	pthread_t fetches;
-	pthread_mutex_t lock; /* of next */
+	pthread_mutex_t lock; /* of next and want */
 	pthread_cond_t work;
 	struct bl_talker_job next;
+	struct bl_talker_want want;
 	_Atomic uint64_t wanted; /* the newest number; 0: leave what you do */
 };
 
@@ -40,5 +49,11 @@ int bl_talker_fetches(struct bl_talker *t, struct bl_err *err);
 void bl_talker_fetch(struct bl_talker *t, const struct bl_pair_fetch *f,
 		     int fd);
 void bl_talker_leave(struct bl_talker *t);
+void bl_talker_want(struct bl_talker *t, const struct bl_pair_want *w, int fd);
+
+/* Fetches it and says so; @want->fd is taken. From the thread that fetches;
+ * @client NULL: it has none. */
+void bl_talker_get(struct bl_talker *t, struct bl_client *client,
+		   const struct bl_talker_want *want);
 
 #endif

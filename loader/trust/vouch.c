@@ -57,14 +57,23 @@ static int64_t serial_of_live(const struct bl_meta *targets,
 	return noted > listed ? noted : listed;
 }
 
+static int look_up(const struct bl_meta *targets, const char *digest,
+		   size_t len, struct bl_meta_target *ret, struct bl_err *err)
+{
+	if (find(targets, digest, ret) && (size_t)ret->length == len)
+		return 0;
+	return bl_err_set(err, BL_TRUST_UNLISTED,
+			  "the release keys have not signed %.12s", digest);
+}
+
 static int judge(const struct bl_meta *targets, int64_t floor,
 		 const char *digest, size_t len, struct bl_meta_target *ret,
 		 struct bl_err *err)
 {
-	if (!find(targets, digest, ret) || (size_t)ret->length != len)
-		return bl_err_set(err, BL_TRUST_UNLISTED,
-				  "the release keys have not signed %.12s",
-				  digest);
+	int r = look_up(targets, digest, len, ret, err);
+
+	if (r < 0)
+		return r;
 	if (bl_fleet_serial(ret) < floor)
 		return bl_err_set(
 			err, BL_TRUST_ROLLBACK,
@@ -113,6 +122,18 @@ int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
 	else if (bl_trust_fault_words(r))
 		bl_err_hint(err, "%s", bl_trust_fault_words(r));
 	return r;
+}
+
+int bl_vouch_listed(const char *dir, const char *digest, size_t len,
+		    int64_t now_s, struct bl_err *err)
+{
+	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
+	struct bl_meta_target ignored;
+	int r = bl_tuf_open(dir, &tuf, err);
+
+	if (!r)
+		r = bl_tuf_offline(&tuf, now_s, err);
+	return r ? r : look_up(&tuf.t.targets, digest, len, &ignored, err);
 }
 
 int bl_vouch_noted(const char *dir, const char *digest, int64_t *ret_serial,

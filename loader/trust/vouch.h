@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether those who release have signed a bundle: what a host asks before it
- * loads one. The folder is that of state.h; somebody keeps it fresh (belay trust
- * status DIR --repo REPO), since expiry counts.
+ * loads one. The folder is that of state.h; the host's agent keeps it fresh
+ * (fresh.h), or somebody does (belay trust status DIR --repo REPO), since expiry
+ * counts.
  *
  * Invariants:
  *  V1 A folder with a root.json is a host that wants signatures: nothing is
@@ -34,6 +35,11 @@ int bl_vouch_wanted(const char *dir, struct bl_err *err);
  */
 int bl_vouch(const char *dir, const char *digest, size_t len, const char *live,
 	     int64_t now_s, struct bl_err *err);
+
+/* Whether the list that is kept has it: as bl_vouch begins, without its floor, and
+ * nothing is noted. For who could ask for a newer list first. */
+int bl_vouch_listed(const char *dir, const char *digest, size_t len,
+		    int64_t now_s, struct bl_err *err);
 
 /* The serial with which that bundle was let in; 0: it was not, by this folder.
  * Needs no lock. -EBADMSG: what was noted is damaged. */
