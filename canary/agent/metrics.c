@@ -184,6 +184,30 @@ static void print_counts(struct bl_prom *p, struct bl_agent_counts *c)
 		      (double)c->heard_ms / 1000);
 }
 
+static void print_fresh(struct bl_prom *p, const struct bl_fresh *f,
+			int64_t now_ms)
+{
+	bl_prom_family(
+		p, BL_PROM_GAUGE, "belay_trust_expires_seconds",
+		"Until this metadata expires, and nothing new is taken; below 0: since.");
+	for (int i = 0; i < BL_META_ROLES; i++)
+		if (f->role[i].version)
+			bl_prom_add(p,
+				    (double)f->role[i].expires_s -
+					    (double)now_ms / 1000,
+				    "role",
+				    bl_meta_kind_name((enum bl_meta_kind)i));
+	gauge(p, "belay_trust_refresh_good",
+	      "1 if the last refresh of metadata went well.", !f->failures);
+	gauge(p, "belay_trust_refresh_failures",
+	      "Refreshes that failed since the last one that did not.",
+	      (double)f->failures);
+	if (f->refreshed_ms)
+		gauge(p, "belay_trust_refreshed_timestamp_seconds",
+		      "When metadata was last refreshed.",
+		      (double)f->refreshed_ms / 1000);
+}
+
 int bl_agent_metrics(const struct bl_agent_measured *m, struct bl_buf *ret)
 {
 	const struct bl_host_status *s = m->status;
@@ -200,6 +224,8 @@ int bl_agent_metrics(const struct bl_agent_measured *m, struct bl_buf *ret)
 	      "1 if journal and kernel could be read for this.", s != NULL);
 	if (m->counts)
 		print_counts(&p, m->counts);
+	if (m->fresh)
+		print_fresh(&p, m->fresh, m->now_ms);
 	if (s) {
 		print_live(&p, s);
 		print_trial(&p, s);

@@ -17,6 +17,7 @@
 #include "bpf/event.h"
 #include "loader/base/buf.h"
 #include "loader/host/host.h"
+#include "loader/trust/fresh.h"
 
 struct bl_agent_counts {
 	_Atomic uint64_t events[BL_EVENT_KINDS][BL_ACTIONS];
@@ -40,12 +41,15 @@ void bl_agent_past_read(const struct bl_host_history *h,
 			struct bl_agent_past *ret);
 
 /* @status NULL: the host could not be read. @counts NULL: an agent without a
- * fleet, which reads no events. @cpu_s and @memory_bytes are the agent's own.
+ * fleet, which reads no events. @fresh NULL: this host asks for no signatures, or
+ * has asked no repository yet. @cpu_s and @memory_bytes are the agent's own.
  * -ENOMEM. */
 struct bl_agent_measured {
 	const struct bl_host_status *status;
 	const struct bl_agent_past *past;
 	struct bl_agent_counts *counts;
+	const struct bl_fresh *fresh;
+	int64_t now_ms; /* wall clock */
 	double cpu_s, memory_bytes;
 };
 int bl_agent_metrics(const struct bl_agent_measured *m, struct bl_buf *ret);

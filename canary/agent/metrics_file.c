@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/base/text.h"
+#include "loader/trust/vouch.h"
 
 struct bl_metrics_file {
 	struct bl_metrics_file_opts opts;
@@ -122,6 +124,7 @@ static int write_once(struct bl_metrics_file *m, struct bl_err *why,
 	struct bl_agent_measured measured = { .past = &m->past,
 					      .counts = m->opts.counts };
 	bl_autobuf struct bl_buf text = { 0 };
+	struct bl_fresh fresh;
 	int r = s ? open_host(m, why) : -ENOMEM;
 
 	if (!r)
@@ -130,6 +133,10 @@ static int write_once(struct bl_metrics_file *m, struct bl_err *why,
 		r = read_past(m, why);
 	if (!r)
 		measured.status = s;
+	if (m->host && bl_vouch_wanted(bl_host_trust_dir(m->host), NULL) > 0 &&
+	    bl_fresh_noted(bl_host_trust_dir(m->host), &fresh, NULL) == 0)
+		measured.fresh = &fresh;
+	measured.now_ms = bl_clock_wall_ms();
 	measure_self(&measured);
 	r = bl_agent_metrics(&measured, &text);
 	return r < 0 ? bl_err_set(err, r, "out of memory")

@@ -9,17 +9,21 @@
 #include "loader/base/json.h"
 #include "loader/base/term.h"
 #include "loader/host/cmd_common.h"
+#include "loader/host/cmd_fresh.h"
 #include "loader/host/slot.h"
 #include "loader/kern/signing.h"
 #include "loader/verbs.h"
 
 static const char usage_status[] =
-	"usage: belay status [--json]\n"
+	"usage: belay status [--trust DIR] [--json]\n"
 	"\n"
-	"What is live on this host, and whether it is in the kernel as committed.\n"
+	"What is live on this host, and whether it is in the kernel as committed. On one\n"
+	"that wants signatures (belay trust) also how fresh its metadata is: until when\n"
+	"it is good, when it was last refreshed, and why it was not.\n"
 	"Exit status: 0 it is, or nothing is live; 1 it is not; 2 not known.\n"
-	"\n" //
-	BL_HOST_USAGE_COMMON "\n"
+	"\n"
+	"      --trust DIR        what the agent was given (default: trust in the state)\n" BL_HOST_USAGE_COMMON
+	"\n"
 	"example: belay status\n";
 
 static const char usage_history[] =
@@ -114,7 +118,7 @@ static json_t *signed_json(const struct bl_host_status *s)
 			 "kernel_signature", kernel);
 }
 
-static int status_json(const struct bl_host_status *s,
+static int status_json(const struct bl_host *h, const struct bl_host_status *s,
 		       const struct bl_recover_result *rec,
 		       const char *rec_error, struct bl_err *err)
 {
@@ -148,6 +152,8 @@ static int status_json(const struct bl_host_status *s,
 	}
 	if (v && s->trial.txn)
 		json_object_set_new(v, "trial", trial_json(&s->trial));
+	if (v)
+		json_object_set_new(v, "trust", bl_host_fresh_json(h));
 	return bl_host_print_json(v, err);
 }
 
@@ -356,7 +362,7 @@ int bl_cmd_status(int argc, char **argv, struct bl_err *err)
 	struct bl_host_args a = { 0 };
 	int r;
 
-	r = bl_host_args("status", 0, argc, argv, &a, err);
+	r = bl_host_args("status", BL_TAKES_TRUST, argc, argv, &a, err);
 	if (r)
 		return r;
 	if (a.help) {
@@ -375,10 +381,12 @@ int bl_cmd_status(int argc, char **argv, struct bl_err *err)
 		r = bl_host_status(h, s, err);
 	if (r)
 		return BL_EXIT_UNDECIDED;
-	if (a.json)
-		r = status_json(s, &rec, rec_error.text, err);
-	else
+	if (a.json) {
+		r = status_json(h, s, &rec, rec_error.text, err);
+	} else {
 		status_text(s, &rec, rec_error.text);
+		bl_host_fresh_print(h, s->keeper_pid, bl_term_colour(stdout));
+	}
 	if (r || rec_error.code)
 		return BL_EXIT_UNDECIDED;
 	return *s->live.digest && !s->healthy ? BL_EXIT_REJECTED : BL_EXIT_OK;

@@ -129,6 +129,11 @@ void bl_host_close(struct bl_host *h)
 	free(h);
 }
 
+const char *bl_host_trust_dir(const struct bl_host *h)
+{
+	return h->trust_dir;
+}
+
 int bl_host_lock(struct bl_host *h, const char *what,
 		 struct bl_lock_owner *ret_owner, struct bl_err *err)
 {

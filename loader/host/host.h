@@ -79,6 +79,10 @@ static inline void bl_host_closep(struct bl_host **host)
 	bl_host_close(*host);
 }
 
+/* The folder that says whose signatures this host wants, whether it is there or
+ * not (loader/trust). As long as the host. */
+const char *bl_host_trust_dir(const struct bl_host *host);
+
 enum bl_apply_outcome {
 	BL_APPLY_COMMITTED,
 	BL_APPLY_ROLLED_BACK,

@@ -192,6 +192,40 @@ START_TEST(what_was_lost_and_when_the_lease_ends)
 }
 END_TEST
 
+START_TEST(when_metadata_expires_and_whether_it_is_refreshed)
+{
+	struct bl_fresh fresh = {
+		.role[BL_META_ROOT] = { 1, 90000 },
+		.role[BL_META_TIMESTAMP] = { 12, 4600 },
+		.refreshed_ms = 900000,
+		.failures = 3,
+	};
+	struct bl_agent_measured m = { .fresh = &fresh, .now_ms = 1000000 };
+
+	ck_assert_int_eq(bl_agent_metrics(&m, &text), 0);
+	prom_check(text.data);
+	ck_assert_double_eq(
+		value("belay_trust_expires_seconds{role=\"timestamp\"}"), 3600);
+	ck_assert_double_eq(value("belay_trust_refresh_good"), 0);
+	ck_assert_double_eq(value("belay_trust_refresh_failures"), 3);
+	ck_assert_double_eq(value("belay_trust_refreshed_timestamp_seconds"),
+			    900);
+	/* What is not there does not expire. */
+	ck_assert_ptr_null(strstr(text.data, "role=\"targets\""));
+	fresh.failures = 0;
+	m.now_ms = 4700000;
+	bl_buf_free(&text);
+	ck_assert_int_eq(bl_agent_metrics(&m, &text), 0);
+	ck_assert_double_eq(value("belay_trust_refresh_good"), 1);
+	ck_assert_double_eq(
+		value("belay_trust_expires_seconds{role=\"timestamp\"}"), -100);
+	m.fresh = NULL;
+	bl_buf_free(&text);
+	ck_assert_int_eq(bl_agent_metrics(&m, &text), 0);
+	ck_assert_ptr_null(strstr(text.data, "belay_trust"));
+}
+END_TEST
+
 static const struct {
 	const char *path;
 	bool good;
@@ -279,6 +313,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_crash_is_counted_by_what_is_known_of_it);
 	tcase_add_test(t, events_and_polls_are_counted_by_kind);
 	tcase_add_test(t, what_was_lost_and_when_the_lease_ends);
+	tcase_add_test(t, when_metadata_expires_and_whether_it_is_refreshed);
 	tcase_add_loop_test(t, the_collector_reads_names_of_one_kind, 0,
 			    (int)BL_ARRAY_SIZE(names));
 	tcase_add_test(

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* belay trust as a timer on a host calls it: what its exit status says. */
+/* belay trust status as a timer on a host calls it: what its exit status says; and
+ * what belay status tells people of it. */
 #include <string.h>
 #include <unistd.h>
 
@@ -75,12 +76,12 @@ static void teardown(void)
 	free(dir);
 }
 
-/* Runs "belay trust ARGS" beside the folders; all it says, in res.out. */
-static int trust(const char *args)
+/* Runs "belay ARGS" beside the folders; all it says, in res.out. */
+static int belay(const char *args)
 {
 	const struct bl_proc_opts o = { .cwd = dir, .timeout_ms = 600000 };
 	bl_autofree char *line =
-		bl_path("%s/belay trust %s 2>&1", BL_TEST_BUILD_DIR, args);
+		bl_path("%s/belay %s 2>&1", BL_TEST_BUILD_DIR, args);
 	const char *const argv[] = { "sh", "-c", line, NULL };
 
 	bl_proc_result_free(&res);
@@ -95,7 +96,7 @@ static bool says(const char *what)
 
 static void assert_status(const char *args, int code, const char *what)
 {
-	int r = trust(args);
+	int r = belay(args);
 
 	ck_assert_msg(r == code && says(what),
 		      "%s: %d, and not %d with '%s':\n%s", args, r, code, what,
@@ -108,17 +109,17 @@ START_TEST(a_fleet_role_that_was_changed_is_no_success)
 	bl_autobuf struct bl_buf b = { 0 };
 
 	start(0);
-	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
+	assert_status("trust status host --repo repo", BL_EXIT_OK, "fleet");
 	renew(BL_REPO_FLEET);
 	path = under("repo/metadata/2.fleet.json");
 	ok(bl_file_read(path, 1 << 20, &b, &err));
 	b.data[b.len - 4] ^= 1;
 	ok(bl_file_write(path, b.data, b.len, 0644, &err));
-	assert_status("status host --repo repo", BL_EXIT_REJECTED,
+	assert_status("trust status host --repo repo", BL_EXIT_REJECTED,
 		      "fleet.json: its SHA-256 is not the one");
 	/* What is valid is told all the same. */
 	ck_assert_msg(says("timestamp"), "%s", bl_buf_str(&res.out));
-	assert_status("status host --repo repo --json", BL_EXIT_REJECTED,
+	assert_status("trust status host --repo repo --json", BL_EXIT_REJECTED,
 		      "\"targets\"");
 }
 END_TEST
@@ -127,10 +128,10 @@ START_TEST(a_fleet_role_that_has_expired_is_no_success)
 {
 	start(BL_REPO_FLEET_DAYS + 1);
 	renew(BL_REPO_SNAPSHOT);
-	assert_status("status host --repo repo", BL_EXIT_REJECTED,
+	assert_status("trust status host --repo repo", BL_EXIT_REJECTED,
 		      "fleet.json: version 1 expired at");
 	renew(BL_REPO_FLEET);
-	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
+	assert_status("trust status host --repo repo", BL_EXIT_OK, "fleet");
 }
 END_TEST
 
@@ -141,7 +142,7 @@ START_TEST(a_fleet_role_that_is_not_there_could_not_be_read)
 	start(0);
 	path = under("repo/metadata/1.fleet.json");
 	ck_assert_int_eq(unlink(path), 0);
-	assert_status("status host --repo repo", BL_EXIT_UNDECIDED,
+	assert_status("trust status host --repo repo", BL_EXIT_UNDECIDED,
 		      "1.fleet.json");
 }
 END_TEST
@@ -153,13 +154,50 @@ START_TEST(without_a_repository_what_was_not_asked_for_is_no_failure)
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 
 	start(0);
-	assert_status("status host --repo repo", BL_EXIT_OK, "fleet");
-	assert_status("status host", BL_EXIT_OK, "fleet");
+	assert_status("trust status host --repo repo", BL_EXIT_OK, "fleet");
+	assert_status("trust status host", BL_EXIT_OK, "fleet");
 	renew(BL_REPO_FLEET);
 	ok(bl_tuf_open(host_dir, &tuf, &err));
 	ok(bl_tuf_refresh(&tuf, &f, now_s, &err));
-	assert_status("status host", BL_EXIT_OK, "timestamp");
+	assert_status("trust status host", BL_EXIT_OK, "timestamp");
 	ck_assert_msg(!says("fleet"), "%s", bl_buf_str(&res.out));
+}
+END_TEST
+
+/* What an operator looks at when nothing is taken any more. */
+START_TEST(status_of_a_host_tells_how_fresh_it_is_and_why_not)
+{
+	static const char status[] = "status --state-dir state --trust host";
+	bl_autofree char *path = under("repo/metadata/timestamp.json");
+
+	assert_status(status, BL_EXIT_OK, "nothing is live");
+	ck_assert_msg(!says("trust"), "%s", bl_buf_str(&res.out));
+	start(BL_REPO_TIMESTAMP_DAYS + 1);
+	assert_status(status, BL_EXIT_OK, "nothing yet: no repository");
+
+	assert_status("trust status host --repo repo", BL_EXIT_REJECTED,
+		      "timestamp.json: version 1 expired at");
+	assert_status(status, BL_EXIT_OK, "not refreshed at");
+	ck_assert_msg(says("(expired)") && says("a freeze: somebody keeps"),
+		      "%s", bl_buf_str(&res.out));
+	assert_status("status --state-dir state --trust host --json",
+		      BL_EXIT_OK, "\"fault\": \"expired\"");
+	ck_assert_msg(says("\"state\": \"never\""), "%s", bl_buf_str(&res.out));
+
+	renew(BL_REPO_TIMESTAMP);
+	assert_status("trust status host --repo repo", BL_EXIT_OK, "fleet");
+	assert_status(status, BL_EXIT_OK, "fresh; the timestamp is good until");
+	ck_assert_msg(says("root 1, timestamp 2, snapshot 1, targets 1") &&
+			      !says("not refreshed") &&
+			      says("start belay agent"),
+		      "%s", bl_buf_str(&res.out));
+
+	ok(bl_file_write(path, "<html>", 6, 0644, &err));
+	belay("trust status host --repo repo");
+	belay("trust status host --repo repo");
+	assert_status(status, BL_EXIT_OK, "2 times in a row");
+	ck_assert_msg(says("fresh; ") && says("(malformed)"), "%s",
+		      bl_buf_str(&res.out));
 }
 END_TEST
 
@@ -174,6 +212,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_fleet_role_that_is_not_there_could_not_be_read);
 	tcase_add_test(
 		t, without_a_repository_what_was_not_asked_for_is_no_failure);
+	tcase_add_test(t, status_of_a_host_tells_how_fresh_it_is_and_why_not);
 	suite_add_tcase(s, t);
 	return s;
 }
