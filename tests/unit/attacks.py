@@ -14,7 +14,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 
 # Rows of C tables: a macro with the attack's name first, or a text first.
-MACRO = r"^\t(?:ROW|FETCHES|ORDERS|CARRIES)\(\s*(\w+)"
+MACRO = r"^\t(?:ROW|FETCHES|ORDERS|CARRIES|SERVES)\(\s*(\w+)"
 OCI = r"^\t(?:OCI_)?ROW\(\s*(\w+),\s*-"
 LIE = r"^\t\{ ([A-Z]{3,}), "
 TEXT = r'^\t\{ "([^"\n]+)",'
@@ -30,6 +30,8 @@ FILES = (
      "the order is named and not carried out"),
     ("unit/test_trust_host.c", (TEST,), "a host that trusts a root, and whatever it is told to apply",
      "refused; kernel slots, journal, live version, trusted files and serials as they were"),
+    ("sim/test_trust_refresh.c", (MACRO,), "a controller that was taken over, to an agent that asks by itself",
+     "an error of its own for each in what status reads; trusted files byte for byte, what runs, and the agent as they were"),
     ("sim/test_trust_mirror.c", (LIE, TEST), "a mirror: endless, slow, elsewhere",
      "an answer of its own for each"),
     ("unit/test_bundle_hostile.c", (MEMBER, TEST), "a bundle's bytes",
@@ -73,12 +75,13 @@ NAMED = (
     ("tampered byte in an order", "no byte of an order can be another"),
     ("wrong key", "timestamp of a stranger; root of nobody; targets of every online key"),
     ("threshold not met", "targets of one release key twice; root of one key"),
-    ("expired", "timestamp expired; targets expired; what was signed long ago is no word for today"),
+    ("expired", "timestamp expired; served timestamp expired; targets expired; what was signed long ago is no word for today"),
     ("older version", "an older release is refused and the way back is not; fleet orders an old release"),
-    ("replayed timestamp", "timestamp replayed"),
+    ("replayed timestamp", "timestamp replayed; served timestamp of before"),
     ("frozen mirror", "a frozen mirror"),
-    ("mix and match", "another snapshot of the same version; old targets under a new name"),
-    ("endless data", "timestamp without end; package without end; blob without end; chunks without an end"),
+    ("mix and match", "another snapshot of the same version; old targets under a new name; "
+     "served targets of before"),
+    ("endless data", "timestamp without end; served timestamp without end; package without end; blob without end; chunks without an end"),
     ("slow data", "blob that drips; slow clients are cut and others are served; what a mirror does has an answer of its own"),
     ("path traversal in archives", "path that leads out; path in an extended header; ../x; a/../../x; /etc/cron.d/x"),
     ("path traversal in metadata", "target above its folder; target at the root"),
