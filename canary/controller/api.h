@@ -69,6 +69,7 @@ struct bl_request {
 	struct bl_blobs *blobs;	    /* shared by its requests; NULL: none are */
 	struct bl_polls *polls;	    /* what is remembered; NULL: nothing */
 	const struct bl_api_trust *trust; /* api_trust.h; NULL: nothing */
+	bool files;			  /* the answer may be a file */
 	/* Where a poll is put instead of being answered, so that others can be
 	 * with it; NULL: it is answered at once. */
 	struct bl_polls_job *later;
@@ -85,6 +86,10 @@ struct bl_response {
 	/* Not NULL: the body is this part of it; bl_blob_put is the caller's. */
 	struct bl_blob *blob;
 	size_t blob_at, blob_len;
+	/* Not 0: the body is so many bytes of this file, which is the caller's to
+	 * close. */
+	size_t file_len;
+	int file;
 	/* The body is the beginning of a stream of events, which is to go on
 	 * from this revision. */
 	bool streams;

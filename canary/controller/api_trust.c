@@ -2,9 +2,13 @@
 #include "canary/controller/api_trust.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "canary/controller/http_answer.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/base/text.h"
@@ -12,6 +16,7 @@
 #include "loader/trust/order.h"
 
 static const char prefix[] = "/v1/trust/";
+static const char type_file[] = "application/octet-stream";
 
 /* What a repository has, and how large it may be. */
 static size_t max_of(const char *name)
@@ -31,33 +36,109 @@ static size_t max_of(const char *name)
 	return 0;
 }
 
-static void answer_file(const struct bl_request *q, struct bl_buf *b,
-			struct bl_response *ret)
+/* Its first 28 digits, as a whole digest is longer than an ETag here. True: the
+ * caller has it. */
+static bool tag(const struct bl_request *q, const void *data, size_t len,
+		struct bl_response *ret)
 {
 	char hex[BL_DIGEST_HEX];
 
-	if (bl_digest(bl_buf_str(b), b->len, hex) < 0) {
-		bl_api_fail(500, "libsodium cannot start", "", ret);
-		return;
-	}
+	if (bl_digest(data, len, hex) < 0)
+		return false;
 	snprintf(ret->etag, sizeof(ret->etag), "\"%.28s\"", hex);
-	if (q->if_none_match && strcmp(q->if_none_match, ret->etag) == 0) {
-		ret->status = 304;
-		return;
+	if (!q->if_none_match || strcmp(q->if_none_match, ret->etag) != 0)
+		return false;
+	ret->status = 304;
+	return true;
+}
+
+/* Published ones are never written again: another file is another inode, or time. */
+static bool tag_file(const struct bl_request *q, const struct stat *st,
+		     struct bl_response *ret)
+{
+	const uint64_t which[] = {
+		(uint64_t)st->st_dev,	       (uint64_t)st->st_ino,
+		(uint64_t)st->st_size,	       (uint64_t)st->st_mtim.tv_sec,
+		(uint64_t)st->st_mtim.tv_nsec, (uint64_t)st->st_ctim.tv_sec,
+		(uint64_t)st->st_ctim.tv_nsec,
+	};
+
+	return tag(q, which, sizeof(which), ret);
+}
+
+static int read_all(int fd, size_t len, struct bl_buf *ret)
+{
+	size_t at = 0;
+
+	if (bl_buf_reserve(ret, len) < 0)
+		return -ENOMEM;
+	while (at < len) {
+		ssize_t n = pread(fd, ret->data + at, len - at, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		at += (size_t)n;
 	}
+	ret->len = len;
+	ret->data[len] = '\0';
+	return 0;
+}
+
+/* Takes *@fd if that is what goes out. */
+static int answer_file(const struct bl_request *q, int *fd,
+		       const struct stat *st, struct bl_response *ret)
+{
+	bl_autobuf struct bl_buf b = { 0 };
+	size_t len = (size_t)st->st_size;
+	int r;
+
+	if (q->files && len >= BL_HTTP_ANSWER_LARGE) {
+		if (tag_file(q, st, ret))
+			return 0;
+		ret->status = 200;
+		ret->content_type = type_file;
+		ret->file_len = len;
+		ret->file = BL_TAKE_FD(*fd);
+		return 0;
+	}
+	r = read_all(*fd, len, &b);
+	if (r < 0 || tag(q, b.data, b.len, ret))
+		return r;
 	ret->status = 200;
-	ret->content_type = "application/octet-stream";
-	ret->body = *b;
-	*b = (struct bl_buf){ 0 };
+	ret->content_type = type_file;
+	ret->body = b;
+	b = (struct bl_buf){ 0 };
+	return 0;
+}
+
+/* -ENOENT: there is none; another: it is none that goes out. */
+static int open_file(const struct bl_request *q, const char *name, size_t max,
+		     int *ret_fd, struct stat *ret_st)
+{
+	bl_autofree char *path = bl_path("%s/%s", q->trust->repo, name);
+	bl_autoclose int fd = -1;
+
+	if (!path)
+		return -ENOMEM;
+	/* Of a pipe nobody waits for the other end. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode) || !ret_st->st_size ||
+	    (uint64_t)ret_st->st_size > max)
+		return -EINVAL;
+	*ret_fd = BL_TAKE_FD(fd);
+	return 0;
 }
 
 void bl_api_trust_file(const struct bl_request *q, struct bl_response *ret)
 {
 	const char *name = q->path + strlen(prefix);
 	size_t max = max_of(name);
-	bl_autofree char *path = NULL;
-	bl_autobuf struct bl_buf b = { 0 };
-	struct bl_err err = { 0 };
+	bl_autoclose int fd = -1;
+	struct stat st;
 	int r;
 
 	if (!q->trust || !q->trust->repo) {
@@ -69,17 +150,16 @@ void bl_api_trust_file(const struct bl_request *q, struct bl_response *ret)
 		bl_api_fail(404, "a repository has no such file", "", ret);
 		return;
 	}
-	path = bl_path("%s/%s", q->trust->repo, name);
-	r = path ? bl_file_read_regular(path, max, &b, &err) : -ENOMEM;
+	r = open_file(q, name, max, &fd, &st);
+	if (!r)
+		r = answer_file(q, &fd, &st, ret);
 	/* Where it lies is nobody's business. */
 	if (r == -ENOENT)
 		bl_api_fail(404, "the repository does not have this file", "",
 			    ret);
-	else if (r < 0 || !b.len)
+	else if (r < 0)
 		bl_api_fail(500, "the repository's file cannot be read", "",
 			    ret);
-	else
-		answer_file(q, &b, ret);
 }
 
 static json_t *sign(const struct bl_key *key, const struct bl_order *order,

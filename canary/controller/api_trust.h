@@ -9,9 +9,11 @@
  *	GET /v1/trust/targets/NAME
  *
  * so https://CONTROLLER/v1/trust is a mirror for any TUF client that shows a
- * host's or an operator's certificate. Files are read for each request, so what
+ * host's or an operator's certificate. Files are opened for each request, so what
  * was published counts at once; names are those of TUF (bl_name_valid), links
- * are not followed, and nothing else of the folder can be asked for.
+ * are not followed, and nothing else of the folder can be asked for. What is large
+ * is not read to be answered: it goes out by its descriptor, and its ETag is that
+ * of the file, not of what is in it.
  */
 #ifndef BL_CANARY_API_TRUST_H
 #define BL_CANARY_API_TRUST_H

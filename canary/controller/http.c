@@ -264,6 +264,7 @@ static enum MHD_Result handle(struct job *job,
 			connection, MHD_HEADER_KIND, "Last-Event-ID"),
 		.meter = http->meter,
 		.trust = http->limits.trust,
+		.files = true,
 	};
 	/* None is suspended when nobody is left to wake it. MHD_quiesce_daemon
 	 * would not do: it ends listening, and requests go on on connections that

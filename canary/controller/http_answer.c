@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "canary/controller/http_answer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "canary/controller/blobs.h"
 #include "loader/base/cleanup.h"
+
+/* Of a file, at once. */
+#define FILE_PIECE (64u << 10)
 
 /* A large answer, until the client has it or is gone. */
 struct large {
@@ -115,6 +120,55 @@ static struct MHD_Response *make_shared(struct bl_http_answers *all,
 	return response;
 }
 
+/* A file that is read as it is sent. */
+struct sent {
+	struct bl_http_answers *all;
+	int fd;
+};
+
+static ssize_t read_sent(void *ctx, uint64_t at, char *ret, size_t max)
+{
+	const struct sent *s = ctx;
+	ssize_t n;
+
+	do
+		n = pread(s->fd, ret, max, (off_t)at);
+	while (n < 0 && errno == EINTR);
+	/* It became shorter, or cannot be read: the client notices by the length
+	 * that was said. */
+	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_sent(void *ctx)
+{
+	struct sent *s = ctx;
+
+	atomic_fetch_sub(&s->all->files, 1);
+	close(s->fd);
+	free(s);
+}
+
+/* Takes the file. NULL: there are too many on their way. */
+static struct MHD_Response *make_file(struct bl_http_answers *all,
+				      const struct bl_response *a)
+{
+	bl_autoclose int fd = a->file;
+	bool room = atomic_fetch_add(&all->files, 1) < BL_HTTP_ANSWER_FILES;
+	struct sent *s = room ? malloc(sizeof(*s)) : NULL;
+	struct MHD_Response *response;
+
+	if (!s) {
+		atomic_fetch_sub(&all->files, 1);
+		return NULL;
+	}
+	*s = (struct sent){ all, BL_TAKE_FD(fd) };
+	response = MHD_create_response_from_callback(a->file_len, FILE_PIECE,
+						     read_sent, s, free_sent);
+	if (!response)
+		free_sent(s);
+	return response;
+}
+
 static void add_headers(struct MHD_Response *response,
 			const struct bl_response *a)
 {
@@ -147,12 +201,15 @@ enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 			       struct MHD_Connection *connection,
 			       struct bl_response *a)
 {
-	bool large = a->blob || a->body.len >= BL_HTTP_ANSWER_LARGE;
+	bool large = a->blob || a->file_len ||
+		     a->body.len >= BL_HTTP_ANSWER_LARGE;
 	struct MHD_Response *response;
 	enum MHD_Result r;
 
 	if (a->blob)
 		response = make_shared(all, a);
+	else if (a->file_len)
+		response = make_file(all, a);
 	else
 		response = large ? make_large(all, &a->body) : make_small(a);
 	if (!response && large) {
