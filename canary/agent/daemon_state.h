@@ -57,6 +57,15 @@ struct daemon_held {
 	struct bl_pair_heard heard;
 };
 
+/* Which files of a certificate there are: names of pki_dir.h. */
+#define BL_DAEMON_IDENTITY 3
+struct daemon_identity {
+	struct {
+		uint64_t inode;
+		int64_t changed_s, changed_ns;
+	} file[BL_DAEMON_IDENTITY];
+};
+
 struct daemon {
 	const struct bl_daemon_opts *opts;
 	char *record_path, *trust_dir;
@@ -74,7 +83,9 @@ struct daemon {
 	uint64_t heard_ms; /* when the last poll that was answered began */
 	struct daemon_fetch fetch;
 	struct daemon_trust trust;
-	pid_t talker; /* 0: none runs */
+	pid_t talker;			 /* 0: none runs */
+	struct daemon_identity identity; /* what it began with */
+	bool is_another;		 /* there is another one now */
 
 	/* the worker's own */
 	char *partial_dir;
@@ -131,6 +142,12 @@ bool bl_daemon_want(struct daemon *d, struct bl_pair_msg *ret, int *ret_fd);
 /* Its answer; that there will be none. */
 void bl_daemon_got(struct daemon *d, const struct bl_pair_got *got);
 void bl_daemon_want_over(struct daemon *d, const char *why);
+
+/* What a talker begins with, or was given; whether it is another one now, by the
+ * worker, who wakes the thread that serves it; and whether it was, once. */
+void bl_daemon_identity_keep(struct daemon *d);
+void bl_daemon_identity_look(struct daemon *d);
+bool bl_daemon_identity_is_another(struct daemon *d);
 
 /* The thread that keeps metadata fresh; @ctx is a struct daemon. */
 void *bl_daemon_truster(void *ctx);

@@ -144,6 +144,7 @@ static void start(struct service *s)
 	int fds[2], r = 0;
 	pid_t pid = 0;
 
+	bl_daemon_identity_keep(s->d);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
 		r = bl_err_errno(&e, -errno, "cannot make a socket");
 	} else {
@@ -356,6 +357,7 @@ static int certificate(struct service *s, const char *pem, struct bl_err *err)
 	if (bl_enroll_keep(bl_pki_dir(s->d->opts->tls_dir), pem, &e) < 0)
 		bl_daemon_note(s->d, "the certificate was not renewed: %s",
 			       e.text);
+	bl_daemon_identity_keep(s->d);
 	return 0;
 }
 
@@ -505,6 +507,12 @@ void bl_daemon_serve(struct daemon *d)
 	sigaddset(&ours, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &ours, &before);
 	while (!bl_cli_interrupted()) {
+		if (bl_daemon_identity_is_another(d)) {
+			end(&s);
+			s.due_ms = 0;
+			/* What it could not fetch before. */
+			bl_daemon_refresh_ask(d);
+		}
 		if (s.sock < 0 && !until(s.due_ms))
 			start(&s);
 		/* There is none now: not to be waited for. */

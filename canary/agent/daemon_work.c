@@ -390,6 +390,7 @@ static void refresh_status(struct daemon *d)
 
 	if (bl_clock_mono_ms() - d->status_ms < STATUS_MS)
 		return;
+	bl_daemon_identity_look(d);
 	pthread_mutex_lock(&d->lock);
 	memcpy(live, d->agent.poll.live, sizeof(live));
 	pthread_mutex_unlock(&d->lock);

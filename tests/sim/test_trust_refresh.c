@@ -383,6 +383,30 @@ START_TEST(an_agent_that_nobody_touches_stays_fresh)
 }
 END_TEST
 
+/* Its certificate comes while it runs, in a folder that was not there. */
+START_TEST(an_agent_that_is_enrolled_while_it_runs_is_not_started_again)
+{
+	bl_autofree char *tls = NULL, *away = NULL;
+	pid_t pid;
+
+	begin();
+	ck_assert_int_eq(asked().failures, 0);
+	fleet_kill_agent(0);
+	tls = bl_path("%s/tls-0", fleet.dir);
+	away = bl_path("%s/tls-0.away", fleet.dir);
+	ck_assert_int_eq(rename(tls, away), 0);
+	start_again();
+	pid = fleet.agents[0].pid;
+	ck_assert_int_gt(asked().failures, 0);
+	ck_assert_int_eq(rename(away, tls), 0);
+	while (!fresh_now().refreshed_ms)
+		bl_clock_sleep_ms(LOOK_MS);
+	ck_assert_int_eq(fleet.agents[0].pid, pid);
+	ck_assert_int_eq(kill(pid, 0), 0);
+	fleet_end();
+}
+END_TEST
+
 static void tear_down(void)
 {
 	tuf_close(&tuf);
@@ -404,6 +428,9 @@ Suite *bl_test_suite(void)
 		tc,
 		what_a_hostile_controller_serves_is_named_and_changes_nothing);
 	tcase_add_test(tc, an_agent_that_nobody_touches_stays_fresh);
+	tcase_add_test(
+		tc,
+		an_agent_that_is_enrolled_while_it_runs_is_not_started_again);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
