@@ -157,6 +157,9 @@ int bl_cmd_controller_operator(int argc, char **argv, struct bl_err *err)
 			err);
 	if (r == -ENOENT)
 		bl_err_hint(err, "'belay controller init' makes an authority");
+	else if (r == -EEXIST)
+		bl_err_hint(err,
+			    "name another folder, or move that key away first");
 	if (r < 0)
 		return exit_of(r);
 	if (o.json)

@@ -165,24 +165,33 @@ int bl_pki_dir_load(const char *dir, struct bl_pki_server *ret,
 	return 0;
 }
 
+/* Of somebody who has none in that folder: nobody gets a key back that was
+ * written over, the first operator's least of all. */
+static int add_operator(const char *dir, const char *out, enum bl_role role,
+			const char *name, int64_t now_ms, struct bl_err *err)
+{
+	BL_CLEANUP(bl_pki_freep) struct bl_pki *pki = NULL;
+	bl_autofree char *key = bl_path("%s/operator.key", out);
+	int r;
+
+	if (!key)
+		return bl_err_set(err, -ENOMEM, "out of memory");
+	if (access(key, F_OK) == 0)
+		return bl_err_set(err, -EEXIST,
+				  "there is an operator's key in %s already",
+				  out);
+	r = load_ca(dir, &pki, err);
+	return r < 0 ? r : make_operator(pki, out, role, name, now_ms, err);
+}
+
 int bl_pki_dir_operator(const char *dir, const char *out, const char *name,
 			int64_t now_ms, struct bl_err *err)
 {
-	BL_CLEANUP(bl_pki_freep) struct bl_pki *pki = NULL;
-	int r = load_ca(dir, &pki, err);
-
-	return r < 0 ? r
-		     : make_operator(pki, out, BL_ROLE_OPERATOR, name, now_ms,
-				     err);
+	return add_operator(dir, out, BL_ROLE_OPERATOR, name, now_ms, err);
 }
 
 int bl_pki_dir_viewer(const char *dir, const char *out, const char *name,
 		      int64_t now_ms, struct bl_err *err)
 {
-	BL_CLEANUP(bl_pki_freep) struct bl_pki *pki = NULL;
-	int r = load_ca(dir, &pki, err);
-
-	return r < 0 ? r
-		     : make_operator(pki, out, BL_ROLE_VIEWER, name, now_ms,
-				     err);
+	return add_operator(dir, out, BL_ROLE_VIEWER, name, now_ms, err);
 }

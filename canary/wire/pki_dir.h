@@ -39,7 +39,8 @@ int bl_pki_dir_init(const char *dir, const char *const *addresses,
 int bl_pki_dir_load(const char *dir, struct bl_pki_server *ret,
 		    struct bl_err *err);
 
-/* A certificate of the authority in @dir for another operator, into @out. */
+/* A certificate of the authority in @dir for another operator, into @out.
+ * -EEXIST: there is an operator's in it. */
 int bl_pki_dir_operator(const char *dir, const char *out, const char *name,
 			int64_t now_ms, struct bl_err *err);
 

@@ -107,6 +107,11 @@ done
 try 2 env BELAY_TLS_DIR="$tmp/web-1" "$belay" host list
 said 'no certificate was shown'
 try 0 "$belay" controller operator alice --out "$tmp/alice"
+# Nobody's key is written over: not hers, nor that of the first operator.
+for dir in "$tmp/alice" "$BELAY_TLS_DIR"; do
+	try 2 "$belay" controller operator prometheus --viewer --out "$dir"
+	said "there is an operator's key in $dir already"
+done
 try 0 env BELAY_TLS_DIR="$tmp/alice" "$belay" host list
 # What was taken back is refused, and says why; its host can come again.
 try 0 "$belay" host revoke --list
