@@ -13,6 +13,7 @@
 #include "loader/base/args.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+#include "loader/base/notify.h"
 #include "loader/trust/fleet.h"
 #include "loader/trust/keys.h"
 #include "loader/verbs.h"
@@ -28,7 +29,8 @@ static const char usage[] =
 	"\n"
 	"Decides which host may try which version, and keeps the ledger of exposed\n"
 	"hosts in the store. It may be killed and started again at any time, and\n"
-	"several may share a store. Runs until SIGINT or SIGTERM.\n"
+	"several may share a store. Runs until SIGINT or SIGTERM; tells systemd when\n"
+	"it listens.\n"
 	"\n"
 	"  --store URL     where the fleet's state is: sqlite:FILE, made if it is\n"
 	"                  missing (default " DEFAULT_STORE "),\n"
@@ -187,6 +189,7 @@ static int serve(const struct options *o, struct bl_err *err)
 		       o->store, o->plaintext ? ", plain HTTP" : "",
 		       trust.key ? ", orders are signed" : "");
 		fflush(stdout);
+		bl_notify("READY=1", NULL);
 	}
 	while (!r && !bl_cli_interrupted()) {
 		struct bl_err e = { 0 };
@@ -195,6 +198,7 @@ static int serve(const struct options *o, struct bl_err *err)
 		note_tick(bl_http_tick(http, &e), &e, last, sizeof(last));
 		bl_clock_sleep_ms(BL_TICK_MS);
 	}
+	bl_notify("STOPPING=1", NULL);
 	bl_http_stop(http);
 	bl_store_close(store);
 	return r;
