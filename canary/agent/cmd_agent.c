@@ -83,7 +83,9 @@ static const char usage[] =
 	"  --module-dir DIR  (default " BL_HOST_MODULE_DIR ")\n"
 	"  --trust DIR       refuse what the keys that DIR trusts did not sign, whoever\n"
 	"                    orders it (belay trust; default: trust in the state, as\n"
-	"                    soon as there is a root.json in it)\n"
+	"                    soon as there is a root.json in it). With a fleet it is\n"
+	"                    kept fresh from the controller (--trust-repo there):\n"
+	"                    belay status says how fresh\n"
 	"\n"
 	"example: belay agent --metrics-file /var/lib/prometheus/node-exporter/belay.prom\n"
 	"         belay agent --name web-1 --controller https://fleet:7443\n";

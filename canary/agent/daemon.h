@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host part of an agent at work: one thread works on the host (applies, rolls
- * back, reads events), one is the host's keeper (keeper.h), and one serves the
- * talker, a process of its own (talker.h), which alone speaks to the controller.
+ * back, reads events), one is the host's keeper (keeper.h), one keeps what it trusts
+ * fresh (loader/trust/fresh.h), and one serves the talker, a process of its own (talker.h), which alone speaks to the controller.
  * So a host that is busy loading is still heard of and kept, and one whose kernel
  * hangs is not (I6); and who takes over what speaks to the network has not got
  * what changes the kernel.
@@ -12,6 +12,8 @@
  *	daemon_order.c	takes the orders that it brings
  *	daemon_work.c	the worker
  *	daemon_fetch.c	its bundles
+ *	daemon_trust.c	metadata
+ *	daemon_identity.c  whether the certificate is another one now
  *
  * The agent's logic is agent.h; here are only threads, processes and the host.
  *

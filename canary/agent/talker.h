@@ -8,6 +8,7 @@
  *	talker.c	polls; one thread, which also reads the pair
  *	talker_fetch.c	fetches bundles, in a thread of its own: a host that
  *			waits for one is heard of meanwhile
+ *	talker_trust.c	in the same thread: files of metadata
  *
  * It keeps nothing from one life to the next. What it says is believed by nobody
  * (pair.h): whoever has taken it over can keep this host from its orders, or give
