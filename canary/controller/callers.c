@@ -165,7 +165,21 @@ void bl_callers_due(struct bl_callers *c, struct bl_caller *caller,
 			join(c, caller);
 	}
 	caller->due_ms = due_ms;
+	caller->file = false;
 	pthread_mutex_unlock(&c->lock);
+}
+
+bool bl_callers_file(struct bl_callers *c, struct bl_caller *caller)
+{
+	const struct bl_caller *i;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&c->lock);
+	for (i = caller->bucket ? *caller->bucket : NULL; i; i = i->same_next)
+		count += i != caller && i->file && is_same(i, caller);
+	caller->file = count < BL_CALLERS_FILES_OF_A_NAME;
+	pthread_mutex_unlock(&c->lock);
+	return count < BL_CALLERS_FILES_OF_A_NAME;
 }
 
 static unsigned cut_due(struct bl_caller *head, uint64_t now_ms)

@@ -37,6 +37,9 @@
 /* Connections of one name: an agent has two, a browser's worth of tools more. */
 #define BL_CALLERS_OF_A_NAME 64
 #define BL_CALLERS_BUCKETS   1024
+/* Files that go out to one name at a time: there are few places for them, and who
+ * takes his slowly keeps one for as long as a request may take. */
+#define BL_CALLERS_FILES_OF_A_NAME 4
 
 struct bl_caller {
 	struct bl_peer peer;
@@ -48,6 +51,7 @@ struct bl_caller {
 	uint64_t due_ms;
 	int fd;
 	bool stranger, cut;
+	bool file; /* one goes out to it */
 };
 
 struct bl_callers;
@@ -66,6 +70,10 @@ void bl_callers_remove(struct bl_callers *c, struct bl_caller *caller);
 /* A request of it began, or ended, its peer being set; it has until then. */
 void bl_callers_due(struct bl_callers *c, struct bl_caller *caller,
 		    uint64_t due_ms);
+
+/* Whether a file may go out to it; it counts until bl_callers_due. Without TLS
+ * there are no names, and no limit of one. */
+bool bl_callers_file(struct bl_callers *c, struct bl_caller *caller);
 
 /* Cuts those whose time is over; how many. */
 unsigned bl_callers_cut(struct bl_callers *c, uint64_t now_ms);

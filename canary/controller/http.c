@@ -83,9 +83,11 @@ static enum MHD_Result answer(struct bl_http *http,
 			      struct MHD_Connection *connection,
 			      struct bl_response *a)
 {
-	const struct bl_caller *caller = caller_of(connection);
+	struct bl_caller *caller = caller_of(connection);
 	enum MHD_Result r;
 
+	if (a->file_len && caller && !bl_callers_file(http->callers, caller))
+		bl_http_too_much(a);
 	if (a->streams)
 		r = bl_streams_answer(http->streams, &http->answers, connection,
 				      caller ? &caller->peer : NULL, a);

@@ -197,6 +197,15 @@ static void add_headers(struct MHD_Response *response,
 	}
 }
 
+void bl_http_too_much(struct bl_response *a)
+{
+	if (a->file_len)
+		close(a->file);
+	*a = (struct bl_response){ .route = a->route, .poll = a->poll };
+	bl_api_fail(503, "too much is being fetched at once", "try again later",
+		    a);
+}
+
 enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 			       struct MHD_Connection *connection,
 			       struct bl_response *a)
@@ -213,9 +222,8 @@ enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 	else
 		response = large ? make_large(all, &a->body) : make_small(a);
 	if (!response && large) {
-		*a = (struct bl_response){ .route = a->route, .poll = a->poll };
-		bl_api_fail(503, "too much is being fetched at once",
-			    "try again later", a);
+		a->file_len = 0; /* it was taken */
+		bl_http_too_much(a);
 		response = make_small(a);
 	}
 	if (!response)

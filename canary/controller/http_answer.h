@@ -25,6 +25,9 @@ struct bl_http_answers {
 	size_t max; /* 0: BL_HTTP_ANSWERS_MAX */
 };
 
+/* Makes it an answer of 503, and drops what it was. Not of a blob. */
+void bl_http_too_much(struct bl_response *a);
+
 /* Takes a->body, and what else it is. MHD_NO: there was no memory to say anything. */
 enum MHD_Result bl_http_answer(struct bl_http_answers *all,
 			       struct MHD_Connection *connection,
