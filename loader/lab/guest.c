@@ -118,11 +118,14 @@ int bl_guest_environment(struct bl_buf *out, const struct bl_guest_env *env)
 int bl_guest_kernel_args(struct bl_buf *out, const char *append)
 {
 	/* lsm: what Debian builds in, and bpf, which 5.10 leaves out. A panic
-	 * reboots at once, and QEMU runs with -no-reboot. */
+	 * reboots at once, and QEMU runs with -no-reboot. A kernel that sees no
+	 * ticks for a while as it boots panics ("IO-APIC + timer doesn't
+	 * work!"), and on a busy machine it may: so it does not look, as under
+	 * KVM. */
 	int r = bl_buf_printf(
 		out, "console=ttyS0,115200 panic=-1 oops=panic panic_on_warn=0 "
 		     "lsm=landlock,lockdown,yama,integrity,apparmor,bpf "
-		     "net.ifnames=0");
+		     "net.ifnames=0 no_timer_check");
 
 	if (!r && append && *append)
 		r = bl_buf_printf(out, " %s", append);
