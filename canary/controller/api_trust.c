@@ -138,7 +138,7 @@ void bl_api_trust_file(const struct bl_request *q, struct bl_response *ret)
 	const char *name = q->path + strlen(prefix);
 	size_t max = max_of(name);
 	bl_autoclose int fd = -1;
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 	int r;
 
 	if (!q->trust || !q->trust->repo) {
