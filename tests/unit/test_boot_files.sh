@@ -51,6 +51,12 @@ else
 	echo 'NOT OK: no systemd-analyze here, so nobody read the units'
 	failed=1
 fi
+# What a taken-over talker could have of this host: canary/agent/parts.c does the
+# rest, and the host part outlives it.
+for line in LimitNPROC=32 TasksMax=128 MemoryMax=2G OOMPolicy=continue; do
+	ok "the agent's unit says $line" \
+		grep -qx "$line" "$units/belay-agent.service"
+done
 # What it does not like it leaves out, and ends with 0.
 mkdir -p "$tmp/root/etc"
 ok 'systemd makes the users' systemd-sysusers --root="$tmp/root" \
