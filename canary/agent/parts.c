@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/netlink.h>
+#include <malloc.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -52,7 +56,21 @@
 	}
 /* The kernel takes an int's 32 bits; what is denied must not pass by the others. */
 #define IS_INT(n, what) BITS(n, 0xffffffff, what)
-#define WRITES		(O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
+#define SOCKET(family, type, protocol)                                     \
+	{                                                                  \
+		"socket", 0,                                               \
+		{                                                          \
+			IS(0, family), BITS(1, 0xf, type), IS(2, protocol) \
+		}                                                          \
+	}
+#define FUTEX(what)                                                \
+	{                                                          \
+		"futex", 0,                                        \
+		{                                                  \
+			BITS(1, 0xffffffff & FUTEX_CMD_MASK, what) \
+		}                                                  \
+	}
+#define WRITES (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 
 /* ------------------------------------------------------------ the host part */
 
@@ -283,17 +301,28 @@ int bl_parts_begin(const struct bl_parts_opts *opts,
  * of other programs on this host (AF_UNIX): D-Bus and its like are out of reach.
  */
 static const struct bl_sandbox_rule talker_rules[] = {
-	{ "socket", 0, { IS(0, AF_INET) } },
-	{ "socket", 0, { IS(0, AF_INET6) } },
+	SOCKET(AF_INET, SOCK_STREAM, 0),
+	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET, SOCK_DGRAM, 0),
+	SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+	SOCKET(AF_INET6, SOCK_STREAM, 0),
+	SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET6, SOCK_DGRAM, 0),
+	SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
 	{ "socket", 0, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
+	/* No O_NOTIFICATION_PIPE (O_EXCL) by it. */
+	{ "pipe2", 0, { BITS(1, 0xffffffff & ~(O_CLOEXEC | O_NONBLOCK), 0) } },
 	/* One of datagrams could be sent to any socket by its name. */
 	{ "socketpair", 0, { IS(0, AF_UNIX), BITS(1, 0xf, SOCK_STREAM) } },
 	/* Not SO_LINGER: a socket that is sent over the pair is closed by the host
 	 * part, which would wait for as long as that says. */
-	{ "setsockopt", 0, { IS(1, IPPROTO_TCP) } },
-	{ "setsockopt", 0, { IS(1, IPPROTO_IP) } },
-	{ "setsockopt", 0, { IS(1, IPPROTO_IPV6) } },
 	{ "setsockopt", 0, { IS(1, SOL_SOCKET), IS(2, SO_KEEPALIVE) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_TCP), IS(2, TCP_KEEPIDLE) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_TCP), IS(2, TCP_KEEPINTVL) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_TCP), IS(2, TCP_KEEPCNT) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_IP), IS(2, IP_RECVERR) } },
+	{ "setsockopt", 0, { IS(1, IPPROTO_IPV6), IS(2, IPV6_RECVERR) } },
 	{ "open", 0, { BITS(1, WRITES, O_RDONLY) } },
 	{ "openat", 0, { BITS(2, WRITES, O_RDONLY) } },
 	{ "clone", 0, { BITS(0, CLONE_THREAD, CLONE_THREAD) } },
@@ -306,6 +335,21 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	{ "prctl", 0, { IS(0, PR_SET_NAME) } },
 	{ "prctl", 0, { IS(0, SET_VMA) } },
 	{ "prlimit64", 0, { IS(0, 0), IS(2, 0) } },
+	/* No locks: what others on this host wait for is theirs. */
+	{ "fcntl", 0, { IS(1, F_DUPFD) } },
+	{ "fcntl", 0, { IS(1, F_DUPFD_CLOEXEC) } },
+	{ "fcntl", 0, { IS(1, F_GETFD) } },
+	{ "fcntl", 0, { IS(1, F_SETFD) } },
+	{ "fcntl", 0, { IS(1, F_GETFL) } },
+	{ "fcntl", 0, { IS(1, F_SETFL) } },
+	/* Not those of priorities (CVE-2014-3153, CVE-2021-3347). */
+	FUTEX(FUTEX_WAIT),
+	FUTEX(FUTEX_WAKE),
+	FUTEX(FUTEX_REQUEUE),
+	FUTEX(FUTEX_CMP_REQUEUE),
+	FUTEX(FUTEX_WAKE_OP),
+	FUTEX(FUTEX_WAIT_BITSET),
+	FUTEX(FUTEX_WAKE_BITSET),
 	{ "ioctl", 0, { IS(1, FIONREAD) } },
 	{ "ioctl", 0, { IS(1, FIONBIO) } },
 	ALLOW("access"),
@@ -326,11 +370,9 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	ALLOW("exit_group"),
 	ALLOW("faccessat"),
 	ALLOW("faccessat2"),
-	ALLOW("fcntl"),
 	ALLOW("fstat"),
 	ALLOW("fstatfs"),
 	ALLOW("ftruncate"),
-	ALLOW("futex"),
 	ALLOW("getcwd"),
 	ALLOW("getdents64"),
 	ALLOW("getegid"),
@@ -350,12 +392,10 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	ALLOW("lseek"),
 	ALLOW("lstat"),
 	ALLOW("madvise"),
-	ALLOW("membarrier"),
 	ALLOW("mremap"),
 	ALLOW("munmap"),
 	ALLOW("nanosleep"),
 	ALLOW("newfstatat"),
-	ALLOW("pipe2"),
 	ALLOW("poll"),
 	ALLOW("ppoll"),
 	ALLOW("pread64"),
@@ -404,17 +444,48 @@ static int filter_talker(struct bl_err *err)
 	return bl_sandbox_filter(rules, BL_ARRAY_SIZE(rules), EPERM, err);
 }
 
-/* However the bundle's file grows, it is not more than a bundle may have. */
+/*
+ * However it is used, this much of the machine is the most that it is. Threads are
+ * counted by user, and only a unit knows that this user is one talker: the one of
+ * belay has LimitNPROC.
+ */
 static int limit_talker(struct bl_err *err)
 {
-	const struct rlimit size = { BL_BUNDLE_MAX, BL_BUNDLE_MAX };
-	const struct rlimit files = { 64, 64 };
+	static const struct {
+		int what;
+		rlim_t most;
+	} limits[] = {
+#ifndef __SANITIZE_ADDRESS__
+		/* Its shadow alone is terabytes. */
+		{ RLIMIT_AS, BL_PARTS_TALKER_MEMORY },
+#endif
+		/* However the bundle's file grows, it is not more than a bundle
+		 * may have. */
+		{ RLIMIT_FSIZE, BL_BUNDLE_MAX },
+		{ RLIMIT_NOFILE, BL_PARTS_TALKER_FILES },
+		/* The unit's is for maps of the host part. */
+		{ RLIMIT_MEMLOCK, 0 },
+	};
+	pthread_attr_t small;
+	size_t i;
+	int r;
 
 	signal(SIGXFSZ, SIG_IGN);
-	if (setrlimit(RLIMIT_FSIZE, &size) < 0 ||
-	    setrlimit(RLIMIT_NOFILE, &files) < 0)
-		return bl_err_errno(err, -errno, "cannot limit the talker");
-	return 0;
+	/* Each thread would have 64 MiB of addresses for malloc, and 8 of stack. */
+	mallopt(M_ARENA_MAX, 1);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, BL_PARTS_TALKER_STACK);
+	r = pthread_setattr_default_np(&small);
+	pthread_attr_destroy(&small);
+	for (i = 0; !r && i < BL_ARRAY_SIZE(limits); i++) {
+		const struct rlimit l = { limits[i].most, limits[i].most };
+
+		if (setrlimit((__rlimit_resource_t)limits[i].what, &l) < 0)
+			r = errno;
+	}
+	if (r)
+		return bl_err_errno(err, -r, "cannot limit the talker");
+	return bl_sandbox_first_to_die(BL_PARTS_TALKER_SCORE, err);
 }
 
 int bl_parts_confine_talker(const struct bl_sandbox_user *user,

@@ -26,6 +26,12 @@
 /* The talker's user when belay runs as root. */
 #define BL_PARTS_USER "belay-agent"
 
+/* What a talker can have of its host at most. */
+#define BL_PARTS_TALKER_MEMORY (256u << 20) /* bytes of addresses */
+#define BL_PARTS_TALKER_STACK  (1u << 20)   /* of each thread, of these */
+#define BL_PARTS_TALKER_FILES  64
+#define BL_PARTS_TALKER_SCORE  500 /* as in /proc/PID/oom_score_adj */
+
 struct bl_parts_opts {
 	const char *user;    /* of the talker; NULL: BL_PARTS_USER, if root */
 	const char *tls_dir; /* NULL: as bl_pki_dir */

@@ -2,11 +2,13 @@
 #include "loader/base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -134,10 +136,29 @@ int bl_sandbox_hide(struct bl_err *err)
 	return 0;
 }
 
+int bl_sandbox_first_to_die(int score, struct bl_err *err)
+{
+	bl_autoclose int fd =
+		open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char was[16] = "", text[16];
+	int len = snprintf(text, sizeof(text), "%d", score);
+
+	if (fd < 0 || read(fd, was, sizeof(was) - 1) < 0)
+		return bl_err_errno(
+			err, -errno,
+			"cannot read its place in the kernel's list");
+	if (strtol(was, NULL, 10) >= score)
+		return 0;
+	if (pwrite(fd, text, (size_t)len, 0) < 0)
+		return bl_err_errno(err, -errno,
+				    "cannot be the first to be killed");
+	return 0;
+}
+
 /* ------------------------------------------------------------------ filters */
 
 static unsigned conditions(const struct bl_sandbox_rule *rule,
-			   struct scmp_arg_cmp ret[2])
+			   struct scmp_arg_cmp ret[3])
 {
 	unsigned count = 0;
 
@@ -162,7 +183,7 @@ static int add(scmp_filter_ctx ctx, const struct bl_sandbox_rule *rule,
 	uint32_t action = rule->error ? SCMP_ACT_ERRNO((uint16_t)rule->error)
 				      : SCMP_ACT_ALLOW;
 	int r, number = seccomp_syscall_resolve_name(rule->name);
-	struct scmp_arg_cmp when[2];
+	struct scmp_arg_cmp when[3];
 	unsigned count = conditions(rule, when);
 
 	if (number == __NR_SCMP_ERROR)

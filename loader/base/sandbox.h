@@ -52,6 +52,13 @@ int bl_sandbox_no_new(struct bl_err *err);
 /* Its memory is nobody's to read: no core, no debugger, no /proc/PID/mem. */
 int bl_sandbox_hide(struct bl_err *err);
 
+/*
+ * When this machine has no memory left, the kernel ends this process before those
+ * that have less than @score, of -1000 to 1000 (/proc/PID/oom_score_adj). Who has
+ * more already keeps it. While it may still write there.
+ */
+int bl_sandbox_first_to_die(int score, struct bl_err *err);
+
 enum bl_sandbox_match {
 	BL_MATCH_ANY,
 	BL_MATCH_EQUAL, /* the argument is value */
@@ -64,12 +71,12 @@ struct bl_sandbox_if {
 	uint64_t value, mask;
 };
 
-/* A system call by its name; both conditions must hold. What several rules of one
+/* A system call by its name; all conditions must hold. What several rules of one
  * call say is taken together: it is enough that one of them holds. */
 struct bl_sandbox_rule {
 	const char *name;
 	int error; /* what it ends with; 0: it is allowed */
-	struct bl_sandbox_if when[2];
+	struct bl_sandbox_if when[3];
 };
 
 /*

@@ -51,6 +51,8 @@ FILES = (
     ("sim/test_patience.c", (TEXT, TEST), "clients that are slow, or silent",
      "cut; others are served meanwhile"),
     ("sim/test_tls.c", (TEST,), "certificates and tokens", "refused, with the reason"),
+    ("unit/test_parts.c", (MACRO, TEST), "a talker that somebody has taken over, and what it wants of its host",
+     "refused by the kernel, as its error says; what it is there for works"),
     ("sim/test_revoke.c", (TEST,), "certificates that were taken back", "refused from the next request on"),
 )
 
@@ -65,6 +67,7 @@ RUNNERS = [
     "a strange member in the middle", "an archive is taken or refused with its reason",
     "who is not the host changes nothing of it", "a request that is none changes nothing",
     "a file comes whole and from below the url",
+    "what a talker may not is refused", "what a talker is there for works",
     "status says who signed what is live", "without a root nothing is asked",
 ]
 
@@ -99,6 +102,8 @@ NAMED = (
     ("replayed report", "a report that comes again changes nothing"),
     ("report of 100 MB", "a report; a report in chunks"),
     ("1,000 connections that say nothing", "a thousand that say nothing keep nobody out"),
+    ("taken-over talker", "all memory; threads without end; files without end; a file to write; a process; "
+     "a protocol to be loaded; a lock"),
     ("JSON with duplicate keys", "a key twice; timestamp says a key twice"),
     ("JSON of depth 10,000", "lists in lists; objects in objects; timestamp is deep"),
 )

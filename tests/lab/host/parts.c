@@ -10,11 +10,14 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +26,8 @@
 #include "canary/controller/controller.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
+
+#define THREADS 32 /* as in belay-agent.service.in */
 
 static int fail(const struct bl_err *err)
 {
@@ -146,6 +151,30 @@ static int to_be_root(void)
 {
 	return setuid(0);
 }
+static int all_memory(void)
+{
+	return mmap(NULL, BL_PARTS_TALKER_MEMORY, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+		       ? -1
+		       : 0;
+}
+static void *for_ever(void *ctx)
+{
+	for (;;)
+		pause();
+	return ctx;
+}
+/* As many as are left of those that the unit lets its user have. */
+static int threads_without_end(void)
+{
+	pthread_t thread;
+	int r = 0;
+
+	for (int i = 0; !r && i <= THREADS; i++)
+		r = pthread_create(&thread, NULL, for_ever, NULL);
+	errno = r;
+	return r ? -1 : 0;
+}
 
 #define ROW(what)           \
 	{                   \
@@ -156,16 +185,27 @@ static const struct {
 	const char *name;
 	int (*what)(void);
 } tries[] = {
-	ROW(kernel_log),      ROW(kernel_log_to_write),
-	ROW(programs),	      ROW(a_map),
-	ROW(journal),	      ROW(pins),
-	ROW(passwords),	      ROW(a_file),
-	ROW(its_certificate), ROW(a_program),
-	ROW(a_process),	      ROW(the_host_part),
-	ROW(a_debugger),      ROW(a_local_socket),
-	ROW(a_raw_socket),    ROW(a_packet_socket),
-	ROW(a_mount),	      ROW(a_namespace),
+	ROW(kernel_log),
+	ROW(kernel_log_to_write),
+	ROW(programs),
+	ROW(a_map),
+	ROW(journal),
+	ROW(pins),
+	ROW(passwords),
+	ROW(a_file),
+	ROW(its_certificate),
+	ROW(a_program),
+	ROW(a_process),
+	ROW(the_host_part),
+	ROW(a_debugger),
+	ROW(a_local_socket),
+	ROW(a_raw_socket),
+	ROW(a_packet_socket),
+	ROW(a_mount),
+	ROW(a_namespace),
 	ROW(to_be_root),
+	ROW(all_memory),
+	ROW(threads_without_end),
 };
 
 /* What it is there for works, or the rest says nothing. */
@@ -186,10 +226,13 @@ static int can_work(void)
 
 static int try(const char *tls_dir)
 {
+	const struct rlimit threads = { THREADS, THREADS };
 	struct bl_sandbox_user user;
 	struct bl_err err = { 0 };
 	int bad = 0, r = bl_sandbox_user(BL_PARTS_USER, &user, &err);
 
+	if (!r && setrlimit(RLIMIT_NPROC, &threads) < 0)
+		r = bl_err_errno(&err, -errno, "cannot limit its threads");
 	if (!r)
 		r = bl_parts_confine_talker(&user, tls_dir, &err);
 	if (r < 0)
