@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -139,26 +138,20 @@ static void later(struct service *s)
 
 static void start(struct service *s)
 {
-	bl_autoclose int theirs = -1;
+	bl_autoclose int ours = -1, theirs = -1;
 	struct bl_err e = { 0 };
-	int fds[2], r = 0;
 	pid_t pid = 0;
+	int r = bl_pair_make(&ours, &theirs, &e);
 
 	bl_daemon_identity_keep(s->d);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
-		r = bl_err_errno(&e, -errno, "cannot make a socket");
-	} else {
-		theirs = fds[1];
+	if (!r)
 		r = spawn(s, theirs, &pid, &e);
-		if (r < 0)
-			close(fds[0]);
-	}
 	if (r < 0) {
 		bl_daemon_note(s->d, "no talker: %s", e.text);
 		later(s);
 		return;
 	}
-	s->sock = fds[0];
+	s->sock = BL_TAKE_FD(ours);
 	s->said = false;
 	s->born_ms = bl_clock_mono_ms();
 	set_talker(s->d, pid);

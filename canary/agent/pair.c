@@ -13,6 +13,11 @@
 #include "loader/bundle/bundle.h"
 #include "loader/trust/metadata.h"
 
+/* Since Linux 6.16. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 #define ERRNO_MAX   4095
 #define POLL_MAX_MS (3600 * INT64_C(1000))
 #define YEAR_MS	    (365 * 24 * 3600 * INT64_C(1000))
@@ -345,6 +350,21 @@ int bl_pair_decode(const void *data, size_t len, enum bl_pair_side from,
 
 /* --------------------------------------------------------------- the socket */
 
+int bl_pair_make(int *ret_host, int *ret_talker, struct bl_err *err)
+{
+	const int none = 0;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return bl_err_errno(err, -errno, "cannot make a socket");
+	/* Who sends one is told so. Older kernels do not know this: there it is
+	 * closed, unopened, by the kernel when its message is read. */
+	setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof(none));
+	*ret_host = fds[0];
+	*ret_talker = fds[1];
+	return 0;
+}
+
 int bl_pair_send(int sock, const struct bl_pair_msg *m, int fd, bool wait,
 		 struct bl_err *err)
 {
@@ -394,15 +414,17 @@ int bl_pair_receive(int sock, enum bl_pair_side from, struct bl_pair_msg *ret,
 	} control = { .room = { 0 } };
 	struct bl_pair_msg m;
 	struct iovec part = { .iov_base = &m, .iov_len = sizeof(m) };
-	struct msghdr h = { .msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    /* Not its padding, where another would fit. */
-			    .msg_controllen = CMSG_LEN(sizeof(int)) };
+	struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1 };
 	bl_autoclose int fd = -1;
 	ssize_t n;
 	int r;
 
+	/* Without room for any, none is opened here. */
+	if (ret_fd) {
+		h.msg_control = &control;
+		/* Not its padding, where another would fit. */
+		h.msg_controllen = CMSG_LEN(sizeof(int));
+	}
 	do
 		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -411,15 +433,15 @@ int bl_pair_receive(int sock, enum bl_pair_side from, struct bl_pair_msg *ret,
 	if (n <= 0)
 		return bl_err_set(err, -EPIPE, "the other part is gone");
 	fd = take_fd(&h);
-	if (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (h.msg_flags & MSG_TRUNC)
 		return bl_err_set(err, -EBADMSG, "a message that is too large");
+	if (h.msg_flags & MSG_CTRUNC)
+		return bl_err_set(
+			err, -EBADMSG,
+			"a message with a descriptor that nobody asked for");
 	r = bl_pair_decode(&m, (size_t)n, from, ret, err);
 	if (r < 0)
 		return r;
-	if (fd >= 0 && !ret_fd)
-		return bl_err_set(err, -EBADMSG,
-				  "a descriptor came with a message of kind %u",
-				  ret->head.kind);
 	if (ret_fd)
 		*ret_fd = BL_TAKE_FD(fd);
 	return 0;

@@ -37,7 +37,7 @@
  * gave. What only the host part can judge (a signature) goes over as the bytes
  * that were signed, never as what the talker has read in them.
  *
- * Pure but for bl_pair_send and bl_pair_receive.
+ * Pure but for bl_pair_make, bl_pair_send and bl_pair_receive.
  */
 #ifndef BL_CANARY_PAIR_H
 #define BL_CANARY_PAIR_H
@@ -182,6 +182,12 @@ int bl_pair_decode(const void *data, size_t len, enum bl_pair_side from,
 		   struct bl_pair_msg *ret, struct bl_err *err);
 
 /*
+ * Makes a pair, of which the caller closes both ends. From Linux 6.16 on the kernel
+ * lets no descriptor pass to the host part's end.
+ */
+int bl_pair_make(int *ret_host, int *ret_talker, struct bl_err *err);
+
+/*
  * Sends @m, which must decode; with @fd, unless it is -1. Waits if @wait, else
  * -EAGAIN when the other side does not read. -EPIPE: it is gone.
  */
@@ -190,7 +196,8 @@ int bl_pair_send(int sock, const struct bl_pair_msg *m, int fd, bool wait,
 
 /*
  * The next message of the side @from; waits for it. *ret_fd is the caller's to
- * close, -1 for none; with NULL, one that comes is an error. -EPIPE: the other
+ * close, -1 for none; with NULL, one that comes is an error, and was never open
+ * here. -EPIPE: the other
  * side is gone; -EBADMSG: it sends what is none.
  */
 int bl_pair_receive(int sock, enum bl_pair_side from, struct bl_pair_msg *ret,

@@ -456,7 +456,7 @@ static int open_files(void)
 	return n;
 }
 
-static void send_fds(size_t count)
+static ssize_t send_fds(int sock, size_t count)
 {
 	union {
 		struct cmsghdr head;
@@ -473,7 +473,7 @@ static void send_fds(size_t count)
 	control.head.cmsg_type = SCM_RIGHTS;
 	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
 	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
-	ck_assert_int_eq(sendmsg(pair[0], &h, 0), (ssize_t)m.head.size);
+	return sendmsg(sock, &h, 0);
 }
 
 /* Nor is one left open here. */
@@ -482,11 +482,44 @@ START_TEST(a_descriptor_that_nobody_wants_is_refused)
 	int before = open_files();
 
 	bl_pair_begin(&m, BL_PAIR_ASK);
-	send_fds((size_t)_i);
+	ck_assert_int_eq(send_fds(pair[0], (size_t)_i), (ssize_t)m.head.size);
 	ck_assert_int_eq(bl_pair_receive(pair[1], BL_PAIR_TALKER, &got, NULL,
 					 &err),
 			 -EBADMSG);
 	ck_assert_int_eq(open_files(), before);
+}
+END_TEST
+
+/* By the kernel, where it can; the other way they go as before. */
+START_TEST(no_descriptor_comes_to_the_host_part)
+{
+	int host, talker, fd = -1, off = 0, before;
+	bool kernel;
+
+	ck_assert_int_eq(bl_pair_make(&host, &talker, &err), 0);
+	before = open_files();
+	kernel = !setsockopt(pair[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &off,
+			     sizeof(off));
+	bl_pair_begin(&m, BL_PAIR_ASK);
+	if (kernel) {
+		ck_assert_int_eq(send_fds(talker, (size_t)_i), -1);
+		ck_assert_int_eq(errno, EPERM);
+		ck_assert_int_eq(bl_pair_send(talker, &m, -1, true, &err), 0);
+	} else {
+		ck_assert_int_gt(send_fds(talker, (size_t)_i), 0);
+	}
+	ck_assert_int_eq(bl_pair_receive(host, BL_PAIR_TALKER, &got, NULL,
+					 &err),
+			 kernel ? 0 : -EBADMSG);
+	ck_assert_int_eq(open_files(), before);
+	one_of(BL_PAIR_FETCH);
+	ck_assert_int_eq(bl_pair_send(host, &m, 0, true, &err), 0);
+	ck_assert_int_eq(bl_pair_receive(talker, BL_PAIR_HOST, &got, &fd, &err),
+			 0);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(host);
+	close(talker);
 }
 END_TEST
 
@@ -560,6 +593,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, one_byte_less_or_more_is_another_size);
 	tcase_add_test(t, what_is_sent_is_received);
 	tcase_add_loop_test(t, a_descriptor_that_nobody_wants_is_refused, 1, 8);
+	tcase_add_loop_test(t, no_descriptor_comes_to_the_host_part, 1, 8);
 	tcase_add_test(t, bytes_that_are_too_many_are_refused);
 	tcase_add_test(t, the_other_part_is_gone);
 	tcase_add_test(t, who_does_not_read_is_not_waited_for);
