@@ -78,10 +78,14 @@ void bl_talker_note(const struct bl_talker *t, const char *fmt, ...)
 int bl_talker_open(const struct bl_talker *t, struct bl_client **ret,
 		   struct bl_err *err)
 {
-	int r = bl_client_open(t->opts->url, t->opts->plaintext, ret, err);
+	BL_CLEANUP(bl_client_closep) struct bl_client *c = NULL;
+	int r = bl_client_open(t->opts->url, t->opts->plaintext, &c, err);
 
-	return r < 0 ? r
-		     : bl_client_identity(*ret, t->opts->tls_dir, "host", err);
+	if (!r)
+		r = bl_client_identity(c, t->opts->tls_dir, "host", err);
+	if (!r)
+		*ret = BL_TAKE(c);
+	return r;
 }
 
 /* ----------------------------------------------------------------- the pair */

@@ -44,6 +44,7 @@ static void on_progress(void *ctx, size_t have, size_t total)
 	bl_talker_send(u->talker, &m);
 }
 
+/* @client NULL: there is none, and *err says why. */
 static int fetch(struct under_way *u, struct bl_client *client,
 		 const struct bl_talker_job *job,
 		 struct bl_download_result *result, struct bl_err *err)
@@ -55,19 +56,24 @@ static int fetch(struct under_way *u, struct bl_client *client,
 				       .progress = on_progress,
 				       .ctx = u };
 	bl_autobuf struct bl_buf data = { 0 };
-	int r = bl_partial_adopt(job->fd, job->digest, &partial, err);
+	int r;
 
+	if (!client) {
+		close(job->fd);
+		return err->code;
+	}
+	r = bl_partial_adopt(job->fd, job->digest, &partial, err);
 	return r < 0 ? r : bl_download(&d, &data, result, err);
 }
 
+/* Whatever becomes of it is answered at once: somebody waits. */
 static void work_on(struct bl_talker *t, struct bl_client *client,
-		    const struct bl_talker_job *job)
+		    const struct bl_talker_job *job, struct bl_err *err)
 {
 	struct under_way u = { .talker = t, .number = job->number };
 	struct bl_download_result result = { 0 };
-	struct bl_err e = { 0 };
 	struct bl_pair_msg m;
-	int r = fetch(&u, client, job, &result, &e);
+	int r = fetch(&u, client, job, &result, err);
 
 	bl_pair_begin(&m, BL_PAIR_FETCHED);
 	m.fetched.number = job->number;
@@ -77,8 +83,8 @@ static void work_on(struct bl_talker *t, struct bl_client *client,
 				     ? result.retry_ms
 				     : BL_PAIR_RETRY_MS;
 	if (r < 0) {
-		bl_pair_text(m.fetched.why, sizeof(m.fetched.why), e.text);
-		bl_pair_text(m.fetched.hint, sizeof(m.fetched.hint), e.hint);
+		bl_pair_text(m.fetched.why, sizeof(m.fetched.why), err->text);
+		bl_pair_text(m.fetched.hint, sizeof(m.fetched.hint), err->hint);
 	}
 	bl_talker_send(t, &m);
 }
@@ -87,13 +93,11 @@ static void *fetches(void *ctx)
 {
 	struct bl_talker *t = ctx;
 	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
-	struct bl_err e = { 0 };
 
-	if (bl_talker_open(t, &client, &e) < 0)
-		bl_talker_note(t, "cannot fetch anything: %s", e.text);
 	for (;;) {
 		struct bl_talker_want want;
 		struct bl_talker_job job;
+		struct bl_err e = { 0 };
 
 		pthread_mutex_lock(&t->lock);
 		while (!t->next.number && !t->want.number)
@@ -107,12 +111,13 @@ static void *fetches(void *ctx)
 			t->next = (struct bl_talker_job){ .fd = -1 };
 		}
 		pthread_mutex_unlock(&t->lock);
+		/* What kept it from that may be over the next time. */
+		if (!client)
+			bl_talker_open(t, &client, &e);
 		if (want.number)
 			bl_talker_get(t, client, &want);
-		else if (client)
-			work_on(t, client, &job);
 		else
-			close(job.fd);
+			work_on(t, client, &job, &e);
 	}
 	return NULL;
 }

@@ -35,6 +35,7 @@ struct bl_talker {
 	_Atomic uint64_t wanted; /* the newest number; 0: leave what you do */
 };
 
+/* A client of this host's controllers, which has its certificate. */
 int bl_talker_open(const struct bl_talker *t, struct bl_client **ret,
 		   struct bl_err *err);
 
