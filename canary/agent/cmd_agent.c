@@ -457,7 +457,8 @@ static int talk(struct options *o, struct bl_err *err)
 	if (!r)
 		r = bl_talker_run(&talker, err);
 	if (r < 0)
-		fprintf(stderr, "belay agent: talker: %s\n", err->text);
+		fprintf(stderr, "%s%s%s\n", err->text, *err->hint ? "; " : "",
+			err->hint);
 	fflush(stderr);
 	_exit(r < 0 ? BL_EXIT_UNDECIDED : BL_EXIT_OK);
 }

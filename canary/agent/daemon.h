@@ -8,7 +8,8 @@
  * what changes the kernel.
  *
  *	daemon.c	sets up, starts the threads
- *	daemon_talker.c	starts the talker, again if it ends; serves it
+ *	daemon_talker.c	serves the talker, starts another one if it ends
+ *	daemon_process.c	as a process
  *	daemon_order.c	takes the orders that it brings
  *	daemon_work.c	the worker
  *	daemon_fetch.c	its bundles

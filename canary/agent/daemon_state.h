@@ -110,6 +110,17 @@ bool bl_daemon_must_stop(struct daemon *d);
 /* The talker's processor time so far, in µs; 0: none runs. */
 uint64_t bl_daemon_talker_cpu_us(struct daemon *d);
 
+/*
+ * Starts a talker: the host part's end of the pair, and of the pipe to which it
+ * prints; both are the caller's. That thread has to live as long as the talker.
+ */
+int bl_daemon_spawn(const struct bl_daemon_opts *o, pid_t *ret_pid,
+		    int *ret_sock, int *ret_prints, struct bl_err *err);
+
+/* Its status, as of waitpid. The end of the pair is closed: it ends by itself, or is
+ * made to, by this process or as @user. 0 for what does not die of that. */
+int bl_daemon_reap(const struct bl_sandbox_user *user, pid_t pid);
+
 /* Wakes the thread that serves the talker. */
 void bl_daemon_wake(struct daemon *d);
 

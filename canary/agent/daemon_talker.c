@@ -1,36 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The talker as a process: started, served, ended, started again. */
+/* The talker: served while it lives, and followed by another when it has ended. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "canary/agent/daemon_state.h"
 #include "canary/agent/enroll_host.h"
-#include "canary/agent/talker.h"
+#include "canary/agent/lines.h"
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/cli.h"
 #include "loader/base/clock.h"
-#include "loader/base/proc.h"
 
 #define FIRST_PAUSE_MS 250
 #define LAST_PAUSE_MS  30000
 /* One that lived so long has not ended by what it began with. */
-#define WELL_MS	 60000
-#define GRACE_MS 2000
+#define WELL_MS 60000
 /* Of messages; a poll takes two, a bundle some twenty. */
 #define MESSAGES_PER_S 200
 #define MESSAGES_BURST 1000
 /* Of lines in the log: a talker says nothing twice in a row. */
 #define NOTES_PER_S 1
 #define NOTES_BURST 60
+/* What it prints is read at most so often, so much at once: what is more is lost
+ * to it, and nobody waits. */
+#define PRINTS_MS    100
+#define PRINTS_BYTES 4096
+#define LAST_PRINTS  16
 /* Of certificates: it asks for one at most once an hour. */
 #define CERTS_MS 600000
 
@@ -43,7 +45,10 @@ struct service {
 	struct bl_pair_rate messages, notes;
 	uint64_t pause_ms; /* nothing is read until then */
 	uint64_t certificate_ms;
-	unsigned unheard; /* notes that were too many */
+	unsigned unheard;      /* notes that were too many */
+	int prints;	       /* its standard error; -1: no talker runs */
+	uint64_t prints_ms;    /* not read until then */
+	struct bl_lines lines; /* of that */
 };
 
 uint32_t bl_daemon_random(void)
@@ -81,44 +86,6 @@ uint64_t bl_daemon_talker_cpu_us(struct daemon *d)
 
 /* ------------------------------------------------------------------ process */
 
-/* No secret is among these: anybody on this host may list them. */
-static int spawn(struct service *s, int sock, pid_t *ret_pid,
-		 struct bl_err *err)
-{
-	const struct bl_daemon_opts *o = s->d->opts;
-	const int fds[] = { -1, -1, STDERR_FILENO, sock };
-	char interval[32], user[32];
-	const char *argv[20] = {
-		o->program ? o->program : "/proc/self/exe",
-		"agent",
-		"--talker",
-		"--name",
-		o->name,
-		"--interval",
-		interval,
-	};
-	size_t n = 7;
-
-	snprintf(interval, sizeof(interval), "%.3f",
-		 (double)o->interval_ms / 1000);
-	if (o->user.uid) {
-		snprintf(user, sizeof(user), "%u:%u", o->user.uid, o->user.gid);
-		argv[n++] = "--user";
-		argv[n++] = user;
-	}
-	if (o->url) {
-		argv[n++] = "--controller";
-		argv[n++] = o->url;
-	}
-	if (o->plaintext)
-		argv[n++] = "--plaintext";
-	if (o->tls_dir) {
-		argv[n++] = "--tls-dir";
-		argv[n++] = o->tls_dir;
-	}
-	return bl_proc_spawn_fds(argv, fds, BL_ARRAY_SIZE(fds), ret_pid, err);
-}
-
 static void set_talker(struct daemon *d, pid_t pid)
 {
 	pthread_mutex_lock(&d->lock);
@@ -138,20 +105,15 @@ static void later(struct service *s)
 
 static void start(struct service *s)
 {
-	bl_autoclose int ours = -1, theirs = -1;
 	struct bl_err e = { 0 };
-	pid_t pid = 0;
-	int r = bl_pair_make(&ours, &theirs, &e);
+	pid_t pid;
 
 	bl_daemon_identity_keep(s->d);
-	if (!r)
-		r = spawn(s, theirs, &pid, &e);
-	if (r < 0) {
+	if (bl_daemon_spawn(s->d->opts, &pid, &s->sock, &s->prints, &e) < 0) {
 		bl_daemon_note(s->d, "no talker: %s", e.text);
 		later(s);
 		return;
 	}
-	s->sock = BL_TAKE_FD(ours);
 	s->said = false;
 	s->born_ms = bl_clock_mono_ms();
 	set_talker(s->d, pid);
@@ -175,45 +137,49 @@ static void fetch_is_over(struct daemon *d, const char *why)
 	bl_daemon_want_over(d, why);
 }
 
-/* If not as this one, as its own user, who may: without CAP_KILL. Nothing but
- * system calls in the child. */
-static void kill_talker(const struct bl_sandbox_user *user, pid_t pid)
+/* Of these words, whatever they say, the log says whose they are. */
+static void note(struct service *s, const char *text)
 {
-	pid_t child;
-
-	if (!kill(pid, SIGKILL) || errno != EPERM)
+	if (bl_pair_rate_take(&s->notes, bl_clock_mono_ms())) {
+		s->unheard++;
 		return;
-	child = fork();
-	if (!child) {
-		if (!syscall(SYS_setresuid, user->uid, user->uid, user->uid))
-			kill(pid, SIGKILL);
-		_exit(0);
 	}
-	if (child > 0)
-		waitpid(child, NULL, 0);
+	if (s->unheard)
+		bl_daemon_note(s->d, "%u notes of the talker were too many",
+			       s->unheard);
+	s->unheard = 0;
+	bl_daemon_note(s->d, "talker: %s", text);
 }
 
-/* Its end of the pair is closed: it ends by itself, or is made to. */
-static int reap(const struct bl_sandbox_user *user, pid_t pid)
+static void take_line(void *ctx, const char *line)
 {
-	uint64_t end = bl_clock_mono_ms() + GRACE_MS;
-	bool killed = false;
-	int status = 0;
+	note(ctx, line);
+}
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (bl_clock_mono_ms() < end) {
-			bl_clock_sleep_ms(10);
-			continue;
-		}
-		/* What does not even die of that is not waited for: the leases
-		 * of this host do not wait either. */
-		if (killed)
+/* Some of what it printed. False: there is nothing now, or ever again. */
+static bool read_prints(struct service *s)
+{
+	char data[PRINTS_BYTES];
+	ssize_t n = read(s->prints, data, sizeof(data));
+
+	s->prints_ms = bl_clock_mono_ms() + PRINTS_MS;
+	if (n == 0)
+		close(BL_TAKE_FD(s->prints));
+	if (n <= 0)
+		return false;
+	bl_lines_add(&s->lines, data, (size_t)n, take_line, s);
+	return true;
+}
+
+/* Its last words: what is in the pipe, and no more of one that still lives. */
+static void end_prints(struct service *s)
+{
+	for (int i = 0; i < LAST_PRINTS; i++)
+		if (s->prints < 0 || !read_prints(s))
 			break;
-		kill_talker(user, pid);
-		killed = true;
-		end = bl_clock_mono_ms() + GRACE_MS;
-	}
-	return status;
+	bl_lines_end(&s->lines, take_line, s);
+	if (s->prints >= 0)
+		close(BL_TAKE_FD(s->prints));
 }
 
 static int end(struct service *s)
@@ -226,7 +192,8 @@ static int end(struct service *s)
 	close(BL_TAKE_FD(s->sock));
 	/* Before its number is somebody else's. */
 	set_talker(s->d, 0);
-	status = reap(&s->d->opts->user, pid);
+	status = bl_daemon_reap(&s->d->opts->user, pid);
+	end_prints(s);
 	fetch_is_over(s->d, "what fetches it has ended");
 	return status;
 }
@@ -354,19 +321,6 @@ static int certificate(struct service *s, const char *pem, struct bl_err *err)
 	return 0;
 }
 
-static void note(struct service *s, const char *text)
-{
-	if (bl_pair_rate_take(&s->notes, bl_clock_mono_ms())) {
-		s->unheard++;
-		return;
-	}
-	if (s->unheard)
-		bl_daemon_note(s->d, "%u notes of the talker were too many",
-			       s->unheard);
-	s->unheard = 0;
-	bl_daemon_note(s->d, "%s", text);
-}
-
 static int handle(struct service *s, const struct bl_pair_msg *m,
 		  struct bl_err *err)
 {
@@ -464,21 +418,33 @@ static int64_t until(uint64_t due_ms)
 /* Waits for the talker, the worker, a signal or the next start. */
 static void wait_for_any(struct service *s, const sigset_t *mask)
 {
-	bool reads = s->sock >= 0 && !until(s->pause_ms);
+	bool runs = s->sock >= 0;
+	bool reads = runs && !until(s->pause_ms);
+	bool prints = s->prints >= 0 && !until(s->prints_ms);
 	struct pollfd fds[] = {
 		{ .fd = s->d->wake, .events = POLLIN },
 		{ .fd = reads ? s->sock : -1, .events = POLLIN },
+		{ .fd = prints ? s->prints : -1, .events = POLLIN },
 	};
-	int64_t ms = s->sock < 0 ? until(s->due_ms) : until(s->pause_ms);
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-	bool ends = s->sock < 0 || !reads;
+	int64_t ms = INT64_MAX;
+	struct timespec t;
 	uint64_t ignored;
-	int r = ppoll(fds, 2, ends ? &t : NULL, mask);
+	int r;
 
+	if (!runs)
+		ms = until(s->due_ms);
+	if (runs && !reads)
+		ms = until(s->pause_ms);
+	if (s->prints >= 0 && !prints && until(s->prints_ms) < ms)
+		ms = until(s->prints_ms);
+	t = (struct timespec){ ms / 1000, ms % 1000 * 1000000 };
+	r = ppoll(fds, BL_ARRAY_SIZE(fds), ms < INT64_MAX ? &t : NULL, mask);
 	if (r <= 0)
 		return;
 	if (fds[0].revents && read(s->d->wake, &ignored, sizeof(ignored)) < 0)
 		return;
+	if (fds[2].revents)
+		read_prints(s);
 	if (fds[1].revents)
 		receive(s);
 }
@@ -488,6 +454,7 @@ void bl_daemon_serve(struct daemon *d)
 	struct service s = {
 		.d = d,
 		.sock = -1,
+		.prints = -1,
 		.messages = { MESSAGES_PER_S, MESSAGES_BURST, 0 },
 		.notes = { NOTES_PER_S, NOTES_BURST, 0 },
 	};

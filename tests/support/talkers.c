@@ -82,6 +82,10 @@ const char *const talkers_evil[TALKERS_EVIL] = {
 	"trap '' TERM; while :; do sleep 1; done",
 	/* says more than anybody wants to hear */
 	"cat hello >&3; while cat note >&3; do :; done",
+	/* prints more than anybody wants to read */
+	"cat hello >&3; while :; do echo noise; done >&2",
+	/* prints without an end, and a byte at a time */
+	"cat hello >&3; while :; do printf x; done >&2",
 	/* is of another version */
 	"cat newer >&3",
 	/* an order, and a bundle that it did not fetch */

@@ -22,7 +22,7 @@ void talkers_gone(pid_t pid);
 void talkers_messages(const char *dir, const char *digest);
 
 /* Scripts for such a folder, each what somebody has made of the talker. */
-#define TALKERS_EVIL 5
+#define TALKERS_EVIL 7
 extern const char *const talkers_evil[TALKERS_EVIL];
 
 #endif

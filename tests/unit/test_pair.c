@@ -501,13 +501,8 @@ START_TEST(no_descriptor_comes_to_the_host_part)
 	kernel = !setsockopt(pair[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &off,
 			     sizeof(off));
 	bl_pair_begin(&m, BL_PAIR_ASK);
-	if (kernel) {
-		ck_assert_int_eq(send_fds(talker, (size_t)_i), -1);
-		ck_assert_int_eq(errno, EPERM);
-		ck_assert_int_eq(bl_pair_send(talker, &m, -1, true, &err), 0);
-	} else {
-		ck_assert_int_gt(send_fds(talker, (size_t)_i), 0);
-	}
+	ck_assert_int_eq(send_fds(talker, (size_t)_i) < 0, kernel);
+	ck_assert_int_eq(bl_pair_send(talker, &m, -1, true, &err), 0);
 	ck_assert_int_eq(bl_pair_receive(host, BL_PAIR_TALKER, &got, NULL,
 					 &err),
 			 kernel ? 0 : -EBADMSG);
