@@ -379,9 +379,12 @@ int bl_tuf_offline(struct bl_tuf *c, int64_t now_s, struct bl_err *err)
 	int r;
 
 	bl_trusted_free(&c->t);
-	if (!text)
-		return bl_err_set(err, -ENOENT,
-				  "%s: no repository was asked yet", c->dir);
+	if (!text) {
+		bl_err_set(err, -ENOENT, "%s: no repository was asked yet",
+			   c->dir);
+		bl_err_hint(err, "belay trust status %s --repo REPO", c->dir);
+		return -ENOENT;
+	}
 	r = bl_trusted_root(&t, c->state.root.data, c->state.root.len, err);
 	if (!r)
 		r = bl_trusted_timestamp(&t, json_string_value(text),

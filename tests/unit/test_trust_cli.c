@@ -154,6 +154,9 @@ START_TEST(without_a_repository_what_was_not_asked_for_is_no_failure)
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 
 	start(0);
+	/* Nothing was asked for yet: how it is done. */
+	assert_status("trust status host", BL_EXIT_UNDECIDED,
+		      "belay trust status host --repo REPO");
 	assert_status("trust status host --repo repo", BL_EXIT_OK, "fleet");
 	assert_status("trust status host", BL_EXIT_OK, "fleet");
 	renew(BL_REPO_FLEET);
