@@ -480,6 +480,26 @@ static void decide_more(const struct bl_view *v, const struct bl_tally *all,
 		       lost, lost == 1 ? "s" : "");
 }
 
+/* The hosts that a first wave names are the canary: where none of them has the
+ * version, nobody has seen it, and resuming does not change that. */
+static bool decide_unseen(const struct bl_view *v, const struct bl_tally *all,
+			  struct bl_decision *ret)
+{
+	char names[80], could_not[48] = "";
+
+	if (v->wave || !v->plan->waves[0].names.count || all->good ||
+	    v->named_already)
+		return false;
+	bl_plan_wave_text(v->plan, 0, names, sizeof(names));
+	if (v->undecided)
+		snprintf(could_not, sizeof(could_not),
+			 ", %u could not judge it", v->undecided);
+	decide(ret, BL_DECISION_WAIT,
+	       "wave 1 waits for a host that it names (%s): %s took it%s; if none comes, belay rollout abort, and a plan that names others",
+	       names, all->bad ? "no good one" : "none", could_not);
+	return true;
+}
+
 static void decide_forward(const struct bl_view *v,
 			   const struct bl_tally *strata, size_t count,
 			   struct bl_decision *ret)
@@ -514,6 +534,8 @@ static void decide_forward(const struct bl_view *v,
 		       all.open, plural(all.open));
 		return;
 	}
+	if (decide_unseen(v, &all, ret))
+		return;
 	/* Every host so far is committed: the wave holds, if it stays so. */
 	soak_ms = soak_left_ms(v);
 	if (exposed && soak_ms)

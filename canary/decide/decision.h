@@ -36,6 +36,8 @@
  *    the next wave, and never shrinks;
  *  - an undecided host is never counted as good, and nobody new is exposed
  *    before the rollout was held for it;
+ *  - a first wave of names ends only when one of them has the version, whatever
+ *    an operator resumes;
  *  - nothing is raised in a time that the plan freezes, through a gate that no
  *    operator has opened, or while it is paused.
  */
@@ -117,7 +119,8 @@ struct bl_view {
 	unsigned already;  /* had the version before */
 	unsigned gone;	   /* not heard of for plan->gone_ms, left out */
 	unsigned left_out; /* by the plan */
-	unsigned named;	   /* of a first wave by names, exposed or waiting */
+	/* Of a first wave by names: exposed or waiting, and who had it before. */
+	unsigned named, named_already;
 };
 
 enum bl_decision_kind {

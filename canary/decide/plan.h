@@ -21,7 +21,7 @@
  *	waves		totals: a wave ends when so many hosts have the version,
  *			those of the waves before included. Percents round up.
  *	  names		exactly these (the first wave only); a * at the end
- *			stands for any rest
+ *			stands for any rest. It waits until one of them has it
  *	  per_stratum	so many good hosts of every stratum
  *	  hosts, percent	of the fleet
  *	  gate		begins when an operator says so (rollout approve)

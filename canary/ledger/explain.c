@@ -81,7 +81,7 @@ static const struct {
 	UINT(gone),	     UINT(left_out),   UINT(named),
 	MS(stop_ms),	     MS(commit_ms),    MS(now_ms),
 	MS(listening_ms),    UINT_NEW(paused), UINT_NEW(unconfirmed),
-	UINT_NEW(undecided), UINT_NEW(held),
+	UINT_NEW(undecided), UINT_NEW(held),   UINT_NEW(named_already),
 };
 
 json_t *bl_explain_json(const struct bl_view *view, const struct bl_decision *d)

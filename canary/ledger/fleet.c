@@ -163,14 +163,16 @@ static int begin_tallies(struct bl_fleet *f, struct bl_err *err)
 
 static void view_host(struct bl_fleet *f, const struct bl_fleet_host *h)
 {
-	const struct bl_plan_names *names = &f->rollout.plan.waves[0].names;
 	const struct bl_exposure *exposed = bl_fleet_exposure_find(f, h->name);
 	enum standing how = standing(f, h);
+	unsigned named = bl_plan_names_has(
+		&f->rollout.plan, &f->rollout.plan.waves[0].names, h->name);
 
 	if (exposed ? exposed->state != BL_EXPOSURE_UNDECIDED
 		    : how == STANDING_WAITING)
-		f->view.named +=
-			bl_plan_names_has(&f->rollout.plan, names, h->name);
+		f->view.named += named;
+	else if (!exposed && how == STANDING_ALREADY)
+		f->view.named_already += named;
 	if (exposed) {
 		bl_tallies_of(f->tallies, &f->rollout.plan, h);
 		return;

@@ -176,6 +176,8 @@ static void print(const struct present *p)
 	printf("\n");
 	print_strata(p);
 	print_waves(p);
+	if (plan->waves[0].names.count && !p->view.named)
+		printf("no host is there that wave 1 names: it waits for one\n");
 	for (i = 0; i < plan->wave_count; i++)
 		if (plan->waves[i].per_stratum)
 			break;

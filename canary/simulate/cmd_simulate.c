@@ -23,7 +23,7 @@ static const char usage[] =
 	"Rolls a version out by the plan over a simulated fleet, with the functions that\n"
 	"a controller decides by: how many hosts get it, how many are down, how soon it\n"
 	"is stopped. The same seed gives the same run. Gates of the plan open at once;\n"
-	"no host has one of its names.\n"
+	"no host has one of its names, and a first wave of names is passed over.\n"
 	"\n"
 	"  PLAN             as of 'rollout start --plan' (default: as there)\n"
 	"  --hosts N        (default 10000)\n"

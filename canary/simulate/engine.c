@@ -487,6 +487,10 @@ static int check(const struct bl_sim_opts *o, struct bl_err *err)
 			err, -EINVAL,
 			"a fleet has 1 to %d hosts in 1 to %d strata, and no stratum without a host",
 			BL_SIM_HOSTS_MAX, BL_SIM_STRATA_MAX);
+	if (o->plan->waves[0].names.count && o->plan->wave_count == 1)
+		return bl_err_set(
+			err, -EINVAL,
+			"the plan's only wave is of names, and no simulated host has one of them; add a wave by percent");
 	return 0;
 }
 
@@ -520,6 +524,8 @@ int bl_sim_run(const struct bl_sim_opts *opts, struct bl_sim_result *ret,
 	e->sim.rollout.plan = *opts->plan;
 	/* Operators let every wave begin at once. */
 	e->sim.rollout.approved = opts->plan->wave_count;
+	/* Nobody has a name: a wave of names is left to a real fleet. */
+	e->sim.rollout.wave = opts->plan->waves[0].names.count ? 1 : 0;
 	make_strata(e);
 	push(e, (double)BEGIN_MS, EVENT_TICK, 0);
 	while (!r && e->count)

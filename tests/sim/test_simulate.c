@@ -256,6 +256,28 @@ START_TEST(what_cannot_be_simulated_says_why)
 }
 END_TEST
 
+/* Nobody of a fleet of none has a name. */
+START_TEST(first_wave_of_names_is_passed_over)
+{
+	struct bl_err err = { 0 };
+
+	bl_plan_default(&plan);
+	memmove(&plan.waves[1], &plan.waves[0],
+		plan.wave_count++ * sizeof(plan.waves[0]));
+	plan.waves[0] = (struct bl_wave){ .names = { 0, 1 } };
+	strcpy(plan.names[plan.name_count++], "canary-*");
+	opts.hosts = 50;
+	opts.background = 0;
+	simulate("none", 2);
+	ck_assert_uint_eq(c.stopped, 0);
+	ck_assert_uint_eq(c.exposed_p50, 50);
+	plan.wave_count = 1;
+	ck_assert_int_eq(bl_sim_chances(&opts, 1, NULL, NULL, &c, &first, &err),
+			 -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "only wave is of names"));
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("simulate");
@@ -276,6 +298,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, course_holds_the_cap_and_ends_with_nobody_down);
 	tcase_add_test(t, chart_shows_every_rule);
 	tcase_add_test(t, what_cannot_be_simulated_says_why);
+	tcase_add_test(t, first_wave_of_names_is_passed_over);
 	suite_add_tcase(s, t);
 	return s;
 }

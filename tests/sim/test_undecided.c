@@ -185,6 +185,40 @@ START_TEST(fleet_that_cannot_judge_it_at_all_stays_as_it_was)
 }
 END_TEST
 
+/* The hosts that the first wave names are the ones that cannot judge it. */
+START_TEST(canary_by_name_that_cannot_judge_it_lets_nobody_else_try)
+{
+	char *text;
+	unsigned i;
+
+	set_up((uint64_t)_i + 1);
+	memmove(&s.plan.waves[1], &s.plan.waves[0],
+		s.plan.wave_count++ * sizeof(s.plan.waves[0]));
+	s.plan.waves[0] = (struct bl_wave){ .names = { 0, BARE } };
+	for (i = 0; i < BARE; i++)
+		snprintf(s.plan.names[s.plan.name_count++],
+			 sizeof(s.plan.names[0]), "%s", s.hosts[i].name);
+	sim_rollout(&s, "v1", SIM_UNDECIDED);
+	for (i = 0; i < BARE; i++) {
+		run_until_paused();
+		ck_assert_int_eq(sim_act(&s, s.id, BL_DECISION_RESUME), 0);
+		if (undecided() == BARE)
+			break;
+	}
+	sim_run_ms(&s, 10 * MINUTE_MS);
+	ck_assert_int_eq(sim_read(&s).state, BL_ROLLOUT_RUNNING);
+	ck_assert_uint_eq(sim_tried(&s), BARE);
+	text = shown();
+	ck_assert_ptr_nonnull(strstr(text, "wave 1 waits for a host that it "
+					   "names"));
+	ck_assert_ptr_nonnull(strstr(text, "2 could not judge it"));
+	free(text);
+	sim_abort(&s);
+	ck_assert_int_eq(sim_run_over(&s, MINUTE_MS), BL_ROLLOUT_ABORTED);
+	ck_assert_uint_eq(sim_running(&s), 0);
+}
+END_TEST
+
 START_TEST(chaos_with_undecided_hosts_ends_with_all_that_can_or_none)
 {
 	enum bl_rollout_state state;
@@ -233,6 +267,9 @@ Suite *bl_test_suite(void)
 	TCase *tc = tcase_create("undecided");
 
 	tcase_add_checked_fixture(tc, NULL, tear_down);
+	tcase_add_loop_test(
+		tc, canary_by_name_that_cannot_judge_it_lets_nobody_else_try, 0,
+		2);
 	tcase_add_loop_test(
 		tc,
 		undecided_host_pauses_it_and_an_operator_goes_on_with_another,

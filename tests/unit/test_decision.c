@@ -470,6 +470,53 @@ START_TEST(named_hosts_are_the_first_wave)
 }
 END_TEST
 
+/* I6: hosts that could not judge it, are gone or were never there have not seen
+ * it, and an operator who resumes has not either. */
+START_TEST(I6_first_wave_of_names_is_never_passed_unseen)
+{
+	plan.waves[0] = (struct bl_wave){ .names = { 0, 2 } };
+	plan.name_count = 2;
+	strcpy(plan.names[0], "canary-1");
+	strcpy(plan.names[1], "db-*");
+	if (_i <
+	    2) { /* at first it was one host; both were seen by operators */
+		view.undecided = 2;
+		view.held = 2;
+		view.target = 2;
+	}
+	if (_i % 2) /* and nobody else is there */
+		memset(strata, 0, sizeof(strata));
+	view.already = 7; /* none of them named */
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_ptr_nonnull(strstr(d.reason, "(canary-1 and others)"));
+	ck_assert_ptr_nonnull(strstr(d.reason, "belay rollout abort"));
+	ck_assert(!strstr(d.reason, "2 could not judge it") == (_i >= 2));
+	/* One that was tolerated as bad is not one that has it. */
+	plan.p0_percent = 0.1;
+	plan.ladder_count = 3;
+	strata[0].bad = 1;
+	view.named = 1;
+	view.target = 3;
+	ck_assert_int_eq(decide(), BL_DECISION_WAIT);
+	ck_assert_ptr_nonnull(strstr(d.reason, "no good one took it"));
+	plan.p0_percent = plan.ladder_count = 0;
+	strata[0].bad = 0;
+	view.named = 0;
+	/* Who appears gets it. */
+	view.target = 0;
+	view.named = 1;
+	strata[0].waiting = 900;
+	ck_assert_int_eq(decide(), BL_DECISION_EXPOSE);
+	exposed(&strata[0], 1, 0, 0);
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+	/* And one that had it before will do. */
+	strata[0].good = 0;
+	view.named = 0;
+	view.named_already = 1;
+	ck_assert_int_eq(decide(), BL_DECISION_NEXT_WAVE);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("decision");
@@ -504,6 +551,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, guard_metric_stops_what_crashes_nobody);
 	tcase_add_test(t, nothing_rises_in_a_freeze_or_before_a_gate);
 	tcase_add_test(t, named_hosts_are_the_first_wave);
+	tcase_add_loop_test(t, I6_first_wave_of_names_is_never_passed_unseen, 0,
+			    4);
 	suite_add_tcase(s, t);
 	return s;
 }
