@@ -269,8 +269,9 @@ int bl_cmd_rollout_plan(int argc, char **argv, struct bl_err *err)
 		return BL_EXIT_UNDECIDED;
 	}
 	bl_plan_default(&p->plan);
-	if (o.file && bl_plan_load(o.file, &p->plan, err) < 0)
-		return BL_EXIT_USAGE;
+	r = o.file ? bl_plan_load(o.file, &p->plan, err) : 0;
+	if (r < 0)
+		return bl_cli_exit_of_file(r);
 	if (bl_client_open_by(&o.client, &c, err) < 0)
 		return BL_EXIT_USAGE;
 	if (bl_client_json(c, "GET", "/v1/hosts", NULL, &doc, err) < 0)

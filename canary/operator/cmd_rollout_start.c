@@ -165,8 +165,9 @@ static int run(struct options *a, struct bl_json_doc *ret, struct bl_err *err)
 	int r;
 
 	bl_plan_default(&plan);
-	if (a->plan && bl_plan_load(a->plan, &plan, err) < 0)
-		return BL_EXIT_USAGE;
+	r = a->plan ? bl_plan_load(a->plan, &plan, err) : 0;
+	if (r < 0)
+		return bl_cli_exit_of_file(r);
 	if (bl_client_open_by(&a->client, &c, err) < 0)
 		return BL_EXIT_USAGE;
 	bl_source_show(&show, &a->source);

@@ -381,8 +381,9 @@ static int simulate(struct options *o, int argc, char **argv,
 	}
 	if (bl_sim_fault_parse(o->fault, &o->sim, err) < 0)
 		return BL_EXIT_USAGE;
-	if (o->plan_path && bl_plan_load(o->plan_path, &o->plan, err) < 0)
-		return BL_EXIT_USAGE;
+	r = o->plan_path ? bl_plan_load(o->plan_path, &o->plan, err) : 0;
+	if (r < 0)
+		return bl_cli_exit_of_file(r);
 	if (!o->background)
 		o->sim.background = o->plan.p0_percent / 100;
 	if (!o->rule_count)

@@ -47,6 +47,11 @@ int bl_cli_usage(struct bl_err *err, const char *verb, const char *fmt, ...)
 	return BL_EXIT_USAGE;
 }
 
+enum bl_exit bl_cli_exit_of_file(int r)
+{
+	return r == -EBADMSG ? BL_EXIT_USAGE : BL_EXIT_UNDECIDED;
+}
+
 static int list(const char *usage, const struct bl_verb *verbs, unsigned count)
 {
 	unsigned i;

@@ -40,6 +40,10 @@ int bl_cli_dispatch(const char *usage, const struct bl_verb *verbs,
 int bl_cli_usage(struct bl_err *err, const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The exit code where a file of the caller's was not taken, @r: what it says is
+ * wrong (-EBADMSG) is wrong usage; one that cannot be read leaves it undone. */
+enum bl_exit bl_cli_exit_of_file(int r);
+
 /*
  * Interruption. bl_cli_catch_signals installs handlers for SIGINT, SIGTERM and
  * SIGHUP (a terminal that is gone; not if it was ignored: nohup) that only set

@@ -300,6 +300,41 @@ START_TEST(before_there_is_anything_it_is_said_what_to_do)
 }
 END_TEST
 
+/* One rule for every verb that takes a plan: 2 where it cannot be read, as with
+ * a bundle, and 64 where it is wrong. */
+START_TEST(plan_that_cannot_be_read_is_not_a_wrong_one)
+{
+	bl_autofree char *none = bl_path("%s/none.json", dir);
+	bl_autofree char *wrong = bl_path("%s/wrong.json", dir);
+
+	ck_assert_int_eq(bl_file_write(wrong, "{}", 2, 0600, NULL), 0);
+	belay(2, "rollout", "plan", none, NULL);
+	expect("none.json");
+	belay(2, "rollout", "start", none, NULL);
+	belay(2, "rollout", "start", bundle, "--plan", none, NULL);
+	expect("none.json");
+	belay(2, "simulate", none, NULL);
+	belay(64, "rollout", "plan", wrong, NULL);
+	expect("waves");
+	belay(64, "rollout", "start", bundle, "--plan", wrong, NULL);
+	belay(64, "simulate", wrong, NULL);
+}
+END_TEST
+
+START_TEST(plan_whose_first_hosts_are_not_there_says_so)
+{
+	static const char text[] =
+		"{\"waves\":[{\"names\":[\"db-*\"]},{\"percent\":100}]}";
+	bl_autofree char *names = bl_path("%s/names.json", dir);
+
+	poll_all();
+	ck_assert_int_eq(
+		bl_file_write(names, text, sizeof(text) - 1, 0600, NULL), 0);
+	belay(0, "rollout", "plan", names, NULL);
+	expect("no host is there that wave 1 names: it waits for one");
+}
+END_TEST
+
 static const char *const acts[] = { "approve", "pause", "resume", "abort" };
 
 START_TEST(rollout_that_is_not_there_is_named)
@@ -501,6 +536,8 @@ Suite *bl_test_suite(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, before_there_is_anything_it_is_said_what_to_do);
+	tcase_add_test(t, plan_that_cannot_be_read_is_not_a_wrong_one);
+	tcase_add_test(t, plan_whose_first_hosts_are_not_there_says_so);
 	tcase_add_loop_test(t, rollout_that_is_not_there_is_named, 0,
 			    (int)BL_ARRAY_SIZE(acts));
 	tcase_add_test(t, gate_waits_for_approval_and_is_opened_once);
