@@ -18,6 +18,7 @@ struct bl_client {
 	char *urls[BL_CLIENT_URLS_MAX]; /* without a slash at the end */
 	size_t count, at;		/* the one that is asked next */
 	bool https, anybody;
+	char *dir;	       /* of the files; NULL: none was looked into */
 	char *ca, *cert, *key; /* files; NULL: none */
 };
 
@@ -143,6 +144,7 @@ void bl_client_close(struct bl_client *c)
 	if (!c)
 		return;
 	bl_fetch_close(c->fetch);
+	free(c->dir);
 	free(c->ca);
 	free(c->cert);
 	free(c->key);
@@ -173,6 +175,10 @@ int bl_client_identity(struct bl_client *c, const char *dir, const char *who,
 	if (!c->https)
 		return 0;
 	dir = bl_pki_dir(dir);
+	free(c->dir);
+	c->dir = strdup(dir);
+	if (!c->dir)
+		return bl_err_set(err, -ENOMEM, "out of memory");
 	r = find_file(dir, "ca", ".pem", &c->ca, err);
 	if (!r)
 		r = find_file(dir, who, ".pem", &c->cert, err);
@@ -252,10 +258,18 @@ static int fail_connection(struct bl_client *c, int code,
 
 	if (c->count > 1)
 		snprintf(others, sizeof(others), ", the last of %zu", c->count);
+	/* It knows that certificates are not what it failed by. */
+	if (*why->hint) {
+		bl_err_set(err, -ECONNREFUSED,
+			   "no controller answers at %s%s: %s",
+			   bl_client_url(c), others, why->text);
+		bl_err_hint(err, "%s", why->hint);
+		return -ECONNREFUSED;
+	}
 	if (code == -EACCES && !c->ca) {
 		bl_err_set(err, -ECONNREFUSED,
-			   "there is no ca.pem in %s to know %s by",
-			   bl_pki_dir(NULL), bl_client_url(c));
+			   "there is no ca.pem in %s to know %s by", c->dir,
+			   bl_client_url(c));
 		bl_err_hint(
 			err,
 			"'belay controller operator NAME' makes an operator's certificate and puts it beside; 'belay host enroll -' gets a host's");
@@ -268,7 +282,7 @@ static int fail_connection(struct bl_client *c, int code,
 		bl_err_hint(
 			err,
 			"is ca.pem in %s of that controller's fleet? 'belay host enroll -' fetches it",
-			bl_pki_dir(NULL));
+			c->dir);
 		return -ECONNREFUSED;
 	}
 	bl_err_set(err, -ECONNREFUSED, "no controller answers at %s%s: %s",

@@ -244,6 +244,42 @@ static int on_send(void *ctx, char *to, char *from, int to_port, int from_port)
 	return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl has one code for all handshakes that fail: what is not here is about
+ * certificates. Words of the C library and of GnuTLS. */
+static const struct {
+	const char *words;
+	bool cut; /* else the other side speaks no TLS */
+} handshakes[] = {
+	{ "Connection reset by peer", true },
+	{ "Broken pipe", true },
+	{ "non-properly terminated", true },
+	{ "unexpected TLS packet", false },
+	{ "decoding the received TLS packet", false },
+};
+
+static int fail_handshake(const char *why, struct bl_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < BL_ARRAY_SIZE(handshakes); i++)
+		if (strstr(why, handshakes[i].words))
+			break;
+	if (i == BL_ARRAY_SIZE(handshakes))
+		return bl_err_set(err, -EACCES, "%s", why);
+	if (!handshakes[i].cut) {
+		bl_err_set(err, -EACCES,
+			   "what answers there does not speak TLS (%s)", why);
+		bl_err_hint(err, "is it meant to be http://, or another port?");
+		return -EACCES;
+	}
+	bl_err_set(err, -ECONNREFUSED,
+		   "the connection was cut before TLS began (%s)", why);
+	bl_err_hint(
+		err,
+		"it may have no room for more, or speak http:// only, or something between the two cuts it");
+	return -ECONNREFUSED;
+}
+
 static int fail(struct bl_fetch *f, const struct call *c, CURLcode code,
 		struct bl_err *err)
 {
@@ -258,6 +294,7 @@ static int fail(struct bl_fetch *f, const struct call *c, CURLcode code,
 	}
 	switch (code) {
 	case CURLE_SSL_CONNECT_ERROR:
+		return fail_handshake(why, err);
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CACERT_BADFILE:

@@ -84,8 +84,9 @@ static inline void bl_fetch_closep(struct bl_fetch **f)
 /*
  * 0 with any status that came. -ECONNREFUSED: nothing was sent; -EREMOTEIO: it
  * was sent and no whole answer came, so that it may have been carried out;
- * -EACCES: TLS: the two do not trust each other; -EINTR: Ctrl-C; -ECANCELED:
- * given up by wake or stop; -EFBIG: more than answer_max; what the sink said.
+ * -EACCES: TLS: the two do not trust each other, or (with a hint) the other side
+ * speaks none; -EINTR: Ctrl-C; -ECANCELED: given up by wake or stop; -EFBIG: more
+ * than answer_max; what the sink said.
  */
 int bl_fetch_call(struct bl_fetch *f, const struct bl_fetch_request *q,
 		  struct bl_fetch_head *ret_head, struct bl_buf *ret,

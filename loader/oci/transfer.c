@@ -223,7 +223,7 @@ static int request(struct bl_transfer *t, const char *url,
 		.sink = on_piece,
 		.ctx = in,
 	};
-	struct bl_fetch_url u;
+	struct bl_fetch_url u = { .https = false };
 	size_t n = 1;
 	int r;
 
@@ -253,6 +253,10 @@ static int request(struct bl_transfer *t, const char *url,
 		bl_err_hint(
 			err,
 			"--ca FILE names the authority of a registry of your own; one on this machine may do without TLS: --plain-http");
+	else if (r == -ECONNREFUSED && u.https && u.loopback)
+		bl_err_hint(
+			err,
+			"does it run, and with TLS? one on this machine may do without: --plain-http");
 	return r;
 }
 

@@ -5,9 +5,11 @@
  * over, or somebody else's.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@
 #include "loader/base/clock.h"
 #include "loader/net/fetch.h"
 #include "tests/main.h"
+#include "tests/support/liar.h"
 #include "tests/support/tls_fleet.h"
 
 #define DAYS(n) ((n)*BL_PKI_DAY_MS)
@@ -368,6 +371,72 @@ START_TEST(plain_http_gets_nowhere)
 }
 END_TEST
 
+/* A listener that takes one connection, and ends it before TLS began. */
+enum end { RESET, CLOSED, PLAIN, ALERT };
+
+struct ending {
+	int listens;
+	enum end end;
+};
+
+static void *end_one(void *ctx)
+{
+	static const char alert[] = { 21, 3, 3, 0, 2, 2, 48 }; /* unknown CA */
+	static const char plain[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+	const struct linger now = { .l_onoff = 1 };
+	const struct ending *e = ctx;
+	bl_autoclose int fd = accept(e->listens, NULL, NULL);
+
+	recv(fd, (char[1]){ 0 }, 1, 0); /* it has begun */
+	if (e->end == PLAIN)
+		send(fd, plain, sizeof(plain) - 1, 0);
+	else if (e->end == ALERT)
+		send(fd, alert, sizeof(alert), 0);
+	if (e->end == RESET) {
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		return NULL;
+	}
+	/* What it said arrives: nothing that was sent is left unread. */
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, (char[512]){ 0 }, 512, 0) > 0)
+		;
+	return NULL;
+}
+
+START_TEST(connection_that_is_cut_is_no_distrust)
+{
+	static const char *const words[] = {
+		[RESET] = "was cut before TLS began",
+		[CLOSED] = "was cut before TLS began",
+		[PLAIN] = "does not speak TLS",
+		[ALERT] = "do not trust each other",
+	};
+	static const char *const hints[] = {
+		[RESET] = "no room for more",
+		[CLOSED] = "no room for more",
+		[PLAIN] = "http://",
+		[ALERT] = "of that controller's fleet",
+	};
+	struct ending e = { .end = (enum end)_i };
+	char http[64];
+	pthread_t thread;
+
+	e.listens = liar_listen(http);
+	free(tls.url);
+	tls.url = bl_path("https%s", http + strlen("http"));
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_one, &e), 0);
+	ck_assert_int_eq(tls_operator_lists_hosts(), -ECONNREFUSED);
+	pthread_join(thread, NULL);
+	close(e.listens);
+	tls_expect_words(words[_i]);
+	ck_assert_msg(strstr(tls.err.hint, hints[_i]), "hint: %s",
+		      tls.err.hint);
+	/* The folder that was looked into, not another one. */
+	if (_i == ALERT)
+		ck_assert_ptr_nonnull(strstr(tls.err.hint, tls.dir));
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *suite = suite_create("tls");
@@ -393,6 +462,8 @@ Suite *bl_test_suite(void)
 		t, a_viewer_looks_changes_nothing_and_is_taken_back_by_name);
 	tcase_add_test(t, an_operator_watches_and_a_host_does_not);
 	tcase_add_test(t, plain_http_gets_nowhere);
+	tcase_add_loop_test(t, connection_that_is_cut_is_no_distrust, 0,
+			    ALERT + 1);
 	suite_add_tcase(suite, t);
 	return suite;
 }
