@@ -124,6 +124,8 @@ int bl_trust_cmd_args(const char *verb, const char *usage,
 			ret->propose = true;
 		else if (c == BL_OPT_DROP)
 			ret->drop = true;
+		else if (c == BL_OPT_NO_FLEET)
+			ret->shape.no_fleet = true;
 		else if (!take(c, optarg, ret))
 			return bad_value(verb, options, c, optarg, err);
 	}

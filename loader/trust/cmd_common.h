@@ -41,6 +41,7 @@ enum bl_trust_opt {
 	BL_OPT_PLAINTEXT,
 	BL_OPT_PROPOSE,
 	BL_OPT_DROP,
+	BL_OPT_NO_FLEET,
 	BL_OPT_JSON,
 };
 

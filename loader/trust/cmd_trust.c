@@ -32,6 +32,8 @@ static const char usage_init[] =
 	"      --root-threshold M     how many of them must sign; 2 unless said\n"
 	"      --release-keys N       release keys; 1 unless said\n"
 	"      --release-threshold M  how many of them must sign; 1 unless said\n"
+	"      --no-fleet             no key of the fleet: what is released is signed, and\n"
+	"                             orders to hosts are by the controller's TLS alone\n"
 	"      --json                 print the result as JSON\n"
 	"\n"
 	"example: belay trust init repo --keys keys\n";
@@ -306,13 +308,14 @@ static int cmd_init(int argc, char **argv, struct bl_err *err)
 		  BL_OPT_RELEASE_KEYS },
 		{ "release-threshold", required_argument, NULL,
 		  BL_OPT_RELEASE_THRESHOLD },
+		{ "no-fleet", no_argument, NULL, BL_OPT_NO_FLEET },
 		{ "json", no_argument, NULL, BL_OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	BL_CLEANUP(bl_keys_wipe) struct bl_keys ring = { .count = 0 };
 	BL_CLEANUP(bl_repo_close) struct bl_repo repo = { 0 };
-	struct bl_trust_args a = { .shape = { 3, 2, 1, 1 } };
+	struct bl_trust_args a = { .shape = { 3, 2, 1, 1, false } };
 	int r = bl_trust_cmd_args("trust init", usage_init, options, argc, argv,
 				  &a, err);
 

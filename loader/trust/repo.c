@@ -121,6 +121,7 @@ static int fill(struct bl_repo *r, const struct counts counts[BL_REPO_ROLES],
 	json_t *fleet = NULL;
 	int i, e = 0;
 
+	json_object_set_new(r->body[BL_REPO_TARGETS], "targets", json_object());
 	json_object_set_new(r->body[BL_REPO_ROOT], "keys", keys);
 	json_object_set_new(r->body[BL_REPO_ROOT], "roles", all);
 	json_object_set_new(r->body[BL_REPO_ROOT], "consistent_snapshot",
@@ -129,6 +130,8 @@ static int fill(struct bl_repo *r, const struct counts counts[BL_REPO_ROLES],
 		size_t first = r->keys->count;
 		json_t *role;
 
+		if (!r->body[i])
+			continue;
 		e = make_keys(r->keys, (enum bl_repo_role)i, counts[i].keys,
 			      err);
 		if (e < 0)
@@ -140,6 +143,10 @@ static int fill(struct bl_repo *r, const struct counts counts[BL_REPO_ROLES],
 		else
 			json_object_set_new(all, roles[i].name, role);
 	}
+	if (!fleet) {
+		json_decref(fleet_keys);
+		return e;
+	}
 	json_object_set_new(fleet, "name", json_string(BL_FLEET_ROLE));
 	json_object_set_new(fleet, "terminating", json_true());
 	json_object_set_new(fleet, "paths",
@@ -147,7 +154,6 @@ static int fill(struct bl_repo *r, const struct counts counts[BL_REPO_ROLES],
 	json_object_set_new(r->body[BL_REPO_TARGETS], "delegations",
 			    json_pack("{s:o, s:[o]}", "keys", fleet_keys,
 				      "roles", fleet));
-	json_object_set_new(r->body[BL_REPO_TARGETS], "targets", json_object());
 	json_object_set_new(r->body[BL_REPO_FLEET], "targets", json_object());
 	return e;
 }
@@ -207,6 +213,8 @@ int bl_repo_init(const char *dir, const char *keys_dir,
 	if (!e)
 		e = make_folders(dir, keys_dir, err);
 	for (int i = 0; i < BL_REPO_ROLES; i++) {
+		if (i == BL_REPO_FLEET && shape->no_fleet)
+			continue;
 		r.body[i] = new_body((enum bl_repo_role)i);
 		r.changed[i] = true;
 	}
@@ -239,7 +247,7 @@ static int read_bodies(struct bl_repo *r, struct bl_err *err)
 		json_decref(r->body[i]);
 		r->body[i] = copy(metas[i]);
 		r->changed[i] = false;
-		if (!r->body[i])
+		if (!r->body[i] && metas[i])
 			return no_memory(err);
 	}
 	return 0;
@@ -249,13 +257,15 @@ int bl_repo_verify(struct bl_repo *r, struct bl_err *err)
 {
 	const struct bl_tuf_fetcher f = { bl_tuf_from_dir, r->dir };
 	const struct bl_meta *fleet;
+	size_t keys, threshold;
 	int e;
 
 	bl_tuf_close(&r->tuf);
 	e = bl_tuf_open(r->anchor, &r->tuf, err);
 	if (!e)
 		e = bl_tuf_refresh(&r->tuf, &f, 0, err);
-	if (!e)
+	if (!e &&
+	    bl_meta_role(&r->tuf.t.targets, BL_FLEET_ROLE, &keys, &threshold))
 		e = bl_tuf_role(&r->tuf, &f, BL_FLEET_ROLE, &fleet, err);
 	return e ? e : read_bodies(r, err);
 }
@@ -281,6 +291,16 @@ int bl_repo_open(const char *dir, const char *anchor, struct bl_keys *keys,
 }
 
 /* --- changes -------------------------------------------------------------- */
+
+int bl_repo_must_have(const struct bl_repo *r, enum bl_repo_role role,
+		      struct bl_err *err)
+{
+	return r->body[role]
+		       ? 0
+		       : bl_err_set(err, -ENOENT,
+				    "%s: this repository has no role '%s'",
+				    r->dir, roles[role].name);
+}
 
 static json_t *list_of(struct bl_repo *r, enum bl_repo_role role)
 {
@@ -382,6 +402,8 @@ int bl_repo_assign(struct bl_repo *r, const char *name,
 
 	if (!path)
 		return no_memory(err);
+	if (bl_repo_must_have(r, BL_REPO_FLEET, err) < 0)
+		return -ENOENT;
 	if (!listed)
 		return bl_err_set(err, BL_TRUST_UNLISTED,
 				  "%s: the release role does not list it",
@@ -457,9 +479,7 @@ int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
 	int e;
 
 	if (!of)
-		return bl_err_set(err, -ENOENT,
-				  "this repository has no role '%s'",
-				  roles[role].name);
+		return bl_repo_must_have(r, role, err);
 	e = make_keys(r->keys, role,
 		      json_array_size(json_object_get(of, "keyids")), err);
 	if (e < 0)

@@ -58,7 +58,7 @@ struct bl_repo {
 	struct bl_tuf tuf;
 	struct bl_keys *keys; /* borrowed */
 	int64_t now_s;
-	json_t *body[BL_REPO_ROLES];
+	json_t *body[BL_REPO_ROLES]; /* NULL: it has no fleet */
 	bool changed[BL_REPO_ROLES];
 	/* Signed by others already, and not to be stamped any more; NULL: not. */
 	char *cosigned[BL_REPO_ROLES];
@@ -69,6 +69,7 @@ void bl_repo_close(struct bl_repo *r);
 struct bl_repo_shape {
 	unsigned root_keys, root_threshold;
 	unsigned release_keys, release_threshold;
+	bool no_fleet; /* targets delegate to nobody */
 };
 
 /*
@@ -96,7 +97,7 @@ int bl_repo_add(struct bl_repo *r, const char *name, const void *data,
  * not. */
 int bl_repo_withdraw(struct bl_repo *r, const char *name, struct bl_err *err);
 
-/* These hosts run @name (fleet.h); none: nobody does. */
+/* These hosts run @name (fleet.h); none: nobody does. -ENOENT: there is no fleet. */
 int bl_repo_assign(struct bl_repo *r, const char *name,
 		   const char *const *hosts, size_t count, struct bl_err *err);
 
@@ -109,7 +110,8 @@ int bl_repo_rotate(struct bl_repo *r, enum bl_repo_role role,
 		   struct bl_err *err);
 
 /* Signs and writes what was changed. BL_TRUST_SIGNATURE: keys are missing;
- * BL_TRUST_ASSIGNED: it would break A1 of fleet.h. Then nothing was written. */
+ * BL_TRUST_ASSIGNED: it would break A1 of fleet.h; -ENOENT: a role was renewed that
+ * it does not have. Then nothing was written. */
 int bl_repo_publish(struct bl_repo *r, struct bl_err *err);
 
 /*

@@ -148,6 +148,8 @@ static int check_fleet(const struct bl_repo *r, const struct signing *s,
 		bl_trusted_role(t, &t->targets, BL_FLEET_ROLE);
 	int e;
 
+	if (!r->body[BL_REPO_FLEET])
+		return 0;
 	if (old && bl_fleet_check(&t->targets, old, NULL) < 0)
 		return 0;
 	e = bl_repo_read_body(r->body[BL_REPO_FLEET], BL_META_TARGETS, &fleet,
@@ -227,6 +229,9 @@ int bl_repo_write(struct bl_repo *r, struct bl_err *err)
 	int e;
 
 	spread(r->changed);
+	if (r->changed[BL_REPO_FLEET] &&
+	    bl_repo_must_have(r, BL_REPO_FLEET, err) < 0)
+		return -ENOENT;
 	for (int i = 0; i < BL_REPO_ROLES; i++)
 		if (r->changed[i] && !r->cosigned[i])
 			bl_repo_stamp(r->body[i], r->now_s,

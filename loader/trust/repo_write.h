@@ -5,6 +5,10 @@
 
 #include "loader/trust/repo.h"
 
+/* -ENOENT: it has no such role. */
+int bl_repo_must_have(const struct bl_repo *r, enum bl_repo_role role,
+		      struct bl_err *err);
+
 /* The next version, and its expiry. */
 void bl_repo_stamp(json_t *body, int64_t now_s, enum bl_repo_role role);
 

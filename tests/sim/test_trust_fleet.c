@@ -21,7 +21,7 @@
 #define HOUR_MS (3600 * INT64_C(1000))
 #define LOOK_MS 50
 
-static const struct bl_repo_shape shape = { 1, 1, 1, 1 };
+static const struct bl_repo_shape shape = { 1, 1, 1, 1, false };
 static char *dir, *repo_dir, *keys_dir, *fleet_key, *thief_dir, *thief_key;
 static struct bl_keys ring;
 static struct bl_repo repo;

@@ -15,7 +15,7 @@
 
 #define DAY 86400
 
-static const struct bl_repo_shape shape = { 1, 1, 1, 1 };
+static const struct bl_repo_shape shape = { 1, 1, 1, 1, false };
 static char *dir, *repo_dir, *keys_dir, *host_dir;
 static struct bl_keys ring;
 static struct bl_repo repo;
@@ -204,6 +204,38 @@ START_TEST(status_of_a_host_tells_how_fresh_it_is_and_why_not)
 }
 END_TEST
 
+/* Who orders by the controller's TLS alone has no key that could be missing. */
+START_TEST(a_repository_without_a_fleet_is_whole)
+{
+	assert_status(
+		"trust init repo --keys keys --root-keys 1 --root-threshold 1 "
+		"--no-fleet",
+		BL_EXIT_OK, "timestamp");
+	ck_assert_msg(!says("fleet"), "%s", bl_buf_str(&res.out));
+	now_s = bl_clock_wall_ms() / 1000;
+	ok(bl_keys_load(keys_dir, &ring, &err));
+	for (size_t i = 0; i < ring.count; i++)
+		ck_assert_str_ne(ring.key[i].role, "fleet");
+	ok(bl_repo_open(repo_dir, keys_dir, &ring, now_s, &repo, &err));
+	ok(bl_repo_add(&repo, "s-1.bundle", "bytes", 5, &err));
+	ok(bl_repo_publish(&repo, &err));
+	ok(bl_repo_withdraw(&repo, "s-1.bundle", &err));
+	ok(bl_repo_publish(&repo, &err));
+	assert_status("trust rotate repo --keys keys --role timestamp",
+		      BL_EXIT_OK, "timestamp");
+	assert_status("trust status keys --repo repo", BL_EXIT_OK, "timestamp");
+	assert_status("trust renew repo --keys keys --role fleet",
+		      BL_EXIT_UNDECIDED,
+		      "repo: this repository has no role 'fleet'");
+	assert_status("trust rotate repo --keys keys --role fleet",
+		      BL_EXIT_UNDECIDED,
+		      "repo: this repository has no role 'fleet'");
+	assert_status("trust assign repo s-1.bundle web-1 --keys keys",
+		      BL_EXIT_UNDECIDED,
+		      "repo: this repository has no role 'fleet'");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_cli");
@@ -216,6 +248,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(
 		t, without_a_repository_what_was_not_asked_for_is_no_failure);
 	tcase_add_test(t, status_of_a_host_tells_how_fresh_it_is_and_why_not);
+	tcase_add_test(t, a_repository_without_a_fleet_is_whole);
 	suite_add_tcase(s, t);
 	return s;
 }

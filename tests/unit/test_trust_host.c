@@ -30,7 +30,7 @@ static void ok(int r)
 
 static void set_up(void)
 {
-	static const struct bl_repo_shape shape = { 1, 1, 1, 1 };
+	static const struct bl_repo_shape shape = { 1, 1, 1, 1, false };
 	bl_autofree char *keys = NULL;
 
 	one_host_set_up(&one);

@@ -16,7 +16,7 @@
 
 #define DAY 86400
 
-static const struct bl_repo_shape shape = { 3, 2, 3, 2 };
+static const struct bl_repo_shape shape = { 3, 2, 3, 2, false };
 static char *dir, *repo_dir, *keys_dir, *pending;
 static struct bl_keys all, ring;
 static struct bl_repo repo;

@@ -14,7 +14,7 @@
 #define NOW 1800000000
 #define DAY 86400
 
-static const struct bl_repo_shape shape = { 3, 2, 2, 2 };
+static const struct bl_repo_shape shape = { 3, 2, 2, 2, false };
 static char *dir, *repo_dir, *keys_dir, *host_dir;
 static struct bl_keys ring;
 static struct bl_repo repo;
