@@ -54,6 +54,11 @@ static bool take(int c, const char *value, struct bl_trust_args *a)
 	case BL_OPT_AS:
 		a->name = value;
 		return true;
+	case BL_OPT_EXPECT:
+		if (a->expect_count == BL_REPO_WAITING_MAX)
+			return false;
+		a->expect[a->expect_count++] = value;
+		return bl_digest_valid(value);
 	case BL_OPT_DIGEST:
 		a->digest = value;
 		return bl_digest_valid(value);
@@ -81,7 +86,10 @@ static const char *long_name(const struct option *options, int c)
 static int bad_value(const char *verb, const struct option *options, int c,
 		     const char *value, struct bl_err *err)
 {
-	if (c == BL_OPT_DIGEST)
+	if (c == BL_OPT_EXPECT && bl_digest_valid(value))
+		return bl_cli_usage(err, verb, "--expect at most %d times",
+				    BL_REPO_WAITING_MAX);
+	if (c == BL_OPT_DIGEST || c == BL_OPT_EXPECT)
 		return bl_cli_usage(
 			err, verb,
 			"'%s' is not a digest (64 digits of 0-9 and a-f)",

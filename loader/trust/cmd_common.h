@@ -16,6 +16,8 @@
 struct bl_trust_args {
 	const char *keys[BL_TRUST_CMD_DIRS_MAX]; /* the first one: the anchor */
 	size_t keys_count;
+	const char *expect[BL_REPO_WAITING_MAX]; /* digests */
+	size_t expect_count;
 	const char *repo, *trust, *role, *name, *digest;
 	const char *ca, *tls_dir;
 	struct bl_repo_shape shape;
@@ -42,6 +44,7 @@ enum bl_trust_opt {
 	BL_OPT_PROPOSE,
 	BL_OPT_DROP,
 	BL_OPT_NO_FLEET,
+	BL_OPT_EXPECT,
 	BL_OPT_JSON,
 };
 
@@ -92,6 +95,12 @@ int64_t bl_trust_cmd_now(void);
  * says so (*ret_waits). */
 int bl_trust_cmd_publish(const struct bl_trust_args *a, struct bl_repo *repo,
 			 bool *ret_waits, struct bl_err *err);
+
+/* What waits for signatures in the folder @repo, read as @anchor trusts it: an array
+ * for JSON, empty if nothing does. And the same for people. */
+int bl_trust_cmd_waiting(const char *repo, const char *anchor, json_t **ret,
+			 struct bl_err *err);
+void bl_trust_cmd_print_waiting(const json_t *waiting);
 
 /* belay trust sign: of cmd_trust.c. */
 int bl_trust_cmd_sign(int argc, char **argv, struct bl_err *err);

@@ -82,7 +82,8 @@ static const char usage_status[] =
 	"\n"
 	"What the folder TRUST (of a host, or a folder of keys) trusts: every role's\n"
 	"version, keys and expiry. With --repo it asks the repository first, and keeps\n"
-	"what was verified. Exit status: 0 all is valid, 1 something is refused or has\n"
+	"what was verified; of a folder it shows what waits for signatures there, too,\n"
+	"with its digest (belay trust sign). Exit status: 0 all is valid, 1 something is refused or has\n"
 	"expired, 2 it could not be read.\n"
 	"\n"
 	"      --repo REPO    the repository's folder, or its URL (https://…)\n" BL_TRUST_SOURCE_USAGE
@@ -214,8 +215,10 @@ static int print_rows(const struct row *rows, size_t count, struct bl_err *err)
 	return BL_EXIT_OK;
 }
 
-/* Prints what is trusted; rejected if something has expired. */
-static int report(const struct bl_trusted *t, bool json, struct bl_err *err)
+/* Prints what is trusted, and what @waiting (NULL: nothing) for signatures;
+ * rejected if something has expired. */
+static int report(const struct bl_trusted *t, const json_t *waiting, bool json,
+		  struct bl_err *err)
 {
 	struct row rows[BL_REPO_ROLES];
 	size_t count = rows_of(t, bl_trust_cmd_now(), rows);
@@ -228,12 +231,14 @@ static int report(const struct bl_trusted *t, bool json, struct bl_err *err)
 		expired |= rows[i].expired;
 	if (json) {
 		code = bl_trust_cmd_json(
-			json_pack("{s:o, s:I}", "roles", rows_json(rows, count),
-				  "targets", (json_int_t)targets),
+			json_pack("{s:o, s:I, s:O*}", "roles",
+				  rows_json(rows, count), "targets",
+				  (json_int_t)targets, "pending", waiting),
 			err);
 	} else {
 		code = print_rows(rows, count, err);
 		printf("targets signed: %zu\n", targets);
+		bl_trust_cmd_print_waiting(waiting);
 	}
 	return code == BL_EXIT_OK && expired ? BL_EXIT_REJECTED : code;
 }
@@ -269,6 +274,7 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 	struct bl_trust_args a = { 0 };
 	BL_CLEANUP(bl_trust_source_close) struct bl_trust_source src = { 0 };
+	bl_autojson json_t *waiting = NULL;
 	int fleet, code;
 	int r = bl_trust_cmd_args("trust status", usage_status, options, argc,
 				  argv, &a, err);
@@ -290,7 +296,10 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
 	fleet = ask_fleet(&tuf, a.repo ? &src.fetcher : NULL, err);
-	code = report(&tuf.t, a.json, err);
+	/* It is nobody's word yet: what is wrong with it is told by who signs. */
+	if (!fleet && a.repo && !bl_mirror_is_url(a.repo))
+		bl_trust_cmd_waiting(a.repo, a.word[0], &waiting, NULL);
+	code = report(&tuf.t, waiting, a.json, err);
 	return fleet < 0 && code != BL_EXIT_UNDECIDED ? bl_trust_cmd_exit(fleet)
 						      : code;
 }
@@ -335,7 +344,7 @@ static int cmd_init(int argc, char **argv, struct bl_err *err)
 		r = bl_trust_cmd_open(&a, a.word[0], &ring, &repo, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	return report(&repo.tuf.t, a.json, err);
+	return report(&repo.tuf.t, NULL, a.json, err);
 }
 
 static int cmd_rotate(int argc, char **argv, struct bl_err *err)
@@ -362,7 +371,7 @@ static int cmd_rotate(int argc, char **argv, struct bl_err *err)
 		r = bl_trust_cmd_publish(&a, &repo, &waits, err);
 	if (r < 0 || waits)
 		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
-	return report(&repo.tuf.t, a.json, err);
+	return report(&repo.tuf.t, NULL, a.json, err);
 }
 
 static int cmd_renew(int argc, char **argv, struct bl_err *err)
@@ -389,7 +398,7 @@ static int cmd_renew(int argc, char **argv, struct bl_err *err)
 	r = bl_trust_cmd_publish(&a, &repo, &waits, err);
 	if (r < 0 || waits)
 		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
-	return report(&repo.tuf.t, a.json, err);
+	return report(&repo.tuf.t, NULL, a.json, err);
 }
 
 static int cmd_assign(int argc, char **argv, struct bl_err *err)
@@ -416,7 +425,7 @@ static int cmd_assign(int argc, char **argv, struct bl_err *err)
 		r = bl_repo_publish(&repo, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	return report(&repo.tuf.t, a.json, err);
+	return report(&repo.tuf.t, NULL, a.json, err);
 }
 
 int bl_cmd_trust(int argc, char **argv, struct bl_err *err)

@@ -40,6 +40,8 @@ static const struct {
 	  "a confused deputy: what is meant for one host was shown to another" },
 	{ BL_TRUST_REPLAY, "replay",
 	  "a replay: an order that this host has had, or a newer one after it" },
+	{ BL_TRUST_UNEXPECTED, "unexpected",
+	  "what waits for a signature is not what was to be signed" },
 };
 
 const char *bl_trust_fault_name(int code)

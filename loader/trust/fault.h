@@ -34,6 +34,7 @@ enum bl_trust_fault {
 	BL_TRUST_REDIRECT = -EREMCHG,  /* a mirror that sends elsewhere */
 	BL_TRUST_DEPUTY = -EBADR,      /* an order for another host */
 	BL_TRUST_REPLAY = -ESRMNT, /* an order that was carried out before */
+	BL_TRUST_UNEXPECTED = -ENAVAIL, /* not what somebody means to sign */
 };
 
 /* "rollback", "signature", …: for JSON and tests. NULL: none of these. */

@@ -38,7 +38,8 @@
 #define BL_REPO_SNAPSHOT_DAYS  14
 #define BL_REPO_TIMESTAMP_DAYS 2
 
-#define BL_REPO_TARGET_MAX (256u << 20) /* bytes */
+#define BL_REPO_WAITING_MAX 2		 /* files that wait: root, targets */
+#define BL_REPO_TARGET_MAX  (256u << 20) /* bytes */
 
 enum bl_repo_role {
 	BL_REPO_TARGETS,
@@ -127,6 +128,7 @@ int bl_repo_propose(struct bl_repo *r, struct bl_err *err);
 struct bl_repo_pending {
 	enum bl_repo_role role;
 	struct bl_meta meta;
+	char digest[BL_DIGEST_HEX]; /* of the bytes that are signed */
 	size_t signed_by, threshold;
 };
 void bl_repo_pending_free(struct bl_repo_pending *p);
@@ -139,10 +141,13 @@ int bl_repo_pending(const struct bl_repo *r, enum bl_repo_role role,
 /*
  * Adds the signatures of the keys at hand to all that waits, and publishes it if
  * that is enough: 1. 0: others must sign, too; @err says who (it is no failure).
- * -ENOENT: nothing waits. BL_TRUST_SIGNATURE: enough have signed, and the keys of
+ * @digests: of all that is to be signed; @count 0: of whatever waits.
+ * -ENOENT: nothing waits. BL_TRUST_UNEXPECTED: other than @digests waits, and
+ * nothing was signed. BL_TRUST_SIGNATURE: enough have signed, and the keys of
  * snapshot and timestamp are not at hand; or as bl_repo_pending.
  */
-int bl_repo_cosign(struct bl_repo *r, struct bl_err *err);
+int bl_repo_cosign(struct bl_repo *r, const char *const *digests, size_t count,
+		   struct bl_err *err);
 
 /* Nothing waits any more. */
 int bl_repo_drop(struct bl_repo *r, struct bl_err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What waits in a repository until enough of those who hold its keys signed. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,6 +157,8 @@ int bl_repo_pending(const struct bl_repo *r, enum bl_repo_role role,
 				  &p.meta, err);
 	if (!e)
 		e = check_pending(r, path, &p, err);
+	if (!e && bl_digest(p.meta.text.data, p.meta.text.len, p.digest) < 0)
+		e = bl_err_set(err, -EIO, "libsodium cannot start");
 	if (e < 0)
 		return e;
 	*ret = p;
@@ -235,22 +238,60 @@ static int wait_for(const struct bl_repo *r, const struct bl_repo_pending *p,
 	return 0;
 }
 
-/* 1: enough have signed. */
-static int cosign_one(struct bl_repo *r, enum bl_repo_role role,
+/* What waits is what was to be signed: each, and nothing else. */
+static int check_expected(const struct bl_repo *r,
+			  const struct bl_repo_pending *p,
+			  const char *const *digests, size_t count,
+			  struct bl_err *err)
+{
+	size_t i, k, found = 0;
+
+	for (i = 0; i < BL_ARRAY_SIZE(waiting); i++) {
+		if (!p[i].meta.body)
+			continue;
+		for (k = 0; k < count; k++)
+			if (strcmp(digests[k], p[i].digest) == 0)
+				break;
+		if (k == count)
+			break;
+		found++;
+	}
+	if (i == BL_ARRAY_SIZE(waiting) && found == count)
+		return 0;
+	if (i == BL_ARRAY_SIZE(waiting))
+		bl_err_set(err, BL_TRUST_UNEXPECTED,
+			   "%s: %zu of the %zu that are expected wait%s there",
+			   r->dir, found, count, found == 1 ? "s" : "");
+	else
+		bl_err_set(
+			err, BL_TRUST_UNEXPECTED,
+			"%s: version %lld of %s waits there with digest %s, which is not the one expected",
+			r->dir, (long long)p[i].meta.version,
+			bl_repo_role_name(p[i].role), p[i].digest);
+	bl_err_hint(
+		err,
+		"nothing was signed; belay trust sign %s --trust DIR shows what waits: ask who proposed it",
+		r->dir);
+	return BL_TRUST_UNEXPECTED;
+}
+
+/* 1: enough have signed. @one is read anew with our signature. */
+static int cosign_one(struct bl_repo *r, const struct bl_repo_pending *one,
 		      struct bl_err *err)
 {
 	BL_CLEANUP(bl_repo_pending_free) struct bl_repo_pending p = { 0 };
-	int e = bl_repo_pending(r, role, &p, err);
+	enum bl_repo_role role = one->role;
+	int e = add_ours(r, one, &r->cosigned[role], err);
 
-	if (e < 0)
-		return e;
-	e = add_ours(r, &p, &r->cosigned[role], err);
 	if (!e)
 		e = write_pending(r, role, r->cosigned[role], err);
-	if (e < 0)
-		return e;
-	bl_repo_pending_free(&p);
-	e = bl_repo_pending(r, role, &p, err);
+	if (!e)
+		e = bl_repo_pending(r, role, &p, err);
+	if (!e && strcmp(p.digest, one->digest) != 0)
+		e = bl_err_set(
+			err, BL_TRUST_UNEXPECTED,
+			"%s: somebody else writes there: it is another one now",
+			r->dir);
 	if (e < 0)
 		return e;
 	json_decref(r->body[role]);
@@ -290,29 +331,68 @@ static void mark_replaced(struct bl_repo *r)
 	}
 }
 
-int bl_repo_cosign(struct bl_repo *r, struct bl_err *err)
+/* All that waits, before anything is signed. */
+static int read_all(const struct bl_repo *r,
+		    struct bl_repo_pending ret[BL_REPO_WAITING_MAX],
+		    struct bl_err *err)
 {
-	bool any = false, enough = true;
-	int e = 0;
+	bool any = false;
 
 	for (size_t i = 0; i < BL_ARRAY_SIZE(waiting); i++) {
 		struct bl_err why = { 0 };
+		int e = bl_repo_pending(r, waiting[i].role, &ret[i], &why);
 
-		e = cosign_one(r, waiting[i].role, &why);
-		if (e == -ENOENT)
+		if (e < 0 && e != -ENOENT) {
+			if (err)
+				*err = why;
+			return e;
+		}
+		any |= !e;
+	}
+	return any ? 0
+		   : bl_err_set(err, -ENOENT, "%s: nothing waits there",
+				r->dir);
+}
+
+/* 1: enough have signed all of it. */
+static int cosign_all(struct bl_repo *r,
+		      const struct bl_repo_pending p[BL_REPO_WAITING_MAX],
+		      struct bl_err *err)
+{
+	int e, enough = 1;
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(waiting); i++) {
+		if (!p[i].meta.body)
 			continue;
-		if ((e < 0 || !e) && err)
-			*err = why;
+		e = cosign_one(r, &p[i], err);
 		if (e < 0)
 			return e;
-		any = true;
-		enough &= e == 1;
+		enough &= e;
 	}
-	if (!any)
-		return bl_err_set(err, -ENOENT, "%s: nothing waits there",
-				  r->dir);
-	if (!enough)
-		return 0;
+	return enough;
+}
+
+static void free_all(struct bl_repo_pending (*p)[BL_REPO_WAITING_MAX])
+{
+	for (size_t i = 0; i < BL_ARRAY_SIZE(waiting); i++)
+		bl_repo_pending_free(&(*p)[i]);
+}
+
+int bl_repo_cosign(struct bl_repo *r, const char *const *digests, size_t count,
+		   struct bl_err *err)
+{
+	BL_CLEANUP(free_all)
+	struct bl_repo_pending p[BL_REPO_WAITING_MAX] = { 0 };
+	int e = read_all(r, p, err);
+
+	static_assert(BL_ARRAY_SIZE(waiting) == BL_REPO_WAITING_MAX, "each");
+	if (!e && count)
+		e = check_expected(r, p, digests, count, err);
+	if (e < 0)
+		return e;
+	e = cosign_all(r, p, err);
+	if (e != 1)
+		return e;
 	mark_replaced(r);
 	e = bl_repo_publish(r, err);
 	if (e == BL_TRUST_SIGNATURE)

@@ -9,6 +9,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/base/proc.h"
+#include "loader/trust/canon.h"
 #include "loader/trust/fleet.h"
 #include "loader/trust/repo.h"
 #include "tests/main.h"
@@ -236,6 +237,86 @@ START_TEST(a_repository_without_a_fleet_is_whole)
 }
 END_TEST
 
+#define SHA256_BYTES \
+	"277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
+#define SHA256_OTHER \
+	"d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"
+
+/* Two release keys must sign; what the first one proposes. */
+static void propose(char digest[static BL_DIGEST_HEX])
+{
+	static const struct bl_repo_shape two = { 1, 1, 2, 2, false };
+	BL_CLEANUP(bl_repo_pending_free) struct bl_repo_pending p = { 0 };
+	size_t i = 0;
+
+	now_s = bl_clock_wall_ms() / 1000;
+	ok(bl_repo_init(repo_dir, keys_dir, &two, now_s - DAY, &err));
+	ok(bl_keys_load(keys_dir, &ring, &err));
+	ok(bl_repo_open(repo_dir, keys_dir, &ring, now_s, &repo, &err));
+	ok(bl_repo_add(&repo, "s-0.bundle", "bytes", 5, &err));
+	ok(bl_repo_add(&repo, "s-1.bundle", "bytes", 5, &err));
+	ok(bl_repo_publish(&repo, &err));
+	while (strcmp(ring.key[i].role, "targets") != 0)
+		i++;
+	ring.key[i] = ring.key[--ring.count];
+	ok(bl_repo_withdraw(&repo, "s-0.bundle", &err));
+	ok(bl_repo_add(&repo, "s-1.bundle", "other", 5, &err));
+	ok(bl_repo_add(&repo, "s-2.bundle", "bytes", 5, &err));
+	ok(bl_repo_propose(&repo, &err));
+	ok(bl_repo_pending(&repo, BL_REPO_TARGETS, &p, &err));
+	/* It is of what anybody can make of the file. */
+	ok(bl_canon_digest(p.meta.body, digest, &err));
+	ck_assert_str_eq(p.digest, digest);
+}
+
+START_TEST(who_signs_sees_what_it_is_and_can_say_what_it_must_be)
+{
+	char digest[BL_DIGEST_HEX];
+	bl_autofree char *right = NULL, *looks = NULL;
+
+	propose(digest);
+	right = bl_path("trust sign repo --keys keys --json --expect %s",
+			digest);
+	looks = bl_path("trust sign repo --trust keys --expect %s", digest);
+	assert_status("trust status keys --repo repo", BL_EXIT_OK, digest);
+	assert_status("trust status keys --repo repo --json", BL_EXIT_OK,
+		      digest);
+	assert_status("trust sign repo --trust keys", BL_EXIT_OK, digest);
+	ck_assert(says("  removes s-0.bundle\n"));
+	ck_assert(says("  replaces s-1.bundle  " SHA256_OTHER));
+	ck_assert(says("  adds s-2.bundle  " SHA256_BYTES));
+	ck_assert(says("  valid until "));
+	assert_status("trust sign repo --keys keys --expect " SHA256_OTHER,
+		      BL_EXIT_REJECTED, "nothing was signed");
+	assert_status("trust sign repo --keys keys --expect d929",
+		      BL_EXIT_USAGE, "'d929' is not a digest");
+	assert_status(looks, BL_EXIT_USAGE, "--expect is of what is to be");
+	assert_status(right, BL_EXIT_OK, "\"published\": true");
+	assert_status("trust sign repo --trust keys", BL_EXIT_OK,
+		      "nothing waits");
+}
+END_TEST
+
+START_TEST(without_a_digest_it_shows_first_what_it_signs)
+{
+	char digest[BL_DIGEST_HEX];
+
+	propose(digest);
+	assert_status("trust sign repo --keys keys", BL_EXIT_OK,
+		      "enough have signed: it is published");
+	ck_assert(says(digest));
+	ck_assert(says("  adds s-2.bundle  " SHA256_BYTES));
+	assert_status(
+		"trust rotate repo --keys keys --role timestamp --propose",
+		BL_EXIT_OK, "  adds the key timestamp-");
+	ck_assert(says("  removes the key timestamp-"));
+	assert_status("trust sign repo --keys keys", BL_EXIT_OK,
+		      "  adds the key timestamp-");
+	assert_status("trust renew repo --keys keys --role root --propose",
+		      BL_EXIT_OK, "  says the same as before");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_cli");
@@ -249,6 +330,9 @@ Suite *bl_test_suite(void)
 		t, without_a_repository_what_was_not_asked_for_is_no_failure);
 	tcase_add_test(t, status_of_a_host_tells_how_fresh_it_is_and_why_not);
 	tcase_add_test(t, a_repository_without_a_fleet_is_whole);
+	tcase_add_test(t,
+		       who_signs_sees_what_it_is_and_can_say_what_it_must_be);
+	tcase_add_test(t, without_a_digest_it_shows_first_what_it_signs);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -111,7 +111,8 @@ START_TEST(two_of_three_sign_one_after_the_other)
 	take("targets", 2);
 	take_online();
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, &err) == 1, "%s", err.text);
+	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
+		      err.text);
 	stand_up();
 	ck_assert(listed());
 	ck_assert_int_ne(access(pending, F_OK), 0);
@@ -127,7 +128,7 @@ START_TEST(who_is_missing_is_named)
 	take_online();
 	sit_down();
 	/* The same key once more is no second one. */
-	ck_assert_int_eq(bl_repo_cosign(&repo, &err), 0);
+	ck_assert_int_eq(bl_repo_cosign(&repo, NULL, 0, &err), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "signed by 1 of 2"));
 	ck_assert_ptr_nonnull(strstr(err.text, "missing: 1 of targets-"));
 	stand_up();
@@ -148,13 +149,15 @@ START_TEST(enough_signed_waits_for_who_publishes)
 	propose();
 	take("targets", 1);
 	sit_down();
-	ck_assert_int_eq(bl_repo_cosign(&repo, &err), BL_TRUST_SIGNATURE);
+	ck_assert_int_eq(bl_repo_cosign(&repo, NULL, 0, &err),
+			 BL_TRUST_SIGNATURE);
 	ck_assert_ptr_nonnull(strstr(err.hint, "snapshot and timestamp"));
 	stand_up();
 	ck_assert(!listed());
 	take_online();
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, &err) == 1, "%s", err.text);
+	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
+		      err.text);
 	stand_up();
 	ck_assert(listed());
 }
@@ -169,7 +172,8 @@ START_TEST(a_root_is_renewed_by_two_of_three)
 	stand_up();
 	take("root", 1);
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, &err) == 1, "%s", err.text);
+	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
+		      err.text);
 	ck_assert_int_eq(repo.tuf.t.root.version, 2);
 	stand_up();
 }
@@ -187,7 +191,8 @@ START_TEST(a_role_is_given_new_keys_by_two_roots)
 	ok(bl_keys_load(keys_dir, &all, &err));
 	ring = all;
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, &err) == 1, "%s", err.text);
+	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
+		      err.text);
 	stand_up();
 }
 END_TEST
@@ -211,7 +216,7 @@ static int cosign_with(unsigned n)
 	take("targets", n);
 	take_online();
 	sit_down();
-	r = bl_repo_cosign(&repo, &err);
+	r = bl_repo_cosign(&repo, NULL, 0, &err);
 	stand_up();
 	return r;
 }
@@ -230,6 +235,59 @@ START_TEST(what_nobody_of_the_role_signed_gets_no_signature)
 	ck_assert_uint_eq(before.len, after.len);
 	ck_assert_mem_eq(before.data, after.data, after.len);
 	ck_assert(!listed());
+}
+END_TEST
+
+static void digest_of(enum bl_repo_role role, char ret[static BL_DIGEST_HEX])
+{
+	BL_CLEANUP(bl_repo_pending_free) struct bl_repo_pending p = { 0 };
+
+	sit_down();
+	ok(bl_repo_pending(&repo, role, &p, &err));
+	memcpy(ret, p.digest, sizeof(p.digest));
+	stand_up();
+}
+
+/* Who was told a digest signs that and nothing else, or nothing. */
+START_TEST(only_what_was_expected_is_signed)
+{
+	bl_autobuf struct bl_buf before = { 0 }, after = { 0 };
+	char digest[BL_DIGEST_HEX], root[BL_DIGEST_HEX];
+	const char *expect[] = { root, digest };
+
+	take("root", 0);
+	sit_down();
+	bl_repo_renew(&repo, BL_REPO_ROOT);
+	ok(bl_repo_propose(&repo, &err));
+	stand_up();
+	digest_of(BL_REPO_ROOT, root);
+	sit_down();
+	ok(bl_repo_drop(&repo, &err));
+	stand_up();
+	propose();
+	digest_of(BL_REPO_TARGETS, digest);
+	ok(bl_file_read(pending, 1 << 20, &before, &err));
+	take("targets", 1);
+	take_online();
+	sit_down();
+	/* Another one; and this one, of which there would have to be two. */
+	ck_assert_int_eq(bl_repo_cosign(&repo, expect, 1, &err),
+			 BL_TRUST_UNEXPECTED);
+	ck_assert_ptr_nonnull(strstr(err.text, digest));
+	ck_assert_ptr_nonnull(strstr(err.hint, "nothing was signed"));
+	ck_assert_int_eq(bl_repo_cosign(&repo, expect, 2, &err),
+			 BL_TRUST_UNEXPECTED);
+	ck_assert_ptr_nonnull(strstr(err.text, "1 of the 2"));
+	stand_up();
+	ok(bl_file_read(pending, 1 << 20, &after, &err));
+	ck_assert_uint_eq(before.len, after.len);
+	ck_assert_mem_eq(before.data, after.data, after.len);
+	take("targets", 1);
+	take_online();
+	sit_down();
+	ck_assert_int_eq(bl_repo_cosign(&repo, expect + 1, 1, &err), 1);
+	stand_up();
+	ck_assert(listed());
 }
 END_TEST
 
@@ -290,6 +348,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_root_is_renewed_by_two_of_three);
 	tcase_add_test(tc, a_role_is_given_new_keys_by_two_roots);
 	tcase_add_test(tc, what_nobody_of_the_role_signed_gets_no_signature);
+	tcase_add_test(tc, only_what_was_expected_is_signed);
 	tcase_add_test(tc, what_was_overtaken_is_not_signed);
 	tcase_add_test(tc, what_waited_too_long_is_not_signed);
 	tcase_add_test(tc, one_thing_waits_at_a_time_until_it_is_dropped);
