@@ -138,9 +138,9 @@ int bl_challenge_token(const char *name, const char *text, size_t len,
 	/* The second is what OAuth 2.0 calls it; either may be there. */
 	static const struct bl_json_field fields[] = {
 		{ "token", BL_JSON_STRING, false, offsetof(struct parts, token),
-		  0, BL_TOKEN_MAX },
+		  0, BL_BEARER_MAX },
 		{ "access_token", BL_JSON_STRING, false,
-		  offsetof(struct parts, access), 0, BL_TOKEN_MAX },
+		  offsetof(struct parts, access), 0, BL_BEARER_MAX },
 	};
 	bl_autojson_doc struct bl_json_doc doc = { 0 };
 	struct parts v = { "", "" };

@@ -15,7 +15,7 @@
 
 #define BL_CHALLENGE_MAX   2048	       /* bytes of the header */
 #define BL_CHALLENGE_VALUE 1024	       /* of one of its values, with NUL */
-#define BL_TOKEN_MAX	   (16u << 10) /* bytes */
+#define BL_BEARER_MAX	   (16u << 10) /* bytes */
 
 enum bl_challenge_kind {
 	BL_CHALLENGE_BASIC,

@@ -52,7 +52,8 @@ static int fetch_token(struct registry *r, const struct bl_challenge *c,
 	/* With a transfer of its own: its servers are none of ours. */
 	BL_CLEANUP(bl_transfer_close)
 	struct bl_transfer t = { .options = r->transfer.options };
-	struct bl_transfer_ask ask = { .max = 2 * BL_TOKEN_MAX, .quiet = true };
+	struct bl_transfer_ask ask = { .max = 2 * BL_BEARER_MAX,
+				       .quiet = true };
 	char digest[BL_DIGEST_HEX];
 	int e;
 

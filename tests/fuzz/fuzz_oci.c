@@ -95,7 +95,7 @@ static void secret(char kind, const char *text, size_t len)
 	FUZZ_CHECK_ERR(r, &err);
 	FUZZ_CHECK(r == 0 || !got.len);
 	FUZZ_CHECK(got.len <=
-		   (kind == 't' ? BL_TOKEN_MAX : BL_CREDENTIALS_MAX));
+		   (kind == 't' ? BL_BEARER_MAX : BL_CREDENTIALS_MAX));
 	FUZZ_CHECK(printable(bl_buf_str(&got)) &&
 		   !strchr(bl_buf_str(&got), ' '));
 	fuzz_accepted += !r;

@@ -80,6 +80,12 @@ for room in decide wire store ledger controller agent operator simulate compare;
 	done
 done
 
+# Two limits of one name are one of them where both headers are seen.
+for name in $(grep -rhoE '^#\s*define BL_[A-Z0-9_]+' loader canary --include='*.h' |
+	awk '{print $NF}' | sort | uniq -d); do
+	fail "$name is defined in two headers"
+done
+
 # Library code neither prints nor exits; verbs and the terminal layer may.
 hits=$(grep -lE '\b(printf|puts|fputs|putchar|perror|exit)\(' loader/*/*.c loader/*/*/*.c canary/*/*.c 2>/dev/null |
 	grep -vE '/(cmd_[a-z_]*|term|cli|report_[a-z]*|watch)\.c$')
