@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/bundle/archive.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,30 +10,12 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/bundle.h"
+#include "loader/bundle/tar.h"
 
-#define MEMBER_MODE 0644
-#define CHUNK	    (64u * 1024)
+#define CHUNK (64u * 1024)
 
 /* Bundles are built once and read by every host: some time for some bytes. */
 #define ZSTD_LEVEL "9"
-
-typedef struct archive *archive_ptr;
-typedef struct archive_entry *entry_ptr;
-
-static void free_reader(archive_ptr *a)
-{
-	archive_read_free(*a);
-}
-
-static void free_writer(archive_ptr *a)
-{
-	archive_write_free(*a);
-}
-
-static void free_entry(entry_ptr *e)
-{
-	archive_entry_free(*e);
-}
 
 void bl_archive_free(struct bl_archive *a)
 {
@@ -82,39 +62,11 @@ bool bl_archive_is(const void *data, size_t len)
 
 /* Packing. */
 
-static la_ssize_t write_to_buf(struct archive *a, void *ctx, const void *data,
-			       size_t len)
-{
-	if (bl_buf_add(ctx, data, len) < 0) {
-		archive_set_error(a, ENOMEM, "out of memory");
-		return -1;
-	}
-	return (la_ssize_t)len;
-}
-
-static int write_member(archive_ptr a, const struct bl_member *m)
-{
-	BL_CLEANUP(free_entry) entry_ptr e = archive_entry_new();
-	la_ssize_t n;
-
-	if (!e)
-		return ARCHIVE_FATAL;
-	archive_entry_set_pathname(e, m->name);
-	archive_entry_set_filetype(e, AE_IFREG);
-	archive_entry_set_perm(e, MEMBER_MODE);
-	archive_entry_set_size(e, (la_int64_t)m->data.len);
-	archive_entry_set_mtime(e, 0, 0);
-	if (archive_write_header(a, e) != ARCHIVE_OK)
-		return ARCHIVE_FATAL;
-	n = archive_write_data(a, bl_buf_str(&m->data), m->data.len);
-	return n == (la_ssize_t)m->data.len ? ARCHIVE_OK : ARCHIVE_FATAL;
-}
-
 static int write_all(const struct bl_archive *a, bool compress,
 		     archive_write_callback *write, void *ctx,
 		     struct bl_err *err)
 {
-	BL_CLEANUP(free_writer) archive_ptr w = archive_write_new();
+	BL_CLEANUP(bl_tar_free_writer) struct archive *w = archive_write_new();
 	size_t i;
 	int r = 0;
 
@@ -132,7 +84,9 @@ static int write_all(const struct bl_archive *a, bool compress,
 	if (!r)
 		r = archive_write_open(w, ctx, NULL, write, NULL);
 	for (i = 0; !r && i < a->count; i++)
-		r = write_member(w, &a->members[i]);
+		r = bl_tar_write(w, a->members[i].name,
+				 bl_buf_str(&a->members[i].data),
+				 a->members[i].data.len);
 	if (!r)
 		r = archive_write_close(w);
 	if (r)
@@ -145,7 +99,7 @@ int bl_archive_pack(const struct bl_archive *a, struct bl_buf *ret,
 		    struct bl_err *err)
 {
 	bl_autobuf struct bl_buf out = { 0 };
-	int r = write_all(a, true, write_to_buf, &out, err);
+	int r = write_all(a, true, bl_tar_to_buf, &out, err);
 
 	if (r < 0)
 		return r;
@@ -161,7 +115,7 @@ int bl_archive_pack(const struct bl_archive *a, struct bl_buf *ret,
 
 /* Unpacking, first half: bytes under zstd to bytes. */
 
-static int fail_read(archive_ptr a, const char *name, struct bl_err *err)
+static int fail_read(struct archive *a, const char *name, struct bl_err *err)
 {
 	const char *why = archive_error_string(a);
 
@@ -171,7 +125,7 @@ static int fail_read(archive_ptr a, const char *name, struct bl_err *err)
 			  why ? why : "its archive is damaged");
 }
 
-static int read_all(archive_ptr a, const char *name, struct bl_buf *out,
+static int read_all(struct archive *a, const char *name, struct bl_buf *out,
 		    struct bl_err *err)
 {
 	for (;;) {
@@ -200,7 +154,7 @@ static int read_all(archive_ptr a, const char *name, struct bl_buf *out,
 static int decompress(const char *name, const void *data, size_t len,
 		      struct bl_buf *ret, struct bl_err *err)
 {
-	BL_CLEANUP(free_reader) archive_ptr a = archive_read_new();
+	BL_CLEANUP(bl_tar_free_reader) struct archive *a = archive_read_new();
 	struct archive_entry *e;
 
 	if (!a)
@@ -234,7 +188,7 @@ static int check_entry(const char *name, struct archive_entry *e,
 		wrong = "is not a regular file";
 	else if (!archive_entry_size_is_set(e) || archive_entry_size(e) < 0)
 		wrong = "has no size";
-	else if (archive_entry_perm(e) != MEMBER_MODE ||
+	else if (archive_entry_perm(e) != BL_TAR_MODE ||
 		 archive_entry_uid(e) != 0 || archive_entry_gid(e) != 0 ||
 		 archive_entry_mtime(e) != 0)
 		wrong = "has a mode, owner or time of its own";
@@ -248,9 +202,9 @@ static int check_entry(const char *name, struct archive_entry *e,
 	return 0;
 }
 
-static int read_member(archive_ptr a, const char *name, struct archive_entry *e,
-		       size_t limit, struct bl_archive *into,
-		       struct bl_err *err)
+static int read_member(struct archive *a, const char *name,
+		       struct archive_entry *e, size_t limit,
+		       struct bl_archive *into, struct bl_err *err)
 {
 	const char *path = archive_entry_pathname(e);
 	la_int64_t size = archive_entry_size(e);
@@ -319,7 +273,7 @@ static int check_canonical(const char *name, const struct bl_buf *tar,
 static int read_tar(const char *name, const struct bl_buf *tar,
 		    struct bl_archive *out, struct bl_err *err)
 {
-	BL_CLEANUP(free_reader) archive_ptr a = archive_read_new();
+	BL_CLEANUP(bl_tar_free_reader) struct archive *a = archive_read_new();
 	struct archive_entry *e;
 	int r;
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/oci/layout.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,30 +8,13 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/bundle/tar.h"
 
 #define MARKER	  "oci-layout"
 #define INDEX	  "index.json"
 #define BLOBS	  "blobs/sha256/"
 #define NAME_SIZE (sizeof(BLOBS) + BL_DIGEST_HEX)
 #define FILES_MAX 5 /* marker, index, manifest, config, layer */
-
-typedef struct archive *archive_ptr;
-typedef struct archive_entry *entry_ptr;
-
-static void free_reader(archive_ptr *a)
-{
-	archive_read_free(*a);
-}
-
-static void free_writer(archive_ptr *a)
-{
-	archive_write_free(*a);
-}
-
-static void free_entry(entry_ptr *e)
-{
-	archive_entry_free(*e);
-}
 
 struct file {
 	char name[NAME_SIZE];
@@ -71,42 +52,13 @@ static struct file *find_blob(struct layout *l, const char *digest)
 
 /* --- packing --------------------------------------------------------------- */
 
-static la_ssize_t write_to_buf(struct archive *a, void *ctx, const void *data,
-			       size_t len)
-{
-	if (bl_buf_add(ctx, data, len) < 0) {
-		archive_set_error(a, ENOMEM, "out of memory");
-		return -1;
-	}
-	return (la_ssize_t)len;
-}
-
-static int write_file(archive_ptr a, const char *name, const void *data,
-		      size_t len)
-{
-	BL_CLEANUP(free_entry) entry_ptr e = archive_entry_new();
-	la_ssize_t n;
-
-	if (!e)
-		return ARCHIVE_FATAL;
-	archive_entry_set_pathname(e, name);
-	archive_entry_set_filetype(e, AE_IFREG);
-	archive_entry_set_perm(e, 0644);
-	archive_entry_set_size(e, (la_int64_t)len);
-	archive_entry_set_mtime(e, 0, 0);
-	if (archive_write_header(a, e) != ARCHIVE_OK)
-		return ARCHIVE_FATAL;
-	n = archive_write_data(a, data, len);
-	return n == (la_ssize_t)len ? ARCHIVE_OK : ARCHIVE_FATAL;
-}
-
-static int write_blob(archive_ptr a, const char *digest, const void *data,
+static int write_blob(struct archive *a, const char *digest, const void *data,
 		      size_t len)
 {
 	char name[NAME_SIZE];
 
 	snprintf(name, sizeof(name), BLOBS "%s", digest);
-	return write_file(a, name, data, len);
+	return bl_tar_write(a, name, data, len);
 }
 
 static int write_all(const struct bl_bundle *b, const struct bl_buf *manifest,
@@ -114,7 +66,7 @@ static int write_all(const struct bl_bundle *b, const struct bl_buf *manifest,
 		     const struct bl_buf *marker, struct bl_buf *out,
 		     struct bl_err *err)
 {
-	BL_CLEANUP(free_writer) archive_ptr w = archive_write_new();
+	BL_CLEANUP(bl_tar_free_writer) struct archive *w = archive_write_new();
 	int r;
 
 	if (!w)
@@ -123,11 +75,11 @@ static int write_all(const struct bl_bundle *b, const struct bl_buf *manifest,
 	if (!r)
 		r = archive_write_set_bytes_in_last_block(w, 1);
 	if (!r)
-		r = archive_write_open(w, out, NULL, write_to_buf, NULL);
+		r = archive_write_open(w, out, NULL, bl_tar_to_buf, NULL);
 	if (!r)
-		r = write_file(w, MARKER, marker->data, marker->len);
+		r = bl_tar_write(w, MARKER, marker->data, marker->len);
 	if (!r)
-		r = write_file(w, INDEX, index->data, index->len);
+		r = bl_tar_write(w, INDEX, index->data, index->len);
 	if (!r)
 		r = write_blob(w, digest, manifest->data, manifest->len);
 	if (!r)
@@ -181,7 +133,7 @@ bool bl_layout_is(const void *data, size_t len)
 	return len >= 512 && memcmp((const char *)data + 257, "ustar", 5) == 0;
 }
 
-static int fail_read(archive_ptr a, const char *name, struct bl_err *err)
+static int fail_read(struct archive *a, const char *name, struct bl_err *err)
 {
 	const char *why = archive_error_string(a);
 
@@ -266,8 +218,9 @@ static int check_digest(const struct layout *l, const struct file *f,
 	return 0;
 }
 
-static int read_file(archive_ptr a, struct layout *l, struct archive_entry *e,
-		     const char *path, size_t left, struct bl_err *err)
+static int read_file(struct archive *a, struct layout *l,
+		     struct archive_entry *e, const char *path, size_t left,
+		     struct bl_err *err)
 {
 	uint64_t size = (uint64_t)archive_entry_size(e);
 	struct file *f = &l->files[l->count];
@@ -296,8 +249,8 @@ static int read_file(archive_ptr a, struct layout *l, struct archive_entry *e,
 	return check_digest(l, f, err);
 }
 
-static int take_entry(archive_ptr a, struct layout *l, struct archive_entry *e,
-		      size_t *left, struct bl_err *err)
+static int take_entry(struct archive *a, struct layout *l,
+		      struct archive_entry *e, size_t *left, struct bl_err *err)
 {
 	const char *raw = archive_entry_pathname(e);
 	const char *path = plain(raw ? raw : "");
@@ -317,7 +270,7 @@ static int take_entry(archive_ptr a, struct layout *l, struct archive_entry *e,
 }
 
 /* Two readers must not see two archives in one file. */
-static int check_rest(archive_ptr a, const char *name, const char *data,
+static int check_rest(struct archive *a, const char *name, const char *data,
 		      size_t len, struct bl_err *err)
 {
 	la_int64_t read = archive_filter_bytes(a, 0);
@@ -334,7 +287,7 @@ static int check_rest(archive_ptr a, const char *name, const char *data,
 static int read_tar(struct layout *l, const void *data, size_t len,
 		    struct bl_err *err)
 {
-	BL_CLEANUP(free_reader) archive_ptr a = archive_read_new();
+	BL_CLEANUP(bl_tar_free_reader) struct archive *a = archive_read_new();
 	struct archive_entry *e;
 	size_t entries = 0, left = len;
 	int r;
