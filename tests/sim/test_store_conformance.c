@@ -16,46 +16,17 @@
 
 #define LARGE (5u << 20)
 
-static int put_bytes(struct bl_store *store, const char *key, int64_t revision,
-		     const void *data, size_t len)
-{
-	struct bl_store_compare c = { key, revision };
-	struct bl_store_put p = { key, data, len };
-
-	return bl_store_txn(store, &c, 1, &p, 1, &pair.err);
-}
-
-static int put(struct bl_store *store, const char *key, int64_t revision,
-	       const char *value)
-{
-	return put_bytes(store, key, revision, value,
-			 value ? strlen(value) : 0);
-}
-
-static int64_t revision_of(const char *key, const char *value)
-{
-	bl_autostore_item struct bl_store_item item = { 0 };
-	int r = bl_store_get(pair.other, key, &item, &pair.err);
-
-	if (r == -ENOENT)
-		return 0;
-	ck_assert_msg(r == 0, "%s", pair.err.text);
-	ck_assert_str_eq(item.key, key);
-	ck_assert_str_eq(bl_buf_str(&item.value), value);
-	return item.revision;
-}
-
 START_TEST(only_one_of_two_wins)
 {
 	int64_t first;
 
-	ck_assert_int_eq(put(pair.s, "k", 0, "a"), 0);
-	first = revision_of("k", "a");
-	ck_assert_int_eq(put(pair.other, "k", 0, "b"), -EAGAIN);
+	ck_assert_int_eq(pair_put(pair.s, "k", 0, "a"), 0);
+	first = pair_revision_of("k", "a");
+	ck_assert_int_eq(pair_put(pair.other, "k", 0, "b"), -EAGAIN);
 	ck_assert_ptr_nonnull(strstr(pair.err.text, "somebody else"));
-	ck_assert_int_eq(put(pair.other, "k", first, "b"), 0);
-	ck_assert_int_eq(put(pair.s, "k", first, "c"), -EAGAIN);
-	ck_assert_int_gt(revision_of("k", "b"), first);
+	ck_assert_int_eq(pair_put(pair.other, "k", first, "b"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "k", first, "c"), -EAGAIN);
+	ck_assert_int_gt(pair_revision_of("k", "b"), first);
 }
 END_TEST
 
@@ -63,13 +34,13 @@ START_TEST(removed_key_does_not_come_back_with_its_revision)
 {
 	int64_t first;
 
-	ck_assert_int_eq(put(pair.s, "k", 0, "a"), 0);
-	first = revision_of("k", "a");
-	ck_assert_int_eq(put(pair.s, "k", first, NULL), 0);
-	ck_assert_int_eq(revision_of("k", ""), 0);
-	ck_assert_int_eq(put(pair.s, "k", 0, "a"), 0);
-	ck_assert_int_gt(revision_of("k", "a"), first);
-	ck_assert_int_eq(put(pair.s, "k", first, "b"), -EAGAIN);
+	ck_assert_int_eq(pair_put(pair.s, "k", 0, "a"), 0);
+	first = pair_revision_of("k", "a");
+	ck_assert_int_eq(pair_put(pair.s, "k", first, NULL), 0);
+	ck_assert_int_eq(pair_revision_of("k", ""), 0);
+	ck_assert_int_eq(pair_put(pair.s, "k", 0, "a"), 0);
+	ck_assert_int_gt(pair_revision_of("k", "a"), first);
+	ck_assert_int_eq(pair_put(pair.s, "k", first, "b"), -EAGAIN);
 }
 END_TEST
 
@@ -81,14 +52,15 @@ START_TEST(all_or_nothing)
 
 	ck_assert_int_eq(bl_store_revision(pair.s, &before, NULL), 0);
 	ck_assert_int_eq(bl_store_txn(pair.s, c, 2, p, 2, &pair.err), -EAGAIN);
-	ck_assert_int_eq(revision_of("a", ""), 0);
+	ck_assert_int_eq(pair_revision_of("a", ""), 0);
 	ck_assert_int_eq(bl_store_revision(pair.s, &after, NULL), 0);
 	ck_assert_int_eq(before, after);
 	c[1].revision = 0;
 	ck_assert_int_eq(bl_store_txn(pair.s, c, 2, p, 2, &pair.err), 0);
-	ck_assert_int_eq(revision_of("a", "1"), revision_of("b", "2"));
+	ck_assert_int_eq(pair_revision_of("a", "1"),
+			 pair_revision_of("b", "2"));
 	ck_assert_int_eq(bl_store_revision(pair.s, &after, NULL), 0);
-	ck_assert_int_eq(after, revision_of("a", "1"));
+	ck_assert_int_eq(after, pair_revision_of("a", "1"));
 	ck_assert_int_gt(after, before);
 }
 END_TEST
@@ -100,8 +72,8 @@ START_TEST(lists_what_changed_since_a_transaction)
 	int64_t revision = 0, last = 0;
 	size_t i;
 
-	ck_assert_int_eq(put(pair.s, "host/a", 0, "1"), 0);
-	ck_assert_int_eq(put(pair.s, "host/b", 0, "1"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "host/a", 0, "1"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "host/b", 0, "1"), 0);
 	ck_assert_int_eq(bl_store_txn_at(pair.s, NULL, 0, &p, 1, &revision,
 					 &pair.err),
 			 0);
@@ -109,9 +81,10 @@ START_TEST(lists_what_changed_since_a_transaction)
 					  &pair.err),
 			 0);
 	ck_assert_uint_eq(none.count, 0);
-	ck_assert_int_eq(put(pair.s, "hosts", 0, "1"), 0);
-	ck_assert_int_eq(put(pair.s, "host/d", 0, "1"), 0);
-	ck_assert_int_eq(put(pair.s, "host/a", revision_of("host/a", "1"), "2"),
+	ck_assert_int_eq(pair_put(pair.s, "hosts", 0, "1"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "host/d", 0, "1"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "host/a",
+				  pair_revision_of("host/a", "1"), "2"),
 			 0);
 	ck_assert_int_eq(bl_store_changed(pair.other, "host/", revision, &two,
 					  &pair.err),
@@ -146,7 +119,7 @@ START_TEST(lists_by_prefix_and_nothing_else)
 	size_t i, count = 99;
 
 	for (i = 0; i < BL_ARRAY_SIZE(keys); i++)
-		ck_assert_int_eq(put(pair.s, keys[i], 0, keys[i]), 0);
+		ck_assert_int_eq(pair_put(pair.s, keys[i], 0, keys[i]), 0);
 	ck_assert_int_eq(bl_store_list(pair.other, "host/", &list, &pair.err),
 			 0);
 	ck_assert_uint_eq(list.count, BL_ARRAY_SIZE(sorted));
@@ -154,7 +127,7 @@ START_TEST(lists_by_prefix_and_nothing_else)
 		ck_assert_str_eq(list.items[i].key, sorted[i]);
 		ck_assert_str_eq(bl_buf_str(&list.items[i].value), sorted[i]);
 		ck_assert_int_eq(list.items[i].revision,
-				 revision_of(sorted[i], sorted[i]));
+				 pair_revision_of(sorted[i], sorted[i]));
 	}
 	ck_assert_int_eq(bl_store_count(pair.other, "host/", &count, &pair.err),
 			 0);
@@ -171,11 +144,11 @@ START_TEST(keeps_any_bytes)
 {
 	bl_autostore_item struct bl_store_item item = { 0 }, empty = { 0 };
 
-	ck_assert_int_eq(put_bytes(pair.s, "k", 0, "a\0b\xff", 4), 0);
+	ck_assert_int_eq(pair_put_bytes(pair.s, "k", 0, "a\0b\xff", 4), 0);
 	ck_assert_int_eq(bl_store_get(pair.s, "k", &item, &pair.err), 0);
 	ck_assert_uint_eq(item.value.len, 4);
 	ck_assert_mem_eq(item.value.data, "a\0b\xff", 4);
-	ck_assert_int_eq(put_bytes(pair.s, "e", 0, "", 0), 0);
+	ck_assert_int_eq(pair_put_bytes(pair.s, "e", 0, "", 0), 0);
 	ck_assert_int_eq(bl_store_get(pair.s, "e", &empty, &pair.err), 0);
 	ck_assert_uint_eq(empty.value.len, 0);
 }
@@ -214,26 +187,27 @@ START_TEST(keeps_large_values)
 	bl_autofree char *b = large('b');
 	bl_autostore_item struct bl_store_item item = { 0 };
 
-	ck_assert_msg(put_bytes(pair.s, "blob/a", 0, a, LARGE) == 0, "%s",
+	ck_assert_msg(pair_put_bytes(pair.s, "blob/a", 0, a, LARGE) == 0, "%s",
 		      pair.err.text);
 	expect_large("blob/a", a);
 	/* A loser's bytes change nothing. */
-	ck_assert_int_eq(put_bytes(pair.s, "blob/a", 0, b, LARGE), -EAGAIN);
+	ck_assert_int_eq(pair_put_bytes(pair.s, "blob/a", 0, b, LARGE),
+			 -EAGAIN);
 	expect_large("blob/a", a);
 	ck_assert_int_eq(bl_store_get(pair.s, "blob/a", &item, &pair.err), 0);
-	ck_assert_int_eq(put_bytes(pair.s, "blob/a", item.revision, b, LARGE),
-			 0);
+	ck_assert_int_eq(
+		pair_put_bytes(pair.s, "blob/a", item.revision, b, LARGE), 0);
 	expect_large("blob/a", b);
-	ck_assert_int_eq(put_bytes(pair.s, "blob/b", 0, "small", 5), 0);
+	ck_assert_int_eq(pair_put_bytes(pair.s, "blob/b", 0, "small", 5), 0);
 	ck_assert_int_eq(bl_store_list(pair.other, "blob/", &list, &pair.err),
 			 0);
 	ck_assert_uint_eq(list.count, 2);
 	ck_assert_uint_eq(list.items[0].value.len, LARGE);
 	ck_assert(memcmp(list.items[0].value.data, b, LARGE) == 0);
 	ck_assert_str_eq(list.items[1].value.data, "small");
-	ck_assert_int_eq(put(pair.s, "blob/a", list.items[0].revision, NULL),
-			 0);
-	ck_assert_int_eq(revision_of("blob/a", ""), 0);
+	ck_assert_int_eq(
+		pair_put(pair.s, "blob/a", list.items[0].revision, NULL), 0);
+	ck_assert_int_eq(pair_revision_of("blob/a", ""), 0);
 }
 END_TEST
 
@@ -251,7 +225,7 @@ START_TEST(large_values_of_two_writers_do_not_mix)
 		_exit(1);
 	for (i = 0; i < 6; i++) {
 		bl_autostore_item struct bl_store_item item = { 0 };
-		int r = put_bytes(store, "k", revision, mine, LARGE);
+		int r = pair_put_bytes(store, "k", revision, mine, LARGE);
 
 		if (r == 0 || r == -EAGAIN)
 			r = bl_store_get(store, "k", &item, &pair.err);
@@ -340,7 +314,7 @@ START_TEST(two_that_count_lose_nothing)
 				break;
 			snprintf(text, sizeof(text), "%ld",
 				 strtol(bl_buf_str(&item.value), NULL, 10) + 1);
-			r = put(store, "n", item.revision, text);
+			r = pair_put(store, "n", item.revision, text);
 		} while (r == -EAGAIN || r == -EBUSY);
 		if (r < 0 && pid == 0)
 			_exit(2);
@@ -350,7 +324,7 @@ START_TEST(two_that_count_lose_nothing)
 		_exit(0);
 	waitpid(pid, &status, 0);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	ck_assert_int_gt(revision_of("n", "80"), 0);
+	ck_assert_int_gt(pair_revision_of("n", "80"), 0);
 }
 END_TEST
 
@@ -367,7 +341,7 @@ START_TEST(list_is_one_reading)
 	pid_t pid;
 
 	for (i = 0; i <= last; i++)
-		ck_assert_int_eq(put(pair.s, keys[i], 0, "0"), 0);
+		ck_assert_int_eq(pair_put(pair.s, keys[i], 0, "0"), 0);
 	ck_assert_int_eq(pipe(fds), 0);
 	pid = fork();
 	if (pid == 0) {

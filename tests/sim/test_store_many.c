@@ -10,52 +10,24 @@
 #include "tests/main.h"
 #include "tests/support/store_pair.h"
 
-static int put_bytes(struct bl_store *store, const char *key, int64_t revision,
-		     const void *data, size_t len)
-{
-	struct bl_store_compare c = { key, revision };
-	struct bl_store_put p = { key, data, len };
-
-	return bl_store_txn(store, &c, 1, &p, 1, &pair.err);
-}
-
-static int put(struct bl_store *store, const char *key, int64_t revision,
-	       const char *value)
-{
-	return put_bytes(store, key, revision, value,
-			 value ? strlen(value) : 0);
-}
-
-static int64_t revision_of(const char *key, const char *value)
-{
-	bl_autostore_item struct bl_store_item item = { 0 };
-	int r = bl_store_get(pair.other, key, &item, &pair.err);
-
-	if (r == -ENOENT)
-		return 0;
-	ck_assert_msg(r == 0, "%s", pair.err.text);
-	ck_assert_str_eq(item.key, key);
-	ck_assert_str_eq(bl_buf_str(&item.value), value);
-	return item.revision;
-}
-
 START_TEST(who_only_compares_hears_whether_all_of_it_holds)
 {
 	struct bl_store_compare c[] = { { "a", 0 }, { "b", 0 } };
 	int64_t before, after, untouched = -1;
 
-	ck_assert_int_eq(put(pair.s, "a", 0, "1"), 0);
-	c[0].revision = revision_of("a", "1");
+	ck_assert_int_eq(pair_put(pair.s, "a", 0, "1"), 0);
+	c[0].revision = pair_revision_of("a", "1");
 	ck_assert_int_eq(bl_store_revision(pair.s, &before, NULL), 0);
 	ck_assert_int_eq(bl_store_txn_at(pair.s, c, 2, NULL, 0, &untouched,
 					 &pair.err),
 			 0);
-	ck_assert_int_eq(put(pair.other, "b", 0, "2"), 0);
+	ck_assert_int_eq(pair_put(pair.other, "b", 0, "2"), 0);
 	ck_assert_int_eq(bl_store_txn_at(pair.s, c, 2, NULL, 0, &untouched,
 					 &pair.err),
 			 -EAGAIN);
 	ck_assert_int_eq(untouched, -1);
-	ck_assert_int_eq(put(pair.other, "b", revision_of("b", "2"), NULL), 0);
+	ck_assert_int_eq(
+		pair_put(pair.other, "b", pair_revision_of("b", "2"), NULL), 0);
 	ck_assert_int_eq(bl_store_txn(pair.s, c, 2, NULL, 0, &pair.err), 0);
 	/* It was no transaction of its own. */
 	ck_assert_int_eq(bl_store_revision(pair.s, &after, NULL), 0);
@@ -74,8 +46,8 @@ START_TEST(many_are_read_as_one_by_one)
 	unsigned i;
 
 	memset(large, 'x', sizeof(large));
-	ck_assert_int_eq(put(pair.s, "a", 0, "1"), 0);
-	ck_assert_int_eq(put(pair.s, "b", 0, ""), 0);
+	ck_assert_int_eq(pair_put(pair.s, "a", 0, "1"), 0);
+	ck_assert_int_eq(pair_put(pair.s, "b", 0, ""), 0);
 	ck_assert_int_eq(bl_store_txn(pair.s, NULL, 0, &p, 1, &pair.err), 0);
 	for (i = 5; i < BL_STORE_MANY_MAX; i++) {
 		snprintf(names[i], sizeof(names[i]), "none/%u", i);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/store_pair.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "tests/main.h"
 
@@ -79,4 +81,33 @@ void store_pair_fixtures(TCase *sqlite, TCase *on_etcd)
 	tcase_add_checked_fixture(sqlite, set_up_sqlite, tear_down_sqlite);
 	tcase_add_unchecked_fixture(on_etcd, start_etcd, stop_etcd);
 	tcase_add_checked_fixture(on_etcd, set_up_etcd, tear_down_etcd);
+}
+
+int pair_put_bytes(struct bl_store *store, const char *key, int64_t revision,
+		   const void *data, size_t len)
+{
+	struct bl_store_compare c = { key, revision };
+	struct bl_store_put p = { key, data, len };
+
+	return bl_store_txn(store, &c, 1, &p, 1, &pair.err);
+}
+
+int pair_put(struct bl_store *store, const char *key, int64_t revision,
+	     const char *value)
+{
+	return pair_put_bytes(store, key, revision, value,
+			      value ? strlen(value) : 0);
+}
+
+int64_t pair_revision_of(const char *key, const char *value)
+{
+	bl_autostore_item struct bl_store_item item = { 0 };
+	int r = bl_store_get(pair.other, key, &item, &pair.err);
+
+	if (r == -ENOENT)
+		return 0;
+	ck_assert_msg(r == 0, "%s", pair.err.text);
+	ck_assert_str_eq(item.key, key);
+	ck_assert_str_eq(bl_buf_str(&item.value), value);
+	return item.revision;
 }

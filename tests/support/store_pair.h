@@ -24,4 +24,13 @@ void store_pair_fixtures(TCase *sqlite, TCase *on_etcd);
 /* One handle more. */
 int store_pair_open(struct bl_store **ret);
 
+/* Writes one key if it is of @revision (0: not there); NULL removes it. */
+int pair_put_bytes(struct bl_store *store, const char *key, int64_t revision,
+		   const void *data, size_t len);
+int pair_put(struct bl_store *store, const char *key, int64_t revision,
+	     const char *value);
+
+/* As pair.other has it, with its value asserted; 0: it is not there. */
+int64_t pair_revision_of(const char *key, const char *value);
+
 #endif
