@@ -16,9 +16,10 @@ static const char usage_sign[] =
 	"usage: belay bundle sign FILE… --repo REPO --keys DIR [--json]\n"
 	"\n"
 	"Checks that each FILE is an intact bundle, puts it into the repository under\n"
-	"its own name and signs the list anew: targets with the release keys, snapshot\n"
-	"and timestamp with theirs. What is in REPO is verified before, so that nobody\n"
-	"who can write there gets a signature.\n"
+	"its own name (of an oci-archive web.oci the bundle in it, as web.bundle) and\n"
+	"signs the list anew: targets with the release keys, snapshot and timestamp with\n"
+	"theirs. What is in REPO is verified before, so that nobody who can write there\n"
+	"gets a signature.\n"
 	"\n"
 	"      --repo REPO  the repository (belay trust init)\n"
 	"      --keys DIR   folder with keys; again for more of them\n"
@@ -39,17 +40,27 @@ static const char usage_verify[] =
 	"      --trust DIR    root.json, and what was verified from it (belay trust)\n"
 	"      --repo REPO    ask this repository first (a folder or an https:// URL);\n"
 	"                     else what DIR has counts\n" BL_TRUST_SOURCE_USAGE
-	"      --as NAME      what it is listed as; FILE's own name unless said\n"
+	"      --as NAME      what it is listed as; unless said FILE's own name, of web.oci\n"
+	"                     web.bundle\n"
 	"      --json         print the result as JSON\n"
 	"\n"
 	"example: belay bundle verify sensor-1.0.bundle --trust trust --repo repo\n"
-	"         belay bundle verify sensor-1.0.oci --trust trust --as sensor-1.0.bundle\n";
+	"         belay bundle verify sensor-1.0.oci --trust trust\n";
 
-static const char *base_name(const char *path)
+/*
+ * What a bundle in the file @path is listed as: the file's own name; of an
+ * oci-archive the name that the bundle in it would have, since those are the
+ * bytes that are signed, and that hosts fetch.
+ */
+static char *target_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t len = strlen(name), oci = strlen(".oci");
 
-	return slash ? slash + 1 : path;
+	if (len <= oci || strcmp(name + len - oci, ".oci") != 0)
+		return strdup(name);
+	return bl_path("%.*s.bundle", (int)(len - oci), name);
 }
 
 /* --- sign ------------------------------------------------------------------ */
@@ -57,11 +68,11 @@ static const char *base_name(const char *path)
 static int add_one(struct bl_repo *repo, const char *path, struct bl_err *err)
 {
 	BL_CLEANUP(bl_bundle_free) struct bl_bundle b = { 0 };
-	int r = bl_source_bundle(path, NULL, &b, err);
+	bl_autofree char *name = target_name(path);
+	int r = name ? bl_source_bundle(path, NULL, &b, err)
+		     : bl_err_set(err, -ENOMEM, "out of memory");
 
-	return r ? r
-		 : bl_repo_add(repo, base_name(path), b.raw.data, b.raw.len,
-			       err);
+	return r ? r : bl_repo_add(repo, name, b.raw.data, b.raw.len, err);
 }
 
 static int report_signed(const struct bl_trust_args *a,
@@ -70,10 +81,10 @@ static int report_signed(const struct bl_trust_args *a,
 	bl_autojson json_t *list = json_array();
 
 	for (int i = 0; i < a->words; i++) {
+		bl_autofree char *name = target_name(a->word[i]);
 		struct bl_meta_target t = { 0 };
 
-		if (!bl_meta_target(&repo->tuf.t.targets, base_name(a->word[i]),
-				    &t))
+		if (!name || !bl_meta_target(&repo->tuf.t.targets, name, &t))
 			continue;
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:I, s:I}", "name", t.path,
@@ -144,8 +155,10 @@ static int check_trusted(const struct bl_trust_args *a,
 			 const struct bl_bundle *b, struct vouched *ret,
 			 struct bl_err *err)
 {
-	const char *name = a->name ? a->name : base_name(a->word[0]);
-	int r = bl_tuf_open(a->trust, tuf, err);
+	bl_autofree char *own = target_name(a->word[0]);
+	const char *name = a->name ? a->name : own;
+	int r = name ? bl_tuf_open(a->trust, tuf, err)
+		     : bl_err_set(err, -ENOMEM, "out of memory");
 
 	if (!r)
 		r = a->repo ? bl_tuf_refresh(tuf, f, bl_trust_cmd_now(), err)

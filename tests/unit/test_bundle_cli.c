@@ -197,6 +197,32 @@ START_TEST(help_shows_an_example)
 }
 END_TEST
 
+/* The bundle is signed, and hosts look for it: in what it came is no matter. */
+START_TEST(bundle_in_an_archive_is_signed_as_the_bundle)
+{
+	bl_autofree char *start =
+		bl_path("build manifest.json -o web.oci && "
+			"%s/belay trust init repo --keys keys",
+			BL_TEST_BUILD_DIR);
+
+	ck_assert_int_eq(bundle(start), 0);
+	ck_assert_int_eq(bundle("sign web.oci --repo repo --keys keys"), 0);
+	assert_says("  web.bundle  serial ");
+	ck_assert_int_eq(bundle("verify web.oci --trust keys --repo repo"), 0);
+	assert_says(" as web.bundle");
+	ck_assert_int_eq(bundle("build manifest.json -o web.bundle"), 0);
+	ck_assert_int_eq(bundle("verify web.bundle --trust keys"), 0);
+	assert_says(" as web.bundle");
+	/* It is the same target, not a second one. */
+	ck_assert_int_eq(bundle("sign web.bundle --repo repo --keys keys"), 0);
+	ck_assert_int_eq(
+		bundle("sign web.bundle --withdraw --repo repo --keys keys"),
+		0);
+	ck_assert_int_eq(bundle("verify web.oci --trust keys --repo repo"),
+			 BL_EXIT_REJECTED);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("bundle_cli");
@@ -213,6 +239,7 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(inputs));
 	tcase_add_loop_test(t, wrong_usage_is_64_and_says_where_help_is, 0,
 			    (int)BL_ARRAY_SIZE(misuse));
+	tcase_add_test(t, bundle_in_an_archive_is_signed_as_the_bundle);
 	tcase_add_test(t, help_shows_an_example);
 	suite_add_tcase(s, t);
 	return s;
