@@ -14,6 +14,7 @@
 /* How old the number of known hosts may be. */
 #define COUNT_AGE_MS 1000
 #define REVOKED	     "revoked/host/"
+#define ROLLOUT	     "rollout/"
 
 /* FNV-1a. Names are of hosts that the fleet's authority let in. */
 static struct bl_known_host **bucket_of(struct bl_known *k, const char *name)
@@ -183,14 +184,25 @@ static int read_ahead(struct ahead *a, struct bl_store *store,
 	return r;
 }
 
+/* What is written from now on is seen: before any host is read. */
+static int begin_to_look(struct bl_known *k, struct bl_store *store,
+			 struct bl_err *err)
+{
+	return k->looked_revision
+		       ? 0
+		       : bl_store_revision(store, &k->looked_revision, err);
+}
+
 void bl_known_hosts_read(struct bl_known *k, struct bl_store *store,
 			 int64_t now_ms, struct bl_known_host **hosts,
 			 size_t count, unsigned ahead)
 {
 	struct ahead *a = calloc(1, sizeof(*a));
-	int r = a ? read_ahead(a, store, hosts, count, false) : -ENOMEM;
+	int r = a ? begin_to_look(k, store, NULL) : -ENOMEM;
 	size_t i, n = 0;
 
+	if (!r)
+		r = read_ahead(a, store, hosts, count, false);
 	for (i = 0; i < count; i++) {
 		struct bl_known_host *h = hosts[i];
 
@@ -318,10 +330,10 @@ void bl_known_rollouts_forget(struct bl_known *k)
 		k->rollouts[i].changed = false;
 		k->rollouts[i].expected = false;
 	}
-	k->active_ms = k->revoked_ms = 0;
+	k->active_ms = k->revoked_ms = k->looked_ms = 0;
 }
 
-static int look_at(struct bl_known *k, struct bl_store *store, int64_t since,
+static int look_at(struct bl_known *k, struct bl_store *store, const char *id,
 		   struct bl_err *err)
 {
 	bl_autostore_list struct bl_store_list list = { 0 };
@@ -330,8 +342,8 @@ static int look_at(struct bl_known *k, struct bl_store *store, int64_t since,
 	size_t i;
 	int r;
 
-	snprintf(prefix, sizeof(prefix), "exposure/%s/", k->looked);
-	r = bl_store_changed(store, prefix, since, &list, err);
+	snprintf(prefix, sizeof(prefix), "exposure/%s/", id);
+	r = bl_store_changed(store, prefix, k->looked_revision, &list, err);
 	for (i = 0; !r && i < list.count; i++) {
 		h = bl_known_host_find(k, list.items[i].key + strlen(prefix));
 		/* Of another rollout it has another revision, or none. */
@@ -341,30 +353,59 @@ static int look_at(struct bl_known *k, struct bl_store *store, int64_t since,
 	return r;
 }
 
-int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
-		  int64_t max_age_ms, struct bl_err *err)
+/* The same one is open as at the last look: no other was meanwhile. */
+static int look_at_open(struct bl_known *k, struct bl_store *store,
+			int64_t now_ms, int64_t max_age_ms, struct bl_err *err)
 {
 	struct bl_known_rollout *active = NULL;
-	int r = bl_known_active(k, store, now_ms, max_age_ms, err);
+	int r = bl_known_rollout(k, store, k->active, now_ms, max_age_ms,
+				 &active, err);
 
-	if (!r && *k->looked && strcmp(k->looked, k->active) != 0)
-		r = look_at(k, store, k->looked_revision, err);
-	if (r < 0)
-		return r;
-	if (strcmp(k->looked, k->active) != 0) {
-		bl_text_copy(k->looked, sizeof(k->looked), k->active);
-		k->looked_revision = 0;
-	}
-	if (!*k->active)
-		return 0;
-	r = bl_known_rollout(k, store, k->active, now_ms, max_age_ms, &active,
-			     err);
 	if (r < 0 || active->revision == k->looked_revision)
 		return r;
-	r = look_at(k, store, k->looked_revision, err);
+	r = look_at(k, store, k->active, err);
 	if (!r)
 		k->looked_revision = active->revision;
 	return r;
+}
+
+/* Any may have been. */
+static int look_at_all(struct bl_known *k, struct bl_store *store,
+		       int64_t now_ms, struct bl_err *err)
+{
+	bl_autostore_list struct bl_store_list list = { 0 };
+	int64_t newest = k->looked_revision;
+	size_t i;
+	int r = bl_store_changed(store, ROLLOUT, newest, &list, err);
+
+	for (i = 0; !r && i < list.count; i++) {
+		r = look_at(k, store, list.items[i].key + strlen(ROLLOUT), err);
+		if (list.items[i].revision > newest)
+			newest = list.items[i].revision;
+	}
+	if (r < 0)
+		return r;
+	bl_text_copy(k->looked, sizeof(k->looked), k->active);
+	k->looked_revision = newest;
+	k->looked_ms = now_ms;
+	return 0;
+}
+
+int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
+		  int64_t max_age_ms, struct bl_err *err)
+{
+	int r = begin_to_look(k, store, err);
+
+	if (!r)
+		r = bl_known_active(k, store, now_ms, max_age_ms, err);
+	if (r < 0)
+		return r;
+	if (*k->active && strcmp(k->looked, k->active) == 0)
+		return look_at_open(k, store, now_ms, max_age_ms, err);
+	if (strcmp(k->looked, k->active) == 0 &&
+	    !old(k->looked_ms, now_ms, max_age_ms))
+		return 0;
+	return look_at_all(k, store, now_ms, err);
 }
 
 void bl_known_looked(struct bl_known *k, const struct bl_known_rollout *r,

@@ -44,9 +44,10 @@ struct bl_known {
 	int64_t uses;
 	char active[BL_ROLLOUT_ID_LEN];
 	int64_t active_ms; /* when that was read; 0: not yet */
-	/* The rollout whose exposures were looked at last, and its revision. */
+	/* The rollout that was open at the last look ("": none), and the revision
+	 * up to which exposures were looked at; 0: of no host anything is known. */
 	char looked[BL_ROLLOUT_ID_LEN];
-	int64_t looked_revision;
+	int64_t looked_revision, looked_ms;
 	json_t *revoked; /* host to generation, as far as any was */
 	int64_t revoked_newest, revoked_ms;
 	size_t hosts;	  /* in the store */
@@ -93,8 +94,9 @@ void bl_known_rollouts_forget(struct bl_known *k);
 /*
  * Marks whose exposure was written by somebody else since the last look: hosts
  * that others exposed, and what others decided about hosts. Every transaction
- * that writes an exposure writes its rollout: nothing is read unless the active
- * one's revision is new. Of one that ended there is a last look.
+ * that writes an exposure writes its rollout: while the same one is open nothing
+ * is read unless its revision is new; else it is asked which rollouts were
+ * written, so that one that began and ended meanwhile is looked at, too.
  */
 int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
 		  int64_t max_age_ms, struct bl_err *err);

@@ -106,9 +106,17 @@ static int slow_txn(struct bl_store *head,
 			       put_count, ret_revision, err);
 }
 
-static const struct bl_store_ops slow_ops = {
-	.get = slow_get, .list = slow_list, .count = slow_count, .txn = slow_txn
-};
+static int slow_revision(struct bl_store *head, int64_t *ret,
+			 struct bl_err *err)
+{
+	return bl_store_revision(under(head), ret, err);
+}
+
+static const struct bl_store_ops slow_ops = { .get = slow_get,
+					      .list = slow_list,
+					      .count = slow_count,
+					      .txn = slow_txn,
+					      .revision = slow_revision };
 
 /* The controller's process: says its port, then serves until it is killed. */
 static void serve(int out)

@@ -196,6 +196,38 @@ START_TEST(host_that_a_late_poll_exposed_elsewhere_is_told)
 }
 END_TEST
 
+/* The same, and the rollout is over before the other one is polled again: what
+ * is open tells nothing of it, before and after. */
+START_TEST(rollout_that_began_and_ended_between_two_looks_is_looked_at)
+{
+	struct bl_polls_job late;
+	unsigned i;
+
+	poll_rig_poll_all(polling.polls);
+	poll_rig_poll_all(polling.others);
+	ck_assert_int_eq(poll_rig_poll_now(polling.polls, 0), 0);
+	late = *poll_rig_next_poll(0);
+	ck_assert_int_eq(poll_rig_poll_now(polling.others, 0), 0);
+	poll_rig_roll_out(1);
+	polling.s.now_ms += BL_POLLS_FRESH_MS;
+	late.now_ms = polling.s.now_ms;
+	if (!bl_polls_take(polling.polls, &late))
+		bl_polls_commit(polling.polls);
+	ck_assert_int_eq(late.order.kind, BL_ORDER_APPLY);
+	sim_abort(&polling.s);
+	for (i = 0; i < 100 && sim_read(&polling.s).state != BL_ROLLOUT_ABORTED;
+	     i++) {
+		polling.s.now_ms += 1000;
+		ck_assert_int_ge(bl_controller_tick(polling.s.store_under,
+						    polling.s.now_ms, NULL),
+				 0);
+	}
+	ck_assert_int_eq(sim_read(&polling.s).state, BL_ROLLOUT_ABORTED);
+	ck_assert_int_eq(poll_rig_poll_now(polling.others, 0), 0);
+	ck_assert_int_eq(polling.jobs[0].order.kind, BL_ORDER_ROLLBACK);
+}
+END_TEST
+
 START_TEST(poll_that_comes_twice_is_known_without_reading)
 {
 	struct bl_polls_job again;
@@ -424,6 +456,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, host_that_a_late_poll_exposed_elsewhere_is_told,
 			    0, 2);
 	tcase_add_test(t, poll_that_comes_twice_is_known_without_reading);
+	tcase_add_test(
+		t, rollout_that_began_and_ended_between_two_looks_is_looked_at);
 	tcase_add_loop_test(
 		t, I6_lost_memory_costs_less_than_the_slack_of_silence, 0, 3);
 	tcase_add_test(t, I6_poll_at_the_last_moment_is_written_with_its_host);

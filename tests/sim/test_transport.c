@@ -348,6 +348,13 @@ static int away_count(struct bl_store *s, const char *prefix, size_t *ret,
 	return bl_err_set(e, away, "the store is away");
 }
 
+static int away_revision(struct bl_store *s, int64_t *ret, struct bl_err *e)
+{
+	(void)s;
+	(void)ret;
+	return bl_err_set(e, away, "the store is away");
+}
+
 static const struct {
 	int fails, client;
 	int64_t retry_ms;
@@ -361,7 +368,8 @@ static const struct {
 START_TEST(a_store_that_is_away_is_no_fault_of_the_controller)
 {
 	static const struct bl_store_ops ops = { .get = away_get,
-						 .count = away_count };
+						 .count = away_count,
+						 .revision = away_revision };
 	struct bl_store store_away = { &ops };
 	bl_autofree char *path = bl_path("/v1/bundles/%s", digest);
 	struct bl_client_request poll = { .method = "POST",
