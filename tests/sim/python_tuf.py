@@ -7,6 +7,9 @@ client. Used by test_trust_python.sh.
     python_tuf.py release REPO BUNDLE NAME  one more target, not the same files
     python_tuf.py read REPO HOME NAME FILE  prints what the client makes of NAME, and
                                      that its bytes are FILE's
+    python_tuf.py fetch URL HOME NAME FILE [DIR [WHO]]
+                                     the same of a server; with DIR/ca.pem, and the
+                                     certificate of WHO
 """
 
 import hashlib
@@ -24,7 +27,7 @@ from securesystemslib.signer._utils import compute_default_keyid
 from tuf.api.metadata import (DelegatedRole, Delegations, Metadata, MetaFile,
                               Root, Snapshot, TargetFile, Targets, Timestamp)
 from tuf.api.serialization.json import JSONSerializer
-from tuf.ngclient import Updater
+from tuf.ngclient import RequestsFetcher, Updater
 
 
 class Key(Signer):
@@ -161,15 +164,29 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def read(repo, home, name, wanted):
+class Certified(RequestsFetcher):
+    """The client's own fetcher, where both sides have certificates."""
+
+    def __init__(self, folder, who):
+        super().__init__()
+        self.verify = f"{folder}/ca.pem"
+        self.cert = (f"{folder}/{who}.pem", f"{folder}/{who}.key")
+        if not who:
+            self.cert = None
+
+    def _get_session(self, url):
+        session = super()._get_session(url)
+        session.verify, session.cert = self.verify, self.cert
+        session.trust_env = False  # $REQUESTS_CA_BUNDLE would count for more
+        return session
+
+
+def fetch(url, home, name, wanted=None, folder=None, who=None):
     """python3-tuf's own client over HTTP, as an application uses it."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0),
-        lambda *args: Quiet(*args, directory=repo))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    fetcher = Certified(folder, who) if folder else None
     with tempfile.TemporaryDirectory() as out:
-        updater = Updater(home, f"{url}/metadata/", out, f"{url}/targets/")
+        updater = Updater(home, f"{url}/metadata/", out, f"{url}/targets/",
+                          fetcher)
         updater.refresh()
         info = updater.get_targetinfo(name)
         if info is None:
@@ -180,6 +197,15 @@ def read(repo, home, name, wanted):
                     open(wanted, "rb") as b:
                 if a.read() != b.read():
                     sys.exit(f"{name}: other bytes")
+
+
+def read(repo, home, name, wanted):
+    """From a web server that knows nothing of it."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0),
+        lambda *args: Quiet(*args, directory=repo))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    fetch(f"http://127.0.0.1:{server.server_port}", home, name, wanted)
     server.shutdown()
 
 
@@ -192,6 +218,8 @@ def main(verb, repo, *rest):
         publish(repo, rotate=True)
     elif verb == "release":
         publish(repo, *rest)
+    elif verb == "fetch":
+        fetch(repo, *rest)
     elif verb == "read":
         read(repo, rest[0], rest[1], rest[2] if len(rest) > 2 else None)
     else:

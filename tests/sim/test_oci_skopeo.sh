@@ -53,6 +53,7 @@ registry() {
 	printf '%s\n' 'version: 0.1' 'log: {level: info}' \
 		"storage: {filesystem: {rootdirectory: $tmp/store}}" \
 		'http:' '  addr: 127.0.0.1:0' "$@" >"$name.yml"
+	: >"$name.log"
 	docker-registry serve "$name.yml" >"$name.log" 2>&1 &
 	registries+=($!)
 	until port=$(grep -o 'listening on 127\.0\.0\.1:[0-9]*' "$name.log"); do
@@ -146,6 +147,44 @@ try 0 "$belay" bundle pull "$ref2" --ca tls/ca.pem -o secure.bundle
 same secure.bundle web.bundle
 try 2 "$belay" bundle pull "$ref2" -o x
 said '--ca FILE names the authority'
+
+# --- a registry that wants a login ---------------------------------------------
+# bcrypt of "opensesame", as htpasswd -B writes it.
+# shellcheck disable=SC2016  # no variable
+echo 'ali:$2b$04$w3PL.LIsUtpV7SVSQyS74.dV55R3hmvNSmu/DCYH2hdBLB/7rH4z2' >htpasswd
+registry closed '  tls:' "    certificate: $tmp/tls/controller.pem" \
+	"    key: $tmp/tls/controller.key" \
+	'auth:' '  htpasswd:' '    realm: belay' "    path: $tmp/htpasswd"
+closed=127.0.0.1:$port
+try 1 skopeo copy -q --insecure-policy --dest-cert-dir certs oci-archive:web.oci \
+	"docker://$closed/sensors/web:3"
+copy --dest-cert-dir certs --dest-creds ali:opensesame oci-archive:web.oci \
+	"docker://$closed/sensors/web:3"
+ref3=oci://$closed/sensors/web@sha256:$manifest
+try 2 "$belay" bundle pull "$ref3" --ca tls/ca.pem -o x
+said "$closed wants a login"
+said "skopeo login $closed"
+# As that hint says; the file that skopeo writes is named, or in the environment.
+try 1 skopeo login --cert-dir certs -u ali -p opensesane --authfile auth.json "$closed"
+try 0 skopeo login --cert-dir certs -u ali --password-stdin --authfile auth.json \
+	"$closed" <<<opensesame
+try 0 "$belay" bundle pull "$ref3" --ca tls/ca.pem --auth-file auth.json -o mine.bundle
+same mine.bundle web.bundle
+REGISTRY_AUTH_FILE=$tmp/auth.json try 0 "$belay" bundle inspect "$ref3" --ca tls/ca.pem
+said "$layer"
+mkdir .docker && cp auth.json .docker/config.json
+try 0 "$belay" bundle inspect "$ref3" --ca tls/ca.pem
+said "$layer"
+rm -r .docker
+# A login that does not count, and one for another registry.
+jq -c --arg auth "$(printf ali:opensesane | base64)" '.auths[].auth = $auth' \
+	auth.json >wrong.json
+try 2 "$belay" bundle pull "$ref3" --ca tls/ca.pem --auth-file wrong.json -o x
+said "is not shown to us (401)"
+jq -c --arg host "$secure" '.auths |= with_entries(.key = $host)' auth.json >elsewhere.json
+try 2 "$belay" bundle pull "$ref3" --ca tls/ca.pem --auth-file elsewhere.json -o x
+said "$closed wants a login"
+! grep -q 'opensesam\|YWxpOm9wZW5zZXNhb' out || not_ok 'a message holds the password'
 
 # --- a disk that was tampered with ---------------------------------------------
 blob=store/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer/data

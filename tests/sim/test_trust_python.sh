@@ -10,10 +10,12 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 if [ "$(id -u)" = 0 ]; then cache=/var/cache/belay
 else cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/belay; fi
 export PYTHONPATH=${BELAY_CACHE:-$cache}/python-tuf PYTHONDONTWRITEBYTECODE=1
-unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+controllers=()
+trap 'kill "${controllers[@]}" 2>/dev/null; wait; rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
+export BELAY_TLS_DIR=$tmp/tls
 failed=0 done=0
 
 # Without it nothing here was shown, and that is no pass.
@@ -57,6 +59,21 @@ spoil() {
 	sed -i "s/$2/$3/" "$1"
 }
 
+# controller NAME OPTION…: starts one that serves repo, its port to $port.
+controller() {
+	local name=$1
+	shift
+	: >"$name.log"
+	"$belay" controller --listen 127.0.0.1:0 --store "sqlite:$tmp/$name.db" \
+		--trust-repo repo "$@" >"$name.log" 2>&1 &
+	controllers+=($!)
+	until port=$(grep -o 'listening on 127\.0\.0\.1:[0-9]*' "$name.log"); do
+		kill -0 "${controllers[-1]}" 2>/dev/null || { cat "$name.log"; exit 1; }
+		sleep 0.1
+	done
+	port=${port##*:}
+}
+
 cp "$build/bpf/sensor.bpf.o" . || exit 1
 for v in 1 2 3; do
 	echo "{\"name\": \"s\", \"version\": \"$v\", \"object\": \"sensor.bpf.o\"}" >m.json
@@ -86,6 +103,41 @@ try 0 "$belay" trust renew repo --keys keys
 # One that slept through all of it.
 try 0 python read repo old s-3.bundle s-3.bundle
 try 0 python read repo old fleet/s-1.bundle
+
+# --- and from belay's own server -------------------------------------------------
+home through repo
+home slow repo
+cp old/root.json slow/root.json
+controller plain --plaintext
+plain=http://127.0.0.1:$port/v1/trust
+try 0 python fetch "$plain" through s-3.bundle s-3.bundle
+# One that knows the first root only asks for the next until there is none.
+try 0 python fetch "$plain" slow fleet/s-1.bundle
+said '"hosts": ["web-1", "db-*"]'
+try 1 python fetch "$plain" through s-4.bundle
+said 'not listed'
+try 0 "$belay" trust renew repo --keys keys --role targets
+try 0 python fetch "$plain" through s-2.bundle s-2.bundle
+try 0 "$belay" controller init --address 127.0.0.1
+controller tls
+tls=https://127.0.0.1:$port/v1/trust
+home shown repo
+try 0 python fetch "$tls" shown s-3.bundle s-3.bundle tls operator
+try 1 python fetch "$tls" shown s-3.bundle s-3.bundle tls
+said '401 Client Error'
+# What the server's disk was made to say is refused by who asks.
+home wary repo
+cp repo/metadata/timestamp.json kept.json
+spoil repo/metadata/timestamp.json '"version":' '"versiom":'
+try 1 python fetch "$tls" wary s-3.bundle s-3.bundle tls operator
+cp kept.json repo/metadata/timestamp.json
+stored=$(echo repo/targets/*.s-3.bundle)
+cp "$stored" kept.bundle
+printf X | dd of="$stored" bs=1 seek=1000 conv=notrunc 2>out
+try 1 python fetch "$tls" wary s-3.bundle s-3.bundle tls operator
+said 'LengthOrHashMismatchError'
+cp kept.bundle "$stored"
+try 0 python fetch "$tls" wary s-3.bundle s-3.bundle tls operator
 
 cp -r repo bad
 spoil bad/metadata/timestamp.json '"version":' '"versiom":'
