@@ -29,6 +29,8 @@ struct bl_dns_walk {
  * dot inside a label is none between two. */
 BL_CONTENT_INLINE char bl_dns_char(__u8 byte)
 {
+	if (byte >= 'a' && byte <= 'z') /* most are: the short way */
+		return (char)byte;
 	if (byte >= 'A' && byte <= 'Z')
 		return (char)(byte | 0x20);
 	if (byte <= ' ' || byte >= 0x7f || byte == '.')

@@ -14,6 +14,7 @@ static __always_inline int dns_seen(struct sk_buff *skb)
 	__u32 at = skb->transport_header, len;
 	unsigned char *head = skb->head;
 	struct bl_udphdr udp;
+	struct bl_stats *st;
 	struct scratch *s;
 
 	if (skb->sk->sk_protocol != IPPROTO_UDP || never(hdr, BL_EVENT_DNS))
@@ -38,7 +39,10 @@ static __always_inline int dns_seen(struct sk_buff *skb)
 	if (!bl_dns_name((const __u8 *)s->walk, len, s->event.path.path,
 			 &s->dns))
 		goto put;
-	COUNT(seen);
+	st = stats();
+	if (!st)
+		goto put;
+	ADD_ONE(st->seen);
 	len = *(volatile __u32 *)&s->dns.len & 255;
 	s->match = bl_content_domain(NULL, hdr, &s->event.path.path[len], len,
 				     &s->marks);
@@ -50,7 +54,7 @@ static __always_inline int dns_seen(struct sk_buff *skb)
 		report(s, BL_EVENT_DNS, BL_ACTION_EMIT,
 		       BL_EVENT_FIXED + 5 + len);
 	} else {
-		COUNT(ignored);
+		ADD_ONE(st->ignored);
 	}
 put:
 	scratch_put(s);
