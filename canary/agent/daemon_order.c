@@ -18,7 +18,7 @@ static void note_refusal(struct daemon *d, const char *why, const char *hint)
 
 /*
  * Refused by metadata that may be too old for it: a release, or a key, of which
- * this host has not heard. It is asked for once, and then the answer stands. True:
+ * this host has not heard. It is asked for, and then the answer stands. True:
  * the order waits for that.
  */
 static bool hold(struct daemon *d, int why, const struct bl_pair_heard *h)
@@ -29,6 +29,7 @@ static bool hold(struct daemon *d, int why, const struct bl_pair_heard *h)
 	if (!old || d->held.which)
 		return false;
 	d->held.heard = *h;
+	d->held.tries = 0;
 	d->held.which = bl_daemon_refresh_ask(d);
 	return true;
 }
@@ -109,9 +110,17 @@ void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
 void bl_daemon_take_held(struct daemon *d)
 {
 	struct bl_pair_heard h;
+	int ended;
 
-	if (!d->held.which || !bl_daemon_refresh_ended(d, d->held.which))
+	if (!d->held.which)
 		return;
+	ended = bl_daemon_refresh_ended(d, d->held.which);
+	if (!ended)
+		return;
+	if (ended < 0 && ++d->held.tries < BL_DAEMON_TRIES) {
+		d->held.which = bl_daemon_refresh_ask(d);
+		return;
+	}
 	h = d->held.heard;
 	take(d, &h);
 	d->held.which = 0;

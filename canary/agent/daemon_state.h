@@ -43,6 +43,7 @@ struct daemon_trust {
 	bool asked;	     /* somebody waits for one that begins now */
 	bool runs;
 	uint64_t ended, ended_ms; /* how many have, and the last one when */
+	bool unheard;		  /* that one had no answer, good or bad */
 	uint64_t number;	  /* of the newest file */
 	bool wanted, sent, over;  /* as in daemon_fetch */
 	int fd;
@@ -54,6 +55,7 @@ struct daemon_trust {
 /* An order that was refused by what is trusted now, until there is news. */
 struct daemon_held {
 	uint64_t which; /* as bl_daemon_refresh_ask; 0: none is */
+	unsigned tries; /* that were unheard */
 	struct bl_pair_heard heard;
 };
 
@@ -140,9 +142,12 @@ void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h);
 /* One that is held, when the refresh that it waits for has ended. */
 void bl_daemon_take_held(struct daemon *d);
 
-/* A refresh is to begin now, with its number; and whether that one has ended. */
+/* What is refused for want of news is asked for so often, if nobody answers. */
+#define BL_DAEMON_TRIES 3
+/* A refresh is to begin now, with its number; and whether that one has ended: 0,
+ * not yet; 1; -EAGAIN: nobody answered, a moment later may be better. */
 uint64_t bl_daemon_refresh_ask(struct daemon *d);
-bool bl_daemon_refresh_ended(struct daemon *d, uint64_t which);
+int bl_daemon_refresh_ended(struct daemon *d, uint64_t which);
 
 /* The worker, before it applies: news of what is released, if what is here does
  * not list that bundle. */

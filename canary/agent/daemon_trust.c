@@ -283,6 +283,7 @@ static void work_once(struct truster *r)
 	t->runs = false;
 	t->ended++;
 	t->ended_ms = bl_clock_mono_ms();
+	t->unheard = code < 0 && !bl_trust_fault_name(code);
 	pthread_cond_signal(&r->d->work);
 	pthread_mutex_unlock(&r->d->lock);
 	/* An order may wait for it. */
@@ -351,27 +352,39 @@ uint64_t bl_daemon_refresh_ask(struct daemon *d)
 	return which;
 }
 
-bool bl_daemon_refresh_ended(struct daemon *d, uint64_t which)
+int bl_daemon_refresh_ended(struct daemon *d, uint64_t which)
 {
-	bool ended;
+	int r = 0;
 
 	pthread_mutex_lock(&d->lock);
-	ended = d->trust.ended >= which;
+	if (d->trust.ended >= which)
+		r = d->trust.unheard ? -EAGAIN : 1;
 	pthread_mutex_unlock(&d->lock);
-	return ended;
+	return r;
+}
+
+/* One refresh, or the worker is to leave what it does; as above. */
+static int wait_for_one(struct daemon *d)
+{
+	uint64_t which = bl_daemon_refresh_ask(d);
+	bool leaves;
+
+	pthread_mutex_lock(&d->lock);
+	while (d->trust.ended < which && !d->quit && !d->agent.stop_trial)
+		pthread_cond_wait(&d->work, &d->lock);
+	leaves = d->quit || d->agent.stop_trial;
+	pthread_mutex_unlock(&d->lock);
+	return leaves ? 1 : bl_daemon_refresh_ended(d, which);
 }
 
 void bl_daemon_freshen(struct daemon *d, const char *digest, size_t len)
 {
-	uint64_t which;
+	int r = -EAGAIN;
 
 	if (bl_vouch_wanted(d->trust_dir, NULL) <= 0 ||
 	    bl_vouch_listed(d->trust_dir, digest, len,
 			    bl_clock_wall_ms() / 1000, NULL) == 0)
 		return;
-	which = bl_daemon_refresh_ask(d);
-	pthread_mutex_lock(&d->lock);
-	while (d->trust.ended < which && !d->quit && !d->agent.stop_trial)
-		pthread_cond_wait(&d->work, &d->lock);
-	pthread_mutex_unlock(&d->lock);
+	for (int i = 0; r < 0 && i < BL_DAEMON_TRIES; i++)
+		r = wait_for_one(d);
 }

@@ -46,8 +46,7 @@ struct answer {
 	int64_t retry_ms; /* no sooner; 0: nobody said */
 };
 
-/* Any number. */
-static uint32_t draw(void)
+uint32_t bl_talker_draw(void)
 {
 	uint32_t n = 0;
 
@@ -164,7 +163,7 @@ static unsigned wait_s(const struct talk *k)
 {
 	if (k->said.say.busy || !*k->etag || k->idle_ms)
 		return 0;
-	return WAIT_S - draw() % (WAIT_S / 4 + 1);
+	return WAIT_S - bl_talker_draw() % (WAIT_S / 4 + 1);
 }
 
 static int ask(struct talk *k, struct answer *ret, struct bl_err *err)
@@ -265,8 +264,8 @@ static void look_after(struct talk *k)
 
 	if (bl_clock_mono_ms() < k->look_ms)
 		return;
-	k->look_ms =
-		bl_clock_mono_ms() + (uint64_t)bl_jitter_ms(LOOK_MS, draw());
+	k->look_ms = bl_clock_mono_ms() +
+		     (uint64_t)bl_jitter_ms(LOOK_MS, bl_talker_draw());
 	if (renew(k, &e) < 0)
 		bl_talker_note(k->t, "the certificate was not renewed: %s",
 			       e.text);
@@ -286,7 +285,7 @@ static int64_t after_failure(struct talk *k, int r, const struct answer *a,
 			       e->hint);
 	bl_text_copy(k->told, sizeof(k->told), e->text);
 	return bl_backoff_ms(k->t->opts->interval_ms, k->idle_ms, ++k->failures,
-			     a->retry_ms, draw());
+			     a->retry_ms, bl_talker_draw());
 }
 
 static int64_t after_answer(struct talk *k, const struct answer *a)
@@ -301,7 +300,7 @@ static int64_t after_answer(struct talk *k, const struct answer *a)
 	look_after(k);
 	if (asked && asked < ms)
 		ms = asked;
-	ms = bl_jitter_ms(ms, draw());
+	ms = bl_jitter_ms(ms, bl_talker_draw());
 	/* One that was kept for a while has had its pause. One whose answer is
 	 * new has not: all others were told at the same moment. */
 	if (a->known)

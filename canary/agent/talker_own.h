@@ -39,6 +39,9 @@ struct bl_talker {
 int bl_talker_open(const struct bl_talker *t, struct bl_client **ret,
 		   struct bl_err *err);
 
+/* Any number. */
+uint32_t bl_talker_draw(void);
+
 /* To the host part. false: it is gone. */
 bool bl_talker_send(const struct bl_talker *t, const struct bl_pair_msg *m);
 void bl_talker_note(const struct bl_talker *t, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "canary/agent/backoff.h"
 #include "canary/agent/talker_own.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/clock.h"
@@ -73,8 +74,8 @@ static bool is_root(const char *name)
 	return dot && strcmp(dot, ".root.json") == 0;
 }
 
-static int fetch(struct bl_client *client, struct under_way *u,
-		 struct bl_err *err)
+static int fetch_once(struct bl_client *client, struct under_way *u,
+		      int64_t *ret_retry_ms, struct bl_err *err)
 {
 	bl_autofree char *path =
 		bl_path("/v1/trust/metadata/%s", u->want->name);
@@ -95,13 +96,35 @@ static int fetch(struct bl_client *client, struct under_way *u,
 
 	if (!path || !url)
 		return bl_err_set(err, -ENOMEM, "out of memory");
+	u->came = 0;
 	r = bl_client_ask(client, &q, &head, &ignored, err);
+	*ret_retry_ms = head.retry_ms;
 	if (u->lost)
 		r = bl_err_set(err, BL_TRUST_SLOW,
 			       "%s: it did not come in time", u->want->name);
 	if (r == -ENOENT && is_root(u->want->name))
 		stay_with(client, url);
 	return r;
+}
+
+/* All hosts ask when something was released: a controller that has too much to do
+ * says so, and when to come again. */
+static int fetch(struct bl_client *client, struct under_way *u,
+		 struct bl_err *err)
+{
+	int64_t retry_ms = 0;
+	uint64_t ms = 0;
+	int r;
+
+	for (unsigned failures = 1;; failures++) {
+		r = fetch_once(client, u, &retry_ms, err);
+		if (r == -EAGAIN)
+			ms = (uint64_t)bl_backoff_ms(0, 0, failures, retry_ms,
+						     bl_talker_draw());
+		if (r != -EAGAIN || bl_clock_mono_ms() + ms >= u->until_ms)
+			return r;
+		bl_clock_sleep_ms(ms);
+	}
 }
 
 void bl_talker_get(struct bl_talker *t, struct bl_client *client,

@@ -32,6 +32,8 @@ FILES = (
      "refused; kernel slots, journal, live version, trusted files and serials as they were"),
     ("sim/test_trust_refresh.c", (MACRO,), "a controller that was taken over, to an agent that asks by itself",
      "an error of its own for each in what status reads; trusted files byte for byte, what runs, and the agent as they were"),
+    ("sim/test_talker_trust.c", (TEXT,), "such a controller, to the process that fetches from it",
+     "a failure, not a byte more than there is room for, and the next one comes"),
     ("sim/test_trust_mirror.c", (LIE, TEST), "a mirror: endless, slow, elsewhere",
      "an answer of its own for each"),
     ("unit/test_bundle_hostile.c", (MEMBER, TEST), "a bundle's bytes",
