@@ -6,6 +6,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/json.h"
+#include "loader/base/text.h"
+
+#define KEY_LEN 80 /* of a member, as far as it is shown */
 
 /* json_object_foreach takes no const object. */
 static json_t *loose(const json_t *v)
@@ -76,13 +79,18 @@ static void more_keys(const char *role, const json_t *list, const json_t *than,
 							role, "key", id));
 }
 
+/* @key may be a member that nobody knows, by any name: it must not hide the lines
+ * above it from who is to sign. */
 static void add_other(json_t *ret, const char *above, const char *role,
 		      const char *key)
 {
+	char shown[KEY_LEN];
+
+	bl_text_copy(shown, sizeof(shown), key);
 	json_array_append_new(list_of(ret, "other"),
 			      json_sprintf("%s%s%s%s%s", above,
 					   *above ? "." : "", role,
-					   *role ? "." : "", key));
+					   *role ? "." : "", shown));
 }
 
 /* What differs in two objects but for these keys of them. */

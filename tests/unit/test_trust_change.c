@@ -51,6 +51,9 @@ static const struct {
 	{ "{\"consistent_snapshot\": true}",
 	  "{\"consistent_snapshot\": false, \"x\": 1}",
 	  "{\"other\": [\"consistent_snapshot\", \"x\"]}" },
+	/* By a name that would move a terminal's lines: back, and away. */
+	{ "{}", "{\"\\u001b[1A\\u001b[2K\\nx\": 1}",
+	  "{\"other\": [\" [1A [2K x\"]}" },
 };
 
 START_TEST(every_difference_is_shown_and_none_else)
