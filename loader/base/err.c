@@ -7,14 +7,18 @@
 #include <string.h>
 
 /* Line feed and tab stay: logs are quoted in errors. The rest could move a
- * terminal's cursor or set its title. Bytes of UTF-8 are left alone. */
+ * terminal's cursor or set its title, U+0080 to U+009F as well (CSI among them).
+ * Other bytes of UTF-8 are left alone. */
 static void defuse(char *text)
 {
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
+		unsigned char next = (unsigned char)text[1];
 
 		if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
 			*text = '?';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			text[0] = text[1] = '?';
 	}
 }
 

@@ -74,6 +74,8 @@ START_TEST(no_control_character_reaches_the_terminal)
 	bl_err_hint(&err, "\033[1m");
 	ck_assert_ptr_null(strchr(err.text, '\033'));
 	ck_assert_ptr_null(strchr(err.hint, '\033'));
+	bl_err_set(&err, -EBADMSG, "\xc2\x9b\x32K \xc2\xb5 \xc3\x9b");
+	ck_assert_str_eq(err.text, "??2K \xc2\xb5 \xc3\x9b");
 	bl_err_errno(&err, -EIO, "\033");
 	ck_assert_int_eq(err.text[0], '?');
 }
