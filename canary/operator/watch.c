@@ -218,11 +218,11 @@ static int by_trouble(const void *x, const void *y)
 {
 	const json_t *a = *(json_t *const *)x, *b = *(json_t *const *)y;
 	size_t la = host_look(a), lb = host_look(b);
+	char one[TEXT], other[TEXT];
 
 	if (la != lb)
 		return la < lb ? -1 : 1;
-	return strcmp(json_string_value(json_object_get(a, "name")),
-		      json_string_value(json_object_get(b, "name")));
+	return strcmp(text(a, "name", one), text(b, "name", other));
 }
 
 static void print_hosts(const json_t *r, FILE *f, unsigned rows)

@@ -433,8 +433,11 @@ int bl_client_json(struct bl_client *c, const char *method, const char *path,
 	if (r < 0)
 		return r;
 	r = bl_json_parse("answer", bl_buf_str(&answer), answer.len, ret, err);
-	return r < 0 ? bl_err_wrap(err, r, "controller %s", bl_client_url(c))
-		     : 0;
+	if (r < 0)
+		return bl_err_wrap(err, r, "controller %s", bl_client_url(c));
+	/* It goes to a terminal, most of it. */
+	r = bl_json_clean(ret->root);
+	return r < 0 ? bl_err_set(err, r, "out of memory") : 0;
 }
 
 int bl_client_stream(struct bl_client *c, const char *path,

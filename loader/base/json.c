@@ -9,6 +9,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/base/text.h"
 
 void bl_json_doc_free(struct bl_json_doc *doc)
 {
@@ -446,6 +447,30 @@ int bl_json_read_known(const struct bl_json_doc *doc, const json_t *obj,
 			return bl_err_set(err, -ENOMEM, "out of memory");
 	}
 	return bl_json_read(doc, known, path, fields, count, target, err);
+}
+
+static int clean_text(json_t *v)
+{
+	bl_autofree char *clean = bl_text_clean(json_string_value(v));
+
+	return clean && !json_string_set(v, clean) ? 0 : -ENOMEM;
+}
+
+/* As deep as the parser lets it be. */
+int bl_json_clean(json_t *v)
+{
+	const char *key;
+	json_t *inner;
+	size_t i;
+	int r = 0;
+
+	if (json_is_string(v))
+		return clean_text(v);
+	json_object_foreach (v, key, inner)
+		r = r ? r : bl_json_clean(inner);
+	json_array_foreach (v, i, inner)
+		r = r ? r : bl_json_clean(inner);
+	return r;
 }
 
 char *bl_json_dump(json_t *v)

@@ -97,6 +97,10 @@ int bl_json_fail(const struct bl_json_doc *doc, const char *path,
 /* 1-based line of the value (or key) at @path; 0 when there is none. */
 unsigned bl_json_line(const struct bl_json_doc *doc, const char *path);
 
+/* Every text in it as bl_text_clean (text.h) makes it, names of members not: what a
+ * stranger says, before it is shown. -ENOMEM: some of it may be as it was. */
+int bl_json_clean(json_t *v);
+
 /* Serialises @v (stable: keys sorted, indent 2, newline at the end) and drops
  * the reference. NULL when out of memory. Caller frees. */
 char *bl_json_dump(json_t *v);

@@ -91,6 +91,26 @@ START_TEST(refuses_what_strict_json_refuses)
 }
 END_TEST
 
+START_TEST(what_a_stranger_says_moves_no_terminal)
+{
+	bl_autojson json_t *v = json_loads(
+		"{\"a\": \"x\\u001b[2Jy\", \"b\": [1, {\"c\": \"\\u009b\"}, \"\u00e9\"]}",
+		0, NULL);
+	const json_t *b;
+
+	ck_assert_ptr_nonnull(v);
+	ck_assert_int_eq(bl_json_clean(v), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(v, "a")), "x?[2Jy");
+	b = json_object_get(v, "b");
+	ck_assert_str_eq(
+		json_string_value(json_object_get(json_array_get(b, 1), "c")),
+		"??");
+	/* What is none stays. */
+	ck_assert_int_eq(json_integer_value(json_array_get(b, 0)), 1);
+	ck_assert_str_eq(json_string_value(json_array_get(b, 2)), "\u00e9");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("json");
@@ -100,6 +120,7 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, mistake_names_line_and_field, 0,
 			    (int)BL_ARRAY_SIZE(mistakes));
 	tcase_add_test(t, refuses_what_strict_json_refuses);
+	tcase_add_test(t, what_a_stranger_says_moves_no_terminal);
 	suite_add_tcase(s, t);
 	return s;
 }
