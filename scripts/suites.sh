@@ -18,8 +18,8 @@ suites_site() { # suites_site RELEASE…: address of the first that is configure
 	for release; do
 		apt-get indextargets --format '$(RELEASE) $(SITE)' \
 			'Created-By: Packages' 'Component: main' 2>/dev/null |
-			awk -v r="$release" '$1 == r { print $2; exit }'
-	done | head -1
+			awk -v r="$release" '$1 == r && !n++ { print $2 }'
+	done | sed -n 1p # not head: who writes to a closed pipe has failed
 }
 
 # False if this machine has no mirror configured.
