@@ -37,7 +37,7 @@ open_lab() {
 }
 
 known() { # known KERNEL: it is in the catalogue
-	"$belay" lab kernels --json | grep -q "\"release\": \"$1\."
+	"$belay" lab kernels --json | grep "\"release\": \"$1\." >/dev/null
 }
 
 pick_kernels() {

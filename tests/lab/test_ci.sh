@@ -24,6 +24,7 @@ gate() {
 	env BELAY="$build/belay" BELAY_OUT="$out" GITHUB_OUTPUT="$tmp/output" \
 		GITHUB_STEP_SUMMARY="$tmp/summary" "$@" \
 		"$top/scripts/ci/gate.sh" "$file" -k "$kernel" --profile trusted --quiet \
+		--deadline 1200 \
 		>"$tmp/text" 2>"$tmp/err" || got=$?
 	[ "$got" = "$want" ] || { echo "status $got, not $want"; cat "$tmp/text" "$tmp/err"; false; }
 }

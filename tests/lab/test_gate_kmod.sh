@@ -42,6 +42,7 @@ check() {
 	shift 2
 	for k in "$@"; do options+=(--kernel "$k"); done
 	"$belay" check "$work/$name.bundle" "${options[@]}" --quiet \
+		--deadline 1200 \
 		--log-dir "$logs/gate-kmod-$name" --format "json=$work/$name.json" \
 		--format text || code=$?
 	[[ $code -eq $want ]] || fail "$name: ended with $code, not $want"

@@ -61,7 +61,7 @@ for sig in INT TERM KILL; do
 	"$belay" lab run 6.1 --name "sig$sig" --log-dir "$tmp" --deadline 1500 \
 		-- sleep 1000 >/dev/null 2>"$tmp/err" &
 	pid=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 6000); do
 		left "sig$sig" && [ -s "$tmp/sig$sig.console.log" ] && break
 		sleep 0.1
 	done
@@ -69,7 +69,7 @@ for sig in INT TERM KILL; do
 	kill -"$sig" "$pid"
 	wait "$pid" 2>/dev/null
 	got=$?
-	for _ in $(seq 50); do
+	for _ in $(seq 6000); do
 		left "sig$sig" || break
 		sleep 0.1
 	done
