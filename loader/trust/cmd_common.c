@@ -51,6 +51,9 @@ static bool take(int c, const char *value, struct bl_trust_args *a)
 	case BL_OPT_ROLE:
 		a->role = value;
 		return true;
+	case BL_OPT_HOST:
+		a->host = value;
+		return true;
 	case BL_OPT_AS:
 		a->name = value;
 		return true;

@@ -18,7 +18,7 @@ struct bl_trust_args {
 	size_t keys_count;
 	const char *expect[BL_REPO_WAITING_MAX]; /* digests */
 	size_t expect_count;
-	const char *repo, *trust, *role, *name, *digest;
+	const char *repo, *trust, *role, *name, *digest, *host;
 	const char *ca, *tls_dir;
 	struct bl_repo_shape shape;
 	char **word; /* what is no option */
@@ -45,6 +45,7 @@ enum bl_trust_opt {
 	BL_OPT_DROP,
 	BL_OPT_NO_FLEET,
 	BL_OPT_EXPECT,
+	BL_OPT_HOST,
 	BL_OPT_JSON,
 };
 

@@ -78,15 +78,18 @@ static const char usage_assign[] =
 	"example: belay trust assign repo sensor-2.bundle web-1 'db-*' --keys online-keys\n";
 
 static const char usage_status[] =
-	"usage: belay trust status TRUST [--repo REPO] [--json]\n"
+	"usage: belay trust status TRUST [--repo REPO] [--host NAME] [--json]\n"
 	"\n"
 	"What the folder TRUST (of a host, or a folder of keys) trusts: every role's\n"
 	"version, keys and expiry. With --repo it asks the repository first, and keeps\n"
 	"what was verified; of a folder it shows what waits for signatures there, too,\n"
-	"with its digest (belay trust sign). Exit status: 0 all is valid, 1 something is refused or has\n"
-	"expired, 2 it could not be read.\n"
+	"with its digest (belay trust sign). With --host it says what the fleet's file\n"
+	"assigns to that host (belay trust assign), as the release keys signed it.\n"
+	"Exit status: 0 all is valid, 1 something is refused or has expired, 2 it could\n"
+	"not be read.\n"
 	"\n"
 	"      --repo REPO    the repository's folder, or its URL (https://…)\n" BL_TRUST_SOURCE_USAGE
+	"      --host NAME    what this host is to run; of two targets it runs neither\n"
 	"      --json         print it as JSON\n"
 	"\n"
 	"example: belay trust status /var/lib/belay/trust --repo https://mirror/belay\n"
@@ -215,10 +218,21 @@ static int print_rows(const struct row *rows, size_t count, struct bl_err *err)
 	return BL_EXIT_OK;
 }
 
-/* Prints what is trusted, and what @waiting (NULL: nothing) for signatures;
+/* What a host is to run; null: nothing. */
+static void print_assigned(const char *host, const json_t *target)
+{
+	if (json_is_null(target))
+		printf("nothing is assigned to %s\n", host);
+	else if (target)
+		printf("%s is to run %s  %s\n", host,
+		       json_string_value(json_object_get(target, "name")),
+		       json_string_value(json_object_get(target, "digest")));
+}
+
+/* Prints what is trusted, and what else was asked for (@more: an object, or NULL);
  * rejected if something has expired. */
-static int report(const struct bl_trusted *t, const json_t *waiting, bool json,
-		  struct bl_err *err)
+static int report(const struct bl_trusted *t, const struct bl_trust_args *a,
+		  json_t *more, struct bl_err *err)
 {
 	struct row rows[BL_REPO_ROLES];
 	size_t count = rows_of(t, bl_trust_cmd_now(), rows);
@@ -229,16 +243,18 @@ static int report(const struct bl_trusted *t, const json_t *waiting, bool json,
 
 	for (size_t i = 0; i < count; i++)
 		expired |= rows[i].expired;
-	if (json) {
-		code = bl_trust_cmd_json(
-			json_pack("{s:o, s:I, s:O*}", "roles",
-				  rows_json(rows, count), "targets",
-				  (json_int_t)targets, "pending", waiting),
-			err);
+	if (a->json) {
+		json_t *all = json_pack("{s:o, s:I}", "roles",
+					rows_json(rows, count), "targets",
+					(json_int_t)targets);
+
+		json_object_update(all, more);
+		code = bl_trust_cmd_json(all, err);
 	} else {
 		code = print_rows(rows, count, err);
 		printf("targets signed: %zu\n", targets);
-		bl_trust_cmd_print_waiting(waiting);
+		bl_trust_cmd_print_waiting(json_object_get(more, "pending"));
+		print_assigned(a->host, json_object_get(more, "assigned"));
 	}
 	return code == BL_EXIT_OK && expired ? BL_EXIT_REJECTED : code;
 }
@@ -263,10 +279,42 @@ static int ask_fleet(struct bl_tuf *tuf, const struct bl_tuf_fetcher *f,
 	return r;
 }
 
+/* What the fleet's file says of a host goes to @more. Whether it is below what the
+ * host has is asked when it is applied (vouch.h). */
+static int find_assigned(const struct bl_trusted *t, const char *host,
+			 json_t *more, struct bl_err *err)
+{
+	const struct bl_meta *fleet =
+		bl_trusted_role(t, &t->targets, BL_FLEET_ROLE);
+	struct bl_meta_target target;
+	struct bl_err why = { 0 };
+	int r;
+
+	if (!fleet)
+		return bl_err_set(
+			err, -ENOENT,
+			"this repository has no role '%s', or its file was not fetched",
+			BL_FLEET_ROLE);
+	r = bl_fleet_find(&t->targets, fleet, host, 0, &target, &why);
+	if (r == -ENOENT)
+		return json_object_set_new(more, "assigned", json_null());
+	if (r < 0) {
+		*err = why;
+		return r;
+	}
+	return json_object_set_new(
+		more, "assigned",
+		json_pack("{s:s, s:s, s:I, s:I}", "name", target.path, "digest",
+			  target.sha256, "size_bytes",
+			  (json_int_t)target.length, "serial",
+			  (json_int_t)bl_fleet_serial(&target)));
+}
+
 static int cmd_status(int argc, char **argv, struct bl_err *err)
 {
 	static const struct option options[] = {
 		BL_TRUST_SOURCE_OPTIONS,
+		{ "host", required_argument, NULL, BL_OPT_HOST },
 		{ "json", no_argument, NULL, BL_OPT_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -274,7 +322,8 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 	BL_CLEANUP(bl_tuf_close) struct bl_tuf tuf = { 0 };
 	struct bl_trust_args a = { 0 };
 	BL_CLEANUP(bl_trust_source_close) struct bl_trust_source src = { 0 };
-	bl_autojson json_t *waiting = NULL;
+	bl_autojson json_t *more = json_object();
+	json_t *waiting = NULL;
 	int fleet, code;
 	int r = bl_trust_cmd_args("trust status", usage_status, options, argc,
 				  argv, &a, err);
@@ -297,9 +346,12 @@ static int cmd_status(int argc, char **argv, struct bl_err *err)
 		return bl_trust_cmd_exit(r);
 	fleet = ask_fleet(&tuf, a.repo ? &src.fetcher : NULL, err);
 	/* It is nobody's word yet: what is wrong with it is told by who signs. */
-	if (!fleet && a.repo && !bl_mirror_is_url(a.repo))
-		bl_trust_cmd_waiting(a.repo, a.word[0], &waiting, NULL);
-	code = report(&tuf.t, waiting, a.json, err);
+	if (!fleet && a.repo && !bl_mirror_is_url(a.repo) &&
+	    !bl_trust_cmd_waiting(a.repo, a.word[0], &waiting, NULL))
+		json_object_set_new(more, "pending", waiting);
+	if (!fleet && a.host)
+		fleet = find_assigned(&tuf.t, a.host, more, err);
+	code = report(&tuf.t, &a, more, err);
 	return fleet < 0 && code != BL_EXIT_UNDECIDED ? bl_trust_cmd_exit(fleet)
 						      : code;
 }
@@ -344,7 +396,7 @@ static int cmd_init(int argc, char **argv, struct bl_err *err)
 		r = bl_trust_cmd_open(&a, a.word[0], &ring, &repo, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	return report(&repo.tuf.t, NULL, a.json, err);
+	return report(&repo.tuf.t, &a, NULL, err);
 }
 
 static int cmd_rotate(int argc, char **argv, struct bl_err *err)
@@ -371,7 +423,7 @@ static int cmd_rotate(int argc, char **argv, struct bl_err *err)
 		r = bl_trust_cmd_publish(&a, &repo, &waits, err);
 	if (r < 0 || waits)
 		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
-	return report(&repo.tuf.t, NULL, a.json, err);
+	return report(&repo.tuf.t, &a, NULL, err);
 }
 
 static int cmd_renew(int argc, char **argv, struct bl_err *err)
@@ -398,7 +450,7 @@ static int cmd_renew(int argc, char **argv, struct bl_err *err)
 	r = bl_trust_cmd_publish(&a, &repo, &waits, err);
 	if (r < 0 || waits)
 		return r < 0 ? bl_trust_cmd_exit(r) : BL_EXIT_OK;
-	return report(&repo.tuf.t, NULL, a.json, err);
+	return report(&repo.tuf.t, &a, NULL, err);
 }
 
 static int cmd_assign(int argc, char **argv, struct bl_err *err)
@@ -425,7 +477,7 @@ static int cmd_assign(int argc, char **argv, struct bl_err *err)
 		r = bl_repo_publish(&repo, err);
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
-	return report(&repo.tuf.t, NULL, a.json, err);
+	return report(&repo.tuf.t, &a, NULL, err);
 }
 
 int bl_cmd_trust(int argc, char **argv, struct bl_err *err)

@@ -5,7 +5,8 @@
  * A file for all hosts, by patterns: `belay trust assign` writes it, any TUF
  * client reads it, and what is signed is asked for A1. A controller, which decides
  * poll by poll, signs orders with the same key instead (order.h), and agents obey
- * these alone. A2 and A3 hold for who calls bl_fleet_find.
+ * these alone. A2 and A3 hold for who calls bl_fleet_find, as `belay trust status
+ * --host` does.
  *
  * The release role ("targets") signs bundles offline and delegates the paths
  * "fleet/" + one component to the role "fleet". Its metadata lists for every

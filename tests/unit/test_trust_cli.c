@@ -242,6 +242,30 @@ END_TEST
 #define SHA256_OTHER \
 	"d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"
 
+/* Without a controller, what is to run where is asked here. */
+START_TEST(status_says_what_is_assigned_to_a_host)
+{
+	const char *const all[] = { "web-1", "db-*" }, *const one[] = { "db-2" };
+
+	start(0);
+	ok(bl_repo_add(&repo, "s-1.bundle", "bytes", 5, &err));
+	ok(bl_repo_add(&repo, "s-2.bundle", "other", 5, &err));
+	ok(bl_repo_publish(&repo, &err));
+	ok(bl_repo_assign(&repo, "s-1.bundle", all, 2, &err));
+	ok(bl_repo_assign(&repo, "s-2.bundle", one, 1, &err));
+	ok(bl_repo_publish(&repo, &err));
+	assert_status("trust status host --repo repo --host web-1", BL_EXIT_OK,
+		      "web-1 is to run s-1.bundle  " SHA256_BYTES);
+	/* Of what was kept, too. */
+	assert_status("trust status host --host db-1 --json", BL_EXIT_OK,
+		      "\"name\": \"s-1.bundle\"");
+	assert_status("trust status host --host mail", BL_EXIT_OK,
+		      "nothing is assigned to mail");
+	assert_status("trust status host --host db-2", BL_EXIT_REJECTED,
+		      "db-2 is assigned both");
+}
+END_TEST
+
 /* Two release keys must sign; what the first one proposes. */
 static void propose(char digest[static BL_DIGEST_HEX])
 {
@@ -330,6 +354,7 @@ Suite *bl_test_suite(void)
 		t, without_a_repository_what_was_not_asked_for_is_no_failure);
 	tcase_add_test(t, status_of_a_host_tells_how_fresh_it_is_and_why_not);
 	tcase_add_test(t, a_repository_without_a_fleet_is_whole);
+	tcase_add_test(t, status_says_what_is_assigned_to_a_host);
 	tcase_add_test(t,
 		       who_signs_sees_what_it_is_and_can_say_what_it_must_be);
 	tcase_add_test(t, without_a_digest_it_shows_first_what_it_signs);
