@@ -276,6 +276,9 @@ int bl_proc_check(const char *const *argv, const struct bl_proc_opts *opts,
 		return r;
 	if (res.status == 0)
 		return 0;
+	if (res.status == BL_PROC_FILTERED)
+		return bl_err_set(err, -EREMOTEIO,
+				  "%s: " BL_PROC_FILTERED_WORDS, argv[0]);
 	return bl_err_set(err, -EREMOTEIO, "%s ended with status %d: %s",
 			  argv[0], res.status, tail(bl_buf_str(&res.out), 5));
 }

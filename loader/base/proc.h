@@ -7,6 +7,7 @@
 #ifndef BL_BASE_PROC_H
 #define BL_BASE_PROC_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,13 @@ void bl_proc_result_free(struct bl_proc_result *r);
  */
 int bl_proc_run(const char *const *argv, const struct bl_proc_opts *opts,
 		struct bl_proc_result *ret, struct bl_err *err);
+
+/* Of what a filter of system calls (sandbox.h) ended, or a shell whose child that
+ * was, and what a person is told of it: an agent's filter ends each program of
+ * another architecture, which 32-bit ones are. */
+#define BL_PROC_FILTERED (128 + SIGSYS)
+#define BL_PROC_FILTERED_WORDS \
+	"a filter of system calls ended it (SIGSYS): an agent runs no 32-bit programs"
 
 /* As bl_proc_run, and any status but 0 is an error (-EREMOTEIO) with the last
  * lines of its output. */

@@ -66,6 +66,10 @@ static const struct {
 	{ "echo one; echo two >&2; exit 3", BL_COMMAND_BAD, 3, "two" },
 	{ "printf 'no newline'; false", BL_COMMAND_BAD, 1, "no newline" },
 	{ "kill -9 $$", BL_COMMAND_BAD, 137, "" },
+	/* As an agent's filter ends what it started, and a shell tells of it. */
+	{ "kill -SYS $$", BL_COMMAND_BROKEN, 159, "32-bit" },
+	{ "sh -c 'echo x; kill -SYS $$'; exit $?", BL_COMMAND_BROKEN, 159,
+	  "32-bit" },
 	{ "/no/such/tool", BL_COMMAND_BROKEN, 127, "/no/such/tool" },
 	{ "/dev/null", BL_COMMAND_BROKEN, 126, "/dev/null" },
 	{ "read x", BL_COMMAND_BAD, 1, "" }, /* nothing to read */

@@ -50,6 +50,15 @@ START_TEST(a_signal_is_128_and_its_number)
 }
 END_TEST
 
+START_TEST(what_a_filter_ended_is_said_to_be_that)
+{
+	const char *const argv[] = { "sh", "-c", "kill -SYS $$", NULL };
+
+	ck_assert_int_eq(bl_proc_check(argv, NULL, &err), -EREMOTEIO);
+	ck_assert_ptr_nonnull(strstr(err.text, "32-bit"));
+}
+END_TEST
+
 START_TEST(no_such_tool_is_an_error_with_its_name)
 {
 	const char *const argv[] = { "no-such-tool-here", NULL };
@@ -265,6 +274,7 @@ Suite *bl_test_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, status_and_output_of_both_streams);
 	tcase_add_test(t, a_signal_is_128_and_its_number);
+	tcase_add_test(t, what_a_filter_ended_is_said_to_be_that);
 	tcase_add_test(t, no_such_tool_is_an_error_with_its_name);
 	tcase_add_test(t, output_beyond_the_limit_is_read_but_not_kept);
 	tcase_add_test(t, the_deadline_ends_the_tool_and_its_children);

@@ -134,6 +134,9 @@ static void conclude(struct bl_commands *c, enum bl_command_end end, int status)
 
 	drain(c);
 	last_line(c, cmd->line, sizeof(cmd->line));
+	if (status == BL_PROC_FILTERED)
+		snprintf(cmd->line, sizeof(cmd->line), "%s",
+			 BL_PROC_FILTERED_WORDS);
 	cmd->end = end;
 	cmd->status = status;
 	cmd->runs++;
@@ -146,7 +149,8 @@ static void conclude(struct bl_commands *c, enum bl_command_end end, int status)
 static void end_by_status(struct bl_commands *c, int st)
 {
 	int status = WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
-	bool broken = WIFEXITED(st) && (status == 126 || status == 127);
+	bool broken = status == BL_PROC_FILTERED ||
+		      (WIFEXITED(st) && (status == 126 || status == 127));
 
 	conclude(c,
 		 broken	  ? BL_COMMAND_BROKEN

@@ -11,8 +11,9 @@
  *	bl_commands_free(c);		ends what still runs
  *
  * Exit status 0 is good, any other bad, as is one that does not end in time.
- * What cannot be run (126 and 127 of a shell, no shell) is undecided: that the
- * probe is broken says nothing about the sensor.
+ * What cannot be run (126 and 127 of a shell, no shell; ended by a filter of
+ * system calls, as an agent's ends 32-bit programs) is undecided: that the probe is
+ * broken says nothing about the sensor.
  *
  * They are an option of the host, never part of a bundle: what is shipped runs
  * nothing but its programs in the kernel.
