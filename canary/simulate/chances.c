@@ -40,6 +40,10 @@ static void add(struct bl_sim_chances *c, const struct bl_sim_result *r,
 	c->down_mean += r->went_down;
 	c->down_hours_mean += r->down_hours;
 	c->end_mean_s += (double)r->end_ms / 1000;
+	c->undecided_mean += r->undecided;
+	c->holds_mean += r->holds;
+	if (r->holds > c->holds_max)
+		c->holds_max = r->holds;
 	if (r->most_of_a_stratum > c->stratum_max)
 		c->stratum_max = r->most_of_a_stratum;
 	if (r->most_down > c->most_down)
@@ -66,6 +70,8 @@ static void conclude(struct bl_sim_chances *c, double *exposed, double *decide)
 	c->exposed_max = (unsigned)quantile(exposed, c->runs, 1);
 	c->decide_p99_s = quantile(decide, c->stopped, 0.99);
 	c->decide_max_s = quantile(decide, c->stopped, 1);
+	c->undecided_mean /= c->runs;
+	c->holds_mean /= c->runs;
 	c->down_mean /= c->runs;
 	c->down_hours_mean /= c->runs;
 	c->end_mean_s /= c->runs;
@@ -113,7 +119,7 @@ int bl_sim_chances(const struct bl_sim_opts *opts, unsigned runs,
 json_t *bl_sim_chances_json(const struct bl_sim_chances *c)
 {
 	return json_pack(
-		"{s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:f}",
+		"{s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:f,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}",
 		"runs", (json_int_t)c->runs, "stopped", (json_int_t)c->stopped,
 		"stopped_in_first_wave", (json_int_t)c->first_wave,
 		"exposed_mean", c->exposed_mean, "exposed_p50",
@@ -125,5 +131,6 @@ json_t *bl_sim_chances_json(const struct bl_sim_chances *c)
 		c->down_hours_mean, "decide_mean_s", c->decide_mean_s,
 		"decide_p99_s", c->decide_p99_s, "decide_max_s",
 		c->decide_max_s, "stop_mean_s", c->stop_mean_s, "end_mean_s",
-		c->end_mean_s);
+		c->end_mean_s, "undecided_mean", c->undecided_mean, "held_mean",
+		c->holds_mean, "held_max", (json_int_t)c->holds_max);
 }

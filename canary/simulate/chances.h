@@ -20,6 +20,8 @@ struct bl_sim_chances {
 	unsigned exposed_p50, exposed_p99, exposed_max;
 	unsigned stratum_max; /* exposed in one stratum */
 	unsigned most_down;
+	double undecided_mean, holds_mean;
+	unsigned holds_max;
 	/* From the first sign of a bad host to the stop; seconds. */
 	double decide_mean_s, decide_p99_s, decide_max_s;
 	double stop_mean_s, end_mean_s; /* since the start */

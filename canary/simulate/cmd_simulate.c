@@ -31,7 +31,8 @@ static const char usage[] =
 	"                   first, the third a third (default 12)\n"
 	"  --fault FAULT    none, crash (every host), rare:20% (so many hosts),\n"
 	"                   stratum:1% (every host of one stratum of that share),\n"
-	"                   slow:3 (times as long for an event) (default crash)\n"
+	"                   slow:3 (times as long for an event), undecided:1% (no fault:\n"
+	"                   so many hosts cannot judge their trial) (default crash)\n"
 	"  --background P   percent of hosts that fail in the rollout for reasons of\n"
 	"                   their own (default: the plan's p0_percent)\n"
 	"  --seed N         (default 1)\n"
@@ -334,6 +335,25 @@ static void print_row(struct bl_table *t, const struct bl_sim_rule *rule,
 		bl_table_cell(t, BL_STYLE_PLAIN, "-");
 }
 
+/* A rollout that is held waits for people, which is no time of its own. */
+static void print_holds(const struct options *o)
+{
+	if (o->sim.fault != BL_SIM_UNDECIDED)
+		return;
+	for (unsigned i = 0; i < o->rule_count; i++) {
+		const struct bl_sim_chances *c = &o->chances[i];
+
+		if (!bl_sim_rule_judges(o->rules[i]))
+			printf("%s: n/a, it judges no trial: such a host keeps the version\n",
+			       bl_sim_rule_name(o->rules[i]));
+		else
+			printf("%s: %.10g hosts undecided, without it; held %.10g times for an operator (%u at most), who resumes after %d min\n",
+			       bl_sim_rule_name(o->rules[i]), c->undecided_mean,
+			       c->holds_mean, c->holds_max,
+			       BL_SIM_OPERATOR_MS / 60000);
+	}
+}
+
 static void print(const struct options *o)
 {
 	static const char *const heads[] = { "rule",	      "stopped",
@@ -355,6 +375,7 @@ static void print(const struct options *o)
 	for (i = 0; i < o->rule_count; i++)
 		print_row(t, o->rules[i], &o->chances[i]);
 	bl_table_print(t, stdout, "");
+	print_holds(o);
 	if (o->plan.p0_percent > 0 && o->plan.ladder_count)
 		printf("Wald expects %.1f hosts, one at a time, to find a rate of %g %%\n",
 		       wald_expected(&o->plan), o->plan.ladder_percent[0]);

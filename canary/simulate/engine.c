@@ -40,9 +40,10 @@ enum event {
 	EVENT_SILENT, /* it was not heard of for too long */
 	EVENT_BACK,   /* a silent one says that it went back */
 	EVENT_COMMIT,
-	EVENT_COMPARE, /* it was measured long enough for a pair */
-	EVENT_ARRIVAL, /* a host polls that may have it */
-	EVENT_TICK,    /* the rule looks */
+	EVENT_UNDECIDED, /* its trial could not be judged: it went back */
+	EVENT_COMPARE,	 /* it was measured long enough for a pair */
+	EVENT_ARRIVAL,	 /* a host polls that may have it */
+	EVENT_TICK,	 /* the rule looks */
 };
 
 /* An event is one number, so that millions are a small heap: its time, its
@@ -187,6 +188,7 @@ static void expose(struct engine *e, unsigned s)
 	int64_t probation = o->plan->probation_ms ? o->plan->probation_ms
 						  : DEFAULT_PROBATION_MS;
 	double t = e->arrival_ms + LOAD_MS + LOAD_MORE_MS * sim_uniform(sim);
+	enum event end = EVENT_COMMIT;
 	double p = 0;
 
 	sim->waiting[s]--;
@@ -197,12 +199,15 @@ static void expose(struct engine *e, unsigned s)
 		p = o->size;
 	else if (o->fault == BL_SIM_STRATUM && s == e->faulty)
 		p = 1;
+	if (o->fault == BL_SIM_UNDECIDED && o->rule->judges &&
+	    sim_uniform(sim) < o->size)
+		end = EVENT_UNDECIDED;
 	if ((p > 0 && sim_uniform(sim) < p) ||
 	    (o->background > 0 && sim_uniform(sim) < o->background))
 		push(e, t + CRASH_WITHIN_MS * sim_uniform(sim), EVENT_DOWN, s);
 	else
-		push(e, t + (double)probation + POLL_MS * sim_uniform(sim),
-		     EVENT_COMMIT, s);
+		push(e, t + (double)probation + POLL_MS * sim_uniform(sim), end,
+		     s);
 }
 
 static void on_arrival(struct engine *e)
@@ -323,6 +328,13 @@ static void on_known(struct engine *e, enum event kind, unsigned s)
 	case EVENT_BACK:
 		sim->rollout.unconfirmed--;
 		break;
+	case EVENT_UNDECIDED:
+		bl_strata_move(&sim->rollout.strata[s], BL_EXPOSURE_TRIAL,
+			       BL_EXPOSURE_UNDECIDED);
+		sim->rollout.undecided++;
+		sim->rollout.unconfirmed--;
+		sim->dirty = true;
+		break;
 	case EVENT_COMMIT:
 		bl_strata_move(&sim->rollout.strata[s], BL_EXPOSURE_TRIAL,
 			       BL_EXPOSURE_COMMITTED);
@@ -345,7 +357,7 @@ static void keep_point(struct engine *e)
 {
 	struct bl_sim_result *ret = e->ret;
 	const struct bl_rollout *r = &e->sim.rollout;
-	unsigned i, back = 0;
+	unsigned i, back = r->undecided;
 
 	if (!ret->points || ++e->since_point < e->gap)
 		return;
@@ -455,6 +467,7 @@ static int step(struct engine *e)
 	case EVENT_SILENT:
 	case EVENT_BACK:
 	case EVENT_COMMIT:
+	case EVENT_UNDECIDED:
 		on_known(e, kind, s);
 		break;
 	}
@@ -472,6 +485,8 @@ static void conclude(struct engine *e)
 		ret->stop_ms = e->stop_ms - BEGIN_MS;
 	ret->end_ms = e->sim.now_ms - BEGIN_MS;
 	ret->exposed = r->exposed;
+	ret->undecided = r->undecided;
+	ret->holds = e->sim.holds;
 	ret->wave = r->wave;
 	for (i = 0; i < r->stratum_count; i++)
 		if (r->strata[i].exposed > ret->most_of_a_stratum)
@@ -536,8 +551,8 @@ int bl_sim_run(const struct bl_sim_opts *opts, struct bl_sim_result *ret,
 	if (r == -ETIME)
 		return bl_err_set(
 			err, r,
-			"the rollout is not over after 60 days: %u of %u hosts have it",
-			e->sim.rollout.exposed, opts->hosts);
+			"the rollout is not over after 60 days: %u of %u hosts were exposed, and it waited for an operator %u times",
+			e->sim.rollout.exposed, opts->hosts, e->sim.holds);
 	if (r < 0)
 		return bl_err_set(err, r, "out of memory");
 	conclude(e);

@@ -35,6 +35,7 @@ struct sim {
 	/* the rules' own */
 	unsigned step, failed_checks;
 	int64_t due_ms;
+	unsigned holds;
 	char reason[256];
 };
 
@@ -46,6 +47,7 @@ struct bl_sim_rule {
 	 * @wake_ms if there is none. */
 	void (*tick)(struct sim *sim);
 	int64_t tick_ms, wake_ms;
+	bool judges; /* hosts, by their trials */
 };
 
 double sim_uniform(struct sim *sim);

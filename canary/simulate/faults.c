@@ -18,6 +18,7 @@ static const struct {
 	{ "rare", 1, BL_SIM_CRASH, true, true },
 	{ "stratum", 0.01, BL_SIM_STRATUM, false, true },
 	{ "slow", 3, BL_SIM_SLOW, false, false },
+	{ "undecided", 1, BL_SIM_UNDECIDED, false, true },
 };
 
 /* 20%, or 0.2. */
@@ -57,6 +58,6 @@ int bl_sim_fault_parse(const char *text, struct bl_sim_opts *ret,
 	}
 	return bl_err_set(
 		err, -EINVAL,
-		"'%s' is no fault: none, crash, crash:20%%, rare:0.1%%, stratum:1%% (every host of a stratum of that share) or slow:3 (times as long)",
+		"'%s' is no fault: none, crash, crash:20%%, rare:0.1%%, stratum:1%% (every host of a stratum of that share), slow:3 (times as long) or undecided:1%% (so many hosts cannot judge it)",
 		text);
 }

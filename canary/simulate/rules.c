@@ -45,9 +45,18 @@ static bool belay_may(const struct sim *sim, unsigned s)
 /* As bl_controller_tick does: the view, the decision, the record. */
 static void belay_tick(struct sim *sim)
 {
+	/* Stands for all that could not judge it, which are alike. */
+	static const struct bl_view_host one = {
+		.name = "one",
+		.state = BL_EXPOSURE_UNDECIDED,
+		.exposed_ms = 1,
+		.reason = "its trial could not be judged",
+	};
 	struct bl_rollout *r = &sim->rollout;
 	struct bl_decision d;
 
+	if (r->paused_ms && sim->now_ms - r->paused_ms >= BL_SIM_OPERATOR_MS)
+		r->paused_ms = 0;
 	do {
 		struct bl_tally sum = sim_sum(sim);
 		struct bl_view view = {
@@ -57,8 +66,13 @@ static void belay_tick(struct sim *sim)
 			.target = r->target,
 			.widened = r->widened,
 			.approved = r->approved,
+			.paused = r->paused_ms != 0,
+			.undecided = r->undecided,
+			.held = r->held,
 			.commit_ms = r->commit_ms,
 			.now_ms = sim->now_ms,
+			.hosts = &one,
+			.count = r->undecided ? 1 : 0,
 			.strata = sim->tallies,
 			.stratum_count = r->stratum_count,
 			.waiting = sum.waiting,
@@ -67,6 +81,7 @@ static void belay_tick(struct sim *sim)
 		memcpy(view.pairs, sim->pairs, sizeof(view.pairs));
 		bl_decide(&view, &d);
 		bl_ledger_decided(r, &d, sim->now_ms);
+		sim->holds += d.kind == BL_DECISION_HOLD;
 	} while (d.kind == BL_DECISION_EXPOSE ||
 		 d.kind == BL_DECISION_NEXT_WAVE);
 	if (r->state != BL_ROLLOUT_RUNNING)
@@ -253,11 +268,11 @@ static void flagger_tick(struct sim *sim)
 }
 
 static const struct bl_sim_rule rules[] = {
-	{ "belay", belay_may, belay_tick, 500, 5 * SECOND_MS },
-	{ "all", all_may, all_tick, SECOND_MS, MINUTE_MS },
-	{ "hawkbit", number_may, hawkbit_tick, SECOND_MS, MINUTE_MS },
-	{ "kayenta", number_may, kayenta_tick, SECOND_MS, SECOND_MS },
-	{ "flagger", number_may, flagger_tick, SECOND_MS, SECOND_MS },
+	{ "belay", belay_may, belay_tick, 500, 5 * SECOND_MS, true },
+	{ "all", all_may, all_tick, SECOND_MS, MINUTE_MS, false },
+	{ "hawkbit", number_may, hawkbit_tick, SECOND_MS, MINUTE_MS, false },
+	{ "kayenta", number_may, kayenta_tick, SECOND_MS, SECOND_MS, false },
+	{ "flagger", number_may, flagger_tick, SECOND_MS, SECOND_MS, false },
 };
 
 const struct bl_sim_rule *bl_sim_rule_find(const char *name)
@@ -273,4 +288,9 @@ const struct bl_sim_rule *bl_sim_rule_find(const char *name)
 const char *bl_sim_rule_name(const struct bl_sim_rule *rule)
 {
 	return rule->name;
+}
+
+bool bl_sim_rule_judges(const struct bl_sim_rule *rule)
+{
+	return rule->judges;
 }

@@ -11,11 +11,14 @@
  * What is simulated: hosts of some strata poll, take the version when the rule
  * lets them, go down with it and come back (as belay's boot recovery has it), or
  * commit it; some fail for reasons of their own. Every host is drawn when it is
- * exposed, so that a run costs what it exposes. What is not: the store, the
+ * exposed, so that a run costs what it exposes. A host whose trial cannot be judged
+ * goes back and holds the rollout, as in decision.h; an operator resumes it
+ * BL_SIM_OPERATOR_MS later. What is not: the store, the
  * network and accidents of either (tests/sim has those), and the gate, which
  * would have stopped most of it.
  *
- * The baselines are the rules with the defaults or the documented examples of
+ * The baselines know no host that cannot be judged: there it keeps the version.
+ * They are the rules with the defaults or the documented examples of
  * their projects; hosts, their polls and their way back are belay's:
  *
  *	all	  everybody, at once; there is no decision
@@ -49,25 +52,30 @@
 #define BL_SIM_STRATA_MAX 64
 #define BL_SIM_POINTS	  1024
 #define BL_SIM_NEVER	  INT64_MIN
+/* Until somebody has looked at a rollout that is held, and resumes it. */
+#define BL_SIM_OPERATOR_MS (10 * 60 * 1000)
 
 enum bl_sim_fault {
 	BL_SIM_NONE,
-	BL_SIM_CRASH,	/* every host, or one in so many */
-	BL_SIM_STRATUM, /* every host of one stratum */
-	BL_SIM_SLOW,	/* takes so many times as long for an event */
+	BL_SIM_CRASH,	  /* every host, or one in so many */
+	BL_SIM_STRATUM,	  /* every host of one stratum */
+	BL_SIM_SLOW,	  /* takes so many times as long for an event */
+	BL_SIM_UNDECIDED, /* no fault: one in so many hosts cannot judge it */
 };
 
 struct bl_sim_rule;
 /* NULL: there is no such rule. */
 const struct bl_sim_rule *bl_sim_rule_find(const char *name);
 const char *bl_sim_rule_name(const struct bl_sim_rule *rule);
+/* Whether hosts judge their trials by it, and may find that they cannot. */
+bool bl_sim_rule_judges(const struct bl_sim_rule *rule);
 
 struct bl_sim_opts {
 	const struct bl_plan *plan;
 	const struct bl_sim_rule *rule;
 	unsigned hosts, strata;
 	enum bl_sim_fault fault;
-	/* Of CRASH: the part of hosts; of STRATUM: its share of the fleet; of
+	/* Of CRASH, UNDECIDED: the part of hosts; of STRATUM: its share of the fleet; of
 	 * SLOW: how many times as long. */
 	double size;
 	double background; /* part of hosts that fails for its own reasons */
@@ -78,7 +86,8 @@ struct bl_sim_opts {
 	void *ctx;
 };
 
-/* CRASH, RARE:20%, STRATUM:1%, SLOW:3, NONE, in lower case, with defaults.
+/* CRASH, RARE:20%, STRATUM:1%, SLOW:3, UNDECIDED:1%, NONE, in lower case, with
+ * defaults.
  * -EINVAL with the forms in @err. */
 int bl_sim_fault_parse(const char *text, struct bl_sim_opts *ret,
 		       struct bl_err *err);
@@ -93,7 +102,9 @@ struct bl_sim_result {
 	char reason[256]; /* of the decision that ended it */
 	unsigned exposed; /* ever */
 	unsigned most_of_a_stratum;
-	unsigned wave; /* in which it ended, from 0 */
+	unsigned wave;	    /* in which it ended, from 0 */
+	unsigned undecided; /* of the exposed */
+	unsigned holds;	    /* times that it waited for an operator */
 	unsigned went_down, most_down;
 	double down_hours; /* of all hosts together */
 	/* Since the start; BL_SIM_NEVER. */

@@ -256,6 +256,51 @@ START_TEST(what_cannot_be_simulated_says_why)
 }
 END_TEST
 
+/* Never good, nobody's failure: it is held each time until somebody resumes. */
+START_TEST(hosts_that_cannot_judge_it_hold_it_and_go_without)
+{
+	bl_plan_default(&plan);
+	opts.hosts = 200;
+	opts.background = 0;
+	simulate("undecided:10%", 20);
+	ck_assert_uint_eq(c.stopped, 0);
+	ck_assert_uint_eq(c.exposed_p50, 200);
+	ck_assert_double_gt(c.undecided_mean, 10);
+	ck_assert_double_lt(c.undecided_mean, 30);
+	ck_assert_double_gt(c.holds_mean, 1);
+	ck_assert_double_le(c.holds_mean, c.undecided_mean);
+	/* Each of them costs an operator's time, and the hosts none. */
+	ck_assert_double_ge(c.end_mean_s,
+			    c.holds_mean * BL_SIM_OPERATOR_MS / 1000);
+	ck_assert_double_eq(c.down_mean, 0);
+	ck_assert_ptr_nonnull(strstr(first.reason, " undecided, without it"));
+	/* One that wants to be stopped by it, at the first. */
+	plan.undecided = BL_UNDECIDED_STOP;
+	simulate("undecided", 20);
+	ck_assert_uint_eq(c.stopped, 20);
+	ck_assert_uint_le(c.exposed_max, 12); /* of each stratum one */
+	ck_assert_double_eq(c.holds_mean, 0);
+	ck_assert_ptr_nonnull(strstr(first.reason, "is undecided"));
+	/* Nobody can: nobody keeps it. */
+	plan.undecided = BL_UNDECIDED_PAUSE;
+	simulate("undecided", 1);
+	ck_assert_uint_eq(c.stopped, 0);
+	ck_assert_uint_eq(first.undecided, 200);
+}
+END_TEST
+
+START_TEST(who_judges_no_trial_is_not_held)
+{
+	opts.hosts = 500;
+	opts.background = 0;
+	opts.rule = bl_sim_rule_find("hawkbit");
+	ck_assert(!bl_sim_rule_judges(opts.rule));
+	simulate("undecided:50%", 1);
+	ck_assert_uint_eq(first.undecided, 0);
+	ck_assert_uint_eq(first.exposed, 500);
+}
+END_TEST
+
 /* Nobody of a fleet of none has a name. */
 START_TEST(first_wave_of_names_is_passed_over)
 {
@@ -299,6 +344,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, chart_shows_every_rule);
 	tcase_add_test(t, what_cannot_be_simulated_says_why);
 	tcase_add_test(t, first_wave_of_names_is_passed_over);
+	tcase_add_test(t, hosts_that_cannot_judge_it_hold_it_and_go_without);
+	tcase_add_test(t, who_judges_no_trial_is_not_held);
 	suite_add_tcase(s, t);
 	return s;
 }
