@@ -120,8 +120,11 @@ static int next_root(struct bl_tuf *c, struct bl_trusted *t,
 	*ret_more = r != -ENOENT;
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0)
-		return bl_err_set(err, r, "%s", own.text);
+	if (r < 0) {
+		if (err)
+			*err = own;
+		return r;
+	}
 	r = bl_trusted_root(t, b.data, b.len, err);
 	if (!r)
 		r = save_root(c, t->root.version, &b, err);
