@@ -24,7 +24,7 @@ new_host() { # new_host NAME KERNEL
 vm() { # vm SCENARIO [ARG…]: one boot of the host; its JSON in $work/out
 	"$belay" lab run "$on" --name "test-boot-$host" --log-dir "$logs" \
 		--disk "$work/$host.disk:/var/lib/belay" \
-		--pstore "$work/$host.pstore" --deadline 150 "${files[@]}" \
+		--pstore "$work/$host.pstore" --deadline 1500 "${files[@]}" \
 		--json -- sh /b/boot.sh "$@" >"$work/out" 2>"$work/err"
 }
 
@@ -50,13 +50,14 @@ boot() { # boot OUTCOME SCENARIO [ARG…]
 cut() {
 	local n=$1 pid trial='' up=0
 	((n % 4 == 3)) && trial=trial
+	rm -f "$logs/test-boot-$host.console.log" # of the boot before
 	"$belay" lab run "$on" --name "test-boot-$host" --log-dir "$logs" \
 		--disk "$work/$host.disk:/var/lib/belay" \
-		--pstore "$work/$host.pstore" --deadline 150 "${files[@]}" \
+		--pstore "$work/$host.pstore" --deadline 1500 "${files[@]}" \
 		-- sh /b/boot.sh cycle $trial >"$work/out" 2>"$work/err" &
 	pid=$!
 	if ((n % 2)); then
-		for _ in $(seq 600); do
+		for _ in $(seq 9000); do
 			grep -q '^up' "$work/out" && up=1 && break
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
@@ -65,8 +66,8 @@ cut() {
 		sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	else
 		# Not before the kernel is there, else nothing is tried.
-		for _ in $(seq 600); do
-			grep -q 'EXT4-fs.*mounted' \
+		for _ in $(seq 9000); do
+			grep -qs 'EXT4-fs.*mounted' \
 				"$logs/test-boot-$host.console.log" && break
 			sleep 0.05
 		done
@@ -76,7 +77,7 @@ cut() {
 	wait "$pid" 2>/dev/null
 	grep FAIL "$work/out" && failed=1
 	# QEMU dies with it; the disk is free only then.
-	for _ in $(seq 100); do
+	for _ in $(seq 6000); do
 		pgrep -f "path=$logs/test-boot-$host.console.log" >/dev/null || break
 		sleep 0.1
 	done

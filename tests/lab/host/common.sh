@@ -37,9 +37,25 @@ step() {
 	echo "-- $uptime s: $*"
 }
 
-# The number of the trial that is under way, once there is one.
+# comes COMMAND…: waits until it succeeds; what does not come in minutes fails.
+comes() {
+	for _ in $(seq 1 3000); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	fail "$* did not come"
+	return 1
+}
+
+runs() { # runs PID: and is no zombie
+	grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
+}
+
+# The number of the trial that is under way, once there is one. With $pid: or that
+# process has ended.
 on_trial() {
-	for _ in $(seq 1 300); do
+	for _ in $(seq 1 3000); do
+		[ -z "${pid:-}" ] || runs "$pid" || break
 		out=$(belay status --json)
 		case $out in
 		*'"trial": {'*)

@@ -99,7 +99,7 @@ privileges() {
 
 clock_back() {
 	step "the clock is set back by an hour in a trial"
-	belay apply /b/v1.bundle --override test --confirm manual --within 3 \
+	belay apply /b/v1.bundle --override test --confirm manual --within 5 \
 		--probation 1 >/tmp/apply 2>&1 &
 	pid=$!
 	on_trial >/dev/null
@@ -108,7 +108,7 @@ clock_back() {
 	wait $pid
 	out="exit $?: $(cat /tmp/apply)"
 	says "exit 1"
-	says "nobody confirmed it within 3 s"
+	says "nobody confirmed it within 5 s"
 	unchanged
 	expect 0 belay apply /b/v1.bundle --override test --probation 1
 	expect 0 belay rollback --reason 'an hour ago'

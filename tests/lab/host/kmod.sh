@@ -16,7 +16,7 @@ bang() {
 	sync
 	cp /bin/busybox /tmp/bang
 	/tmp/bang true
-	sleep 30
+	sleep 600
 	echo "FAIL: it did not go down"
 	exit 1
 }
@@ -25,6 +25,11 @@ bang() {
 number() {
 	belay status --json | sed -n '/"live"/,/}/s/.*"generation": \([0-9]*\).*/\1/p' |
 		head -n 1
+}
+
+exec_of() { # exec_of GENERATION: a reader has seen one of it
+	/bin/busybox true
+	grep "\"generation\":$1," /tmp/events
 }
 
 committed() {
@@ -36,6 +41,7 @@ committed() {
 	# Another process reads, and must not be in the way.
 	belay events --json >/tmp/events &
 	reader=$!
+	comes exec_of 1
 	expect 0 belay apply /b/v2.bundle --probation 1
 	says "committed: sensor 2.0"
 	says "no sensor was called for"
@@ -44,8 +50,7 @@ committed() {
 	expect 0 belay history --limit 1 --json
 	says '"strategy": "exchange"'
 	echo "$out" | grep '"gap_ms"'
-	/bin/busybox true
-	sleep 1
+	comes exec_of 2
 	kill -INT $reader
 	wait $reader
 	out=$(cat /tmp/events)
@@ -88,7 +93,7 @@ refuses() {
 killed() {
 	step "killed in the trial"
 	was=$(number)
-	belay apply /b/v1.bundle --override 'a test' --probation 60 \
+	belay apply /b/v1.bundle --override 'a test' --probation 3600 \
 		>/tmp/apply 2>&1 &
 	pid=$!
 	txn=$(on_trial)
@@ -104,23 +109,25 @@ killed() {
 	loaded "$was"
 }
 
+kept_again() { # by the journal, too
+	out=$(belay status --json)
+	case $out in *'"trial"'*) return 1 ;; esac
+	[ "$(cat /sys/module/belay_sensor/parameters/generation)" = "$was" ]
+}
+
 kept() {
 	step "killed in the trial: the keeper brings it back"
 	was=$(number)
 	belay agent >/tmp/agent 2>&1 &
 	agent=$!
 	sleep 1
-	belay apply /b/v1.bundle --override 'a test' --probation 60 \
+	belay apply /b/v1.bundle --override 'a test' --probation 3600 \
 		>/tmp/apply 2>&1 &
 	pid=$!
 	txn=$(on_trial)
 	kill -9 $pid
 	wait $pid
-	for _ in $(seq 30); do
-		[ "$(cat /sys/module/belay_sensor/parameters/generation 2>/dev/null)" = "$was" ] &&
-			break
-		sleep 0.5
-	done
+	comes kept_again
 	live 2.0
 	loaded "$was"
 	kill $agent
@@ -161,7 +168,7 @@ again)
 	;;
 trial)
 	step "the module brings the kernel down, in its trial"
-	belay apply /b/bang.bundle --probation 60 >/tmp/apply 2>&1 &
+	belay apply /b/bang.bundle --probation 3600 >/tmp/apply 2>&1 &
 	on_trial >/dev/null
 	bang
 	;;

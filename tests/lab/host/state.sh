@@ -143,13 +143,10 @@ holds forks_by_processor 3 "$(per_cpu 300)"
 
 step "killed in a trial: the old one has its maps, the kept ones as they are"
 fill
-belay apply /b/v2.bundle --override 'a test' --probation 60 >/dev/null 2>&1 &
+belay apply /b/v2.bundle --override 'a test' --probation 3600 >/dev/null 2>&1 &
 pid=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	sleep 1
-	out=$(belay history --limit 1)
-	case $out in *trial*) break ;; esac
-done
+on_trial >/dev/null
+expect 0 belay history --limit 1
 says trial
 expect 0 $map put "$(pin counts)" 7 777 # both see it
 kill -9 $pid

@@ -7,7 +7,7 @@
 
 # start OPTION…: a trial of v1 in another process; $pid, $txn.
 start() {
-	belay apply /b/v1.bundle --override 'a test' --probation 120 "$@" \
+	belay apply /b/v1.bundle --override 'a test' --probation 3600 "$@" \
 		>/tmp/apply 2>&1 &
 	pid=$!
 	txn=$(on_trial)
@@ -34,7 +34,7 @@ guard() { # guard WORDS: that guarded one of the last two, and is armed no more
 
 confirmed() {
 	step "a person confirms, and everybody else can look meanwhile"
-	start --confirm=manual --within 1m --probation 1
+	start --confirm=manual --within 1h --probation 1
 	expect 1 belay confirm --txn 99
 	says "no transaction 99"
 	expect 0 belay history --limit 1
@@ -108,7 +108,7 @@ hang() {
 	start --watchdog=require --watchdog-timeout 5
 	sync
 	kill -STOP $pid
-	sleep 60
+	sleep 600
 	echo "FAIL: the host was not restarted"
 	exit 1
 }

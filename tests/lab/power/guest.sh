@@ -37,7 +37,7 @@ ln -s /b/object.bpf.o object.bpf.o
 say recover belay recover --json
 say again belay recover --json
 : </etc/shadow
-say event belay events --count 1 --seconds 60 --json
+say event belay events --count 1 --seconds 600 --json
 say status belay status --json
 say history belay history --limit 40 --json
 n=0
