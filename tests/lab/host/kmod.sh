@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): a host whose sensor is a kernel module.
 # usage: kmod.sh first|again|trial|convicted|live N|bare|leave [bare]
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . /b/common.sh
 
 loaded() { # loaded NUMBER: that generation is in the kernel; 0: none

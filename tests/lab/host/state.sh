@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside a lab VM (busybox sh): what becomes of a sensor's maps when other
 # versions take its place. Exit status 1 if anything did not hold.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . /b/common.sh
 map=/b/map
 many=9000 # entries: more than are copied at once
