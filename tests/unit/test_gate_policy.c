@@ -298,6 +298,20 @@ START_TEST(maps_are_judged_by_type_and_by_pinning)
 }
 END_TEST
 
+/* Each of its ends returns 0, so it only looks; a file may know better. */
+START_TEST(what_never_refuses_only_looks)
+{
+	load("tests/lab/objects/policy-kinds");
+	judge("observe", false);
+	ck_assert_ptr_null(about("only_looks", "lsm"));
+	ck_assert_ptr_nonnull(about("refuses", "lsm"));
+	judge("{ \"types\": [ { \"deny\": \"lsm\", \"reason\": \"none\" } ] }",
+	      false);
+	ck_assert_int_eq(about("only_looks", "lsm")->verdict,
+			 BL_VERDICT_REJECT);
+}
+END_TEST
+
 /* The sensor has optional LSM programs for content that denies. */
 START_TEST(denying_content_needs_enforce)
 {
@@ -542,6 +556,7 @@ Suite *bl_test_suite(void)
 			    (int)BL_ARRAY_SIZE(kinds));
 	tcase_add_test(t, what_only_watches_is_not_mentioned);
 	tcase_add_test(t, maps_are_judged_by_type_and_by_pinning);
+	tcase_add_test(t, what_never_refuses_only_looks);
 	tcase_add_test(t, denying_content_needs_enforce);
 	tcase_add_test(t,
 		       other_peoples_filters_are_told_which_profile_they_need);

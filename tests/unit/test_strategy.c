@@ -94,6 +94,27 @@ START_TEST(a_program_gets_the_best_that_it_can_have)
 }
 END_TEST
 
+/* A filler of the sensor: it may sleep, so it has no dispatcher. */
+START_TEST(what_refuses_nothing_needs_no_lease)
+{
+	struct bl_strategy_case c = {
+		.kind = bl_hook_kind(BPF_PROG_TYPE_LSM, BPF_LSM_MAC),
+		.sleepable = true,
+		.harmless = true,
+	};
+	struct bl_strategy_choice choice;
+
+	ck_assert_int_eq(bl_strategy_choose(&c, &choice), 0);
+	ck_assert_int_eq(choice.strategy, O);
+	ck_assert_int_eq(choice.lease, BL_LEASE_NONE);
+	/* To an XDP program, 0 is to drop the packet. */
+	c.kind = bl_hook_kind(BPF_PROG_TYPE_XDP, BPF_XDP);
+	c.sleepable = false;
+	c.refused = true;
+	ck_assert_int_eq(bl_strategy_choose(&c, &choice), -EOPNOTSUPP);
+}
+END_TEST
+
 START_TEST(the_word_names_what_was_packed)
 {
 	for (int live = -1; live < BL_SLOT_COUNT; live++)
@@ -306,6 +327,7 @@ Suite *bl_test_suite(void)
 
 	tcase_add_loop_test(tc, a_program_gets_the_best_that_it_can_have, 0,
 			    BL_ARRAY_SIZE(cases));
+	tcase_add_test(tc, what_refuses_nothing_needs_no_lease);
 	tcase_add_test(tc, the_word_names_what_was_packed);
 	tcase_add_loop_test(tc, a_dispatcher_calls_what_the_word_names, 0,
 			    BL_ARRAY_SIZE(words));

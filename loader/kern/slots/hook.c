@@ -14,6 +14,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/object/harmless.h"
 
 #define OCCUPANT_LEN 64
 
@@ -25,6 +26,13 @@ static bool sleeps(const struct bpf_program *prog)
 
 	return (bpf_program__flags(prog) & BPF_F_SLEEPABLE) ||
 	       (len > 2 && !strncmp(section + len - 2, ".s", 2));
+}
+
+bool bl_hook_harmless(const struct bpf_program *prog)
+{
+	return bl_object_harmless(bpf_program__insns(prog),
+				  bpf_program__insn_cnt(prog) *
+					  sizeof(struct bpf_insn));
 }
 
 static bool takes_frags(const struct bpf_program *prog)
@@ -108,6 +116,7 @@ int bl_hook_of(const struct bpf_program *prog, const struct bl_kern_wish *wish,
 		.kind = bl_hook_kind(bpf_program__type(prog),
 				     bpf_program__expected_attach_type(prog)),
 		.sleepable = sleeps(prog),
+		.harmless = bl_hook_harmless(prog),
 		.flags = takes_frags(prog) ? BPF_F_XDP_HAS_FRAGS : 0,
 	};
 	const char *target = "";

@@ -21,6 +21,7 @@ struct bl_hook {
 	const struct bl_hook_kind *kind; /* NULL: not in the table */
 	char target[BL_HOOK_TARGET_MAX]; /* "" if it is not known */
 	bool sleepable;
+	bool harmless;
 	__u32 flags; /* of the load, that a dispatcher must share */
 };
 
@@ -30,6 +31,10 @@ struct bl_hook {
  */
 int bl_hook_of(const struct bpf_program *prog, const struct bl_kern_wish *wish,
 	       struct bl_hook *ret, struct bl_err *err);
+
+/* Whether @prog, which was not loaded yet, returns 0 wherever it ends: of a kind
+ * whose neutral answer that is, it can refuse nothing. */
+bool bl_hook_harmless(const struct bpf_program *prog);
 
 /* The next hook of this name: for the second program on it. */
 void bl_hook_next(struct bl_hook *hook, unsigned number);

@@ -30,6 +30,7 @@ static int choose(struct bl_plan_step *s, bool refused, struct bl_err *err)
 {
 	struct bl_strategy_case c = { .kind = s->hook.kind,
 				      .sleepable = s->hook.sleepable,
+				      .harmless = s->hook.harmless,
 				      .refused = refused,
 				      .wish = s->wish };
 	const char *name = bpf_program__name(s->program);

@@ -199,7 +199,8 @@ int bl_strategy_choose(const struct bl_strategy_case *c,
 		r = as_wished(c, &choice);
 	else
 		best(c, &choice);
-	if (!r && c->kind && c->kind->verdict) {
+	if (!r && c->kind && c->kind->verdict &&
+	    !(c->harmless && !c->kind->neutral)) {
 		choice.lease = waived ? BL_LEASE_WAIVED : BL_LEASE_KEPT;
 		if (!waived && choice.strategy != BL_STRATEGY_DISPATCH)
 			r = refuse(

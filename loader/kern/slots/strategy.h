@@ -11,7 +11,7 @@
  *
  * A program that can refuse something (a verdict) has a lease when it is
  * dispatched: if nobody renews it, the hook allows. Without one it is taken
- * only if the manifest says so.
+ * only if the manifest says so, or if it never refuses: all its ends return 0.
  */
 #ifndef BL_KERN_STRATEGY_H
 #define BL_KERN_STRATEGY_H
@@ -49,7 +49,8 @@ const struct bl_hook_kind *bl_hook_kind_named(const char *name);
 struct bl_strategy_case {
 	const struct bl_hook_kind *kind; /* NULL: not in the table */
 	bool sleepable;
-	bool refused; /* this kernel took no dispatcher there */
+	bool harmless; /* whatever its kind, it refuses nothing */
+	bool refused;  /* this kernel took no dispatcher there */
 	const struct bl_kern_wish *wish; /* NULL: none */
 };
 

@@ -32,13 +32,19 @@ int sleeps(void *ctx)
 SEC("lsm/file_open")
 int refuses(void *ctx)
 {
+	return -1;
+}
+
+SEC("lsm/file_open")
+int only_looks(void *ctx)
+{
 	return 0;
 }
 
 SEC("?lsm/bprm_check_security")
 int may_refuse(void *ctx)
 {
-	return 0;
+	return -1;
 }
 
 SEC("fmod_ret/security_file_open")
