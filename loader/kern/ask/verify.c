@@ -114,7 +114,11 @@ static int list_programs(struct asking *a, struct bpf_object *obj)
 static int note_failure(struct bl_facts_program *p, int code, int type_known,
 			const char *log, const char *said)
 {
-	struct bl_vlog_case c = { code, log, said, type_known };
+	struct bl_vlog_case c = { .code = code,
+				  .log = log,
+				  .messages = said,
+				  .optional = p->optional,
+				  .type_known = type_known };
 	char why[WHY_MAX];
 	struct bl_vlog v;
 	const char *tail;
@@ -223,7 +227,9 @@ static int fail_all(struct asking *a, int code)
 {
 	const char *said = bl_buf_str(&a->session->said);
 	char why[WHY_MAX];
-	struct bl_vlog_case c = { code, "", said, -1 };
+	struct bl_vlog_case c = {
+		.code = code, .log = "", .messages = said, .type_known = -1
+	};
 	enum bl_load_status status = bl_vlog_classify(&c, why, sizeof(why));
 	size_t i;
 

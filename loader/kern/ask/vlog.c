@@ -287,6 +287,15 @@ static bool classify_said(const char *said, enum bl_load_status *ret)
 	return false;
 }
 
+/* Whether the verifier's reason is that the kernel does not have something, a
+ * helper or a hook where one may sleep, and not what the program does. */
+static bool lacks(const char *reason)
+{
+	return !strncmp(reason, "unknown func ", 13) ||
+	       !strncmp(reason, "invalid func unknown", 20) ||
+	       strstr(reason, " is not sleepable");
+}
+
 enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
 				     char *ret_why, size_t size)
 {
@@ -303,7 +312,8 @@ enum bl_load_status bl_vlog_classify(const struct bl_vlog_case *c,
 	}
 	if (v.reason[0]) {
 		snprintf(ret_why, size, "%s", v.reason);
-		return BL_LOAD_REJECTED;
+		return c->optional && lacks(v.reason) ? BL_LOAD_MISSING
+						      : BL_LOAD_REJECTED;
 	}
 	if (classify_said(said, &status)) {
 		snprintf(ret_why, size, "%s", said);

@@ -35,6 +35,7 @@ struct bl_vlog_case {
 	const char *messages; /* libbpf's, one a line */
 	int type_known;	      /* kernel knows the program's (or map's) type: 1,
 				 0, negative: cannot tell */
+	bool optional;	      /* a loader can do without the program */
 };
 
 /* Names the case: a status and a sentence of at most @size bytes. */
