@@ -14,7 +14,8 @@
  *
  * A rule is found by the hash of what it matches: all of a path (exact), the
  * beginning of a path up to and with a '/' (prefix), its last component (name),
- * an address under a mask, or a name in DNS and all below it (domain). A path is
+ * an address under a mask, a name in DNS and all below it (domain), or the
+ * SHA-256 of a program's file (sha256). A path is
  * hashed byte by byte from its front, so that one pass serves all its prefixes;
  * names of files and in DNS from their end, for the same reason. A rule lies in
  * one of two buckets, which the two halves of
@@ -30,7 +31,7 @@
  * The contract is what sensor and compiler must agree on: all of this file. In
  * contract 1 each slot was a value of its own, and a rule lay at most three
  * behind its home: no content of 40,000 rules had a table. Contract 2 knew no
- * names and no domains.
+ * names and no domains, contract 3 no digests.
  *
  * Use: define BL_CONTENT_AT(src, index), which yields a pointer to a bucket or
  * NULL for an index that is out of range, then include this file. src is
@@ -42,7 +43,7 @@
 #include "bpf/event.h"
 
 #define BL_CONTENT_MAGIC       0x43594c42U /* "BLYC" */
-#define BL_CONTENT_CONTRACT    3
+#define BL_CONTENT_CONTRACT    4
 #define BL_CONTENT_SLOTS       4U /* of a bucket */
 #define BL_CONTENT_FOUND       (1ULL << 63)
 #define BL_CONTENT_RULES_MAX   (1U << 20)
@@ -52,6 +53,8 @@
 #define BL_CONTENT_NAME_MAX    32 /* with the closing NUL */
 #define BL_CONTENT_PATH_MAX    (BL_EVENT_PATH_MAX - 1) /* bytes looked at */
 #define BL_CONTENT_KINDS_MAX   8 /* a power of two; some are in use */
+#define BL_CONTENT_TYPES_MAX   8 /* bits of kind_types */
+#define BL_CONTENT_SUM_WORDS   4 /* of 64 bits: a SHA-256, byte for byte */
 
 enum bl_content_type {
 	BL_CONTENT_EMPTY, /* no rule in this slot */
@@ -61,7 +64,8 @@ enum bl_content_type {
 	BL_CONTENT_NET6,
 	BL_CONTENT_NAME,
 	BL_CONTENT_DOMAIN,
-	BL_CONTENT_TYPES, /* at most 8: bits of kind_types */
+	BL_CONTENT_SHA256,
+	BL_CONTENT_TYPES, /* at most BL_CONTENT_TYPES_MAX */
 };
 
 /* Slot by slot; which of them are in use does not matter. */
@@ -94,6 +98,7 @@ struct bl_content_hdr {
 	/* Bit n % 64 of word n / 64: some prefix is n bytes long; some domain. */
 	__u64 prefix_len[BL_EVENT_PATH_MAX / 64];
 	__u64 domain_len[BL_EVENT_PATH_MAX / 64];
+	__u32 type_rules[BL_CONTENT_TYPES_MAX]; /* of each type; [0] is 0 */
 };
 
 struct bl_match {
@@ -170,6 +175,19 @@ BL_CONTENT_INLINE void bl_content_hash_net(struct bl_hash *h, __u64 seed,
 	bl_hash_add(h, bits);
 	bl_hash_add(h, high);
 	bl_hash_add(h, low);
+}
+
+/* The SHA-256 of a file, as it lies in memory. */
+BL_CONTENT_INLINE struct bl_hash
+bl_content_hash_sum(__u64 seed, const __u64 sum[BL_CONTENT_SUM_WORDS])
+{
+	struct bl_hash h;
+	__u32 i;
+
+	bl_hash_start(&h, seed);
+	for (i = 0; i < BL_CONTENT_SUM_WORDS; i++)
+		bl_hash_add(&h, sum[i]);
+	return h;
 }
 
 /*
@@ -326,6 +344,26 @@ bl_content_path(const void *src, const struct bl_content_hdr *hdr, __u32 kind,
 			break;
 	}
 	return m;
+}
+
+/*
+ * Whether some rule is for a program with this SHA-256. It beats what the path
+ * says, which is in *m already; but what only reports lifts no refusal.
+ */
+BL_CONTENT_INLINE int bl_content_sum(const void *src,
+				     const struct bl_content_hdr *hdr,
+				     const __u64 sum[BL_CONTENT_SUM_WORDS],
+				     struct bl_match *m)
+{
+	struct bl_match found;
+
+	if (!bl_content_find(src, hdr->bucket_count,
+			     bl_content_hash_sum(hdr->seed, sum),
+			     BL_CONTENT_SHA256, BL_EVENT_EXEC, &found))
+		return 0;
+	if (m->action != BL_ACTION_DENY || found.action != BL_ACTION_EMIT)
+		*m = found;
+	return 1;
 }
 
 /*

@@ -25,7 +25,7 @@ struct bl_content_tally {
 	__u32 rules, denies;
 	__u32 kinds[BL_EVENT_KINDS]; /* rules of each kind */
 	__u8 types[BL_EVENT_KINDS];  /* as kind_types */
-	__u32 paths, prefixes, addresses, names, domains;
+	__u32 type_rules[BL_CONTENT_TYPES_MAX];
 };
 
 /* The buckets, behind the header. */
@@ -103,6 +103,7 @@ static inline unsigned int bl_content_type_kinds(unsigned int type)
 		[BL_CONTENT_NET6] = 1U << BL_EVENT_CONNECT,
 		[BL_CONTENT_NAME] = 1U << BL_EVENT_EXEC | 1U << BL_EVENT_OPEN,
 		[BL_CONTENT_DOMAIN] = 1U << BL_EVENT_DNS,
+		[BL_CONTENT_SHA256] = 1U << BL_EVENT_EXEC,
 	};
 
 	return kinds[type];
@@ -152,13 +153,9 @@ bl_content_check_bucket(const struct bl_content_hdr *h, __u32 index,
 		if (why)
 			return why;
 		tally->rules++;
+		tally->type_rules[b->type[i]]++;
 		tally->denies += b->action[i] == BL_ACTION_DENY;
 		tally->kinds[b->kind[i]]++;
-		tally->paths += b->type[i] == BL_CONTENT_EXACT;
-		tally->prefixes += b->type[i] == BL_CONTENT_PREFIX;
-		tally->addresses += b->kind[i] == BL_EVENT_CONNECT;
-		tally->names += b->type[i] == BL_CONTENT_NAME;
-		tally->domains += b->type[i] == BL_CONTENT_DOMAIN;
 		tally->types[b->kind[i]] |= (__u8)(1U << b->type[i]);
 	}
 	return NULL;
@@ -179,7 +176,9 @@ static inline const char *bl_content_check_rules(const struct bl_content_hdr *h,
 	}
 	if (tally->rules != h->rule_count || tally->denies != h->deny_count ||
 	    memcmp(tally->kinds, h->kind_rules, sizeof(tally->kinds)) != 0 ||
-	    memcmp(tally->types, h->kind_types, sizeof(tally->types)) != 0)
+	    memcmp(tally->types, h->kind_types, sizeof(tally->types)) != 0 ||
+	    memcmp(tally->type_rules, h->type_rules,
+		   sizeof(tally->type_rules)) != 0)
 		return "the rules in its slots are not those its header counts";
 	for (i = 0; i < h->rule_count; i++, name += BL_CONTENT_NAME_MAX)
 		if (!memchr(name, 0, BL_CONTENT_NAME_MAX))

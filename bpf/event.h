@@ -94,6 +94,10 @@ struct bl_stats {
 	 * was in use by tasks that this one preempted: lost, never half-right.
 	 */
 	__u64 torn;
+	/* Of content with rules for digests: files that were hashed, and programs
+	 * that ran without their digest having been looked up: undecided. */
+	__u64 hashed;
+	__u64 unhashed;
 };
 
 #ifndef __KERNEL__

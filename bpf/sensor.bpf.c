@@ -4,8 +4,9 @@
  * DNS, filtered in the kernel by content, reported through a ring buffer.
  *
  * It observes. Only when its content has deny rules does the loader also load
- * the two LSM programs, which refuse with EPERM and report what they refused;
- * only when it says something of DNS, the two programs that see each datagram.
+ * the LSM programs which refuse with EPERM and report what they refused; only
+ * when it says something of DNS, the two programs that see each datagram; only
+ * when it has digests, those that hash what is executed.
  *
  * One object for every kernel of the catalogue, 5.10 to 7.x. What that forbids:
  *  - bpf_d_path() in LSM programs (5.10): paths are walked by hand, dentry by
@@ -364,13 +365,19 @@ static __always_inline __u32 path_size(struct scratch *s)
 	return BL_EVENT_FIXED + 5 + len;
 }
 
-/* Finds the path and the rule of @file: s->match, and what path_size takes. */
-static __always_inline void file_match(struct scratch *s, struct file *file,
-				       __u32 kind)
+#include "bpf/sensor_sums.h"
+
+/* Finds the path and the rule of @file: s->match, and what path_size takes. 0 if
+ * a digest of it was asked for and is not known. */
+static __always_inline int file_match(struct scratch *s, struct file *file,
+				      __u32 kind)
 {
+	const struct bl_content_hdr *hdr = content();
+
 	path_walk(s, file);
 	path_measure(s);
-	path_match(s, content(), kind);
+	path_match(s, hdr, kind);
+	return kind != BL_EVENT_EXEC || sum_match(hdr, file, &s->match);
 }
 
 /* Whether no path at all could make the content report this kind. */
@@ -399,7 +406,8 @@ int BPF_PROG(bl_exec, struct task_struct *task, int old_pid,
 	s = scratch_get();
 	if (!s)
 		return 0;
-	file_match(s, bprm->file, BL_EVENT_EXEC);
+	if (!file_match(s, bprm->file, BL_EVENT_EXEC))
+		ADD_ONE(st->unhashed);
 	/* It was not refused, or we would not be here: a deny rule whose LSM
 	 * program had no scratch buffer, or came too late, is worth a line. */
 	if (s->match.action == BL_ACTION_IGNORE)
@@ -556,6 +564,21 @@ int BPF_PROG(bl_deny_exec, struct linux_binprm *bprm, int ret)
 		return ret;
 	r = refuse(bprm->file, BL_EVENT_EXEC);
 	/* The observing program only counts what went through. */
+	if (r)
+		COUNT(seen);
+	return r;
+}
+
+/* Of a script's interpreter, which is hashed where bl_deny_exec runs, before or
+ * behind it. */
+SEC("?lsm/bprm_creds_from_file")
+int BPF_PROG(bl_sum_deny, struct linux_binprm *bprm, struct file *file, int ret)
+{
+	int r;
+
+	if (ret || bprm->interp == bprm->filename)
+		return ret;
+	r = refuse(file, BL_EVENT_EXEC);
 	if (r)
 		COUNT(seen);
 	return r;

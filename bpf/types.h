@@ -40,12 +40,55 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_flags;
+	unsigned long s_magic;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	__s64 i_size;
+	struct timespec64 i_ctime; /* up to 6.5 */
+	__u32 i_generation;
+	atomic64_t i_version;
+	atomic_t i_writecount;
+};
+
+/* 6.6 to 6.10. */
+struct inode___hidden {
+	struct timespec64 __i_ctime;
+};
+
+/* 6.11 on. */
+struct inode___split {
+	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec;
+};
+
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
 };
 
 struct linux_binprm {
+	char buf[256]; /* how the file begins */
 	struct file *file;
+	const char *filename, *interp; /* one pointer until a script is met */
 };
 
 struct sockaddr {

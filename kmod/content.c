@@ -112,6 +112,12 @@ static struct bl_content *content_copy(const char __user *from, size_t len,
 		pr_warn_ratelimited("content refused: %s\n", why);
 		goto free;
 	}
+	/* Its hooks may not sleep, and what is not looked at is no match. */
+	if (tally.type_rules[BL_CONTENT_SHA256]) {
+		pr_warn_ratelimited(
+			"content refused: it has digests of programs, and this module hashes none\n");
+		goto free;
+	}
 	err = -EOPNOTSUPP;
 	if (tally.denies && !deny) {
 		pr_warn_ratelimited(

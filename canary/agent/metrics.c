@@ -141,6 +141,12 @@ static void print_sensor(struct bl_prom *p, const struct bl_kern_sample *s)
 	bl_prom_add(p, (double)s->drops, "reason", "ring");
 	bl_prom_add(p, (double)s->torn, "reason", "depth");
 	bl_prom_add(p, (double)s->missed, "reason", "skipped");
+	counter(p, "belay_sensor_hashed_total",
+		"Files that were hashed for rules about digests.",
+		(double)s->hashed);
+	counter(p, "belay_sensor_unhashed_total",
+		"Programs that ran and were not: too large, or unreadable.",
+		(double)s->unhashed);
 }
 
 static void print_past(struct bl_prom *p, const struct bl_agent_past *past)

@@ -51,49 +51,6 @@ static int lookup(const char *(*name_of)(unsigned), int count, const char *name)
 	return -1;
 }
 
-static int read_path(struct source *src, struct rule *r, struct bl_err *err)
-{
-	bool prefix = r->said.prefix;
-	const char *field = prefix ? "prefix" : "path", *why;
-
-	r->type = prefix ? BL_CONTENT_PREFIX : BL_CONTENT_EXACT;
-	r->text = prefix ? r->said.prefix : r->said.path;
-	r->len = strlen(r->text);
-	why = bl_content_path_mistake(r->text, r->len, prefix);
-	if (why)
-		return bl_content_text_fail(&src->text, &r->said, field, err,
-					    "'%s': %s", r->text, why);
-	return 0;
-}
-
-static int read_name(struct source *src, struct rule *r, struct bl_err *err)
-{
-	const char *why;
-
-	r->type = BL_CONTENT_NAME;
-	r->text = r->said.name;
-	r->len = strlen(r->text);
-	why = bl_content_name_mistake(r->text, r->len);
-	if (!why)
-		return 0;
-	return bl_content_text_fail(&src->text, &r->said, "name", err,
-				    "'%s': %s", r->text, why);
-}
-
-static int read_domain(struct source *src, struct rule *r, struct bl_err *err)
-{
-	const char *why;
-
-	r->type = BL_CONTENT_DOMAIN;
-	r->text = r->said.domain;
-	r->len = strlen(r->text);
-	why = bl_content_domain_mistake(r->text, r->len);
-	if (!why)
-		return 0;
-	return bl_content_text_fail(&src->text, &r->said, "domain", err,
-				    "'%s': %s", r->text, why);
-}
-
 static uint64_t load_be64(const uint8_t *p)
 {
 	uint64_t v = 0;
@@ -230,25 +187,66 @@ static int read_words(struct source *src, struct rule *r, struct bl_err *err)
 	return 0;
 }
 
+static const char *path_mistake(const char *text, size_t len)
+{
+	return bl_content_path_mistake(text, len, false);
+}
+
+static const char *prefix_mistake(const char *text, size_t len)
+{
+	return bl_content_path_mistake(text, len, true);
+}
+
+static const char *sum_mistake(const char *text, size_t len)
+{
+	__u64 sum[BL_CONTENT_SUM_WORDS];
+
+	(void)len;
+	return bl_content_sum_read(text, sum);
+}
+
 /* What a rule may match, by the key that says it. */
 static const struct target {
 	const char *key;
 	size_t offset;
 	unsigned type;
 	const char *owners; /* whose it is */
-	int (*read)(struct source *, struct rule *, struct bl_err *);
+	/* Of a text; NULL: an address. */
+	const char *(*mistake)(const char *, size_t);
 } targets[] = {
 	{ "path", offsetof(struct bl_content_rule, path), BL_CONTENT_EXACT,
-	  "exec and open rules take", read_path },
+	  "exec and open rules take", path_mistake },
 	{ "prefix", offsetof(struct bl_content_rule, prefix), BL_CONTENT_PREFIX,
-	  "exec and open rules take", read_path },
+	  "exec and open rules take", prefix_mistake },
 	{ "name", offsetof(struct bl_content_rule, name), BL_CONTENT_NAME,
-	  "exec and open rules take", read_name },
+	  "exec and open rules take", bl_content_name_mistake },
 	{ "address", offsetof(struct bl_content_rule, address), BL_CONTENT_NET4,
-	  "connect rules take", read_address },
+	  "connect rules take", NULL },
 	{ "domain", offsetof(struct bl_content_rule, domain), BL_CONTENT_DOMAIN,
-	  "dns rules take", read_domain },
+	  "dns rules take", bl_content_domain_mistake },
+	{ "sha256", offsetof(struct bl_content_rule, sha256), BL_CONTENT_SHA256,
+	  "exec rules take", sum_mistake },
 };
+
+static const char *text_of(const struct rule *r, const struct target *t)
+{
+	return *(char **)((char *)&r->said + t->offset);
+}
+
+static int read_text(struct source *src, struct rule *r, const struct target *t,
+		     struct bl_err *err)
+{
+	const char *why;
+
+	r->type = (uint8_t)t->type;
+	r->text = text_of(r, t);
+	r->len = strlen(r->text);
+	why = t->mistake(r->text, r->len);
+	if (!why)
+		return 0;
+	return bl_content_text_fail(&src->text, &r->said, t->key, err,
+				    "'%s': %s", r->text, why);
+}
 
 static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 {
@@ -259,7 +257,7 @@ static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 	if (e)
 		return e;
 	for (i = 0; i < BL_ARRAY_SIZE(targets); i++) {
-		if (!*(char **)((char *)&r->said + targets[i].offset))
+		if (!text_of(r, &targets[i]))
 			continue;
 		given = &targets[i];
 		count++;
@@ -267,7 +265,7 @@ static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 	if (count != 1)
 		return bl_content_text_fail(
 			&src->text, &r->said, "", err,
-			"a rule has exactly one of path, prefix, name, address and domain, this has %d",
+			"a rule has exactly one of path, prefix, name, address, domain and sha256, this has %d",
 			count);
 	if (!(bl_content_type_kinds(given->type) >> r->kind & 1))
 		return bl_content_text_fail(&src->text, &r->said, given->key,
@@ -275,7 +273,8 @@ static int read_rule(struct source *src, struct rule *r, struct bl_err *err)
 					    given->owners,
 					    *given->key == 'a' ? "n" : "",
 					    given->key);
-	return given->read(src, r, err);
+	return given->mistake ? read_text(src, r, given, err)
+			      : read_address(src, r, err);
 }
 
 struct defaults {
@@ -350,6 +349,7 @@ static int read_top(struct source *src, struct bl_err *err)
 static struct bl_hash hash_rule(const struct bl_content_hdr *hdr,
 				const struct rule *r)
 {
+	__u64 sum[BL_CONTENT_SUM_WORDS];
 	struct bl_hash h;
 	size_t i;
 
@@ -363,6 +363,10 @@ static struct bl_hash hash_rule(const struct bl_content_hdr *hdr,
 		/* No domain has a '/' that it would end at. */
 		h = bl_content_hash_name(hdr->seed, r->text + r->len,
 					 (uint32_t)r->len);
+		break;
+	case BL_CONTENT_SHA256:
+		bl_content_sum_read(r->text, sum);
+		h = bl_content_hash_sum(hdr->seed, sum);
 		break;
 	default:
 		bl_hash_start(&h, hdr->seed);
@@ -399,14 +403,9 @@ static int count_rule(struct source *src, const struct rule *r,
 	struct bl_content_hdr *hdr = &src->hdr;
 
 	hdr->kind_rules[r->kind]++;
-	src->info.kinds[r->kind]++;
 	hdr->deny_count += r->act == BL_ACTION_DENY;
-	src->info.paths += r->type == BL_CONTENT_EXACT;
-	src->info.prefixes += r->type == BL_CONTENT_PREFIX;
-	src->info.addresses += !r->text;
-	src->info.names += r->type == BL_CONTENT_NAME;
-	src->info.domains += r->type == BL_CONTENT_DOMAIN;
 	hdr->kind_types[r->kind] |= (uint8_t)(1U << r->type);
+	hdr->type_rules[r->type]++;
 	if (r->type == BL_CONTENT_PREFIX)
 		hdr->prefix_len[r->len / 64] |= 1ULL << r->len % 64;
 	if (r->type == BL_CONTENT_DOMAIN)
@@ -544,9 +543,7 @@ static int write_binary(struct source *src, struct bl_buf *bin,
 			src->text.name, BL_CONTENT_BUCKETS_MAX);
 	if (e)
 		return e;
-	src->info.rules = hdr->rule_count;
-	src->info.denies = hdr->deny_count;
-	src->info.buckets = bl_content_header(bin->data)->bucket_count;
+	src->info = bl_content_info_of(bin->data);
 	e = bl_buf_add(bin, src->names.data, src->names.len);
 	return e ? bl_err_errno(err, e, "%s", src->text.name) : 0;
 }

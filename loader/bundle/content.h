@@ -11,15 +11,17 @@
  *	      "action": "emit" },
  *	    { "event": "exec", "prefix": "/tmp/", "action": "deny" },
  *	    { "event": "exec", "name": "xmrig", "action": "deny" },
+ *	    { "event": "exec", "sha256": "6ae8…64 digits", "action": "deny" },
  *	    { "event": "connect", "address": "10.0.0.0/8",
  *	      "action": "ignore" },
  *	    { "event": "dns", "domain": "evil.example", "action": "emit" } ] }
  *
  * The longest match wins; an exact path beats a name, a name beats every
- * prefix, and what no rule matches gets the default of its kind ("ignore" where
+ * prefix, a digest beats them all (but "emit" of a digest lifts no "deny"), and what no rule matches gets the default of its kind ("ignore" where
  * none is given). Paths are those that the kernel knows: absolute, of the mount
  * namespace's root, without symbolic links, "." and "..". A name is the last
- * component of a path, in any folder. A domain is a name in DNS and all below
+ * component of a path, in any folder. A digest is that of the file that is
+ * executed, script or program, in small hex digits. A domain is a name in DNS and all below
  * it, in small letters.
  *
  * The binary form is described by bpf/content.h. Compiling is deterministic:
@@ -38,7 +40,7 @@
 #include "loader/base/err.h"
 
 /* The language of content.json, as written here. Words that came later (name,
- * domain, dns) changed the meaning of none that were there before, so the number
+ * domain, dns, sha256) changed the meaning of none that were there before, so the number
  * did not change: a belay that is older says which key it does not know. What
  * the text compiles to has a contract of its own: that with the sensor, in
  * bpf/content.h. */
@@ -50,7 +52,7 @@
 struct bl_content_info {
 	unsigned rules, denies;
 	unsigned kinds[BL_EVENT_KINDS]; /* rules of each kind */
-	unsigned paths, prefixes, addresses, names, domains;
+	unsigned paths, prefixes, addresses, names, domains, sums;
 	unsigned buckets; /* entries that the map bl_content_slots needs */
 };
 
@@ -76,6 +78,9 @@ int bl_content_compile(const char *name, const char *json, size_t len,
 int bl_content_check_binary(const char *name, const void *bin, size_t len,
 			    struct bl_content_info *ret, struct bl_err *err);
 
+/* What the header of a binary that passed it counts. */
+struct bl_content_info bl_content_info_of(const void *bin);
+
 /* The parts of a binary that passed bl_content_check_binary: the value for the
  * map bl_content_hdr, and bucket_count values for the map bl_content_slots. */
 const struct bl_content_hdr *bl_content_header(const void *bin);
@@ -95,6 +100,11 @@ struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
  * BL_CONTENT_PATH_MAX. */
 struct bl_match bl_content_match_domain(const void *bin, const char *name,
 					size_t len);
+/* Whether there is a rule for a program with this SHA-256. *m, what its path
+ * says, is then what becomes of it. */
+bool bl_content_match_sum(const void *bin,
+			  const __u64 sum[static BL_CONTENT_SUM_WORDS],
+			  struct bl_match *m);
 struct bl_match bl_content_match_addr(const void *bin, int family,
 				      const uint8_t addr[static 4]);
 
@@ -116,6 +126,9 @@ const char *bl_content_net_read(const char *text, struct bl_content_net *ret);
 const char *bl_content_path_mistake(const char *path, size_t len, bool prefix);
 const char *bl_content_name_mistake(const char *name, size_t len);
 const char *bl_content_domain_mistake(const char *name, size_t len);
+/* 64 hex digits, small ones. */
+const char *bl_content_sum_read(const char *text,
+				__u64 ret[static BL_CONTENT_SUM_WORDS]);
 
 /* "exec" … "dns" and "ignore" …; "?" for a value that is none. */
 const char *bl_event_kind_name(unsigned kind);

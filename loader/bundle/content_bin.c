@@ -76,20 +76,29 @@ int bl_content_check_binary(const char *name, const void *bin, size_t len,
 	why = bl_content_check(bin, len, &t);
 	if (why)
 		return bl_err_set(err, -EBADMSG, "%s: %s", name, why);
-	if (!ret)
-		return 0;
-	*ret = (struct bl_content_info){
-		.rules = t.rules,
-		.denies = t.denies,
-		.paths = t.paths,
-		.prefixes = t.prefixes,
-		.addresses = t.addresses,
-		.names = t.names,
-		.domains = t.domains,
+	if (ret)
+		*ret = bl_content_info_of(bin);
+	return 0;
+}
+
+struct bl_content_info bl_content_info_of(const void *bin)
+{
+	const struct bl_content_hdr *h = bin;
+	const __u32 *types = h->type_rules;
+	struct bl_content_info info = {
+		.rules = h->rule_count,
+		.denies = h->deny_count,
+		.paths = types[BL_CONTENT_EXACT],
+		.prefixes = types[BL_CONTENT_PREFIX],
+		.addresses = types[BL_CONTENT_NET4] + types[BL_CONTENT_NET6],
+		.names = types[BL_CONTENT_NAME],
+		.domains = types[BL_CONTENT_DOMAIN],
+		.sums = types[BL_CONTENT_SHA256],
 		.buckets = h->bucket_count,
 	};
-	memcpy(ret->kinds, t.kinds, sizeof(ret->kinds));
-	return 0;
+
+	memcpy(info.kinds, h->kind_rules, sizeof(info.kinds));
+	return info;
 }
 
 struct bl_match bl_content_match_path(const void *bin, enum bl_event_kind kind,
@@ -116,6 +125,13 @@ struct bl_match bl_content_match_domain(const void *bin, const char *name,
 	assert(len <= BL_CONTENT_PATH_MAX);
 	return bl_content_domain(bin, bl_content_header(bin), name + len,
 				 (uint32_t)len, &marks);
+}
+
+bool bl_content_match_sum(const void *bin,
+			  const __u64 sum[static BL_CONTENT_SUM_WORDS],
+			  struct bl_match *m)
+{
+	return bl_content_sum(bin, bl_content_header(bin), sum, m);
 }
 
 static uint64_t load_be64(const uint8_t *p)

@@ -257,6 +257,7 @@ static const struct bl_json_field fields[] = {
 	TEXT(name, false, 1, BL_CONTENT_PATH_MAX),
 	TEXT(path, false, 1, BL_CONTENT_PATH_MAX),
 	TEXT(prefix, false, 1, BL_CONTENT_PATH_MAX),
+	TEXT(sha256, false, 1, BL_CONTENT_PATH_MAX),
 };
 
 _Static_assert(BL_ARRAY_SIZE(fields) ==

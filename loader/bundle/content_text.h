@@ -36,7 +36,7 @@
  * until the next one is read. */
 struct bl_content_rule {
 	const char *id, *event, *path, *prefix, *name, *address, *domain,
-		*action;
+		*sha256, *action;
 	uint32_t number;
 	size_t offset; /* of its first byte in the text */
 };
@@ -56,7 +56,7 @@ struct bl_content_text {
 	unsigned lines;
 	/* What the strings of the last rule lie in. */
 	struct bl_json_doc piece;
-	char strings[8][BL_EVENT_PATH_MAX];
+	char strings[9][BL_EVENT_PATH_MAX];
 };
 
 #define bl_autocontent_text __attribute__((cleanup(bl_content_text_close)))

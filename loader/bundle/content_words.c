@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of content: names of kinds and actions, and what may stand in a rule
  * so that it can match at all. */
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/bundle/content.h"
@@ -72,5 +73,26 @@ const char *bl_content_domain_mistake(const char *name, size_t len)
 		if (*p <= ' ' || *p >= 0x7f || strchr("/:*?@[]", *p))
 			return "no name of a host has this in it; of another script, write what is sent (xn--…)";
 	}
+	return NULL;
+}
+
+/* As sha256sum prints it: one way to write it, so that two rules for it are
+ * found to be one. */
+const char *bl_content_sum_read(const char *text,
+				__u64 ret[static BL_CONTENT_SUM_WORDS])
+{
+	uint8_t bytes[BL_CONTENT_SUM_WORDS * sizeof(*ret)];
+	size_t len = strspn(text, "0123456789abcdef"), i;
+	unsigned byte;
+
+	if (text[len] >= 'A' && text[len] <= 'F')
+		return "write it in small letters";
+	if (text[len] || len != 2 * sizeof(bytes))
+		return "a SHA-256 has 64 hex digits";
+	for (i = 0; i < sizeof(bytes); i++) {
+		sscanf(text + 2 * i, "%2x", &byte);
+		bytes[i] = (uint8_t)byte;
+	}
+	memcpy(ret, bytes, sizeof(bytes));
 	return NULL;
 }

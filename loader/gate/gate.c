@@ -210,6 +210,8 @@ static int kernels(struct gate *g, struct bl_err *err)
 		bl_gate_require_lsm(&g->report);
 	if (r == 0 && bl_sensor_wants(g->now.bin.data, BL_EVENT_DNS))
 		bl_gate_require_dns(&g->report);
+	if (r == 0 && bl_sensor_sums(g->now.bin.data))
+		bl_gate_require_sums(&g->report);
 	return r;
 }
 

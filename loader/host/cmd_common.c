@@ -296,12 +296,14 @@ json_t *bl_host_sample_json(const struct bl_kern_sample *s)
 
 	if (!v || !s->sensor)
 		return v;
-	counters = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "seen",
+	counters = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "seen",
 			     (json_int_t)s->seen, "events",
 			     (json_int_t)s->events, "drops",
 			     (json_int_t)s->drops, "torn", (json_int_t)s->torn,
 			     "denied", (json_int_t)s->denied, "lost",
-			     (json_int_t)bl_kern_lost(s));
+			     (json_int_t)bl_kern_lost(s), "hashed",
+			     (json_int_t)s->hashed, "unhashed",
+			     (json_int_t)s->unhashed);
 	json_object_update(v, counters);
 	json_decref(counters);
 	return v;

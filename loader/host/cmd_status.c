@@ -274,6 +274,12 @@ static void print_events(const struct bl_kern_sample *s)
 		       " too many tasks deep, %" PRIu64
 		       " runs skipped by the kernel\n",
 		       s->drops, s->torn, s->missed);
+	if (s->hashed || s->unhashed)
+		printf("digests   %" PRIu64 " files hashed, %" PRIu64
+		       " programs ran that were not%s\n",
+		       s->hashed, s->unhashed,
+		       s->unhashed ? ": no rule for a digest looked at them"
+				   : "");
 }
 
 static void print_trial(const struct bl_host_trial *t)

@@ -187,6 +187,9 @@ struct bl_kern_sample {
 	unsigned cpus; /* of the host, that may run programs */
 	bool sensor;
 	uint64_t seen, events, drops, torn, denied;
+	/* Files that were hashed for rules about digests; programs that ran and
+	 * were not looked at, so that no such rule could match. */
+	uint64_t hashed, unhashed;
 };
 
 /* What should have been reported and was not, as far as anybody can tell. */

@@ -9,6 +9,7 @@
 
 #include "bpf/content.h"
 #include "bpf/dns.h"
+#include "bpf/sums.h"
 #include "loader/base/cleanup.h"
 
 #define FILL_BATCH 4096 /* buckets for one system call */
@@ -35,6 +36,23 @@ bool bl_sensor_wants(const void *content, unsigned kind)
 bool bl_sensor_is_dns(const char *program)
 {
 	return !strncmp(program, BL_DNS_PROGRAM, sizeof(BL_DNS_PROGRAM) - 1);
+}
+
+bool bl_sensor_sums(const void *content)
+{
+	const struct bl_content_hdr *hdr = content;
+
+	return hdr && hdr->kind_types[BL_EVENT_EXEC] >> BL_CONTENT_SHA256 & 1;
+}
+
+bool bl_sensor_is_sum(const char *program)
+{
+	return !strncmp(program, BL_SUM_PROGRAM, sizeof(BL_SUM_PROGRAM) - 1);
+}
+
+bool bl_sensor_is_fill(const char *program)
+{
+	return !strncmp(program, BL_SUM_FILL, sizeof(BL_SUM_FILL) - 1);
 }
 
 /* Where bl_generation lies in a section of variables; -1 if it does not. */
@@ -92,6 +110,8 @@ int bl_sensor_prepare(struct bpf_object *object, const char *name,
 	const struct bl_content_hdr *hdr = content;
 	struct bpf_map *slots =
 		bpf_object__find_map_by_name(object, BL_MAP_SLOTS);
+	struct bpf_map *sums =
+		bpf_object__find_map_by_name(object, BL_SUMS_MAP);
 	int r = set_number(object, generation, err);
 
 	if (r || !content)
@@ -102,6 +122,8 @@ int bl_sensor_prepare(struct bpf_object *object, const char *name,
 		return bl_err_set(err, -EBADMSG, "load %s: content is cut off",
 				  name);
 	r = bpf_map__set_max_entries(slots, hdr->bucket_count);
+	if (!r && sums && bl_sensor_sums(content))
+		r = bpf_map__set_max_entries(sums, BL_SUMS_KEPT);
 	return r ? bl_err_errno(err, r, "load %s: size of content", name) : 0;
 }
 
@@ -231,6 +253,8 @@ int bl_sensor_stats(int fd, struct bl_stats *ret, struct bl_err *err)
 		sum.dropped += one.dropped;
 		sum.denied += one.denied;
 		sum.torn += one.torn;
+		sum.hashed += one.hashed;
+		sum.unhashed += one.unhashed;
 	}
 	*ret = sum;
 	return 0;

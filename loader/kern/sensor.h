@@ -28,8 +28,15 @@ bool bl_sensor_is(const struct bpf_object *object);
  * kind at all. */
 bool bl_sensor_wants(const void *content, unsigned kind);
 
-/* Whether a program of this name sees what is asked of DNS. */
+/* Whether content (as above) has rules for digests of programs. */
+bool bl_sensor_sums(const void *content);
+
+/* Whether a program of this name sees what is asked of DNS; is there for
+ * digests. */
 bool bl_sensor_is_dns(const char *program);
+bool bl_sensor_is_sum(const char *program);
+/* Whether one of this name hashes files: how long it runs says nothing. */
+bool bl_sensor_is_fill(const char *program);
 
 /*
  * Before the load: the number that every event carries, and room for the

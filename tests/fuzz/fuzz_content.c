@@ -28,8 +28,13 @@ static void match(const void *bin, const uint8_t *data, size_t size)
 {
 	uint8_t addr[16] = { 0 };
 	size_t len = size < 200 ? size : 200;
+	__u64 sum[BL_CONTENT_SUM_WORDS] = { 0 };
+	struct bl_match m = { BL_RULE_NONE, BL_ACTION_IGNORE };
 
 	memcpy(addr, data, size < sizeof(addr) ? size : sizeof(addr));
+	memcpy(sum, data, size < sizeof(sum) ? size : sizeof(sum));
+	bl_content_match_sum(bin, sum, &m);
+	check_rule(bin, m);
 	check_rule(bin, bl_content_match_path(bin, BL_EVENT_EXEC,
 					      (const char *)data, len));
 	check_rule(bin, bl_content_match_path(bin, BL_EVENT_OPEN,
@@ -87,6 +92,7 @@ static void both_ways(const char *text, size_t size)
 		check_same(x.name, y.name);
 		check_same(x.address, y.address);
 		check_same(x.domain, y.domain);
+		check_same(x.sha256, y.sha256);
 		check_same(x.action, y.action);
 		FUZZ_CHECK(x.offset == y.offset && x.offset < size);
 		FUZZ_CHECK(x.number + 1 == a.count);

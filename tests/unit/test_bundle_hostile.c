@@ -458,7 +458,7 @@ START_TEST(content_of_another_contract)
 	swap_member("content.bin", bin.data, bin.len, true);
 	ck_assert_str_eq(
 		err.text,
-		"evil: content.bin: content of contract 1, this belay knows 3");
+		"evil: content.bin: content of contract 1, this belay knows 4");
 	ck_assert_str_ne(err.hint, "");
 }
 END_TEST

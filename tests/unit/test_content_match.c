@@ -322,6 +322,7 @@ DAMAGE(rules_huge, hdr()->rule_count = 0xffffffff)
 DAMAGE(denies, hdr()->deny_count = 0)
 DAMAGE(kinds, hdr()->kind_rules[BL_EVENT_OPEN] = 0)
 DAMAGE(types, hdr()->kind_types[BL_EVENT_OPEN] = 0)
+DAMAGE(type_counts, hdr()->type_rules[BL_CONTENT_SHA256] = 1)
 DAMAGE(types_none, hdr()->kind_types[BL_EVENT_KINDS] = 2)
 DAMAGE(reserved_word, hdr()->reserved = 1)
 DAMAGE(default_deny, hdr()->default_action[0] = BL_ACTION_DENY)
@@ -356,7 +357,7 @@ static const struct {
 	const char *message;
 } damages[] = {
 	{ magic, "b: not content in binary form" },
-	{ contract, "b: content of contract 1, this belay knows 3" },
+	{ contract, "b: content of contract 1, this belay knows 4" },
 	{ size, "b: its size is not what its header says" },
 	{ buckets_more,
 	  "b: its size does not fit its numbers of buckets and rules" },
@@ -368,6 +369,8 @@ static const struct {
 	{ denies, "b: the rules in its slots are not those its header counts" },
 	{ kinds, "b: the rules in its slots are not those its header counts" },
 	{ types, "b: the rules in its slots are not those its header counts" },
+	{ type_counts,
+	  "b: the rules in its slots are not those its header counts" },
 	{ types_none, "b: a reserved field is in use" },
 	{ reserved_word, "b: a reserved field is in use" },
 	{ default_deny, "b: a default action is neither emit nor ignore" },

@@ -221,7 +221,7 @@ static const struct {
 	{ AROUND("\n{\"event\":\"open\",\n \"event\":\"open\"}"),
 	  "c.json:4:8: duplicate object key near '\"event\"'" },
 	{ AROUND("\n{\"event\":\"open\",\"pfad\":\"/a\",\"action\":\"emit\"}"),
-	  "c.json:3: rules[0].pfad: unknown key (known: action, address, domain, event, id, name, path, prefix)" },
+	  "c.json:3: rules[0].pfad: unknown key (known: action, address, domain, event, id, name, path, prefix, sha256)" },
 	{ AROUND("\n{\"event\":\"open\",\"path\":\"/a\"}"),
 	  "c.json:3: rules[0]: required key 'action' is missing" },
 	{ AROUND("\n{\"event\":\"open\",\"path\":3,\"action\":\"emit\"}"),

@@ -52,7 +52,7 @@ static void check(const char *name, bool content)
 
 #define OBJECT(name) "tests/lab/objects/contract" name ".bpf.o"
 #define FITS \
-	"contract 3: the object reads content as it is supplied, member by member"
+	"contract 4: the object reads content as it is supplied, member by member"
 #define NO_MAP \
 	"the content has 1 rules, and the object has no map bl_content_hdr that would read them"
 

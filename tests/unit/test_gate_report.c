@@ -138,6 +138,31 @@ START_TEST(deny_rules_make_lsm_programs_required)
 }
 END_TEST
 
+/* 5.10 hashes no files: content with digests is not for it, all other is. */
+START_TEST(digests_alone_make_what_hashes_required)
+{
+	struct bl_finding f = {
+		.verdict = BL_VERDICT_WARN,
+		.status = BL_STATUS_MISSING,
+		.optional = true,
+		.check = (char *)"verifier",
+		.kernel = (char *)"5.10",
+		.program = (char *)"bl_sum_fill",
+		.section = (char *)"lsm.s/bprm_creds_for_exec",
+	};
+
+	begin("bundle");
+	add_kernel("5.10");
+	add(BL_VERDICT_PASS, BL_STATUS_ACCEPTED, "5.10", "p");
+	ck_assert_int_eq(bl_report_add(&report, &f), 0);
+	bl_gate_require_lsm(&report);
+	bl_gate_require_dns(&report);
+	ck_assert_int_eq(exit_code(), BL_EXIT_OK);
+	bl_gate_require_sums(&report);
+	ck_assert_int_eq(exit_code(), BL_EXIT_REJECTED);
+}
+END_TEST
+
 START_TEST(json_round_trip_keeps_all)
 {
 	bl_autofree char *first = NULL, *again = NULL;
@@ -265,6 +290,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, reject_beats_undecided_beats_pass);
 	tcase_add_test(t, statuses_are_judged);
 	tcase_add_test(t, deny_rules_make_lsm_programs_required);
+	tcase_add_test(t, digests_alone_make_what_hashes_required);
 	tcase_add_test(t, json_round_trip_keeps_all);
 	tcase_add_loop_test(t, report_that_lies_is_not_read, 0,
 			    (int)BL_ARRAY_SIZE(lies));

@@ -41,6 +41,7 @@ static const struct member hdr_members[] = {
 	MEMBER(bl_content_hdr, reserved),
 	MEMBER(bl_content_hdr, prefix_len),
 	MEMBER(bl_content_hdr, domain_len),
+	MEMBER(bl_content_hdr, type_rules),
 };
 
 static const struct member bucket_members[] = {

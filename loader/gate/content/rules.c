@@ -363,8 +363,8 @@ static int judge_redundancy(struct judge *j)
 
 		if (r->id && r->action != BL_ACTION_IGNORE)
 			continue;
-		/* It may be there against some prefix. */
-		if (r->name)
+		/* It may be there against some prefix or path. */
+		if (r->name || r->sha256)
 			continue;
 		if (bl_ruleset_parent(j->rs, i).action != r->action)
 			continue;

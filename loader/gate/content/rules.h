@@ -13,10 +13,6 @@
  *		match, since its path leads through a symbolic link; that
  *		changes nothing; that names the digest of the empty file
  *
- * Content has no rules for hashes of files: an indicator that is the hash of the empty file, which every empty
- * file on every host meets, can only stand in a name. Who adds such rules adds
- * their check here.
- *
  * A rule that only repeats what a shorter one does is no mistake when it has
  * an id: events then carry its name.
  */

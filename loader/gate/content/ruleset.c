@@ -64,6 +64,7 @@ static void read_rule(const struct bl_content_rule *said, char **strings,
 	r->name = keep(strings, said->name);
 	r->address = keep(strings, said->address);
 	r->domain = keep(strings, said->domain);
+	r->sha256 = keep(strings, said->sha256);
 	r->offset = said->offset;
 	for (i = 0; i < BL_EVENT_KINDS; i++)
 		if (!strcmp(said->event, bl_event_kind_name(i)))
@@ -180,6 +181,18 @@ static struct bl_match named(const struct bl_ruleset *rs,
 	return bl_content_match_path(rs->bin, r->kind, text, (size_t)len);
 }
 
+static struct bl_match summed(const struct bl_ruleset *rs,
+			      const struct bl_ruleset_rule *r)
+{
+	struct bl_match m =
+		bl_content_default(bl_content_header(rs->bin), r->kind);
+	__u64 sum[BL_CONTENT_SUM_WORDS];
+
+	if (!bl_content_sum_read(r->sha256, sum))
+		bl_content_match_sum(rs->bin, sum, &m);
+	return m;
+}
+
 struct bl_match bl_ruleset_own(const struct bl_ruleset *rs, uint32_t rule)
 {
 	const struct bl_ruleset_rule *r = &rs->rules[rule];
@@ -191,6 +204,8 @@ struct bl_match bl_ruleset_own(const struct bl_ruleset *rs, uint32_t rule)
 					       strlen(r->domain));
 	if (r->name)
 		return named(rs, r);
+	if (r->sha256)
+		return summed(rs, r);
 	if (r->path)
 		return bl_content_match_path(rs->bin, r->kind, r->path,
 					     strlen(r->path));
@@ -205,7 +220,7 @@ struct bl_match bl_ruleset_parent(const struct bl_ruleset *rs, uint32_t rule)
 
 	if (r->address)
 		return address(rs, r, (int)r->bits - 1);
-	if (r->name)
+	if (r->name || r->sha256)
 		return bl_content_default(bl_content_header(rs->bin), r->kind);
 	if (r->domain) {
 		/* No domain is empty: behind the last label is the default. */
@@ -228,8 +243,8 @@ const char *bl_ruleset_text(const struct bl_ruleset *rs, uint32_t rule)
 {
 	const struct bl_ruleset_rule *r = &rs->rules[rule];
 
-	const char *of[] = { r->path, r->prefix, r->name, r->address,
-			     r->domain };
+	const char *of[] = { r->path,	 r->prefix, r->name,
+			     r->address, r->domain, r->sha256 };
 	size_t i = 0;
 
 	while (!of[i])

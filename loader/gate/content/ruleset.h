@@ -21,11 +21,11 @@
 #include "loader/bundle/content.h"
 #include "loader/gate/finding.h"
 
-/* A rule as written; exactly one of path, prefix, name,
- * address and domain is not NULL. */
+/* A rule as written; exactly one of path, prefix, name, address, domain and
+ * sha256 is not NULL. */
 struct bl_ruleset_rule {
 	const char *id; /* NULL: none given */
-	const char *path, *prefix, *name, *address, *domain;
+	const char *path, *prefix, *name, *address, *domain, *sha256;
 	enum bl_event_kind kind;
 	enum bl_action action;
 	/* Of an address. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bpf/dns.h"
+#include "bpf/sums.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/gate/kernel/attach.h"
@@ -44,23 +45,38 @@ static void require(struct bl_finding *f)
 					   strcmp(f->kernel, "host") == 0);
 }
 
+static bool begins(const char *name, const char *start)
+{
+	return strncmp(name, start, strlen(start)) == 0;
+}
+
 void bl_gate_require_lsm(struct bl_report *r)
 {
 	size_t i;
 
 	for (i = 0; i < r->count; i++)
-		if (strncmp(r->findings[i].section, "lsm", 3) == 0)
+		if (begins(r->findings[i].section, "lsm") &&
+		    !begins(r->findings[i].program, BL_SUM_PROGRAM))
+			require(&r->findings[i]);
+}
+
+static void require_named(struct bl_report *r, const char *start)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		if (begins(r->findings[i].program, start))
 			require(&r->findings[i]);
 }
 
 void bl_gate_require_dns(struct bl_report *r)
 {
-	size_t i;
+	require_named(r, BL_DNS_PROGRAM);
+}
 
-	for (i = 0; i < r->count; i++)
-		if (strncmp(r->findings[i].program, BL_DNS_PROGRAM,
-			    sizeof(BL_DNS_PROGRAM) - 1) == 0)
-			require(&r->findings[i]);
+void bl_gate_require_sums(struct bl_report *r)
+{
+	require_named(r, BL_SUM_PROGRAM);
 }
 
 /* Keeps the log that came with an answer, whole, in a file. */

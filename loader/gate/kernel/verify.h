@@ -59,6 +59,9 @@ void bl_gate_require_lsm(struct bl_report *report);
 /* The same for content that says something of DNS, and the programs for it. */
 void bl_gate_require_dns(struct bl_report *report);
 
+/* The same for content with rules for digests; deny rules alone do without. */
+void bl_gate_require_sums(struct bl_report *report);
+
 /*
  * What the answer of one kernel means, step by step, added to *report; steps
  * that did not arrive are the caller's to explain, except that every program

@@ -40,6 +40,11 @@ int bl_module_check_files(const struct bl_candidate *c, struct bl_report *r)
 		e = bl_report_note(
 			r, BL_VERDICT_REJECT, "content", NULL,
 			"a module reports nothing before it has content, and there is none: name it in the manifest (\"content\")");
+	if (e == 0 && c->content_info.sums)
+		e = bl_report_note(
+			r, BL_VERDICT_REJECT, "content", NULL,
+			"a module hashes no files, and %u rules are for digests (sha256): they could never match (give hosts with modules content without them)",
+			c->content_info.sums);
 	return e;
 }
 

@@ -80,9 +80,11 @@ static int read_runs(struct run *run, struct bl_kern_runs *each,
 			return r;
 		if (each)
 			each[i] = one;
+		i++;
+		if (bl_sensor_is_fill(bpf_program__name(prog)))
+			continue;
 		sum.count += one.count;
 		sum.time_ns += one.time_ns;
-		i++;
 	}
 	*ret_sum = sum;
 	return 0;

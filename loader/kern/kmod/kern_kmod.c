@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/content.h"
 #include "kmod/abi.h"
 #include "loader/base/buf.h"
 #include "loader/base/cleanup.h"
@@ -14,6 +15,7 @@
 #include "loader/kern/kmod/kmod_choose.h"
 #include "loader/kern/kmod/kmod_left.h"
 #include "loader/kern/kmod/kmod_slot.h"
+#include "loader/kern/sensor.h"
 #include "loader/object/carry.h"
 
 /* Its readers let go of it once its hooks are out. */
@@ -108,6 +110,14 @@ bool bl_kern_kmod_reads(const struct bl_kern_kmod *k, enum bl_slot slot)
 
 /* --- one slot, told ------------------------------------------------------- */
 
+/* Its hooks may not sleep, and to hash a file may take that. */
+static int no_sums(struct bl_err *err)
+{
+	return bl_err_set(
+		err, -EOPNOTSUPP,
+		"its content has sha256 rules, and a module hashes no files: they could never match (give this host content without them)");
+}
+
 static int check(void *kern, const struct bl_generation *gen,
 		 struct bl_err *err)
 {
@@ -124,6 +134,9 @@ static int check(void *kern, const struct bl_generation *gen,
 		return r;
 	if (stranger(&v, err))
 		return -EOPNOTSUPP; /* as things are; nothing was touched */
+	if (gen->content_len >= sizeof(struct bl_content_hdr) &&
+	    bl_sensor_sums(gen->content))
+		return no_sums(err);
 	k->kernel->facts(k->ctx, &facts);
 	r = bl_kmod_choose(gen, facts.release, &ko, &m, err);
 	return r ? r : bl_kmod_foresee(&facts, &m, ko->file, err);

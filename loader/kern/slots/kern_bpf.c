@@ -2,6 +2,7 @@
 #include "loader/kern/slots/kern_bpf.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,8 +24,9 @@
 
 #define LSM_LIST "/sys/kernel/security/lsm"
 
-/* Whether this kernel asks the LSM programs that it takes. */
-static int check_lsm(struct bl_err *err)
+/* Whether this kernel asks the LSM programs that it takes. @rules: why they are
+ * needed. */
+static int check_lsm(const char *rules, struct bl_err *err)
 {
 	bl_autobuf struct bl_buf list = { 0 };
 	char *save = NULL;
@@ -32,16 +34,45 @@ static int check_lsm(struct bl_err *err)
 	if (bl_file_read(LSM_LIST, 4096, &list, NULL))
 		return bl_err_set(
 			err, -EOPNOTSUPP,
-			"its content has deny rules, and " LSM_LIST
-			" cannot be read, so whether this kernel can deny is not known");
+			"its content has %s rules, and " LSM_LIST
+			" cannot be read, so whether this kernel runs with BPF LSM is not known",
+			rules);
 	for (char *name = strtok_r(list.data, ",\n", &save); name;
 	     name = strtok_r(NULL, ",\n", &save))
 		if (!strcmp(name, "bpf"))
 			return 0;
 	return bl_err_set(
 		err, -EOPNOTSUPP,
-		"its content has deny rules, and this kernel runs without BPF LSM (no 'bpf' in " LSM_LIST
-		"; boot with lsm=…,bpf)");
+		"its content has %s rules, and this kernel runs without BPF LSM (no 'bpf' in " LSM_LIST
+		"; boot with lsm=…,bpf)",
+		rules);
+}
+
+static void free_btf(struct btf **btf)
+{
+	btf__free(*btf);
+}
+
+/* Whether it can hash files for a program: since 5.18, and only with IMA. */
+static int check_sums(struct bl_err *err)
+{
+	BL_CLEANUP(free_btf) struct btf *btf = btf__load_vmlinux_btf();
+	static const char *const functions[] = { "bpf_ima_file_hash",
+						 "ima_file_hash" };
+
+	if (!btf)
+		return bl_err_errno(err, -errno,
+				    "read the kernel's types (BTF)");
+	for (size_t i = 0; i < BL_ARRAY_SIZE(functions); i++) {
+		if (btf__find_by_name_kind(btf, functions[i], BTF_KIND_FUNC) >
+		    0)
+			continue;
+		return bl_err_set(
+			err, -EOPNOTSUPP,
+			"its content has sha256 rules, and this kernel has no %s, so it hashes no files for programs (Linux 5.18 or later, built with IMA, does; give this host content without them)",
+			functions[i]);
+	}
+	return 0;
 }
 
 static int check(void *kern, const struct bl_generation *gen,
@@ -53,7 +84,11 @@ static int check(void *kern, const struct bl_generation *gen,
 	if (!r)
 		r = bl_pin_check(k->pin_dir, err);
 	if (!r && gen->denies)
-		r = check_lsm(err);
+		r = check_lsm("deny", err);
+	if (!r && bl_sensor_sums(gen->content))
+		r = check_lsm("sha256", err);
+	if (!r && bl_sensor_sums(gen->content))
+		r = check_sums(err);
 	return r ? r : bl_kern_plan_check(gen, err);
 }
 

@@ -234,8 +234,10 @@ static int add_runs(void *ctx, const char *name, int fd, struct bl_err *err)
 		return r;
 	s->programs++;
 	/* Of a dispatched program nothing: the kernel counts the dispatcher. */
-	s->run_count += runs.count;
-	s->run_time_ns += runs.time_ns;
+	if (!bl_sensor_is_fill(name)) {
+		s->run_count += runs.count;
+		s->run_time_ns += runs.time_ns;
+	}
 	s->missed += runs.missed;
 	s->memory_bytes += bl_memory_told(fd);
 	return 0;
@@ -266,6 +268,8 @@ static int add_stats(const struct bl_kern_bpf *k, enum bl_slot slot,
 	s->drops = sum.dropped;
 	s->denied = sum.denied;
 	s->torn = sum.torn;
+	s->hashed = sum.hashed;
+	s->unhashed = sum.unhashed;
 	s->sensor = true;
 	return 0;
 }

@@ -63,17 +63,25 @@ static int load_error(int code, const struct bl_generation *gen,
 	return code;
 }
 
-/* Deny rules need the LSM hooks of the sensor, and what it says of DNS those at
- * every datagram, which are dear to whoever says nothing of it. */
+/* Deny rules need the LSM hooks of the sensor, what it says of DNS those at
+ * every datagram and digests those that hash, which are dear to whoever says
+ * nothing of it. Of the last, what can refuse is for deny rules alone. */
 static void choose_programs(struct bpf_object *object,
 			    const struct bl_generation *gen)
 {
 	bool dns = bl_sensor_wants(gen->content, BL_EVENT_DNS);
+	bool sums = bl_sensor_sums(gen->content);
 	struct bpf_program *p;
 
 	bpf_object__for_each_program (p, object) {
-		if (bpf_program__type(p) == BPF_PROG_TYPE_LSM)
-			bpf_program__set_autoload(p, gen->denies);
+		bool sum = bl_sensor_is_sum(bpf_program__name(p));
+		bool lsm = bpf_program__type(p) == BPF_PROG_TYPE_LSM;
+
+		if (sum && lsm && bl_hook_harmless(p))
+			lsm = false;
+		if (sum || lsm)
+			bpf_program__set_autoload(
+				p, (!sum || sums) && (!lsm || gen->denies));
 		if (bl_sensor_is_dns(bpf_program__name(p)))
 			bpf_program__set_autoload(p, dns);
 	}

@@ -66,6 +66,7 @@ struct bl_content_hdr {
 	__u32 reserved;
 	__u64 prefix_len[4];
 	__u64 domain_len[4];
+	__u32 type_rules[8];
 };
 
 struct {
