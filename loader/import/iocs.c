@@ -18,7 +18,9 @@ static const struct {
 	[BL_IOC_NOT_TO_DETECT] = { "not-to-detect",
 				   "the feed does not mean it for detection (to_ids)" },
 	[BL_IOC_DELETED] = { "deleted", "the feed has deleted it" },
-	[BL_IOC_HASH] = { "hash", "the sensor does not hash files" },
+	[BL_IOC_HASH] = { "hash", "of hashes the sensor knows SHA-256 alone" },
+	[BL_IOC_NO_SUM] = { "no-sha256",
+			    "no SHA-256 of a file, or that of an empty one" },
 	[BL_IOC_URL] = { "url",
 			 "the sensor sees no URLs, and a host of one serves much else" },
 	[BL_IOC_TYPE] = { "type", "nothing that the sensor sees" },
@@ -67,11 +69,13 @@ enum form {
 	FORM_DOMAIN_PORT,
 	FORM_PATH,
 	FORM_PATH_HASH,
+	FORM_SUM,
+	FORM_PATH_SUM, /* filename|sha256 */
 	FORM_NONE,
 };
 
 /* Types that are or have an address, a name or a path, and those that are often
- * in feeds and have none. Composites of filename and any hash are not here. */
+ * in feeds and have none. Composites of filename and any other hash are not here. */
 static const struct {
 	const char *name;
 	enum form form;
@@ -92,7 +96,8 @@ static const struct {
 	{ "md5", FORM_NONE, BL_IOC_HASH },
 	{ "sha1", FORM_NONE, BL_IOC_HASH },
 	{ "sha224", FORM_NONE, BL_IOC_HASH },
-	{ "sha256", FORM_NONE, BL_IOC_HASH },
+	{ "sha256", FORM_SUM, 0 },
+	{ "filename|sha256", FORM_PATH_SUM, 0 },
 	{ "sha384", FORM_NONE, BL_IOC_HASH },
 	{ "sha512", FORM_NONE, BL_IOC_HASH },
 	{ "sha512/224", FORM_NONE, BL_IOC_HASH },
@@ -221,6 +226,24 @@ static enum bl_ioc_fate judge_address(const char *text, struct bl_ioc_item *it)
 	return BL_IOC_RULE;
 }
 
+/* In small letters, as content has it. */
+static enum bl_ioc_fate judge_sum(char *text, struct bl_ioc_item *it)
+{
+	static const char empty[] =
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	__u64 sum[BL_CONTENT_SUM_WORDS];
+	size_t i;
+
+	for (i = 0; text[i]; i++)
+		if (text[i] >= 'A' && text[i] <= 'F')
+			text[i] |= 0x20;
+	it->type = BL_CONTENT_SHA256;
+	it->kinds = 1U << BL_EVENT_EXEC;
+	return bl_content_sum_read(text, sum) || !strcmp(text, empty)
+		       ? BL_IOC_NO_SUM
+		       : BL_IOC_RULE;
+}
+
 static bool is_port(const char *text)
 {
 	return *text >= '1' && *text <= '9' && strlen(text) <= 5 &&
@@ -235,6 +258,12 @@ static char *split(const char *value, const char **ret_bar)
 
 	*ret_bar = bar ? bar + 1 : NULL;
 	return strndup(value, bar ? (size_t)(bar - value) : strlen(value));
+}
+
+static bool has_bar(enum form form)
+{
+	return form != FORM_PATH && form != FORM_ADDRESS &&
+	       form != FORM_DOMAIN && form != FORM_SUM;
 }
 
 static enum bl_ioc_fate judge(const struct bl_iocs *set, enum form form,
@@ -262,6 +291,9 @@ static enum bl_ioc_fate judge(const struct bl_iocs *set, enum form form,
 		/* fallthrough */
 	case FORM_PATH:
 		return judge_path(first, strlen(first), it);
+	case FORM_SUM:
+	case FORM_PATH_SUM:
+		return judge_sum(first, it);
 	case FORM_NONE:
 		break;
 	}
@@ -294,8 +326,10 @@ static int keep(struct bl_iocs *set, struct bl_ioc_item *it, const char *type,
 {
 	it->row = (uint8_t)row_of(set, type);
 	/* A name is in every folder, and stands for no file in particular. */
-	it->action = it->type == BL_CONTENT_EXACT ? (uint8_t)set->action
-						  : BL_ACTION_EMIT;
+	it->action = it->type == BL_CONTENT_EXACT ||
+				     it->type == BL_CONTENT_SHA256
+			     ? (uint8_t)set->action
+			     : BL_ACTION_EMIT;
 	return bl_ioc_item_add(set, it, bl_ioc_item_net(it) ? NULL : text, err);
 }
 
@@ -314,9 +348,12 @@ int bl_iocs_add(struct bl_iocs *set, const char *type, const char *value,
 
 	if (form == FORM_NONE)
 		return bl_iocs_skip(set, type, fate, err);
-	first = form == FORM_PATH || form == FORM_ADDRESS || form == FORM_DOMAIN
-			? strdup(value)
-			: split(value, &second);
+	first = has_bar(form) ? split(value, &second) : strdup(value);
+	/* Whose file it is says less than what is in it. */
+	if (first && form == FORM_PATH_SUM) {
+		free(first);
+		first = strdup(second ? second : "");
+	}
 	if (!first)
 		return bl_err_set(err, -ENOMEM, "out of memory");
 	fate = judge(set, form, first, second, &it);

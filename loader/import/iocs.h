@@ -11,8 +11,8 @@
  *
  * Each indicator meets one fate, and all are counted by their type: it became
  * a rule, or it was left out for a reason. Nothing is left out in silence, and
- * no rule is made of what content cannot say: hashes of files are nothing that
- * the sensor sees.
+ * no rule is made of what content cannot say: of hashes of files the sensor
+ * knows SHA-256 alone.
  *
  * What holds of the text written: it compiles; the same indicators in the same
  * order of sources give the same bytes; no rule that was in the base is changed
@@ -46,6 +46,7 @@ enum bl_ioc_fate {
 	BL_IOC_NOT_TO_DETECT,
 	BL_IOC_DELETED,
 	BL_IOC_HASH,
+	BL_IOC_NO_SUM,
 	BL_IOC_URL,
 	BL_IOC_TYPE,
 	BL_IOC_DENY_WIDER,
@@ -71,7 +72,7 @@ struct bl_ioc_type {
 };
 
 struct bl_iocs {
-	enum bl_action action; /* of whole paths: emit or deny */
+	enum bl_action action; /* of whole paths and digests: emit or deny */
 	struct bl_ioc_type types[BL_IOCS_TYPES_MAX];
 	unsigned type_count;
 	uint32_t count;	       /* indicators seen */

@@ -77,6 +77,9 @@ static int base_item(struct bl_iocs *set, struct base *base,
 	it.type = BL_CONTENT_DOMAIN;
 	if (rule->domain)
 		return bl_ioc_item_add(set, &it, rule->domain, err);
+	it.type = BL_CONTENT_SHA256;
+	if (rule->sha256)
+		return bl_ioc_item_add(set, &it, rule->sha256, err);
 	if (bl_content_net_read(rule->address, &net))
 		return 0; /* it would not have compiled */
 	it.type = net.v6 ? BL_CONTENT_NET6 : BL_CONTENT_NET4;
@@ -171,6 +174,10 @@ static void ask_base(const struct bl_iocs *set, const struct base *base,
 		struct bl_match m;
 
 		if (!(it->kinds >> kind & 1))
+			continue;
+		/* No rule of another sort matches all that a digest does, and
+		 * what only reports lifts no refusal. */
+		if (it->type == BL_CONTENT_SHA256)
 			continue;
 		/* A name beats a folder: it must not lift a refusal. */
 		if (it->type == BL_CONTENT_NAME) {
@@ -313,7 +320,7 @@ static int write_rule(const struct bl_iocs *set, const struct bl_ioc_item *it,
 	static const char *const keys[BL_CONTENT_TYPES] = {
 		[BL_CONTENT_EXACT] = "path",	[BL_CONTENT_NET4] = "address",
 		[BL_CONTENT_NET6] = "address",	[BL_CONTENT_NAME] = "name",
-		[BL_CONTENT_DOMAIN] = "domain",
+		[BL_CONTENT_DOMAIN] = "domain", [BL_CONTENT_SHA256] = "sha256",
 	};
 	char text[PATH_TEXT_MAX];
 	char line[PATH_TEXT_MAX + RULE_TEXT_MAX];

@@ -103,7 +103,7 @@ START_TEST(what_the_sensor_sees_becomes_rules)
 	add("ip-dst|port", "203.0.113.9|443");
 	add("domain|ip", "evil.example|203.0.113.10");
 	add("filename", "/tmp/.X11/\"odd\\ name\"");
-	add("filename|sha256", "/opt/bad|e3b0c44298fc1c14");
+	add("filename|md5", "/opt/bad|d41d8cd98f00b204");
 	write_into(NULL);
 	ck_assert_uint_eq(info.addresses, 5);
 	ck_assert_uint_eq(info.paths, 4); /* exec and open of two */
@@ -119,11 +119,56 @@ START_TEST(what_the_sensor_sees_becomes_rules)
 }
 END_TEST
 
+#define SUM  "6ae8a75555209fd6c44157c0aed8016e763ff435a19cf186f76863140143ff72"
+#define SUM2 "0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD0BAD"
+#define SUM0 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+/* With a name or without; once. */
+START_TEST(a_sha256_becomes_a_rule_for_what_is_executed)
+{
+	add("sha256", SUM);
+	add("filename|sha256", "curl|" SUM);
+	add("filename|sha256", "a|b.exe|" SUM2);
+	write_into(NULL);
+	ck_assert_uint_eq(info.sums, 2);
+	ck_assert_uint_eq(info.rules, 2);
+	ck_assert_uint_eq(set.widened, 0);
+	ck_assert(has("\"event\":\"exec\",\"sha256\":\"" SUM
+		      "\",\"action\":\"emit\""));
+	ck_assert(has("\"sha256\":\"0bad0bad"));
+	ck_assert_uint_eq(fate("filename|sha256", BL_IOC_TWICE), 1);
+}
+END_TEST
+
+/* What it reports lifts no refusal (bl_content_sum), so it is taken beside one. */
+START_TEST(the_base_wins_over_the_same_sha256_alone)
+{
+	static const char base[] =
+		"{\"contract\":1,\"rules\":["
+		"{\"event\":\"exec\",\"prefix\":\"/tmp/\",\"action\":\"deny\"},"
+		"{\"event\":\"exec\",\"sha256\":\"" SUM
+		"\",\"action\":\"ignore\"}]}";
+
+	add("sha256", SUM);
+	add("sha256", SUM2);
+	write_into(base);
+	ck_assert_uint_eq(info.sums, 2);
+	ck_assert_uint_eq(fate("sha256", BL_IOC_BASE), 1);
+	ck_assert_uint_eq(fate("sha256", BL_IOC_RULE), 1);
+}
+END_TEST
+
 static const struct {
 	const char *type, *value;
 	enum bl_ioc_fate fate;
 } left_out[] = {
-	{ "sha256", "e3b0c442", BL_IOC_HASH },
+	{ "sha256", "e3b0c442", BL_IOC_NO_SUM },
+	{ "sha256", SUM0, BL_IOC_NO_SUM },
+	{ "sha256", SUM "0", BL_IOC_NO_SUM },
+	{ "sha256", "curl|" SUM, BL_IOC_NO_SUM },
+	{ "filename|sha256", SUM, BL_IOC_NO_SUM },
+	{ "filename|sha256", "curl|", BL_IOC_NO_SUM },
+	{ "sha512", SUM SUM, BL_IOC_HASH },
 	{ "md5", "d41d8cd9", BL_IOC_HASH },
 	{ "domain", "example", BL_IOC_NO_DOMAIN },
 	{ "domain", "", BL_IOC_NO_DOMAIN },
@@ -232,15 +277,17 @@ START_TEST(deny_is_for_what_can_be_denied_as_it_was_said)
 {
 	set.action = BL_ACTION_DENY;
 	add("filename", "/tmp/evil");
-	add("filename|sha256", "/usr/bin/curl|e3b0c44298fc1c14");
+	add("filename|md5", "/usr/bin/curl|d41d8cd98f00b204");
+	add("filename|sha256", "/usr/bin/curl|" SUM);
 	add("ip-dst", "192.0.2.7");
 	write_into(NULL);
 	ck_assert(has("\"path\":\"/tmp/evil\",\"action\":\"deny\""));
+	ck_assert(has("\"sha256\":\"" SUM "\",\"action\":\"deny\""));
 	ck_assert(!has("curl"));
-	ck_assert_uint_eq(fate("filename|sha256", BL_IOC_DENY_WIDER), 1);
+	ck_assert_uint_eq(fate("filename|md5", BL_IOC_DENY_WIDER), 1);
 	ck_assert(has("\"address\":\"192.0.2.7\",\"action\":\"emit\""));
 	ck_assert_uint_eq(set.lowered, 1);
-	ck_assert_uint_eq(info.denies, 2);
+	ck_assert_uint_eq(info.denies, 3);
 }
 END_TEST
 
@@ -506,6 +553,8 @@ Suite *bl_test_suite(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, what_the_sensor_sees_becomes_rules);
+	tcase_add_test(t, a_sha256_becomes_a_rule_for_what_is_executed);
+	tcase_add_test(t, the_base_wins_over_the_same_sha256_alone);
 	tcase_add_loop_test(t, the_rest_is_left_out_and_counted_with_its_reason,
 			    0, BL_ARRAY_SIZE(left_out));
 	tcase_add_test(t, a_path_longer_than_the_sensor_compares_is_left_out);

@@ -67,7 +67,7 @@ struct bl_match bl_ruleset_parent(const struct bl_ruleset *rs, uint32_t rule);
 void bl_ruleset_name(const struct bl_ruleset *rs, uint32_t rule,
 		     enum bl_event_kind kind, char ret[static 80]);
 
-/* The path, prefix, name, address or domain of @rule. */
+/* What @rule matches, as it is written. */
 const char *bl_ruleset_text(const struct bl_ruleset *rs, uint32_t rule);
 
 /*
