@@ -154,6 +154,7 @@ int bl_daemon_run(const struct bl_daemon_opts *opts, struct bl_err *err)
 		.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
+		.fetch = { .pipe = -1 },
 		.trust = { .turn = PTHREAD_COND_INITIALIZER, .fd = -1 },
 	};
 	int r = d.wake < 0 ? bl_err_errno(err, -errno, "cannot make an eventfd")

@@ -32,7 +32,9 @@ struct daemon_fetch {
 	bool wanted;	 /* it waits for that one */
 	bool sent;	 /* to the talker that runs */
 	bool over;	 /* result is there */
-	int fd;		 /* the worker's */
+	int pipe;	 /* the talker's end, until it is sent; else -1 */
+	uint64_t have;	 /* what is behind so many bytes */
+	uint64_t total;	 /* as the talker says; 0: it did not */
 	char digest[BL_DIGEST_HEX];
 	struct bl_pair_fetched result;
 };

@@ -283,8 +283,10 @@ static void progress(struct daemon *d, const struct bl_pair_progress *p)
 		snprintf(text, sizeof(text), "fetching its bundle: %u %%",
 			 (unsigned)(p->have * 100 / p->total / 5 * 5));
 	pthread_mutex_lock(&d->lock);
-	if (d->fetch.wanted && d->fetch.number == p->number)
+	if (d->fetch.wanted && d->fetch.number == p->number) {
+		d->fetch.total = p->total;
 		bl_agent_tell(&d->agent, text);
+	}
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -385,10 +387,12 @@ static void deliver(struct service *s)
 	pthread_mutex_lock(&s->d->lock);
 	has_news = s->d->news;
 	s->d->news = false;
-	if (s->said && f->wanted && !f->sent) {
-		fd = dup(f->fd);
-		wants = f->sent = fd >= 0;
+	if (s->said && f->wanted && !f->sent && !f->over) {
+		/* Who has only this end sees when it is closed. */
+		fd = BL_TAKE_FD(f->pipe);
+		wants = f->sent = true;
 		fetch.fetch.number = f->number;
+		fetch.fetch.have = f->have;
 		memcpy(fetch.fetch.digest, f->digest, sizeof(f->digest));
 	} else if (!f->wanted && f->sent) {
 		leaves = true;

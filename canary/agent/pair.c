@@ -66,7 +66,6 @@ static const struct row fetched_rows[] = {
 	ROW(fetched, number, NUMBER, 1, INT64_MAX),
 	ROW(fetched, result, NUMBER, -ERRNO_MAX, 0),
 	ROW(fetched, zero, NUMBER, 0, 0),
-	ROW(fetched, came, NUMBER, 0, INT64_MAX),
 	ROW(fetched, retry_ms, NUMBER, 0, BL_PAIR_RETRY_MS),
 	ROW(fetched, why, LINE, 0, BL_PAIR_WHY_LEN - 1),
 	ROW(fetched, hint, LINE, 0, BL_PAIR_WHY_LEN - 1),
@@ -88,11 +87,13 @@ static const struct row say_rows[] = {
 
 static const struct row fetch_rows[] = {
 	ROW(fetch, number, NUMBER, 1, INT64_MAX),
+	ROW(fetch, have, NUMBER, 0, BL_BUNDLE_MAX),
 	ROW(fetch, digest, DIGEST, BL_DIGEST_HEX - 1, BL_DIGEST_HEX - 1),
 };
 
 static const struct row leave_rows[] = {
 	ROW(fetch, number, NUMBER, 1, INT64_MAX),
+	ROW(fetch, have, NUMBER, 0, 0),
 	ROW(fetch, digest, DIGEST, 0, 0),
 };
 

@@ -10,10 +10,10 @@
  *	       <--------------------- SAY the poll's body, word by word
  *	HEARD		------------->	  how that poll ended, and the order
  *	       <-------------------- NEWS of this host: poll at once
- *	       <------------------- FETCH a bundle, into the descriptor with it
+ *	       <------------------- FETCH a bundle, into the pipe with it
  *	       <------------------- LEAVE that bundle
  *	PROGRESS, FETCHED ----------->	  of it
- *	       <--------------------- WANT a file of metadata, likewise
+ *	       <--------------------- WANT a file of metadata, into the memory
  *	GOT		------------->	  of it
  *	CERTIFICATE	------------->	  a new one, for host.pem
  *	NOTE		------------->	  a line for the log
@@ -28,9 +28,9 @@
  *    names as everywhere else, an order that has a sense;
  *  - each side takes what the other one may say, and nothing else;
  *  - a descriptor goes from the host part to the talker with FETCH and WANT, and
- *    never the other way. Its file is the host part's own: what becomes of the
- *    bytes in it is decided by reading them once, whole, and comparing the
- *    digest, or by the signatures on them.
+ *    never the other way. It is a pipe, or memory of a fixed size: nothing that
+ *    the talker can keep takes room on a disk. What becomes of the bytes is
+ *    decided by the host part, by their digest or the signatures on them.
  *
  * Who adds a message: a kind, a struct, rows in pair.c, a corpus file. What does
  * not fit into BL_PAIR_TEXT_MAX is written to a descriptor that the host part
@@ -104,7 +104,6 @@ struct bl_pair_fetched {
 	uint64_t number;
 	int32_t result; /* of bl_download */
 	uint32_t zero;
-	uint64_t came;
 	int64_t retry_ms;
 	char why[BL_PAIR_WHY_LEN], hint[BL_PAIR_WHY_LEN];
 };
@@ -123,8 +122,9 @@ struct bl_pair_say {
 	char text[BL_PAIR_TEXT_MAX];
 };
 
-struct bl_pair_fetch {	 /* and LEAVE, without a digest */
+struct bl_pair_fetch {	 /* and LEAVE, of nothing but its number */
 	uint64_t number; /* rises with each */
+	uint64_t have;	 /* what is behind so many bytes is wanted */
 	char digest[BL_PAIR_DIGEST];
 };
 

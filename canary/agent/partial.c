@@ -106,18 +106,6 @@ int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
 	return begin_with(fd, BL_TAKE(path), digest, ret, err);
 }
 
-int bl_partial_adopt(int fd, const char *digest, struct bl_partial *ret,
-		     struct bl_err *err)
-{
-	char *path = bl_path(BL_PARTIAL_DIR "/%s" SUFFIX, digest);
-
-	if (!path) {
-		close(fd);
-		return bl_err_set(err, -ENOMEM, "out of memory");
-	}
-	return begin_with(fd, path, digest, ret, err);
-}
-
 void bl_partial_close(struct bl_partial *p)
 {
 	if (!p->path)
@@ -131,7 +119,7 @@ int bl_partial_clear(struct bl_partial *p, struct bl_err *err)
 {
 	if (ftruncate(p->fd, 0) < 0)
 		return bl_err_errno(err, -errno, "cannot empty %s", p->path);
-	p->have = p->total = 0;
+	p->have = p->came = p->total = 0;
 	return 0;
 }
 
@@ -154,53 +142,23 @@ static int append(struct bl_partial *p, const char *data, size_t len,
 			return code;
 		}
 		p->have += (size_t)n;
+		p->came += (size_t)n;
 		data += n;
 		len -= (size_t)n;
 	}
 	return 0;
 }
 
-/* The first piece of an answer: what its head says of it. */
-static int begin(struct bl_partial *p, const struct bl_fetch_head *head,
-		 struct bl_err *err)
+int bl_partial_add(struct bl_partial *p, const void *data, size_t len,
+		   struct bl_err *err)
 {
-	size_t total;
-	int r = 0;
-
-	switch (bl_partial_judge(p->have, head, &total)) {
-	case BL_PARTIAL_APPEND:
-		break;
-	case BL_PARTIAL_AFRESH:
-		r = bl_partial_clear(p, err);
-		break;
-	case BL_PARTIAL_WRONG:
-		return bl_err_set(
-			err, -EBADMSG,
-			"asked for what is behind %zu bytes, the controller answered %ld %s",
-			p->have, head->status, head->range);
-	case BL_PARTIAL_TOO_LARGE:
-		return bl_err_set(err, -EFBIG, "a bundle has at most %u bytes",
-				  BL_BUNDLE_MAX);
-	}
-	p->total = total;
-	p->begun = r == 0;
-	return r;
-}
-
-int bl_partial_take(struct bl_partial *p, const struct bl_fetch_head *head,
-		    const void *data, size_t len, struct bl_err *err)
-{
-	int r = p->begun ? 0 : begin(p, head, err);
-
-	if (r < 0)
-		return r;
 	if (len > BL_BUNDLE_MAX - p->have)
 		return bl_err_set(err, -EFBIG, "a bundle has at most %u bytes",
 				  BL_BUNDLE_MAX);
 	return append(p, data, len, err);
 }
 
-/* Once, into memory of our own: somebody else may have the file, too. */
+/* Once: what is hashed is what is used. */
 static int read_all(const struct bl_partial *p, struct bl_buf *ret,
 		    struct bl_err *err)
 {
@@ -246,6 +204,31 @@ int bl_partial_whole(struct bl_partial *p, struct bl_buf *ret,
 	*ret = data;
 	data = (struct bl_buf){ 0 };
 	return 0;
+}
+
+int bl_partial_gain(struct bl_partial *p,
+		    int (*attempt)(void *ctx, struct bl_partial *p,
+				   struct bl_err *err),
+		    void *ctx, struct bl_buf *ret, struct bl_err *err)
+{
+	bool resumed;
+	int r = 0;
+
+	/* It came whole, and then the host was busy, or the agent ended. */
+	if (p->have && bl_partial_whole(p, ret, NULL) == 0)
+		return 0;
+	do {
+		resumed = p->have > 0;
+		r = attempt(ctx, p, err);
+		if (!r)
+			r = bl_partial_whole(p, ret, err);
+		if (r != -EBADMSG && r != -ERANGE && r != -EFBIG)
+			break;
+		/* What is dropped has not brought anybody further. */
+		if (bl_partial_clear(p, err) < 0)
+			break;
+	} while (resumed && r != -EFBIG);
+	return r;
 }
 
 void bl_partial_remove(const char *dir, const char *digest)

@@ -5,8 +5,8 @@
  * this agent goes on from there.
  *
  *	r = bl_partial_open(dir, digest, &p, err);
- *	…a request of what is behind p.have, its sink is bl_partial_take…
- *	r = bl_partial_whole(&p, &data, err);
+ *	r = bl_partial_gain(&p, attempt, ctx, &data, err);
+ *		…attempt: asks for what is behind p.have, gives it to bl_partial_add…
  *	bl_partial_close(&p);		what is here stays for the next time
  *	bl_partial_remove(dir, digest);	until it is of no more use
  *
@@ -15,10 +15,11 @@
  *    synced: what a power cut makes of it is found out and fetched again;
  *  - there is one at a time: opening removes those of other digests, and
  *    nothing else of the folder;
- *  - it has at most BL_BUNDLE_MAX bytes, whatever a controller sends.
+ *  - it has at most BL_BUNDLE_MAX bytes, whatever is sent, and that is all that
+ *    there is on the disk: nobody but the host part ever has the open file. The
+ *    talker has a pipe. One that had the file could keep many that are unlinked.
  *
- * The host part opens it, and uses what is in it; the talker gets the open file
- * and fills it (pair.h). In each of them of one thread alone.
+ * For the host part, of one thread alone; bl_partial_judge is for the talker, too.
  */
 #ifndef BL_CANARY_PARTIAL_H
 #define BL_CANARY_PARTIAL_H
@@ -35,27 +36,21 @@ struct bl_partial {
 	char digest[BL_DIGEST_HEX];
 	char *path;
 	int fd;
-	size_t have;  /* bytes */
+	size_t have; /* bytes */
+	size_t came; /* of these since it was opened, but for what was dropped */
 	size_t total; /* of the bundle, as it was said; 0: not yet */
-	bool begun;   /* an answer; set to false before each request */
 };
 
 /* 0, or an errno of the file system: -ENOSPC, -EACCES … */
 int bl_partial_open(const char *dir, const char *digest, struct bl_partial *ret,
 		    struct bl_err *err);
-/* The same of a file that another process opened; @fd is taken, also on failure.
- * The digest is valid. */
-int bl_partial_adopt(int fd, const char *digest, struct bl_partial *ret,
-		     struct bl_err *err);
 /* Zero-initialised is fine. */
 void bl_partial_close(struct bl_partial *p);
 
-/*
- * A piece of an answer. -EBADMSG: it is not what was asked for; -EFBIG: more
- * than a bundle may have; else of the file system (-ENOSPC, -EDQUOT).
- */
-int bl_partial_take(struct bl_partial *p, const struct bl_fetch_head *head,
-		    const void *data, size_t len, struct bl_err *err);
+/* What comes behind that. -EFBIG: more than a bundle may have; else of the file
+ * system (-ENOSPC, -EDQUOT). */
+int bl_partial_add(struct bl_partial *p, const void *data, size_t len,
+		   struct bl_err *err);
 
 /* Drops what is here. */
 int bl_partial_clear(struct bl_partial *p, struct bl_err *err);
@@ -64,13 +59,24 @@ int bl_partial_clear(struct bl_partial *p, struct bl_err *err);
 int bl_partial_whole(struct bl_partial *p, struct bl_buf *ret,
 		     struct bl_err *err);
 
+/*
+ * The whole to @ret: what is here, or what is by one @attempt; by two if what was
+ * here turned out to be something else, which is dropped then. -EBADMSG: it arrived
+ * damaged; or as @attempt, of which -EBADMSG and -ERANGE (it is no longer than what
+ * is here) mean that, too.
+ */
+int bl_partial_gain(struct bl_partial *p,
+		    int (*attempt)(void *ctx, struct bl_partial *p,
+				   struct bl_err *err),
+		    void *ctx, struct bl_buf *ret, struct bl_err *err);
+
 /* What is kept of @digest, if anything is. */
 void bl_partial_remove(const char *dir, const char *digest);
 
 /* What an answer means for one who has @have bytes. Pure. */
 enum bl_partial_step {
 	BL_PARTIAL_APPEND,
-	BL_PARTIAL_AFRESH, /* it is the whole: what is here is dropped */
+	BL_PARTIAL_AFRESH, /* it is the whole: what is here comes again */
 	BL_PARTIAL_WRONG,  /* another part, or not to the end */
 	BL_PARTIAL_TOO_LARGE,
 };

@@ -23,7 +23,7 @@
 
 #include "canary/wire/pki_dir.h"
 #include "loader/base/cleanup.h"
-#include "loader/bundle/bundle.h"
+#include "loader/trust/metadata.h"
 
 /* Since Linux 5.17; glibc names what it maps. */
 #define SET_VMA 0x53564d41
@@ -372,7 +372,6 @@ static const struct bl_sandbox_rule talker_rules[] = {
 	ALLOW("faccessat2"),
 	ALLOW("fstat"),
 	ALLOW("fstatfs"),
-	ALLOW("ftruncate"),
 	ALLOW("getcwd"),
 	ALLOW("getdents64"),
 	ALLOW("getegid"),
@@ -459,9 +458,8 @@ static int limit_talker(struct bl_err *err)
 		/* Its shadow alone is terabytes. */
 		{ RLIMIT_AS, BL_PARTS_TALKER_MEMORY },
 #endif
-		/* However the bundle's file grows, it is not more than a bundle
-		 * may have. */
-		{ RLIMIT_FSIZE, BL_BUNDLE_MAX },
+		/* It has no file to write; memory for metadata, of that size. */
+		{ RLIMIT_FSIZE, BL_META_TARGETS_MAX },
 		{ RLIMIT_NOFILE, BL_PARTS_TALKER_FILES },
 		/* The unit's is for maps of the host part. */
 		{ RLIMIT_MEMLOCK, 0 },

@@ -5,8 +5,8 @@
  *	host part	the kernel, the journal, the state folder. Listens to
  *			nobody, talks to nobody but the talker (pair.h).
  *	talker		the network. Another user, no capability, no file to
- *			write, nothing to execute; a descriptor that it was given
- *			for a bundle is all that it can leave behind.
+ *			write, nothing to execute: a pipe and some memory that it
+ *			was given for what it fetches are all that it can fill.
  *
  *	bl_parts_begin(&opts, &user, err)	the host part, before all else
  *	bl_parts_confine_talker(user, dir, err)	the talker, before all else

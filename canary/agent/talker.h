@@ -2,8 +2,8 @@
 /*
  * The talker: the part of an agent that speaks to the controller, in a process of
  * its own that may do nothing else (parts.h). It polls with what the host part
- * gives it, hands over the orders that come back, fetches bundles into files that
- * the host part opened, and renews this host's certificate.
+ * gives it, hands over the orders that come back, fetches bundles into pipes that
+ * the host part reads, and renews this host's certificate.
  *
  *	talker.c	polls; one thread, which also reads the pair
  *	talker_fetch.c	fetches bundles, in a thread of its own: a host that

@@ -14,7 +14,7 @@
 /* A bundle under way. */
 struct under_way {
 	struct bl_talker *talker;
-	uint64_t number;
+	const struct bl_talker_job *job;
 	unsigned told_percent; /* and 1; 0: nothing yet */
 };
 
@@ -22,7 +22,7 @@ static bool on_stop(void *ctx)
 {
 	const struct under_way *u = ctx;
 
-	return atomic_load(&u->talker->wanted) != u->number;
+	return atomic_load(&u->talker->wanted) != u->job->number;
 }
 
 /* In steps: each is a message, and news of this host. */
@@ -38,61 +38,70 @@ static void on_progress(void *ctx, size_t have, size_t total)
 		return;
 	u->told_percent = percent + 1;
 	bl_pair_begin(&m, BL_PAIR_PROGRESS);
-	m.progress.number = u->number;
+	m.progress.number = u->job->number;
 	m.progress.have = have;
 	m.progress.total = total;
 	bl_talker_send(u->talker, &m);
 }
 
-/* @client NULL: there is none, and *err says why. */
-static int fetch(struct under_way *u, struct bl_client *client,
-		 const struct bl_talker_job *job,
-		 struct bl_download_result *result, struct bl_err *err)
+/* Waits for the host part, which writes it where it belongs. */
+static int on_bytes(void *ctx, const void *data, size_t len, struct bl_err *err)
 {
-	BL_CLEANUP(bl_partial_close) struct bl_partial partial = { 0 };
-	const struct bl_download d = { .client = client,
-				       .partial = &partial,
-				       .stop = on_stop,
-				       .progress = on_progress,
-				       .ctx = u };
-	bl_autobuf struct bl_buf data = { 0 };
-	int r;
+	const struct under_way *u = ctx;
+	const char *from = data;
 
-	if (!client) {
-		close(job->fd);
-		return err->code;
+	while (len) {
+		ssize_t n = write(u->job->fd, from, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* It wants no more. */
+		if (n < 0)
+			return bl_err_errno(err, -errno,
+					    "cannot hand the bundle over");
+		from += n;
+		len -= (size_t)n;
 	}
-	r = bl_partial_adopt(job->fd, job->digest, &partial, err);
-	return r < 0 ? r : bl_download(&d, &data, result, err);
+	return 0;
 }
 
-/* Whatever becomes of it is answered at once: somebody waits. */
-static void work_on(struct bl_talker *t, struct bl_client *client,
-		    const struct bl_talker_job *job, struct bl_err *err)
+/* Whatever becomes of it is answered at once: somebody waits. @client NULL: there
+ * is none, and *err says why. */
+static int work_on(struct bl_talker *t, struct bl_client *client,
+		   const struct bl_talker_job *job, struct bl_err *err)
 {
-	struct under_way u = { .talker = t, .number = job->number };
-	struct bl_download_result result = { 0 };
+	struct under_way u = { .talker = t, .job = job };
+	const struct bl_download d = { .client = client,
+				       .digest = job->digest,
+				       .have = job->have,
+				       .stop = on_stop,
+				       .take = on_bytes,
+				       .progress = on_progress,
+				       .ctx = &u };
 	struct bl_pair_msg m;
-	int r = fetch(&u, client, job, &result, err);
+	int64_t retry_ms = 0;
+	int r = client ? bl_download(&d, &retry_ms, err) : err->code;
 
+	/* It has come when its end has. */
+	close(job->fd);
 	bl_pair_begin(&m, BL_PAIR_FETCHED);
 	m.fetched.number = job->number;
 	m.fetched.result = r;
-	m.fetched.came = result.came;
-	m.fetched.retry_ms = result.retry_ms < BL_PAIR_RETRY_MS
-				     ? result.retry_ms
-				     : BL_PAIR_RETRY_MS;
+	m.fetched.retry_ms = retry_ms < BL_PAIR_RETRY_MS ? retry_ms
+							 : BL_PAIR_RETRY_MS;
 	if (r < 0) {
 		bl_pair_text(m.fetched.why, sizeof(m.fetched.why), err->text);
 		bl_pair_text(m.fetched.hint, sizeof(m.fetched.hint), err->hint);
 	}
 	bl_talker_send(t, &m);
+	return r;
 }
 
 static void *fetches(void *ctx)
 {
 	struct bl_talker *t = ctx;
 	BL_CLEANUP(bl_client_closep) struct bl_client *client = NULL;
+	char brought[BL_DIGEST_HEX] = ""; /* whole, as it seemed */
 
 	for (;;) {
 		struct bl_talker_want want;
@@ -114,10 +123,16 @@ static void *fetches(void *ctx)
 		/* What kept it from that may be over the next time. */
 		if (!client)
 			bl_talker_open(t, &client, &e);
-		if (want.number)
+		if (want.number) {
 			bl_talker_get(t, client, &want);
-		else
-			work_on(t, client, &job, &e);
+			continue;
+		}
+		/* It was damaged: another controller may have it whole. */
+		if (client && strcmp(brought, job.digest) == 0)
+			bl_client_next(client);
+		*brought = '\0';
+		if (!work_on(t, client, &job, &e))
+			memcpy(brought, job.digest, sizeof(brought));
 	}
 	return NULL;
 }
@@ -145,7 +160,9 @@ void bl_talker_fetch(struct bl_talker *t, const struct bl_pair_fetch *f, int fd)
 	bl_talker_leave(t);
 	atomic_store(&t->wanted, f->number);
 	pthread_mutex_lock(&t->lock);
-	t->next = (struct bl_talker_job){ .number = f->number, .fd = fd };
+	t->next = (struct bl_talker_job){ .number = f->number,
+					  .fd = fd,
+					  .have = (size_t)f->have };
 	memcpy(t->next.digest, f->digest, sizeof(t->next.digest));
 	pthread_cond_signal(&t->work);
 	pthread_mutex_unlock(&t->lock);

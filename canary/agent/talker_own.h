@@ -13,7 +13,8 @@
 /* A bundle that is to be fetched. */
 struct bl_talker_job {
 	uint64_t number; /* 0: none */
-	int fd;
+	int fd;		 /* a pipe */
+	size_t have;
 	char digest[BL_DIGEST_HEX];
 };
 

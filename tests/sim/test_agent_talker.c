@@ -7,14 +7,19 @@
  * Waits for what must come, however slow the machine; what does not come runs
  * into the test's time limit.
  */
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "canary/agent/partial.h"
 #include "canary/agent/parts.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
+#include "loader/bundle/bundle.h"
 #include "tests/main.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/talkers.h"
@@ -188,6 +193,82 @@ START_TEST(what_a_talker_prints_is_told_as_the_talkers_on_lines_of_their_own)
 }
 END_TEST
 
+/* In the talker's place, what a shell cannot do. */
+static void start_evil(const char *what)
+{
+	bl_autofree char *path = bl_path("%s/evil", a.one.dir);
+	bl_autofree char *text = bl_path(
+		"#!/bin/sh\nexec python3 %s/tests/sim/evil_talker.py %s %s \"$@\"\n",
+		BL_TEST_SOURCE_DIR, what, a.one.dir);
+
+	talkers_messages(a.one.dir, a.one.v2.digest);
+	ck_assert_int_eq(bl_file_write(path, text, strlen(text), 0755, NULL),
+			 0);
+	agent_start_with(&a, path, a.liar.url, 100);
+}
+
+/* All that is in the folder of what is on its way. */
+static size_t on_disk(void)
+{
+	bl_autofree char *dir = bl_path("%s/" BL_PARTIAL_DIR, a.one.state_dir);
+	bl_autoclosedir DIR *d = opendir(dir);
+	const struct dirent *e;
+	struct stat st;
+	size_t sum = 0;
+
+	while (d && (e = readdir(d)))
+		if (!fstatat(dirfd(d), e->d_name, &st, 0) &&
+		    S_ISREG(st.st_mode))
+			sum += (size_t)st.st_size;
+	return sum;
+}
+
+/* Of many that it could keep it has none that is a file. */
+static void holds_no_file(void)
+{
+	for (size_t i = 0; i < BL_ARRAY_SIZE(a.notes->line); i++)
+		if (a.notes->line[i].there)
+			ck_assert_ptr_null(strstr(a.notes->line[i].text,
+						  "holds something else"));
+}
+
+START_TEST(a_talker_that_sends_without_end_fills_no_disk)
+{
+	start_evil("flood");
+	agent_noted(&a, "talker: sent more");
+	agent_noted(&a, "a bundle has at most");
+	ck_assert_uint_le(on_disk(), BL_BUNDLE_MAX);
+	agent_keeps(&a);
+	agent_end(&a);
+	ck_assert_uint_le(on_disk(), BL_BUNDLE_MAX);
+	holds_no_file();
+}
+END_TEST
+
+START_TEST(what_a_talker_keeps_open_is_no_file_and_leads_nowhere)
+{
+	start_evil("hoard");
+	agent_noted(&a, "talker: 3 are closed");
+	agent_keeps(&a);
+	agent_end(&a);
+	ck_assert_uint_le(on_disk(), BL_BUNDLE_MAX);
+	holds_no_file();
+}
+END_TEST
+
+/* A byte at a time: the host is kept, and its agent ends when it is told to. */
+START_TEST(a_talker_that_drips_holds_nobody_up)
+{
+	start_evil("drip");
+	agent_noted(&a, "talker: drips");
+	agent_keeps(&a);
+	agent_end(&a);
+	holds_no_file();
+	a.one.host = one_host_open(&a.one);
+	ck_assert_str_eq(one_host_status(&a.one).live.digest, a.one.v1.digest);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("agent_talker");
@@ -205,6 +286,10 @@ Suite *bl_test_suite(void)
 	tcase_add_test(
 		t,
 		what_a_talker_prints_is_told_as_the_talkers_on_lines_of_their_own);
+	tcase_add_test(t, a_talker_that_sends_without_end_fills_no_disk);
+	tcase_add_test(t,
+		       what_a_talker_keeps_open_is_no_file_and_leads_nowhere);
+	tcase_add_test(t, a_talker_that_drips_holds_nobody_up);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -88,12 +88,9 @@ START_TEST(an_answer_is_what_its_head_says)
 }
 END_TEST
 
-static int take(long status, const char *range, const char *data, size_t len)
+static int add(const char *data, size_t len)
 {
-	struct bl_fetch_head head = { .status = status, .length = -1 };
-
-	snprintf(head.range, sizeof(head.range), "%s", range);
-	return bl_partial_take(&p, &head, data, len, &err);
+	return bl_partial_add(&p, data, len, &err);
 }
 
 static void open_again(void)
@@ -115,47 +112,76 @@ START_TEST(what_came_is_there_for_the_next_life)
 {
 	bl_autobuf struct bl_buf data = { 0 };
 
-	ck_assert_int_eq(take(200, "", TEXT, 4), 0);
-	ck_assert_int_eq(take(200, "", TEXT + 4, 3), 0);
+	ck_assert_int_eq(add(TEXT, 4), 0);
+	ck_assert_int_eq(add(TEXT + 4, 3), 0);
 	ck_assert_int_eq(bl_partial_whole(&p, &data, &err), -EBADMSG);
 	ck_assert_ptr_null(data.data);
 	open_again();
 	ck_assert_uint_eq(p.have, 7);
-	ck_assert_int_eq(take(206, "bytes 7-19/20", TEXT + 7, LEN - 7), 0);
-	ck_assert_uint_eq(p.total, LEN);
+	ck_assert_int_eq(add(TEXT + 7, LEN - 7), 0);
 	expect_whole();
 	open_again();
 	expect_whole();
 }
 END_TEST
 
-START_TEST(the_whole_takes_the_place_of_a_part)
+START_TEST(what_was_dropped_has_not_come)
 {
-	ck_assert_int_eq(take(200, "", "something else", 14), 0);
-	p.begun = false;
-	ck_assert_int_eq(take(200, "", TEXT, LEN), 0);
+	ck_assert_int_eq(add("something else", 14), 0);
+	ck_assert_uint_eq(p.came, 14);
+	ck_assert_int_eq(bl_partial_clear(&p, &err), 0);
+	ck_assert_uint_eq(p.came, 0);
+	ck_assert_int_eq(add(TEXT, LEN), 0);
 	ck_assert_uint_eq(p.have, LEN);
+	ck_assert_uint_eq(p.came, LEN);
 	expect_whole();
 }
 END_TEST
 
-START_TEST(another_part_is_not_taken)
+/* Each says what it makes of what is here. */
+static int attempts;
+
+static int gives_more(void *ctx, struct bl_partial *q, struct bl_err *e)
 {
-	ck_assert_int_eq(take(200, "", TEXT, 4), 0);
-	p.begun = false;
-	ck_assert_int_eq(take(206, "bytes 5-19/20", TEXT + 5, LEN - 5),
+	attempts++;
+	return bl_partial_add(q, TEXT + q->have, ctx ? 1 : LEN - q->have, e);
+}
+
+static int has_no_more(void *ctx, struct bl_partial *q, struct bl_err *e)
+{
+	attempts++;
+	return q->have ? bl_err_set(e, *(const int *)ctx, "not that")
+		       : bl_partial_add(q, TEXT, LEN, e);
+}
+
+START_TEST(what_is_something_else_is_asked_for_once_more_and_no_more)
+{
+	static const int codes[] = { -ERANGE, -EBADMSG };
+	bl_autobuf struct bl_buf data = { 0 };
+
+	ck_assert_int_eq(add("what else", 9), 0);
+	ck_assert_int_eq(bl_partial_gain(&p, has_no_more, (void *)&codes[_i],
+					 &data, &err),
+			 0);
+	ck_assert_int_eq(attempts, 2);
+	ck_assert_uint_eq(data.len, LEN);
+	ck_assert_int_eq(bl_partial_clear(&p, &err), 0);
+	attempts = 0;
+	bl_buf_free(&data);
+	ck_assert_int_eq(bl_partial_gain(&p, gives_more, &attempts, &data,
+					 &err),
 			 -EBADMSG);
-	ck_assert_ptr_nonnull(strstr(err.text, "behind 4 bytes"));
-	ck_assert_uint_eq(p.have, 4);
+	ck_assert_int_eq(attempts, 1);
+	ck_assert_uint_eq(p.have, 0);
 }
 END_TEST
 
 START_TEST(more_than_a_bundle_may_have_is_not_kept)
 {
 	/* Nobody said how long it would be. */
-	ck_assert_int_eq(take(200, "", "x", 1), 0);
+	ck_assert_int_eq(add("x", 1), 0);
 	p.have = BL_BUNDLE_MAX;
-	ck_assert_int_eq(take(200, "", "x", 1), -EFBIG);
+	ck_assert_int_eq(add("x", 1), -EFBIG);
 	ck_assert_int_eq(truncate(path, (off_t)BL_BUNDLE_MAX + 1), 0);
 	open_again();
 	ck_assert_uint_eq(p.have, 0);
@@ -185,7 +211,7 @@ START_TEST(those_of_other_digests_are_removed_and_nothing_else)
 	leave(longer);
 	leave("notes.part");
 	leave("notes");
-	ck_assert_int_eq(take(200, "", TEXT, 4), 0);
+	ck_assert_int_eq(add(TEXT, 4), 0);
 	open_again();
 	ck_assert(!is_there(old));
 	ck_assert(is_there(longer));
@@ -219,7 +245,8 @@ START_TEST(no_room_is_told_with_how_much_it_needs)
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert_int_eq(take(206, "bytes 0-19/20", TEXT, LEN), -EFBIG);
+	p.total = LEN;
+	ck_assert_int_eq(add(TEXT, LEN), -EFBIG);
 	ck_assert_ptr_nonnull(strstr(err.text, path));
 	ck_assert_str_eq(err.hint, "it needs 20 bytes, 12 more");
 	/* What there was room for stays. */
@@ -236,8 +263,10 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(t, an_answer_is_what_its_head_says, 0,
 			    (int)BL_ARRAY_SIZE(answers));
 	tcase_add_test(t, what_came_is_there_for_the_next_life);
-	tcase_add_test(t, the_whole_takes_the_place_of_a_part);
-	tcase_add_test(t, another_part_is_not_taken);
+	tcase_add_test(t, what_was_dropped_has_not_come);
+	tcase_add_loop_test(
+		t, what_is_something_else_is_asked_for_once_more_and_no_more, 0,
+		2);
 	tcase_add_test(t, more_than_a_bundle_may_have_is_not_kept);
 	tcase_add_test(t, those_of_other_digests_are_removed_and_nothing_else);
 	tcase_add_test(t, what_is_no_file_is_not_written_through);

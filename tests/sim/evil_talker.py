@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A talker that somebody has taken over, with what a shell cannot do: it takes
+the descriptors that come over the pair (3). For test_agent_talker.c.
+
+    evil_talker.py flood|drip|hoard FOLDER …    FOLDER: of talkers_messages()
+
+Orders a bundle, as a controller may, and says on standard error what became of
+the descriptors, a line each."""
+import os
+import signal
+import socket
+import stat
+import struct
+import sys
+import time
+
+FETCH, FETCHED, CHUNK = 10, 5, 1 << 20
+# Of a message: magic, version, kind, size, zero; of FETCH then the number.
+HEAD = struct.Struct("=IHHII")
+
+pair = socket.socket(fileno=3)
+what, folder = sys.argv[1:3]
+held = []
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def send(name):
+    with open(os.path.join(folder, name), "rb") as f:
+        pair.send(f.read())
+
+
+def fetched(number, result):
+    """That it is fetched, or why not, as belay's own talker says it."""
+    with open(os.path.join(folder, "fetched"), "rb") as f:
+        message = bytearray(f.read())
+    struct.pack_into("=Qi", message, HEAD.size, number, result)
+    pair.send(message)
+
+
+def next_fetch():
+    """The pipe of the next bundle that is wanted, and its number."""
+    while True:
+        data, fds, _, _ = socket.recv_fds(pair, 65536, 4)
+        if not data:
+            sys.exit(0)
+        if HEAD.unpack_from(data)[2] == FETCH and fds:
+            held.extend(fds)
+            return fds[0], struct.unpack_from("=Q", data, HEAD.size)[0]
+
+
+def flood(fd):
+    """As much as anybody takes: more than a bundle may have."""
+    sent = 0
+    try:
+        while True:
+            sent += os.write(fd, b"x" * CHUNK)
+    except BrokenPipeError:
+        return sent
+
+
+def drip(fd):
+    """A byte at a time, as fast as it goes, until nobody reads."""
+    try:
+        while True:
+            os.write(fd, b"x")
+    except BrokenPipeError:
+        pass
+
+
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+send("hello")
+send("apply")
+while True:
+    pipe, number = next_fetch()
+    for h in held:
+        mode = os.fstat(h).st_mode
+        say("holds " + ("a pipe" if stat.S_ISFIFO(mode) else "something else"))
+    if what == "flood":
+        say("sent more" if flood(pipe) > 64 << 20 else "sent less")
+    elif what == "drip":
+        say("drips")
+        drip(pipe)
+        say("dripped")
+    else:
+        # Says that it failed, and keeps all that it was given.
+        os.write(pipe, b"x" * 1000)
+        fetched(number, -11)
+        try:
+            while True:
+                os.write(pipe, b"x")
+                time.sleep(0.01)
+        except BrokenPipeError:
+            say("%d are closed" % len(held))
