@@ -40,8 +40,8 @@ static const char usage_verify[] =
 	"      --trust DIR    root.json, and what was verified from it (belay trust)\n"
 	"      --repo REPO    ask this repository first (a folder or an https:// URL);\n"
 	"                     else what DIR has counts\n" BL_TRUST_SOURCE_USAGE
-	"      --as NAME      what it is listed as; unless said FILE's own name, of web.oci\n"
-	"                     web.bundle\n"
+	"      --as NAME      what it is listed as; unless said FILE's own name, of\n"
+	"                     web.oci web.bundle\n"
 	"      --json         print the result as JSON\n"
 	"\n"
 	"example: belay bundle verify sensor-1.0.bundle --trust trust --repo repo\n"

@@ -32,7 +32,7 @@ static const char usage_init[] =
 	"      --root-threshold M     how many of them must sign; 2 unless said\n"
 	"      --release-keys N       release keys; 1 unless said\n"
 	"      --release-threshold M  how many of them must sign; 1 unless said\n"
-	"      --no-fleet             no key of the fleet: what is released is signed, and\n"
+	"      --no-fleet             no key of the fleet: what is released is signed,\n"
 	"                             orders to hosts are by the controller's TLS alone\n"
 	"      --json                 print the result as JSON\n"
 	"\n"

@@ -29,7 +29,7 @@ static const char usage[] =
 	"\n"
 	"      --keys DIR       folder with your key; again for more of them\n"
 	"      --trust DIR      without --keys: root.json, to read the repository with\n"
-	"      --expect DIGEST  sign this and nothing else; again if root and targets wait\n"
+	"      --expect DIGEST  sign this and nothing else; again if two things wait\n"
 	"      --drop           what waits is not wanted any more\n"
 	"      --json           print the result as JSON\n"
 	"\n"
