@@ -57,6 +57,10 @@ for line in LimitNPROC=32 TasksMax=128 MemoryMax=2G OOMPolicy=continue; do
 	ok "the agent's unit says $line" \
 		grep -qx "$line" "$units/belay-agent.service"
 done
+for unit in agent controller; do
+	ok "systemd never gives the $unit up" \
+		grep -qx 'StartLimitIntervalSec=0' "$units/belay-$unit.service"
+done
 # What it does not like it leaves out, and ends with 0.
 mkdir -p "$tmp/root/etc"
 ok 'systemd makes the users' systemd-sysusers --root="$tmp/root" \
