@@ -115,6 +115,8 @@ static const struct {
 	  "This helper may sleep and the program must not. Use its variant that does not (bpf_probe_read_user for bpf_copy_from_user), or a hook that may sleep: SEC(\"lsm.s/…\"), SEC(\"fentry.s/…\")." },
 	{ "sleepable * in non-sleepable prog", NULL,
 	  "This function may sleep and the program must not. Use its variant that does not (bpf_probe_read_user for bpf_copy_from_user), or a hook that may sleep: SEC(\"lsm.s/…\"), SEC(\"fentry.s/…\")." },
+	{ " is not sleepable", NULL,
+	  "Programs may sleep at this hook on later kernels only. Where they are to hash files (sha256 rules, Linux 5.18 and later), give hosts with an older kernel content without such rules." },
 	/* 5.10: by number */
 	{ "func unknown#193", NULL,
 	  "Files are hashed for programs (bpf_ima_file_hash) by Linux 5.18 and later: give hosts with an older kernel content without sha256 rules." },
