@@ -273,6 +273,18 @@ void liar_polled(struct liar *l, const char *text)
 	} while (!there);
 }
 
+void liar_polled_times(struct liar *l, unsigned count)
+{
+	unsigned now;
+
+	do {
+		bl_clock_sleep_ms(10);
+		pthread_mutex_lock(&l->lock);
+		now = l->polls;
+		pthread_mutex_unlock(&l->lock);
+	} while (now < count);
+}
+
 int liar_listen(char ret_url[static 64])
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };

@@ -90,6 +90,9 @@ void liar_polled_again(struct liar *l);
 
 /* Waits for a poll in which @text is. */
 void liar_polled(struct liar *l, const char *text);
+/* Until so many have been answered. Not by a poll's number, which the newest may
+ * have passed while nobody looked. */
+void liar_polled_times(struct liar *l, unsigned count);
 
 /* A socket that nobody serves; its URL. */
 int liar_listen(char ret_url[static 64]);
