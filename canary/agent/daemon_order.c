@@ -72,8 +72,8 @@ static int prove(struct daemon *d, const struct bl_pair_heard *h,
 	return 0;
 }
 
-/* What was ordered, unless it was before. */
-static void take(struct daemon *d, const struct bl_pair_heard *h)
+/* What was ordered, unless it was before: then false. */
+static bool take(struct daemon *d, const struct bl_pair_heard *h)
 {
 	struct bl_told told = { .version = 0 };
 	enum bl_agent_do task;
@@ -84,9 +84,10 @@ static void take(struct daemon *d, const struct bl_pair_heard *h)
 	pthread_mutex_lock(&d->lock);
 	known = bl_agent_knows(&d->agent, &order);
 	pthread_mutex_unlock(&d->lock);
-	if (known ||
-	    (order.kind != BL_ORDER_NONE && prove(d, h, &order, &told) < 0))
-		return;
+	if (known)
+		return false;
+	if (order.kind != BL_ORDER_NONE && prove(d, h, &order, &told) < 0)
+		return true;
 	pthread_mutex_lock(&d->lock);
 	task = bl_agent_take(&d->agent, &order);
 	if (order.kind != BL_ORDER_NONE && d->agent.order.kind == order.kind &&
@@ -98,13 +99,14 @@ static void take(struct daemon *d, const struct bl_pair_heard *h)
 	if (task != BL_AGENT_NOTHING || d->agent.stop_trial)
 		pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
+	return order.kind != BL_ORDER_NONE;
 }
 
-void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
+bool bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
 {
 	/* What came before it does not count any more. */
 	d->held.which = 0;
-	take(d, h);
+	return take(d, h);
 }
 
 void bl_daemon_take_held(struct daemon *d)

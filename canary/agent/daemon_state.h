@@ -138,9 +138,9 @@ void bl_daemon_conclude(struct bl_outcome *o, enum bl_agent_end end,
 			const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* What the talker heard: an order, or that there is none. From the thread that
- * serves it. */
-void bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h);
+/* What the talker heard: an order, or that there is none. True: an order that was
+ * not known yet. From the thread that serves it. */
+bool bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h);
 /* One that is held, when the refresh that it waits for has ended. */
 void bl_daemon_take_held(struct daemon *d);
 

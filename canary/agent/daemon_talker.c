@@ -25,6 +25,10 @@
 /* Of messages; a poll takes two, a bundle some twenty. */
 #define MESSAGES_PER_S 200
 #define MESSAGES_BURST 1000
+/* Of orders that are not known yet: each is looked at, noted, written down. A
+ * controller has one for a host in minutes. */
+#define ORDERS_PER_S 1
+#define ORDERS_BURST 60
 /* Of lines in the log: a talker says nothing twice in a row. */
 #define NOTES_PER_S 1
 #define NOTES_BURST 60
@@ -42,7 +46,7 @@ struct service {
 	bool said; /* it has said HELLO */
 	uint64_t born_ms, due_ms;
 	unsigned failures;
-	struct bl_pair_rate messages, notes;
+	struct bl_pair_rate messages, orders, notes;
 	uint64_t pause_ms; /* nothing is read until then */
 	uint64_t certificate_ms;
 	unsigned unheard;      /* notes that were too many */
@@ -270,8 +274,9 @@ static int heard(struct service *s, const struct bl_pair_heard *h,
 	pthread_mutex_lock(&d->lock);
 	d->heard_ms = h->begun_ms;
 	pthread_mutex_unlock(&d->lock);
-	if (h->answer >= BL_PAIR_NOTHING)
-		bl_daemon_take(d, h);
+	/* One too many is not lost: the next message waits for it. */
+	if (h->answer >= BL_PAIR_NOTHING && bl_daemon_take(d, h))
+		s->pause_ms = now + bl_pair_rate_take(&s->orders, now);
 	return 0;
 }
 
@@ -460,6 +465,7 @@ void bl_daemon_serve(struct daemon *d)
 		.sock = -1,
 		.prints = -1,
 		.messages = { MESSAGES_PER_S, MESSAGES_BURST, 0 },
+		.orders = { ORDERS_PER_S, ORDERS_BURST, 0 },
 		.notes = { NOTES_PER_S, NOTES_BURST, 0 },
 	};
 	sigset_t ours, before;

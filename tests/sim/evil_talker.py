@@ -3,7 +3,7 @@
 """A talker that somebody has taken over, with what a shell cannot do: it takes
 the descriptors that come over the pair (3). For test_agent_talker.c.
 
-    evil_talker.py flood|drip|hoard FOLDER …    FOLDER: of talkers_messages()
+    evil_talker.py flood|drip|hoard|orders FOLDER …    FOLDER: of talkers_messages()
 
 Orders a bundle, as a controller may, and says on standard error what became of
 the descriptors, a line each."""
@@ -15,7 +15,8 @@ import struct
 import sys
 import time
 
-FETCH, FETCHED, CHUNK = 10, 5, 1 << 20
+SAY, FETCH, FETCHED, CHUNK = 8, 10, 5, 1 << 20
+ORDERS = 128  # every other one is new: four more than are taken at once
 # Of a message: magic, version, kind, size, zero; of FETCH then the number.
 HEAD = struct.Struct("=IHHII")
 
@@ -71,8 +72,31 @@ def drip(fd):
         pass
 
 
+def answered():
+    """Waits for what to post: all that was said before has been read then."""
+    send("ask")
+    while True:
+        data, fds, _, _ = socket.recv_fds(pair, 65536, 4)
+        held.extend(fds)
+        if not data:
+            sys.exit(0)
+        if HEAD.unpack_from(data)[2] == SAY:
+            return
+
+
+def orders():
+    """One order after the other, as fast as they are read: seconds for ORDERS."""
+    begun = time.monotonic()
+    for i in range(ORDERS):
+        send("rollback" if i % 2 else "apply")
+        answered()
+    return time.monotonic() - begun
+
+
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 send("hello")
+if what == "orders":
+    say("is held up" if orders() > 2 else "is not held up")
 send("apply")
 while True:
     pipe, number = next_fetch()

@@ -256,6 +256,17 @@ START_TEST(what_a_talker_keeps_open_is_no_file_and_leads_nowhere)
 }
 END_TEST
 
+/* Whom it makes wait is itself, by the clock. */
+START_TEST(a_talker_that_orders_without_end_is_held_up)
+{
+	start_evil("orders");
+	agent_noted(&a, "held up");
+	agent_keeps(&a);
+	agent_end(&a);
+	agent_noted(&a, "talker: is held up");
+}
+END_TEST
+
 /* A byte at a time: the host is kept, and its agent ends when it is told to. */
 START_TEST(a_talker_that_drips_holds_nobody_up)
 {
@@ -289,6 +300,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_talker_that_sends_without_end_fills_no_disk);
 	tcase_add_test(t,
 		       what_a_talker_keeps_open_is_no_file_and_leads_nowhere);
+	tcase_add_test(t, a_talker_that_orders_without_end_is_held_up);
 	tcase_add_test(t, a_talker_that_drips_holds_nobody_up);
 	suite_add_tcase(s, t);
 	return s;

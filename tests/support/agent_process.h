@@ -30,7 +30,7 @@ struct agent_notes {
 	struct {
 		_Atomic bool there;
 		char text[256];
-	} line[64]; /* the first; what is beyond is only counted */
+	} line[1024]; /* the first; what is beyond is only counted */
 };
 
 struct agent_process {

@@ -67,6 +67,12 @@ void talkers_messages(const char *dir, const char *digest)
 	memcpy(o.digest, digest, sizeof(o.digest));
 	bl_pair_from_order(&o, &m.heard);
 	write_message(dir, "apply", &m);
+	o.kind = BL_ORDER_ROLLBACK;
+	bl_pair_begin(&m, BL_PAIR_HEARD);
+	bl_pair_from_order(&o, &m.heard);
+	write_message(dir, "rollback", &m);
+	bl_pair_begin(&m, BL_PAIR_ASK);
+	write_message(dir, "ask", &m);
 	bl_pair_begin(&m, BL_PAIR_FETCHED);
 	m.fetched.number = 1;
 	write_message(dir, "fetched", &m);

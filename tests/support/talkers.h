@@ -16,7 +16,7 @@ void talkers_gone(pid_t pid);
 
 /*
  * Files in @dir that hold one message each, which a script writes to the pair:
- * hello, note, apply (of the bundle @digest), fetched, and newer, of another
+ * hello, ask, note, apply and rollback (of the bundle @digest), fetched, and newer, of another
  * version of the format.
  */
 void talkers_messages(const char *dir, const char *digest);
