@@ -19,8 +19,9 @@
 #include "tests/support/siege.h"
 
 #define HUGE_BYTES (100u << 20)
-/* Far below what is sent, far above what a request leaves behind. */
-#define GROWTH_MAX (16u << 20)
+/* Far below what is sent, far above what a request leaves behind, and what the
+ * address sanitizer keeps of what was freed: 17 MB were seen. */
+#define GROWTH_MAX (48u << 20)
 
 static void set_up(void)
 {
