@@ -261,9 +261,15 @@ static int sign(const struct bl_trust_args *a, struct bl_repo *repo,
 	if (r < 0)
 		return bl_trust_cmd_exit(r);
 	count = digests_of(all, shown);
+	/* Not to be looked for again: what comes meanwhile nobody has seen. */
+	if (!a->expect_count && !count)
+		return bl_trust_cmd_exit(bl_err_set(
+			err, -ENOENT,
+			"%s: nothing waits there, and nothing was signed",
+			repo->dir));
 	if (!a->expect_count && !a->json) {
 		bl_trust_cmd_print_waiting(all);
-		if (count && !confirmed()) {
+		if (!confirmed()) {
 			puts("nothing was signed");
 			return BL_EXIT_REJECTED;
 		}

@@ -141,8 +141,8 @@ int bl_repo_pending(const struct bl_repo *r, enum bl_repo_role role,
 /*
  * Adds the signatures of the keys at hand to all that waits, and publishes it if
  * that is enough: 1. 0: others must sign, too; @err says who (it is no failure).
- * @digests: of all that is to be signed; @count 0: of whatever waits.
- * -ENOENT: nothing waits. BL_TRUST_UNEXPECTED: other than @digests waits, and
+ * @digests: of all that is to be signed. -ENOENT: nothing waits.
+ * BL_TRUST_UNEXPECTED: other than @digests waits (anything, if @count is 0), and
  * nothing was signed. BL_TRUST_SIGNATURE: enough have signed, and the keys of
  * snapshot and timestamp are not at hand; or as bl_repo_pending.
  */

@@ -386,7 +386,7 @@ int bl_repo_cosign(struct bl_repo *r, const char *const *digests, size_t count,
 	int e = read_all(r, p, err);
 
 	static_assert(BL_ARRAY_SIZE(waiting) == BL_REPO_WAITING_MAX, "each");
-	if (!e && count)
+	if (!e)
 		e = check_expected(r, p, digests, count, err);
 	if (e < 0)
 		return e;

@@ -318,6 +318,10 @@ START_TEST(who_signs_sees_what_it_is_and_can_say_what_it_must_be)
 	assert_status(right, BL_EXIT_OK, "\"published\": true");
 	assert_status("trust sign repo --trust keys", BL_EXIT_OK,
 		      "nothing waits");
+	assert_status("trust sign repo --keys keys", BL_EXIT_UNDECIDED,
+		      "nothing was signed");
+	assert_status("trust sign repo --keys keys --json", BL_EXIT_UNDECIDED,
+		      "nothing was signed");
 }
 END_TEST
 

@@ -83,6 +83,28 @@ static void teardown(void)
 	free(pending);
 }
 
+/* By the digests of all that can be read there. */
+static int sign_what_waits(void)
+{
+	static const enum bl_repo_role roles[] = { BL_REPO_ROOT,
+						   BL_REPO_TARGETS };
+	char digest[BL_ARRAY_SIZE(roles)][BL_DIGEST_HEX];
+	const char *expect[BL_ARRAY_SIZE(roles)];
+	size_t count = 0;
+
+	for (size_t i = 0; i < BL_ARRAY_SIZE(roles); i++) {
+		BL_CLEANUP(bl_repo_pending_free)
+		struct bl_repo_pending p = { 0 };
+
+		if (bl_repo_pending(&repo, roles[i], &p, NULL) < 0)
+			continue;
+		memcpy(digest[count], p.digest, sizeof(p.digest));
+		expect[count] = digest[count];
+		count++;
+	}
+	return bl_repo_cosign(&repo, expect, count, &err);
+}
+
 /* One of the release's three proposes a bundle. */
 static void propose(void)
 {
@@ -111,8 +133,7 @@ START_TEST(two_of_three_sign_one_after_the_other)
 	take("targets", 2);
 	take_online();
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
-		      err.text);
+	ck_assert_msg(sign_what_waits() == 1, "%s", err.text);
 	stand_up();
 	ck_assert(listed());
 	ck_assert_int_ne(access(pending, F_OK), 0);
@@ -128,7 +149,7 @@ START_TEST(who_is_missing_is_named)
 	take_online();
 	sit_down();
 	/* The same key once more is no second one. */
-	ck_assert_int_eq(bl_repo_cosign(&repo, NULL, 0, &err), 0);
+	ck_assert_int_eq(sign_what_waits(), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "signed by 1 of 2"));
 	ck_assert_ptr_nonnull(strstr(err.text, "missing: 1 of targets-"));
 	stand_up();
@@ -149,15 +170,13 @@ START_TEST(enough_signed_waits_for_who_publishes)
 	propose();
 	take("targets", 1);
 	sit_down();
-	ck_assert_int_eq(bl_repo_cosign(&repo, NULL, 0, &err),
-			 BL_TRUST_SIGNATURE);
+	ck_assert_int_eq(sign_what_waits(), BL_TRUST_SIGNATURE);
 	ck_assert_ptr_nonnull(strstr(err.hint, "snapshot and timestamp"));
 	stand_up();
 	ck_assert(!listed());
 	take_online();
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
-		      err.text);
+	ck_assert_msg(sign_what_waits() == 1, "%s", err.text);
 	stand_up();
 	ck_assert(listed());
 }
@@ -172,8 +191,7 @@ START_TEST(a_root_is_renewed_by_two_of_three)
 	stand_up();
 	take("root", 1);
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
-		      err.text);
+	ck_assert_msg(sign_what_waits() == 1, "%s", err.text);
 	ck_assert_int_eq(repo.tuf.t.root.version, 2);
 	stand_up();
 }
@@ -191,8 +209,7 @@ START_TEST(a_role_is_given_new_keys_by_two_roots)
 	ok(bl_keys_load(keys_dir, &all, &err));
 	ring = all;
 	sit_down();
-	ck_assert_msg(bl_repo_cosign(&repo, NULL, 0, &err) == 1, "%s",
-		      err.text);
+	ck_assert_msg(sign_what_waits() == 1, "%s", err.text);
 	stand_up();
 }
 END_TEST
@@ -216,7 +233,7 @@ static int cosign_with(unsigned n)
 	take("targets", n);
 	take_online();
 	sit_down();
-	r = bl_repo_cosign(&repo, NULL, 0, &err);
+	r = sign_what_waits();
 	stand_up();
 	return r;
 }
@@ -291,6 +308,27 @@ START_TEST(only_what_was_expected_is_signed)
 }
 END_TEST
 
+/* Who saw that nothing waits has not seen what was put there since. */
+START_TEST(what_comes_after_the_look_is_not_signed)
+{
+	bl_autobuf struct bl_buf before = { 0 }, after = { 0 };
+
+	propose();
+	ok(bl_file_read(pending, 1 << 20, &before, &err));
+	take("targets", 1);
+	take_online();
+	sit_down();
+	ck_assert_int_eq(bl_repo_cosign(&repo, NULL, 0, &err),
+			 BL_TRUST_UNEXPECTED);
+	ck_assert_ptr_nonnull(strstr(err.hint, "nothing was signed"));
+	stand_up();
+	ok(bl_file_read(pending, 1 << 20, &after, &err));
+	ck_assert_uint_eq(before.len, after.len);
+	ck_assert_mem_eq(before.data, after.data, after.len);
+	ck_assert(!listed());
+}
+END_TEST
+
 START_TEST(what_was_overtaken_is_not_signed)
 {
 	bl_autobuf struct bl_buf old = { 0 };
@@ -349,6 +387,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(tc, a_role_is_given_new_keys_by_two_roots);
 	tcase_add_test(tc, what_nobody_of_the_role_signed_gets_no_signature);
 	tcase_add_test(tc, only_what_was_expected_is_signed);
+	tcase_add_test(tc, what_comes_after_the_look_is_not_signed);
 	tcase_add_test(tc, what_was_overtaken_is_not_signed);
 	tcase_add_test(tc, what_waited_too_long_is_not_signed);
 	tcase_add_test(tc, one_thing_waits_at_a_time_until_it_is_dropped);
