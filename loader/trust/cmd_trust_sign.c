@@ -119,13 +119,14 @@ static void print_names(const char *what, const json_t *list)
 	}
 }
 
+/* Whole: another key that begins alike is found in hours. */
 static void print_keys(const char *what, const json_t *list)
 {
 	const json_t *v;
 	size_t i;
 
 	json_array_foreach (list, i, v)
-		printf("  %s %s-%.8s\n", what, text(v, "role"), text(v, "key"));
+		printf("  %s %s-%s\n", what, text(v, "role"), text(v, "key"));
 }
 
 static void print_changes(const json_t *c)

@@ -328,6 +328,7 @@ END_TEST
 START_TEST(without_a_digest_it_shows_first_what_it_signs)
 {
 	char digest[BL_DIGEST_HEX];
+	const char *id;
 
 	propose(digest);
 	assert_status("trust sign repo --keys keys", BL_EXIT_OK,
@@ -340,6 +341,10 @@ START_TEST(without_a_digest_it_shows_first_what_it_signs)
 	ck_assert(says("  removes the key timestamp-"));
 	assert_status("trust sign repo --keys keys", BL_EXIT_OK,
 		      "  adds the key timestamp-");
+	/* Whole: it is what another one must not look like. */
+	id = strstr(bl_buf_str(&res.out), "  adds the key timestamp-") +
+	     strlen("  adds the key timestamp-");
+	ck_assert_uint_eq(strspn(id, "0123456789abcdef"), BL_DIGEST_HEX - 1);
 	assert_status("trust renew repo --keys keys --role root --propose",
 		      BL_EXIT_OK, "  says the same as before");
 }
