@@ -55,15 +55,14 @@ static json_t *pending_json(const struct bl_repo *repo,
 						  name, i, NULL));
 	     i++)
 		json_array_append_new(missing, json_string(id));
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:o}",
-			 "role", name, "version", (json_int_t)p->meta.version,
-			 "digest", p->digest, "expires",
-			 bl_clock_iso(p->meta.expires_s * 1000, now),
-			 "expires_before",
-			 bl_clock_iso(was->expires_s * 1000, before), "signed",
-			 (json_int_t)p->signed_by, "threshold",
-			 (json_int_t)p->threshold, "unsigned", missing,
-			 "changes", bl_trust_change(was->body, p->meta.body));
+	return json_pack(
+		"{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "role", name,
+		"version", (json_int_t)p->meta.version, "digest", p->digest,
+		"expires", bl_clock_iso(p->meta.expires_s * 1000, now),
+		"expires_before", bl_clock_iso(was->expires_s * 1000, before),
+		"signed", (json_int_t)p->signed_by, "threshold",
+		(json_int_t)p->threshold, "unsigned", missing, "changes",
+		bl_trust_change(p->meta.kind, was->body, p->meta.body));
 }
 
 /* *ret, an array, is the caller's. */
@@ -103,19 +102,42 @@ static long long number(const json_t *obj, const char *key)
 	return json_integer_value(json_object_get(obj, key));
 }
 
-/* @list: of names, or of objects with a name and maybe a digest. */
 static void print_names(const char *what, const json_t *list)
 {
-	const json_t *v, *digest;
+	const json_t *v;
 	size_t i;
 
-	json_array_foreach (list, i, v) {
-		digest = json_object_get(v, "digest");
-		printf("  %s %s%s%s\n", what,
-		       json_is_string(v) ? json_string_value(v)
-					 : text(v, "name"),
-		       digest ? "  " : "",
-		       digest ? json_string_value(digest) : "");
+	json_array_foreach (list, i, v)
+		printf("  %s %s\n", what, json_string_value(v));
+}
+
+static void print_target(const char *what, const char *name, const json_t *t)
+{
+	printf("%s %s  %s  %lld bytes, serial %lld\n", what, name,
+	       text(t, "digest"), number(t, "size_bytes"), number(t, "serial"));
+}
+
+static void print_targets(const char *what, const json_t *list)
+{
+	const json_t *t, *was, *m;
+	size_t i, k;
+
+	json_array_foreach (list, i, t) {
+		const char *name = text(t, "name");
+
+		print_target(what, name, t);
+		was = json_object_get(t, "was");
+		if (was)
+			print_target("    until now", name, was);
+		json_array_foreach (json_object_get(t, "members"), k, m) {
+			bool is = json_object_get(m, "is");
+			bool before = json_object_get(m, "was");
+
+			printf("    %s: %s%s%s\n", text(m, "path"),
+			       is ? text(m, "is") : "nothing",
+			       before ? ", until now " : "",
+			       before ? text(m, "was") : "");
+		}
 	}
 }
 
@@ -139,8 +161,8 @@ static void print_changes(const json_t *c)
 		lines += json_array_size(list);
 	if (!lines)
 		puts("  says the same as before, and for longer");
-	print_names("adds", json_object_get(c, "adds"));
-	print_names("replaces", json_object_get(c, "replaces"));
+	print_targets("  adds", json_object_get(c, "adds"));
+	print_targets("  replaces", json_object_get(c, "replaces"));
 	print_names("removes", json_object_get(c, "removes"));
 	print_keys("adds the key", json_object_get(c, "keys_added"));
 	print_keys("removes the key", json_object_get(c, "keys_removed"));

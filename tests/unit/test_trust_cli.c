@@ -266,11 +266,10 @@ START_TEST(status_says_what_is_assigned_to_a_host)
 }
 END_TEST
 
-/* Two release keys must sign; what the first one proposes. */
-static void propose(char digest[static BL_DIGEST_HEX])
+/* Two release keys must sign, and one of them is here. */
+static void release_two(void)
 {
 	static const struct bl_repo_shape two = { 1, 1, 2, 2, false };
-	BL_CLEANUP(bl_repo_pending_free) struct bl_repo_pending p = { 0 };
 	size_t i = 0;
 
 	now_s = bl_clock_wall_ms() / 1000;
@@ -283,6 +282,14 @@ static void propose(char digest[static BL_DIGEST_HEX])
 	while (strcmp(ring.key[i].role, "targets") != 0)
 		i++;
 	ring.key[i] = ring.key[--ring.count];
+}
+
+/* What who has it proposes. */
+static void propose(char digest[static BL_DIGEST_HEX])
+{
+	BL_CLEANUP(bl_repo_pending_free) struct bl_repo_pending p = { 0 };
+
+	release_two();
 	ok(bl_repo_withdraw(&repo, "s-0.bundle", &err));
 	ok(bl_repo_add(&repo, "s-1.bundle", "other", 5, &err));
 	ok(bl_repo_add(&repo, "s-2.bundle", "bytes", 5, &err));
@@ -350,6 +357,37 @@ START_TEST(without_a_digest_it_shows_first_what_it_signs)
 }
 END_TEST
 
+/* A bundle that is known, with a serial after which no release counts. */
+START_TEST(what_a_target_says_beside_its_bytes_is_shown)
+{
+	json_t *custom;
+
+	release_two();
+	custom = json_object_get(
+		json_object_get(json_object_get(repo.body[BL_REPO_TARGETS],
+						"targets"),
+				"s-1.bundle"),
+		"custom");
+	ck_assert_int_eq(json_object_set_new(json_object_get(custom, "belay"),
+					     "serial",
+					     json_integer(1000000000)),
+			 0);
+	ck_assert_int_eq(
+		json_object_set_new(custom, "note", json_string("\u202ex")), 0);
+	bl_repo_renew(&repo, BL_REPO_TARGETS);
+	ok(bl_repo_propose(&repo, &err));
+	assert_status("trust sign repo --trust keys", BL_EXIT_OK,
+		      "  replaces s-1.bundle  " SHA256_BYTES
+		      "  5 bytes, serial 1000000000\n"
+		      "    until now s-1.bundle  " SHA256_BYTES
+		      "  5 bytes, serial 2\n"
+		      "    custom.note: \"\\u202Ex\"\n");
+	assert_status("trust sign repo --trust keys --json", BL_EXIT_OK,
+		      "\"serial\": 1000000000");
+	ck_assert(says("\"custom.note\""));
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("trust_cli");
@@ -367,6 +405,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t,
 		       who_signs_sees_what_it_is_and_can_say_what_it_must_be);
 	tcase_add_test(t, without_a_digest_it_shows_first_what_it_signs);
+	tcase_add_test(t, what_a_target_says_beside_its_bytes_is_shown);
 	suite_add_tcase(s, t);
 	return s;
 }
