@@ -96,7 +96,8 @@ void bl_known_rollouts_forget(struct bl_known *k);
  * that others exposed, and what others decided about hosts. Every transaction
  * that writes an exposure writes its rollout: while the same one is open nothing
  * is read unless its revision is new; else it is asked which rollouts were
- * written, so that one that began and ended meanwhile is looked at, too.
+ * written, so that one that began and ended meanwhile is looked at, too. While one
+ * is open, late reports on another that has ended are not looked at.
  */
 int bl_known_look(struct bl_known *k, struct bl_store *store, int64_t now_ms,
 		  int64_t max_age_ms, struct bl_err *err);
