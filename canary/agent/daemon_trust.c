@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -65,21 +66,35 @@ static void wait_turn(struct daemon *d, uint64_t end_ms)
 
 /* ---------------------------------------------------- a file, by the talker */
 
+/* The same memory by another open file: what somebody sets on that (O_APPEND) is
+ * his own, and no later talker has it. */
+static int open_room(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
 bool bl_daemon_want(struct daemon *d, struct bl_pair_msg *ret, int *ret_fd)
 {
 	struct daemon_trust *t = &d->trust;
+	bool wanted;
 	int fd = -1;
 
 	bl_pair_begin(ret, BL_PAIR_WANT);
 	pthread_mutex_lock(&d->lock);
-	if (t->wanted && !t->sent && !t->over) {
-		fd = dup(t->fd);
+	wanted = t->wanted && !t->sent && !t->over;
+	if (wanted) {
+		fd = open_room(t->fd);
 		t->sent = fd >= 0;
 		ret->want.number = t->number;
 		ret->want.max = t->max;
 		memcpy(ret->want.name, t->name, sizeof(t->name));
 	}
 	pthread_mutex_unlock(&d->lock);
+	if (wanted && fd < 0)
+		bl_daemon_want_over(d, "no room for it can be opened");
 	if (fd < 0)
 		return false;
 	*ret_fd = fd;

@@ -3,10 +3,12 @@
 """A talker that somebody has taken over, with what a shell cannot do: it takes
 the descriptors that come over the pair (3). For test_agent_talker.c.
 
-    evil_talker.py flood|drip|hoard|orders FOLDER …    FOLDER: of talkers_messages()
+    evil_talker.py flood|drip|hoard|orders|append FOLDER …
+                                                FOLDER: of talkers_messages()
 
-Orders a bundle, as a controller may, and says on standard error what became of
-the descriptors, a line each."""
+Orders a bundle, as a controller may, or waits until metadata is wanted, and says on
+standard error what became of the descriptors, a line each."""
+import fcntl
 import os
 import signal
 import socket
@@ -15,9 +17,9 @@ import struct
 import sys
 import time
 
-SAY, FETCH, FETCHED, CHUNK = 8, 10, 5, 1 << 20
+SAY, FETCH, FETCHED, WANT, CHUNK = 8, 10, 5, 12, 1 << 20
 ORDERS = 128  # every other one is new: four more than are taken at once
-# Of a message: magic, version, kind, size, zero; of FETCH then the number.
+# Of a message: magic, version, kind, size, zero; of FETCH and WANT then the number.
 HEAD = struct.Struct("=IHHII")
 
 pair = socket.socket(fileno=3)
@@ -42,13 +44,21 @@ def fetched(number, result):
     pair.send(message)
 
 
-def next_fetch():
-    """The pipe of the next bundle that is wanted, and its number."""
+def got_none(number):
+    """That the controller has no such file of metadata."""
+    with open(os.path.join(folder, "none"), "rb") as f:
+        message = bytearray(f.read())
+    struct.pack_into("=Q", message, HEAD.size, number)
+    pair.send(message)
+
+
+def next_of(kind):
+    """The descriptor of the next bundle or file that is wanted, and its number."""
     while True:
         data, fds, _, _ = socket.recv_fds(pair, 65536, 4)
         if not data:
             sys.exit(0)
-        if HEAD.unpack_from(data)[2] == FETCH and fds:
+        if HEAD.unpack_from(data)[2] == kind and fds:
             held.extend(fds)
             return fds[0], struct.unpack_from("=Q", data, HEAD.size)[0]
 
@@ -93,13 +103,30 @@ def orders():
     return time.monotonic() - begun
 
 
+def append():
+    """Sets what it can on what it was given, and looks at what it is given next."""
+    fd, number = next_of(WANT)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    got_none(number)
+    try:
+        os.pwrite(next_of(WANT)[0], b"x", 0)
+        say("writes what is wanted")
+    except PermissionError:
+        say("cannot write what is wanted")
+    while pair.recv(65536):
+        pass
+
+
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 send("hello")
 if what == "orders":
     say("is held up" if orders() > 2 else "is not held up")
+if what == "append":
+    append()
+    sys.exit(0)
 send("apply")
 while True:
-    pipe, number = next_fetch()
+    pipe, number = next_of(FETCH)
     for h in held:
         mode = os.fstat(h).st_mode
         say("holds " + ("a pipe" if stat.S_ISFIFO(mode) else "something else"))

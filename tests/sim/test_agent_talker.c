@@ -23,6 +23,7 @@
 #include "tests/main.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/talkers.h"
+#include "tests/support/tuf.h"
 
 #define NOTHING                                                         \
 	"{\"v\":1,\"order\":\"none\",\"rollout\":\"\",\"digest\":\"\"," \
@@ -280,6 +281,35 @@ START_TEST(a_talker_that_drips_holds_nobody_up)
 }
 END_TEST
 
+/* A host that asks for metadata: it has a root. */
+static void give_root(void)
+{
+	bl_autofree char *dir = bl_path("%s/trust", a.one.state_dir);
+	const char *root;
+	struct tuf tuf;
+
+	tuf_open(&tuf);
+	json_object_set_new(tuf.root, "expires",
+			    json_string("2199-01-01T00:00:00Z"));
+	tuf_write(&tuf, tuf.root, "root", TUF_ROOT_KEYS);
+	root = tuf_get(&tuf, "metadata/1.root.json");
+	ck_assert_int_eq(bl_file_mkdirs(dir, 0700, NULL), 0);
+	ck_assert_int_eq(
+		bl_trust_state_save_root(dir, root, strlen(root), NULL), 0);
+	tuf_close(&tuf);
+}
+
+/* With O_APPEND on it all would be written behind the end, where nothing may. */
+START_TEST(what_a_talker_sets_on_a_file_of_metadata_no_other_one_has)
+{
+	give_root();
+	start_evil("append");
+	agent_noted(&a, "what is wanted");
+	agent_end(&a);
+	agent_noted(&a, "talker: writes what is wanted");
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("agent_talker");
@@ -302,6 +332,8 @@ Suite *bl_test_suite(void)
 		       what_a_talker_keeps_open_is_no_file_and_leads_nowhere);
 	tcase_add_test(t, a_talker_that_orders_without_end_is_held_up);
 	tcase_add_test(t, a_talker_that_drips_holds_nobody_up);
+	tcase_add_test(
+		t, what_a_talker_sets_on_a_file_of_metadata_no_other_one_has);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -2,6 +2,7 @@
 #include "tests/support/talkers.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,10 @@ void talkers_messages(const char *dir, const char *digest)
 	write_message(dir, "fetched", &m);
 	m.head.version++;
 	write_message(dir, "newer", &m);
+	bl_pair_begin(&m, BL_PAIR_GOT);
+	m.got.number = 1;
+	m.got.result = -ENOENT;
+	write_message(dir, "none", &m);
 }
 
 /* Each is what somebody has made of the talker; descriptor 3 is the pair. */

@@ -16,8 +16,8 @@ void talkers_gone(pid_t pid);
 
 /*
  * Files in @dir that hold one message each, which a script writes to the pair:
- * hello, ask, note, apply and rollback (of the bundle @digest), fetched, and newer, of another
- * version of the format.
+ * hello, ask, note, apply and rollback (of the bundle @digest), fetched, none (of
+ * metadata), and newer, of another version of the format.
  */
 void talkers_messages(const char *dir, const char *digest);
 
