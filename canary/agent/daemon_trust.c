@@ -173,7 +173,7 @@ static int ask(struct truster *r, const char *name, size_t max,
 {
 	struct daemon *d = r->d;
 	struct daemon_trust *t = &d->trust;
-	bool over;
+	bool over, quit;
 
 	pthread_mutex_lock(&d->lock);
 	t->number++;
@@ -194,9 +194,13 @@ static int ask(struct truster *r, const char *name, size_t max,
 		wait_turn(d, end);
 	}
 	over = t->over;
+	quit = d->quit;
 	*ret = t->result;
 	t->wanted = false;
 	pthread_mutex_unlock(&d->lock);
+	/* That the talker ends with it is no answer of a controller's. */
+	if (quit)
+		return bl_err_set(err, -ECANCELED, "%s: the agent ends", name);
 	return over ? 0
 		    : bl_err_set(err, BL_TRUST_SLOW,
 				 "%s: it did not come in time", name);

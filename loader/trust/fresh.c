@@ -294,6 +294,11 @@ int bl_fresh_refresh(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
 	bl_fresh_noted(c->dir, &now, NULL);
 	was = now.role[BL_META_TIMESTAMP].version;
 	r = bl_tuf_refresh(c, f, now_ms / 1000, &why);
+	if (r == -ECANCELED) {
+		if (err)
+			*err = why;
+		return r;
+	}
 	if (!r)
 		take_roles(&now, &c->t);
 	else

@@ -54,7 +54,8 @@ struct bl_fresh {
 /*
  * bl_tuf_refresh, and notes how it went. *ret, if it is not NULL, also on failure:
  * what is trusted from here on. @random: of who comes again by itself, and when is
- * noted, and what cannot be noted is an error; NULL: of who does not.
+ * noted, and what cannot be noted is an error; NULL: of who does not. -ECANCELED, of
+ * the fetcher: somebody stopped it, which nothing is noted of; *ret is untouched.
  */
 int bl_fresh_refresh(struct bl_tuf *c, const struct bl_tuf_fetcher *f,
 		     int64_t now_ms, const uint32_t *random,

@@ -8,6 +8,7 @@
  * into the test's time limit.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/file.h"
 #include "loader/bundle/bundle.h"
+#include "loader/trust/fresh.h"
 #include "tests/main.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/talkers.h"
@@ -310,6 +312,20 @@ START_TEST(what_a_talker_sets_on_a_file_of_metadata_no_other_one_has)
 }
 END_TEST
 
+START_TEST(a_refresh_that_ends_with_its_agent_has_not_failed)
+{
+	bl_autofree char *dir = bl_path("%s/trust", a.one.state_dir);
+	struct bl_fresh f = { .failures = 0 };
+
+	give_root();
+	start_evil("append");
+	/* Now it waits for the next file, which never comes. */
+	agent_noted(&a, "what is wanted");
+	agent_end(&a);
+	ck_assert_int_eq(bl_fresh_noted(dir, &f, NULL), -ENOENT);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("agent_talker");
@@ -334,6 +350,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, a_talker_that_drips_holds_nobody_up);
 	tcase_add_test(
 		t, what_a_talker_sets_on_a_file_of_metadata_no_other_one_has);
+	tcase_add_test(t, a_refresh_that_ends_with_its_agent_has_not_failed);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -217,6 +217,32 @@ START_TEST(what_went_well_and_what_did_not_is_there_for_the_next_life)
 END_TEST
 
 /* Somebody else may have refreshed; and nobody goes by a note. */
+static int stopped(void *ctx, const char *name, size_t max, struct bl_buf *ret,
+		   struct bl_err *e)
+{
+	/* Behind the root, which is asked for first. */
+	return strstr(name, "root.json")
+		       ? tuf.fetcher.fetch(ctx, name, max, ret, e)
+		       : bl_err_set(e, -ECANCELED, "%s: it ends", name);
+}
+
+START_TEST(what_is_stopped_has_not_failed)
+{
+	const struct bl_tuf_fetcher f = { stopped, tuf.fetcher.ctx };
+	struct bl_fresh before = { 0 }, after = { 0 };
+
+	ck_assert_msg(refresh() == 0, "%s", err.text);
+	before = fresh;
+	now_ms += HOUR_MS;
+	ck_assert_int_eq(bl_fresh_refresh(&host, &f, now_ms, &chance, &fresh,
+					  &err),
+			 -ECANCELED);
+	ck_assert_mem_eq(&fresh, &before, sizeof(fresh));
+	ck_assert_int_eq(bl_fresh_read(dir, &after, &err), 0);
+	ck_assert_mem_eq(&after, &before, sizeof(after));
+}
+END_TEST
+
 START_TEST(what_is_told_is_what_is_trusted_whatever_the_note_says)
 {
 	bl_autofree char *path = bl_path("%s/" BL_FRESH_FILE, dir);
@@ -393,6 +419,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, soon_is_what_it_is_for_that_repository);
 	tcase_add_test(
 		t, what_went_well_and_what_did_not_is_there_for_the_next_life);
+	tcase_add_test(t, what_is_stopped_has_not_failed);
 	tcase_add_test(t,
 		       what_is_told_is_what_is_trusted_whatever_the_note_says);
 	tcase_add_test(t, a_host_without_a_root_asks_nobody);
