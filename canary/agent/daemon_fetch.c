@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "canary/agent/backoff.h"
@@ -91,17 +90,10 @@ static bool is_over(struct daemon *d)
 
 static void wait_until_over(struct daemon *d, uint64_t end_ms)
 {
-	uint64_t now_ms = bl_clock_mono_ms();
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += end_ms > now_ms ? (time_t)((end_ms - now_ms) / 1000)
-					: 0;
 	pthread_mutex_lock(&d->lock);
-	while (!d->fetch.over && !d->quit && !d->agent.stop_trial)
-		if (pthread_cond_clockwait(&d->work, &d->lock, CLOCK_MONOTONIC,
-					   &until))
-			break;
+	while (!d->fetch.over && !d->quit && !d->agent.stop_trial &&
+	       bl_clock_mono_ms() < end_ms)
+		bl_daemon_nap(d);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -139,7 +131,7 @@ static int take_in(struct daemon *d, int fd, struct bl_partial *p,
 		   struct bl_err *err)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	uint64_t end_ms = bl_clock_mono_ms() + LATE_MS;
+	uint64_t looked_ms = bl_clock_mono_ms(), end_ms = looked_ms + LATE_MS;
 	bool last;
 	int r;
 
@@ -148,6 +140,10 @@ static int take_in(struct daemon *d, int fd, struct bl_partial *p,
 		last = is_over(d) || bl_clock_mono_ms() >= end_ms;
 		if (!last)
 			poll(&poll_fd, 1, LOOK_MS);
+		if (bl_clock_mono_ms() - looked_ms >= LOOK_MS) {
+			bl_daemon_look(d);
+			looked_ms = bl_clock_mono_ms();
+		}
 		r = read_pipe(fd, p, err);
 	} while (!r && !last);
 	if (r <= 0)

@@ -174,6 +174,12 @@ void *bl_daemon_truster(void *ctx);
 bool bl_daemon_fetch(struct daemon *d, const struct bl_order *order,
 		     struct bl_bundle *ret, struct bl_outcome *o);
 
+/* Of the worker alone, while it waits for what others bring: the host goes on, and
+ * its events and its certificate are looked at, ten times a second if it can be. The
+ * second waits in between, with d->lock, which is given up meanwhile. */
+void bl_daemon_look(struct daemon *d);
+void bl_daemon_nap(struct daemon *d);
+
 /* The worker's thread; @ctx is a struct daemon. */
 void *bl_daemon_worker(void *ctx);
 

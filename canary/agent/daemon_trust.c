@@ -390,7 +390,7 @@ static int wait_for_one(struct daemon *d)
 
 	pthread_mutex_lock(&d->lock);
 	while (d->trust.ended < which && !d->quit && !d->agent.stop_trial)
-		pthread_cond_wait(&d->work, &d->lock);
+		bl_daemon_nap(d);
 	leaves = d->quit || d->agent.stop_trial;
 	pthread_mutex_unlock(&d->lock);
 	return leaves ? 1 : bl_daemon_refresh_ended(d, which);

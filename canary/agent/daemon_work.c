@@ -21,6 +21,7 @@
 #define EVENTS_WAIT_MS 250
 #define IDLE_WAIT_MS   500
 #define STATUS_MS      2000
+#define NAP_MS	       100
 
 void bl_daemon_note(struct daemon *d, const char *fmt, ...)
 {
@@ -342,8 +343,8 @@ static void work_on(struct daemon *d, enum bl_agent_do task,
 		say_soon(d);
 }
 
-/* Waits for work, at most @ms. */
-static void wait_for_work(struct daemon *d, int64_t ms)
+/* Until it is told something, at most @ms; with d->lock. */
+static void wait_locked(struct daemon *d, int64_t ms)
 {
 	struct timespec until;
 	int64_t ns;
@@ -353,27 +354,32 @@ static void wait_for_work(struct daemon *d, int64_t ms)
 	ns = until.tv_nsec + ms * 1000000;
 	until.tv_sec += ns / 1000000000;
 	until.tv_nsec = ns % 1000000000;
+	pthread_cond_clockwait(&d->work, &d->lock, CLOCK_MONOTONIC, &until);
+}
+
+static void wait_for_work(struct daemon *d)
+{
 	pthread_mutex_lock(&d->lock);
 	if (d->task == BL_AGENT_NOTHING && !d->quit)
-		pthread_cond_clockwait(&d->work, &d->lock, CLOCK_MONOTONIC,
-				       &until);
+		wait_locked(d, IDLE_WAIT_MS);
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void read_events(struct daemon *d)
+/* Waits for one at most @wait_ms. False: there are none to be read. */
+static bool read_events(struct daemon *d, int wait_ms)
 {
 	struct bl_err e = { 0 };
-	int r = bl_host_events(d->opts->host, EVENTS_WAIT_MS, on_event, d, &e);
+	int r = bl_host_events(d->opts->host, wait_ms, on_event, d, &e);
 
 	if (r >= 0) {
 		d->reader_told = false;
-		return;
+		return true;
 	}
 	if (r != -ENOENT && r != -EINTR && !d->reader_told) {
 		bl_daemon_note(d, "cannot read events: %s", e.text);
 		d->reader_told = true;
 	}
-	wait_for_work(d, IDLE_WAIT_MS);
+	return false;
 }
 
 /* The next attempt of an apply that waits is due, or its end. */
@@ -404,6 +410,20 @@ static void refresh_status(struct daemon *d)
 		say_soon(d);
 }
 
+void bl_daemon_look(struct daemon *d)
+{
+	refresh_status(d);
+	read_events(d, 0);
+}
+
+void bl_daemon_nap(struct daemon *d)
+{
+	wait_locked(d, NAP_MS);
+	pthread_mutex_unlock(&d->lock);
+	bl_daemon_look(d);
+	pthread_mutex_lock(&d->lock);
+}
+
 void *bl_daemon_worker(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -432,6 +452,7 @@ void *bl_daemon_worker(void *ctx)
 			continue;
 		}
 		refresh_status(d);
-		read_events(d);
+		if (!read_events(d, EVENTS_WAIT_MS))
+			wait_for_work(d);
 	}
 }

@@ -19,6 +19,7 @@
 #include "canary/agent/partial.h"
 #include "canary/agent/parts.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "loader/base/file.h"
 #include "loader/bundle/bundle.h"
 #include "loader/trust/fresh.h"
@@ -270,11 +271,30 @@ START_TEST(a_talker_that_orders_without_end_is_held_up)
 }
 END_TEST
 
+/* What happens on the host is read, by the agent's process. */
+static void reads_events(void)
+{
+	int live = 0;
+
+	for (int i = 0; i < BL_SLOT_COUNT; i++) {
+		volatile struct fake_slot *s = &a.one.fake->slot[i];
+
+		if (!s->live)
+			continue;
+		live++;
+		s->events += 8;
+		while (s->read < s->events)
+			bl_clock_sleep_ms(10);
+	}
+	ck_assert_int_eq(live, 1);
+}
+
 /* A byte at a time: the host is kept, and its agent ends when it is told to. */
 START_TEST(a_talker_that_drips_holds_nobody_up)
 {
 	start_evil("drip");
 	agent_noted(&a, "talker: drips");
+	reads_events();
 	agent_keeps(&a);
 	agent_end(&a);
 	holds_no_file();
