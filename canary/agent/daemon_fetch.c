@@ -152,16 +152,19 @@ static int take_in(struct daemon *d, int fd, struct bl_partial *p,
 	return 0;
 }
 
+/* Both ends are the caller's, also of a failure. */
 static int open_pipe(int *ret_ours, int *ret_theirs, struct bl_err *err)
 {
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return bl_err_errno(err, -errno, "cannot make a pipe");
+	*ret_ours = fds[0];
+	*ret_theirs = fds[1];
+	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
 		return bl_err_errno(err, -errno, "cannot make a pipe");
 	/* Fewer turns; without that it is only slower. */
 	fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
-	*ret_ours = fds[0];
-	*ret_theirs = fds[1];
 	return 0;
 }
 
@@ -210,13 +213,13 @@ static int ask_talker(void *ctx, struct bl_partial *p, struct bl_err *err)
 {
 	struct attempt *a = ctx;
 	struct bl_err e = { 0 }, why = { 0 };
-	bl_autoclose int ours = -1;
-	int theirs = -1, kept, r = open_pipe(&ours, &theirs, err);
+	bl_autoclose int ours = -1, theirs = -1;
+	int kept, r = open_pipe(&ours, &theirs, err);
 
 	if (r < 0)
 		return r;
 	a->result = (struct bl_pair_fetched){ .number = 0 };
-	begin(a->d, p, theirs);
+	begin(a->d, p, BL_TAKE_FD(theirs));
 	kept = take_in(a->d, ours, p, &e);
 	r = conclude(a, &why);
 	/* What is wrong here is known better than what is said there. */
