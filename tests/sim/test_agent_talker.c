@@ -227,7 +227,7 @@ static size_t on_disk(void)
 	return sum;
 }
 
-/* Of many that it could keep it has none that is a file. */
+/* Of many that it could keep it has none that is a file, or a large pipe. */
 static void holds_no_file(void)
 {
 	for (size_t i = 0; i < BL_ARRAY_SIZE(a.notes->line); i++)
