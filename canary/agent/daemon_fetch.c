@@ -125,6 +125,16 @@ static int read_pipe(int fd, struct bl_partial *p, struct bl_err *err)
 	}
 }
 
+static size_t total_of(struct daemon *d)
+{
+	size_t total;
+
+	pthread_mutex_lock(&d->lock);
+	total = (size_t)d->fetch.total;
+	pthread_mutex_unlock(&d->lock);
+	return total;
+}
+
 /* Into the file, until the talker has answered: not a byte more than a bundle may
  * have, whoever writes. */
 static int take_in(struct daemon *d, int fd, struct bl_partial *p,
@@ -144,6 +154,7 @@ static int take_in(struct daemon *d, int fd, struct bl_partial *p,
 			bl_daemon_look(d);
 			looked_ms = bl_clock_mono_ms();
 		}
+		p->total = total_of(d);
 		r = read_pipe(fd, p, err);
 	} while (!r && !last);
 	if (r <= 0)

@@ -136,7 +136,7 @@ static int append(struct bl_partial *p, const char *data, size_t len,
 
 			bl_err_errno(err, code, "cannot keep the bundle in %s",
 				     p->path);
-			if (p->total)
+			if (p->total > p->have)
 				bl_err_hint(err, "it needs %zu bytes, %zu more",
 					    p->total, p->total - p->have);
 			return code;

@@ -38,7 +38,7 @@ struct bl_partial {
 	int fd;
 	size_t have; /* bytes */
 	size_t came; /* of these since it was opened, but for what was dropped */
-	size_t total; /* of the bundle, as it was said; 0: not yet */
+	size_t total; /* of the bundle, as the caller says; 0: not yet */
 };
 
 /* 0, or an errno of the file system: -ENOSPC, -EACCES … */

@@ -251,6 +251,12 @@ START_TEST(no_room_is_told_with_how_much_it_needs)
 	ck_assert_str_eq(err.hint, "it needs 20 bytes, 12 more");
 	/* What there was room for stays. */
 	ck_assert_uint_eq(p.have, 8);
+
+	/* Who says that it is smaller than what is there is not repeated. */
+	p.total = 5;
+	err = (struct bl_err){ 0 };
+	ck_assert_int_eq(add(TEXT, LEN), -EFBIG);
+	ck_assert_str_eq(err.hint, "");
 }
 END_TEST
 
