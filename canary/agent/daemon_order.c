@@ -102,8 +102,23 @@ static bool take(struct daemon *d, const struct bl_pair_heard *h)
 	return order.kind != BL_ORDER_NONE;
 }
 
+/* But for when it was told, and when to poll again. */
+static bool is_same(const struct bl_pair_heard *a,
+		    const struct bl_pair_heard *b)
+{
+	return a->answer == b->answer && a->probation_ms == b->probation_ms &&
+	       strcmp(a->rollout, b->rollout) == 0 &&
+	       strcmp(a->digest, b->digest) == 0 &&
+	       strcmp(a->override_reason, b->override_reason) == 0 &&
+	       strcmp(a->reason, b->reason) == 0 &&
+	       strcmp(a->proof, b->proof) == 0;
+}
+
 bool bl_daemon_take(struct daemon *d, const struct bl_pair_heard *h)
 {
+	/* It comes with each poll, and a refresh may take longer. */
+	if (d->held.which && is_same(&d->held.heard, h))
+		return false;
 	/* What came before it does not count any more. */
 	d->held.which = 0;
 	return take(d, h);

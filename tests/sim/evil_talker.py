@@ -3,13 +3,15 @@
 """A talker that somebody has taken over, with what a shell cannot do: it takes
 the descriptors that come over the pair (3). For test_agent_talker.c.
 
-    evil_talker.py flood|drip|hoard|orders|append FOLDER …
-                                                FOLDER: of talkers_messages()
+    evil_talker.py flood|drip|hoard|orders|append|again FOLDER …
+                                            FOLDER: of talkers_messages()
 
 Orders a bundle, as a controller may, or waits until metadata is wanted, and says on
 standard error what became of the descriptors, a line each."""
+import errno
 import fcntl
 import os
+import select
 import signal
 import socket
 import stat
@@ -45,11 +47,11 @@ def fetched(number, result):
     pair.send(message)
 
 
-def got_none(number):
-    """That the controller has no such file of metadata."""
+def got_none(number, result):
+    """That a file of metadata did not come."""
     with open(os.path.join(folder, "none"), "rb") as f:
         message = bytearray(f.read())
-    struct.pack_into("=Q", message, HEAD.size, number)
+    struct.pack_into("=Qi", message, HEAD.size, number, result)
     pair.send(message)
 
 
@@ -115,7 +117,7 @@ def append():
     """Sets what it can on what it was given, and looks at what it is given next."""
     fd, number = next_of(WANT)
     fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-    got_none(number)
+    got_none(number, -errno.ENOENT)
     try:
         os.pwrite(next_of(WANT)[0], b"x", 0)
         say("writes what is wanted")
@@ -125,6 +127,24 @@ def append():
         pass
 
 
+def again():
+    """The same order with each poll, several in the time that a file takes."""
+    wanted, polls = None, 0
+    while True:
+        send("apply")
+        polls += 1
+        if wanted and polls > 5:
+            got_none(wanted, -errno.EFBIG)
+            wanted = None
+        if not select.select([pair], [], [], 0.02)[0]:
+            continue
+        data = pair.recv(65536)
+        if not data:
+            sys.exit(0)
+        if HEAD.unpack_from(data)[2] == WANT:
+            wanted, polls = struct.unpack_from("=Q", data, HEAD.size)[0], 0
+
+
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 send("hello")
 if what == "orders":
@@ -132,6 +152,8 @@ if what == "orders":
 if what == "append":
     append()
     sys.exit(0)
+if what == "again":
+    again()
 send("apply")
 while True:
     pipe, number = next_of(FETCH)

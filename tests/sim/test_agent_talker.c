@@ -346,6 +346,16 @@ START_TEST(a_refresh_that_ends_with_its_agent_has_not_failed)
 }
 END_TEST
 
+/* It waits for news, and not for ever: who sends it again does not begin anew. */
+START_TEST(an_order_that_comes_with_each_poll_is_refused_all_the_same)
+{
+	give_root();
+	start_evil("again");
+	agent_noted(&a, "refused: ");
+	agent_end(&a);
+}
+END_TEST
+
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("agent_talker");
@@ -371,6 +381,8 @@ Suite *bl_test_suite(void)
 	tcase_add_test(
 		t, what_a_talker_sets_on_a_file_of_metadata_no_other_one_has);
 	tcase_add_test(t, a_refresh_that_ends_with_its_agent_has_not_failed);
+	tcase_add_test(
+		t, an_order_that_comes_with_each_poll_is_refused_all_the_same);
 	suite_add_tcase(s, t);
 	return s;
 }
