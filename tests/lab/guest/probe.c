@@ -11,9 +11,11 @@
  *
  * 0 if all is as it must be; what is not is printed, one line each.
  */
+#include "bpf/sums.h"
 #include "tests/lab/guest/probe.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -66,8 +68,32 @@ quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return level == LIBBPF_WARN ? vprintf(fmt, ap) : 0;
 }
 
+/* Whether it has the helper that hashes a file: since 5.18. */
+static bool hashes_files(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has;
+
+	MUST(btf);
+	has = btf__find_by_name_kind(btf, "bpf_ima_file_hash", BTF_KIND_FUNC) >
+	      0;
+	btf__free(btf);
+	return has;
+}
+
+/* All of its programs, without those that refuse or hash (@lsm false), and
+ * without those for which this kernel has no helper. */
+static bool is_wanted(const struct bpf_program *prog, bool lsm, bool hashes)
+{
+	if (bpf_program__type(prog) != BPF_PROG_TYPE_LSM)
+		return true;
+	return lsm && (hashes || strncmp(bpf_program__name(prog), BL_SUM_FILL,
+					 strlen(BL_SUM_FILL)) != 0);
+}
+
 void open_object(const char *path, bool lsm)
 {
+	bool hashes = hashes_files();
 	struct bl_err err = { 0 };
 	struct bl_content_info info;
 	struct bpf_program *prog;
@@ -83,9 +109,7 @@ void open_object(const char *path, bool lsm)
 	}
 	MUST(obj = bpf_object__open_file(path, NULL));
 	bpf_object__for_each_program (prog, obj)
-		bpf_program__set_autoload(prog,
-					  lsm || bpf_program__type(prog) !=
-							  BPF_PROG_TYPE_LSM);
+		bpf_program__set_autoload(prog, is_wanted(prog, lsm, hashes));
 	map = bpf_object__find_map_by_name(obj, "bl_content_slots");
 	MUST(map && !bpf_map__set_max_entries(map, info.buckets));
 	map = bpf_object__find_map_by_name(obj, ".rodata");

@@ -54,6 +54,11 @@ int load_mode(const char *path)
 	bpf_object__for_each_program (prog, obj) {
 		const char *line = strstr(logs[n++], "processed ");
 
+		if (!bpf_program__autoload(prog)) {
+			printf("%s: not for this kernel\n",
+			       bpf_program__name(prog));
+			continue;
+		}
 		checks++;
 		printf("%s: %.*s\n", bpf_program__name(prog),
 		       line ? (int)strcspn(line, "\n") : 10,
