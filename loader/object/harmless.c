@@ -44,11 +44,30 @@ static bool jumped_to(const void *insns, size_t count, size_t index)
 	return false;
 }
 
+/*
+ * Whether it may leave the program by another way than its ends. A tail call
+ * answers what the other program does. Of a call that is no helper's nothing is
+ * known before the load, when a kernel function looks like one of the object's:
+ * it may be bpf_throw() (6.7), or lead to it, which ends the program with what it
+ * was given. Where a jump by register goes (6.19) is in a map.
+ */
+static bool leaves(struct bpf_insn i)
+{
+	if (BPF_CLASS(i.code) != BPF_JMP)
+		return false;
+	if (BPF_OP(i.code) == BPF_CALL)
+		return i.code != (BPF_JMP | BPF_CALL) || i.src_reg ||
+		       i.imm == BPF_FUNC_tail_call;
+	return i.code == (BPF_JMP | BPF_JA | BPF_X);
+}
+
 bool bl_object_harmless(const void *insns, size_t size)
 {
 	size_t count = size / sizeof(struct bpf_insn), ends = 0, i;
 
 	for (i = 0; i < count; i++) {
+		if (leaves(insn_at(insns, i)))
+			return false;
 		if (insn_at(insns, i).code != (BPF_JMP | BPF_EXIT))
 			continue;
 		/* Not the second half of a number of 64 bits. */

@@ -11,8 +11,10 @@
 #include <stddef.h>
 
 /* True if each end of the program of @size bytes has "r0 = 0" before it, which
- * nothing jumps behind. Of functions that it calls nothing is known, or needed:
- * what they return is not what it returns. */
+ * nothing jumps behind, and it cannot leave by another way: it calls helpers
+ * alone, neither functions of the kernel or of its own object nor, by a tail
+ * call, other programs. So what it returns is 0. A program that calls a function
+ * may be harmless all the same: false says only that it is not known. */
 bool bl_object_harmless(const void *insns, size_t size);
 
 #endif

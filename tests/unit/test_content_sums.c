@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/file.h"
 #include "loader/bundle/content.h"
 #include "loader/bundle/digest.h"
 #include "loader/kern/sensor.h"
 #include "loader/object/harmless.h"
+#include "loader/object/object.h"
 #include "tests/main.h"
 
 #define HEX   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
@@ -152,9 +154,14 @@ END_TEST
 	{                                              \
 		BPF_JMP | BPF_JEQ | BPF_K, 1, 0, by, 0 \
 	}
-#define CALL                                   \
-	{                                      \
-		BPF_JMP | BPF_CALL, 0, 0, 0, 5 \
+#define CALLS(from, what)                            \
+	{                                            \
+		BPF_JMP | BPF_CALL, 0, from, 0, what \
+	}
+#define CALL CALLS(0, BPF_FUNC_ktime_get_ns)
+#define GOTO(source)                                    \
+	{                                               \
+		BPF_JMP | BPF_JA | (source), 1, 0, 0, 0 \
 	}
 #define WIDE                                          \
 	{                                             \
@@ -180,6 +187,27 @@ static const struct {
 	  false },
 	{ "one of two ends", { MOV(0, 0), END, CALL, END }, 4, false },
 	{ "half of a number", { WIDE, MOV(0, 0), END }, 3, false },
+	{ "a function of the object, or of the kernel before the load",
+	  { CALLS(BPF_PSEUDO_CALL, -1), MOV(0, 0), END },
+	  3,
+	  false },
+	{ "a function of the kernel, which may be bpf_throw",
+	  { CALLS(BPF_PSEUDO_KFUNC_CALL, 1), MOV(0, 0), END },
+	  3,
+	  false },
+	{ "a tail call",
+	  { CALLS(0, BPF_FUNC_tail_call), MOV(0, 0), END },
+	  3,
+	  false },
+	{ "a call by register",
+	  { { BPF_JMP | BPF_CALL | BPF_X, 1, 0, 0, 0 }, MOV(0, 0), END },
+	  3,
+	  false },
+	{ "a jump to where a register says",
+	  { GOTO(BPF_X), MOV(0, 0), END },
+	  3,
+	  false },
+	{ "a jump to the next", { GOTO(BPF_K), MOV(0, 0), END }, 3, true },
 	{ "no end", { MOV(0, 0) }, 1, false },
 	{ "nothing", { END }, 0, false },
 	{ "nothing before", { END }, 1, false },
@@ -192,6 +220,36 @@ START_TEST(a_program_is_harmless_if_each_of_its_ends_is_0)
 				   codes[_i].count * sizeof(struct bpf_insn)) ==
 			codes[_i].harmless,
 		"%s", codes[_i].name);
+}
+END_TEST
+
+static bool harmless_in_sensor(const struct bl_object *o, const char *name)
+{
+	for (size_t i = 0; i < o->program_count; i++) {
+		const struct bl_object_program *p = &o->programs[i];
+		const unsigned char *code = o->sections[p->section_index].data;
+
+		if (!strcmp(p->name, name))
+			return bl_object_harmless(code + p->offset, p->size);
+	}
+	ck_abort_msg("the sensor has no %s", name);
+}
+
+/* Without that, hosts refuse content with digests that denies nothing. */
+START_TEST(of_the_sensor_those_that_hash_are_harmless)
+{
+	bl_autofree char *path =
+		bl_path("%s/bpf/sensor.bpf.o", BL_TEST_BUILD_DIR);
+	struct bl_object o = { 0 };
+
+	ck_assert_msg(!bl_file_read(path, 1 << 22, &bin, &err), "%s", err.text);
+	ck_assert_msg(!bl_object_open("s", bin.data, bin.len, &o, &err), "%s",
+		      err.text);
+	ck_assert(harmless_in_sensor(&o, "bl_sum_fill"));
+	ck_assert(harmless_in_sensor(&o, "bl_sum_fill_in"));
+	ck_assert(!harmless_in_sensor(&o, "bl_sum_deny"));
+	ck_assert(!harmless_in_sensor(&o, "bl_deny_exec"));
+	bl_object_free(&o);
 }
 END_TEST
 
@@ -217,6 +275,8 @@ Suite *bl_test_suite(void)
 	tcase_add_loop_test(code,
 			    a_program_is_harmless_if_each_of_its_ends_is_0, 0,
 			    BL_ARRAY_SIZE(codes));
+	tcase_add_checked_fixture(code, NULL, teardown);
+	tcase_add_test(code, of_the_sensor_those_that_hash_are_harmless);
 	suite_add_tcase(s, code);
 	return s;
 }
