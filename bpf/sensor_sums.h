@@ -14,7 +14,10 @@
  * included, once somebody has asked for the count, which hashing does. A clock
  * alone would not do: it stands still for 4 ms. Elsewhere (tmpfs, which does not
  * see what is written by way of a mapping; overlayfs, whose file has another
- * inode than its data; FUSE, network) a file is hashed at every exec.
+ * inode than its data; network) a file is hashed at every exec. On FUSE never:
+ * who serves it is any user's process, may let a read wait for ever, with the
+ * kernel's grace periods behind it (RCU tasks trace: no program that sleeps would
+ * be freed again), and may have other bytes for the exec than for the hash.
  *
  * It is no measurement of integrity: who writes to the disk below a mounted file
  * system, as root can, is not seen.
@@ -30,6 +33,7 @@
 #define EXT4_MAGIC   0xef53
 #define XFS_MAGIC    0x58465342
 #define BTRFS_MAGIC  0x9123683e
+#define FUSE_MAGIC   0x65735546 /* fuseblk and virtiofs, too */
 
 /* One version of one file. The address is there so that two files of a stacked
  * file system, whose numbers may be the same, are two. */
@@ -114,6 +118,14 @@ static __always_inline int sum_same(const struct sum_key *a,
 	       a->sec == b->sec && a->nsec == b->nsec;
 }
 
+/* Whether who executes it may be kept waiting for that. */
+static __always_inline int sum_readable(struct file *file,
+					const struct sum_key *key)
+{
+	return key->size <= BL_SUM_BYTES_MAX &&
+	       file->f_inode->i_sb->s_magic != FUSE_MAGIC;
+}
+
 /* Hashes @file, unless that was done. May sleep. */
 static __always_inline void sum_fill(struct file *file)
 {
@@ -126,7 +138,7 @@ static __always_inline void sum_fill(struct file *file)
 	old = bpf_map_lookup_elem(&bl_sums, &key);
 	if (old && old->kept)
 		return;
-	if (key.size <= BL_SUM_BYTES_MAX &&
+	if (sum_readable(file, &key) &&
 	    bpf_ima_file_hash(file, sum.words, sizeof(sum.words)) ==
 		    HASH_ALGO_SHA256) {
 		COUNT(hashed);

@@ -5,6 +5,7 @@
 #	open_lab BUILD_DIR NAME		$build $belay $here $source $work $logs
 #	pick_kernels "WANTED…" [KERNEL…]	$kernels: those given, else those of
 #					WANTED that there are; skips without any
+#	modules_of KERNEL	the folder of its modules, or nothing
 #	bundle FILE NAME VERSION OBJECT [CONTENT [MORE]]	$work/FILE.bundle
 #	run_guest KERNEL NAME OPTION… -- COMMAND…	a microVM; what fails is said
 #
@@ -38,6 +39,12 @@ open_lab() {
 
 known() { # known KERNEL: it is in the catalogue
 	"$belay" lab kernels --json | grep "\"release\": \"$1\." >/dev/null
+}
+
+modules_of() { # modules_of VERSION: their folder, "" without that kernel
+	"$belay" lab kernels --json |
+		sed -n 's/.*"modules_dir": "\(.*\)".*/\1/p' | grep "/$1\." |
+		head -n 1 || true
 }
 
 pick_kernels() {

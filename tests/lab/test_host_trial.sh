@@ -11,12 +11,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 open_lab "$1" trial
 
-modules_of() { # modules_of VERSION: their folder, "" without that kernel
-	"$belay" lab kernels --json |
-		sed -n 's/.*"modules_dir": "\(.*\)".*/\1/p' | grep "/$1\." |
-		head -n 1 || true
-}
-
 # vm KERNEL NAME SCENARIO [OPTION…]: a guest; how it ended is in $out.
 vm() {
 	local kernel=$1 name=$2 scenario=$3

@@ -19,11 +19,18 @@ bundle v1 sensor 1.0 "$build/bpf/sensor.bpf.o" "$source/bpf/content.json" \
 for kernel in "${kernels[@]}"; do
 	echo "== $kernel"
 	rm -f "$work/disk"
+	more=()
+	if [[ $kernel == 6.1* ]]; then
+		# Modules there that its insmod can read.
+		modules=$(modules_of 6.1)
+		more=(--file "$modules/kernel/fs/fuse/fuse.ko:/b/fuse.ko"
+			--file "$build/tests/lab/host/host_served:/b/served")
+	fi
 	run_guest "$kernel" test-sums --deadline 240 "${bundles[@]}" \
 		--disk "$work/disk:/disk" \
 		--file "$here/host/common.sh:/b/common.sh" \
 		--file "$here/host/sums.sh:/b/sums.sh" \
-		--file "$build/tests/lab/host/host_mapper:/b/mapper" \
+		--file "$build/tests/lab/host/host_mapper:/b/mapper" "${more[@]}" \
 		-- sh /b/sums.sh "$kernel"
 done
 exit $failed

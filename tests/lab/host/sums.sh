@@ -131,6 +131,20 @@ counter unhashed
 expect 0 belay status
 says "1 programs ran that were not: no rule for a digest looked at them"
 
+if [ -e /b/served ]; then
+	step "served by a process"
+	insmod /b/fuse.ko || fail "no FUSE"
+	mkdir /served
+	/b/served /disk/true /served || fail "nothing is served"
+	counter unhashed
+	before=$value
+	/served/true || fail "what is served did not run"
+	found 0 "what a process serves"
+	counter unhashed
+	[ "$value" = $((before + 1)) ] ||
+		fail "what a process serves: unhashed $((value - before)) times"
+fi
+
 step "refused"
 content /b/deny.json deny "$(digest /disk/true)" "$(digest /disk/script)"
 expect 0 belay apply /b/deny.json
