@@ -569,8 +569,11 @@ int BPF_PROG(bl_deny_exec, struct linux_binprm *bprm, int ret)
 	return r;
 }
 
-/* Of a script's interpreter, which is hashed where bl_deny_exec runs, before or
- * behind it. */
+/*
+ * Of a script's interpreter, which is hashed where bl_deny_exec runs, before or
+ * behind it. Not of the hook's own file, whose owner's rights it gets: to what
+ * binfmt_misc runs with its flag C, that is the program and not the interpreter.
+ */
 SEC("?lsm/bprm_creds_from_file")
 int BPF_PROG(bl_sum_deny, struct linux_binprm *bprm, struct file *file, int ret)
 {
@@ -578,7 +581,7 @@ int BPF_PROG(bl_sum_deny, struct linux_binprm *bprm, struct file *file, int ret)
 
 	if (ret || bprm->interp == bprm->filename)
 		return ret;
-	r = refuse(file, BL_EVENT_EXEC);
+	r = refuse(bprm->file, BL_EVENT_EXEC);
 	if (r)
 		COUNT(seen);
 	return r;

@@ -24,6 +24,7 @@ for kernel in "${kernels[@]}"; do
 		# Modules there that its insmod can read.
 		modules=$(modules_of 6.1)
 		more=(--file "$modules/kernel/fs/fuse/fuse.ko:/b/fuse.ko"
+			--file "$modules/kernel/fs/binfmt_misc.ko:/b/binfmt_misc.ko"
 			--file "$build/tests/lab/host/host_served:/b/served")
 	fi
 	run_guest "$kernel" test-sums --deadline 240 "${bundles[@]}" \
