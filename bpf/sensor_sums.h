@@ -94,11 +94,17 @@ static __always_inline void sum_key_of(struct file *file, struct sum_key *key)
 	key->reserved = 0;
 }
 
-/*
- * Whether the kernel will say when the content changes. Not while somebody has
- * it open for writing, which may be by a page that is writable already. Most
- * kernels refuse to execute such a file; 6.11 and 6.12 do not.
- */
+/* Whether somebody has it open for writing, which may be by a page that is
+ * writable already. Most kernels refuse to execute such a file; 6.11 and 6.12 do
+ * not. */
+static __always_inline int sum_written(struct file *file)
+{
+	struct inode *inode = file->f_inode;
+
+	return BPF_CORE_READ(inode, i_writecount.counter) > 0;
+}
+
+/* Whether the kernel will say when the content changes. */
 static __always_inline int sum_keeps(struct file *file)
 {
 	struct inode *inode = file->f_inode;
@@ -107,8 +113,7 @@ static __always_inline int sum_keeps(struct file *file)
 	return (magic == EXT4_MAGIC || magic == XFS_MAGIC ||
 		magic == BTRFS_MAGIC) &&
 	       inode->i_sb->s_flags & SB_I_VERSION &&
-	       BPF_CORE_READ(inode, i_version.counter) & 1 &&
-	       BPF_CORE_READ(inode, i_writecount.counter) <= 0;
+	       BPF_CORE_READ(inode, i_version.counter) & 1;
 }
 
 static __always_inline int sum_same(const struct sum_key *a,
@@ -131,6 +136,7 @@ static __always_inline void sum_fill(struct file *file)
 {
 	struct sum_key key, after;
 	struct sum sum, *old;
+	int written;
 
 	if (!sums_wanted(content()))
 		return;
@@ -138,13 +144,17 @@ static __always_inline void sum_fill(struct file *file)
 	old = bpf_map_lookup_elem(&bl_sums, &key);
 	if (old && old->kept)
 		return;
+	/* And behind it: who opens it meanwhile changes a page of it unseen
+	 * only if that was writable before. */
+	written = sum_written(file);
 	if (sum_readable(file, &key) &&
 	    bpf_ima_file_hash(file, sum.words, sizeof(sum.words)) ==
 		    HASH_ALGO_SHA256) {
 		COUNT(hashed);
 		sum_key_of(file, &after);
 		if (sum_same(&key, &after)) {
-			sum.kept = sum_keeps(file);
+			sum.kept = !written && !sum_written(file) &&
+				   sum_keeps(file);
 			bpf_map_update_elem(&bl_sums, &key, &sum, BPF_ANY);
 			return;
 		}
