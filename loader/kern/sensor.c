@@ -50,9 +50,10 @@ bool bl_sensor_is_sum(const char *program)
 	return !strncmp(program, BL_SUM_PROGRAM, sizeof(BL_SUM_PROGRAM) - 1);
 }
 
-bool bl_sensor_is_fill(const char *program)
+bool bl_sensor_is_fill(const char *program, bool sensor, bool sleeps)
 {
-	return !strncmp(program, BL_SUM_FILL, sizeof(BL_SUM_FILL) - 1);
+	return sensor && sleeps &&
+	       !strncmp(program, BL_SUM_FILL, sizeof(BL_SUM_FILL) - 1);
 }
 
 /* Where bl_generation lies in a section of variables; -1 if it does not. */

@@ -35,8 +35,10 @@ bool bl_sensor_sums(const void *content);
  * digests. */
 bool bl_sensor_is_dns(const char *program);
 bool bl_sensor_is_sum(const char *program);
-/* Whether one of this name hashes files: how long it runs says nothing. */
-bool bl_sensor_is_fill(const char *program);
+/* Whether a program of this name hashes files, so that how long it runs says
+ * nothing: in a belay sensor alone, and if it may sleep, which hashing takes.
+ * All others with the name are measured. */
+bool bl_sensor_is_fill(const char *program, bool sensor, bool sleeps);
 
 /*
  * Before the load: the number that every event carries, and room for the

@@ -104,6 +104,17 @@ START_TEST(content_without_digests_asks_for_none)
 }
 END_TEST
 
+/* Else anybody's program could take as long as it likes, by its name. */
+START_TEST(only_a_sensor_s_own_that_may_sleep_is_not_timed)
+{
+	ck_assert(bl_sensor_is_fill("bl_sum_fill", true, true));
+	ck_assert(bl_sensor_is_fill("bl_sum_fill_in", true, true));
+	ck_assert(!bl_sensor_is_fill("bl_sum_fill", false, true));
+	ck_assert(!bl_sensor_is_fill("bl_sum_fill", true, false));
+	ck_assert(!bl_sensor_is_fill("bl_sum_deny", true, true));
+}
+END_TEST
+
 static const struct {
 	const char *rule, *why;
 } mistakes[] = {
@@ -268,6 +279,7 @@ Suite *bl_test_suite(void)
 	tcase_add_test(t, the_words_are_the_bytes_of_the_digest);
 	tcase_add_test(t, a_digest_beats_a_path_and_reporting_lifts_no_refusal);
 	tcase_add_test(t, content_without_digests_asks_for_none);
+	tcase_add_test(t, only_a_sensor_s_own_that_may_sleep_is_not_timed);
 	tcase_add_loop_test(t, a_rule_that_could_match_nothing_is_refused, 0,
 			    BL_ARRAY_SIZE(mistakes));
 	tcase_add_test(t, the_same_digest_twice_is_refused);

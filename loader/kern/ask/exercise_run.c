@@ -11,6 +11,7 @@
 #include "loader/kern/ask/listen.h"
 #include "loader/kern/memory.h"
 #include "loader/kern/sensor.h"
+#include "loader/kern/slots/hook.h"
 #include "loader/kern/slots/instance.h"
 
 #define EVENTS_MAX  65536 /* taken at a time: a flood must not hold us */
@@ -81,7 +82,9 @@ static int read_runs(struct run *run, struct bl_kern_runs *each,
 		if (each)
 			each[i] = one;
 		i++;
-		if (bl_sensor_is_fill(bpf_program__name(prog)))
+		if (bl_sensor_is_fill(bpf_program__name(prog),
+				      run->session->sensor,
+				      bl_hook_sleeps(prog)))
 			continue;
 		sum.count += one.count;
 		sum.time_ns += one.time_ns;

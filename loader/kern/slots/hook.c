@@ -19,7 +19,7 @@
 #define OCCUPANT_LEN 64
 
 /* Whether the part of the section before its target ends in ".s". */
-static bool sleeps(const struct bpf_program *prog)
+bool bl_hook_sleeps(const struct bpf_program *prog)
 {
 	const char *section = bpf_program__section_name(prog);
 	size_t len = strcspn(section, "/");
@@ -115,7 +115,7 @@ int bl_hook_of(const struct bpf_program *prog, const struct bl_kern_wish *wish,
 	struct bl_hook h = {
 		.kind = bl_hook_kind(bpf_program__type(prog),
 				     bpf_program__expected_attach_type(prog)),
-		.sleepable = sleeps(prog),
+		.sleepable = bl_hook_sleeps(prog),
 		.harmless = bl_hook_harmless(prog),
 		.flags = takes_frags(prog) ? BPF_F_XDP_HAS_FRAGS : 0,
 	};

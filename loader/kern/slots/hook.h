@@ -32,6 +32,9 @@ struct bl_hook {
 int bl_hook_of(const struct bpf_program *prog, const struct bl_kern_wish *wish,
 	       struct bl_hook *ret, struct bl_err *err);
 
+/* Whether @prog may sleep, by its section or its flags. */
+bool bl_hook_sleeps(const struct bpf_program *prog);
+
 /* Whether @prog, which was not loaded yet, returns 0 wherever it ends: of a kind
  * whose neutral answer that is, it can refuse nothing. */
 bool bl_hook_harmless(const struct bpf_program *prog);

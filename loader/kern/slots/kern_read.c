@@ -227,14 +227,19 @@ int bl_kern_inspect(void *kern, enum bl_slot slot,
 static int add_runs(void *ctx, const char *name, int fd, struct bl_err *err)
 {
 	struct bl_kern_sample *s = ctx;
+	struct bl_kern_program p;
 	struct bl_kern_runs runs;
-	int r = bl_kern_program_of(name, fd, NULL, &runs, err);
+	int r = bl_kern_program_of(name, fd, &p, &runs, err);
+	bool lsm;
 
 	if (r)
 		return r;
 	s->programs++;
-	/* Of a dispatched program nothing: the kernel counts the dispatcher. */
-	if (!bl_sensor_is_fill(name)) {
+	/* Whether one may sleep the kernel does not tell. An LSM program that may
+	 * not has a dispatcher, and of a dispatched program there is nothing here:
+	 * the kernel counts the dispatcher. */
+	lsm = !strcmp(p.hook, type_name(BPF_PROG_TYPE_LSM));
+	if (!bl_sensor_is_fill(name, s->sensor, lsm)) {
 		s->run_count += runs.count;
 		s->run_time_ns += runs.time_ns;
 	}
@@ -270,7 +275,6 @@ static int add_stats(const struct bl_kern_bpf *k, enum bl_slot slot,
 	s->torn = sum.torn;
 	s->hashed = sum.hashed;
 	s->unhashed = sum.unhashed;
-	s->sensor = true;
 	return 0;
 }
 
@@ -284,6 +288,7 @@ int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 	BL_CLEANUP(bl_dispatch_close) struct bl_dispatch d = BL_DISPATCH_INIT;
 	int r = bl_kern_inspect(k, slot, &state, err);
 
+	s.sensor = state.programs.sensor;
 	if (!r)
 		r = bl_pin_each(k->pin_dir, slot, BL_PIN_PROG, add_runs, &s,
 				err);
@@ -293,7 +298,7 @@ int bl_kern_sample(void *kern, enum bl_slot slot, struct bl_kern_sample *ret,
 		r = bl_dispatch_open(k->pin_dir, false, &d, err);
 	if (!r)
 		r = bl_dispatch_runs(&d, slot, &runs, err);
-	if (!r && state.programs.sensor)
+	if (!r && s.sensor)
 		r = add_stats(k, slot, &s, err);
 	if (r)
 		return r;
