@@ -222,6 +222,22 @@ START_TEST(silence_is_bad_but_only_at_the_end)
 }
 END_TEST
 
+/* As under ima_hash=sha1: nobody is to take that for a host on which no known
+ * program ran. */
+START_TEST(rules_for_digests_that_can_match_nothing_are_not_committed)
+{
+	healthy();
+	facts.sample.unhashed = 3;
+	ck_assert_int_eq(judge(), BL_VERDICT_GO_ON);
+	facts.elapsed_ms = 1000;
+	ck_assert_int_eq(judge(), BL_VERDICT_UNDECIDED);
+	ck_assert_msg(strstr(reason, "hashed none of 3 programs"), "%s",
+		      reason);
+	facts.sample.hashed = 1;
+	ck_assert_int_eq(judge(), BL_VERDICT_GOOD);
+}
+END_TEST
+
 /* Few events, many operations that the content ignores: what was skipped of
  * these is no loss of events. Measured on 7.3, six loops opening files. */
 START_TEST(skipped_runs_are_held_against_all_runs)
@@ -552,6 +568,8 @@ Suite *bl_test_suite(void)
 			    BL_ARRAY_SIZE(at_once));
 	tcase_add_loop_test(tc, silence_is_bad_but_only_at_the_end, 0,
 			    BL_ARRAY_SIZE(at_end));
+	tcase_add_test(
+		tc, rules_for_digests_that_can_match_nothing_are_not_committed);
 	tcase_add_test(tc, skipped_runs_are_held_against_all_runs);
 	tcase_add_test(tc, a_pause_does_not_convict);
 	tcase_add_test(tc, short_intervals_say_nothing_about_a_share);

@@ -271,6 +271,21 @@ static enum bl_verdict silent(struct judge *j)
 	return BL_VERDICT_GO_ON;
 }
 
+/* Only at the end, too. Rules for digests that could match nothing on this host
+ * are no rules that matched nothing. */
+static enum bl_verdict hashes(struct judge *j)
+{
+	const struct bl_kern_sample *s = &j->facts->sample;
+
+	if (!s->sensor || !j->over || s->hashed || !s->unhashed)
+		return BL_VERDICT_GO_ON;
+	return say(
+		j, BL_VERDICT_UNDECIDED,
+		"hashed none of %" PRIu64
+		" programs that ran: no rule for a digest can match here (is there ima_hash= on the kernel's command line?)",
+		s->unhashed);
+}
+
 /* The last word about one that has nothing against it. */
 static enum bl_verdict confirmed(struct judge *j)
 {
@@ -292,7 +307,7 @@ enum bl_verdict bl_trial_judge(const struct bl_trial_limits *limits,
 	/* The gravest first: only one reason is told. */
 	static enum bl_verdict (*const probes[])(struct judge *) = {
 		splats, locks_out, detached, drops,    overlooks, slow,
-		busy,	large,	   grows,    commands, silent,
+		busy,	large,	   grows,    commands, silent,	  hashes,
 	};
 	struct judge j = { limits, facts,
 			   facts->elapsed_ms >= facts->probation_ms, ret_reason,
