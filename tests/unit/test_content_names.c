@@ -8,46 +8,27 @@
 #include "loader/base/cleanup.h"
 #include "loader/bundle/content.h"
 #include "tests/main.h"
-
-static struct bl_buf bin;
-static struct bl_content_info info;
-static struct bl_err err;
-
-static int try(const char *rules)
-{
-	char json[4096];
-
-	bl_buf_free(&bin);
-	err = (struct bl_err){ 0 };
-	snprintf(json, sizeof(json), "{\"contract\":1,\"rules\":[\n%s]}",
-		 rules);
-	return bl_content_compile("c", json, strlen(json), &bin, &info, &err);
-}
-
-static void compile(const char *rules)
-{
-	ck_assert_msg(!try(rules), "%s", err.text);
-	ck_assert_msg(!bl_content_check_binary("b", bin.data, bin.len, NULL,
-					       &err),
-		      "%s", err.text);
-}
+#include "tests/support/rules.h"
 
 static int path_is(unsigned kind, const char *path)
 {
-	return (int)bl_content_match_path(bin.data, kind, path, strlen(path))
+	return (int)bl_content_match_path(rules.bin.data, kind, path,
+					  strlen(path))
 		.rule;
 }
 
 static int domain_is(const char *name)
 {
-	return (int)bl_content_match_domain(bin.data, name, strlen(name)).rule;
+	return (int)bl_content_match_domain(rules.bin.data, name, strlen(name))
+		.rule;
 }
 
 #define NONE (-1) /* BL_RULE_NONE */
 
 START_TEST(a_name_is_found_in_every_folder_and_nothing_like_it)
 {
-	compile("{\"event\":\"exec\",\"name\":\"xmrig\",\"action\":\"deny\"}");
+	rules_compile(
+		"{\"event\":\"exec\",\"name\":\"xmrig\",\"action\":\"deny\"}");
 	ck_assert_int_eq(path_is(BL_EVENT_EXEC, "/xmrig"), 0);
 	ck_assert_int_eq(path_is(BL_EVENT_EXEC, "/tmp/.x/xmrig"), 0);
 	ck_assert_int_eq(path_is(BL_EVENT_OPEN, "/tmp/.x/xmrig"), NONE);
@@ -55,14 +36,15 @@ START_TEST(a_name_is_found_in_every_folder_and_nothing_like_it)
 	ck_assert_int_eq(path_is(BL_EVENT_EXEC, "/tmp/xmrig2"), NONE);
 	ck_assert_int_eq(path_is(BL_EVENT_EXEC, "/tmp/axmrig"), NONE);
 	ck_assert_int_eq(path_is(BL_EVENT_EXEC, "/tmp/mrig"), NONE);
-	ck_assert_uint_eq(info.names, 1);
-	ck_assert_uint_eq(info.denies, 1);
+	ck_assert_uint_eq(rules.info.names, 1);
+	ck_assert_uint_eq(rules.info.denies, 1);
 }
 END_TEST
 
 START_TEST(a_path_beats_a_name_and_a_name_beats_a_folder)
 {
-	compile("{\"event\":\"open\",\"name\":\"n\",\"action\":\"emit\"},"
+	rules_compile(
+		"{\"event\":\"open\",\"name\":\"n\",\"action\":\"emit\"},"
 		"{\"event\":\"open\",\"prefix\":\"/a/b/\",\"action\":\"ignore\"},"
 		"{\"event\":\"open\",\"path\":\"/a/b/n\",\"action\":\"ignore\"}");
 	ck_assert_int_eq(path_is(BL_EVENT_OPEN, "/a/b/n"), 2);
@@ -76,7 +58,8 @@ START_TEST(a_name_is_found_behind_what_a_path_is_cut_to)
 {
 	char path[2048] = "";
 
-	compile("{\"event\":\"open\",\"name\":\"n\",\"action\":\"emit\"}");
+	rules_compile(
+		"{\"event\":\"open\",\"name\":\"n\",\"action\":\"emit\"}");
 	while (strlen(path) < 1000)
 		strcat(path, "/folder");
 	strcat(path, "/n");
@@ -95,7 +78,7 @@ START_TEST(the_longest_name_that_there_can_be_is_found)
 	snprintf(rule, sizeof(rule),
 		 "{\"event\":\"open\",\"name\":\"%s\",\"action\":\"emit\"}",
 		 path + 8);
-	compile(rule);
+	rules_compile(rule);
 	ck_assert_int_eq(path_is(BL_EVENT_OPEN, path), 0);
 	path[8 + 254] = '\0';
 	ck_assert_int_eq(path_is(BL_EVENT_OPEN, path), NONE);
@@ -104,7 +87,8 @@ END_TEST
 
 START_TEST(a_domain_is_found_with_all_below_it)
 {
-	compile("{\"event\":\"dns\",\"domain\":\"evil.example\",\"action\":\"emit\"},"
+	rules_compile(
+		"{\"event\":\"dns\",\"domain\":\"evil.example\",\"action\":\"emit\"},"
 		"{\"event\":\"dns\",\"domain\":\"ok.evil.example\",\"action\":\"ignore\"}");
 	ck_assert_int_eq(domain_is("evil.example"), 0);
 	ck_assert_int_eq(domain_is("a.evil.example"), 0);
@@ -116,24 +100,24 @@ START_TEST(a_domain_is_found_with_all_below_it)
 	ck_assert_int_eq(domain_is("example"), NONE);
 	ck_assert_int_eq(domain_is("evil.example.net"), NONE);
 	ck_assert_int_eq(domain_is("."), NONE);
-	ck_assert_uint_eq(info.domains, 2);
-	ck_assert_uint_eq(info.kinds[BL_EVENT_DNS], 2);
+	ck_assert_uint_eq(rules.info.domains, 2);
+	ck_assert_uint_eq(rules.info.kinds[BL_EVENT_DNS], 2);
 }
 END_TEST
 
 /* As many labels as a name can have, each of which might be a rule's. */
 START_TEST(a_name_of_nothing_but_dots_is_looked_up_to_its_end)
 {
-	char rules[4096] = "", name[256] = "";
+	char all[4096] = "", name[256] = "";
 	size_t i;
 
 	for (i = 1; i < 32; i++)
 		snprintf(
-			rules + strlen(rules), sizeof(rules) - strlen(rules),
+			all + strlen(all), sizeof(all) - strlen(all),
 			"%s{\"event\":\"dns\",\"domain\":\"%.*s\",\"action\":\"emit\"}",
 			i > 1 ? "," : "", (int)(2 * i - 1),
 			"b.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a");
-	compile(rules);
+	rules_compile(all);
 	for (i = 0; i < 126; i++)
 		strcat(name, "x.");
 	strcat(name, "b");
@@ -172,18 +156,19 @@ START_TEST(a_rule_that_could_match_nothing_is_refused)
 
 	snprintf(rule, sizeof(rule), "{%s,\"action\":\"emit\"}",
 		 mistakes[_i].rule);
-	ck_assert_int_eq(try(rule), -EBADMSG);
-	ck_assert_str_eq(err.text, mistakes[_i].why);
+	ck_assert_int_eq(rules_try(rule), -EBADMSG);
+	ck_assert_str_eq(rules.err.text, mistakes[_i].why);
 }
 END_TEST
 
 START_TEST(what_is_asked_of_dns_cannot_be_denied)
 {
 	ck_assert_int_eq(
-		try("{\"event\":\"dns\",\"domain\":\"a.example\",\"action\":\"deny\"}"),
+		rules_try(
+			"{\"event\":\"dns\",\"domain\":\"a.example\",\"action\":\"deny\"}"),
 		-EBADMSG);
 	ck_assert_str_eq(
-		err.text,
+		rules.err.text,
 		"c:2: rules[0].action: dns cannot be denied, only exec and open");
 }
 END_TEST
@@ -257,27 +242,27 @@ END_TEST
 
 static void teardown(void)
 {
-	bl_buf_free(&bin);
+	rules_done();
 }
 
 Suite *bl_test_suite(void)
 {
 	Suite *s = suite_create("content_names");
-	TCase *rules = tcase_create("rules"), *dns = tcase_create("dns");
+	TCase *files = tcase_create("rules"), *dns = tcase_create("dns");
 
-	tcase_add_checked_fixture(rules, NULL, teardown);
-	tcase_add_test(rules,
+	tcase_add_checked_fixture(files, NULL, teardown);
+	tcase_add_test(files,
 		       a_name_is_found_in_every_folder_and_nothing_like_it);
-	tcase_add_test(rules, a_path_beats_a_name_and_a_name_beats_a_folder);
-	tcase_add_test(rules, a_name_is_found_behind_what_a_path_is_cut_to);
-	tcase_add_test(rules, the_longest_name_that_there_can_be_is_found);
-	tcase_add_test(rules, a_domain_is_found_with_all_below_it);
-	tcase_add_test(rules,
+	tcase_add_test(files, a_path_beats_a_name_and_a_name_beats_a_folder);
+	tcase_add_test(files, a_name_is_found_behind_what_a_path_is_cut_to);
+	tcase_add_test(files, the_longest_name_that_there_can_be_is_found);
+	tcase_add_test(files, a_domain_is_found_with_all_below_it);
+	tcase_add_test(files,
 		       a_name_of_nothing_but_dots_is_looked_up_to_its_end);
-	tcase_add_loop_test(rules, a_rule_that_could_match_nothing_is_refused,
+	tcase_add_loop_test(files, a_rule_that_could_match_nothing_is_refused,
 			    0, BL_ARRAY_SIZE(mistakes));
-	tcase_add_test(rules, what_is_asked_of_dns_cannot_be_denied);
-	suite_add_tcase(s, rules);
+	tcase_add_test(files, what_is_asked_of_dns_cannot_be_denied);
+	suite_add_tcase(s, files);
 	tcase_add_loop_test(dns, a_question_is_told_from_what_is_none, 0,
 			    BL_ARRAY_SIZE(messages));
 	tcase_add_test(dns, the_longest_name_that_dns_can_send_is_read);

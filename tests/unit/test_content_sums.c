@@ -13,6 +13,7 @@
 #include "loader/object/harmless.h"
 #include "loader/object/object.h"
 #include "tests/main.h"
+#include "tests/support/rules.h"
 
 #define HEX   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define RULE  "{\"event\":\"exec\",\"sha256\":\"" HEX
@@ -20,48 +21,25 @@
 #define EMIT  "\",\"action\":\"emit\"}"
 #define CLEAR "\",\"action\":\"ignore\"}"
 
-static struct bl_buf bin;
-static struct bl_content_info info;
-static struct bl_err err;
-
-static int try(const char *rules)
-{
-	char json[4096];
-
-	bl_buf_free(&bin);
-	err = (struct bl_err){ 0 };
-	snprintf(json, sizeof(json), "{\"contract\":1,\"rules\":[\n%s]}",
-		 rules);
-	return bl_content_compile("c", json, strlen(json), &bin, &info, &err);
-}
-
-static void compile(const char *rules)
-{
-	ck_assert_msg(!try(rules), "%s", err.text);
-	ck_assert_msg(!bl_content_check_binary("b", bin.data, bin.len, &info,
-					       &err),
-		      "%s", err.text);
-}
-
 /* What becomes of a program of this digest and path; -1: no rule for it. */
 static int action_of(const char *hex, const char *path)
 {
-	struct bl_match m = bl_content_match_path(bin.data, BL_EVENT_EXEC, path,
-						  strlen(path));
+	struct bl_match m = bl_content_match_path(rules.bin.data, BL_EVENT_EXEC,
+						  path, strlen(path));
 	__u64 sum[BL_CONTENT_SUM_WORDS];
 
 	ck_assert_ptr_null(bl_content_sum_read(hex, sum));
-	bl_content_match_sum(bin.data, sum, &m);
+	bl_content_match_sum(rules.bin.data, sum, &m);
 	return m.rule == BL_RULE_NONE ? -1 : (int)m.action;
 }
 
 START_TEST(a_digest_is_found_whatever_the_path_and_no_other_is)
 {
-	compile(RULE "0" DENY "," RULE "1" EMIT);
-	ck_assert_uint_eq(info.sums, 2);
-	ck_assert_uint_eq(info.denies, 1);
-	ck_assert_uint_eq(info.kinds[BL_EVENT_EXEC], 2);
-	ck_assert(bl_sensor_sums(bin.data));
+	rules_compile(RULE "0" DENY "," RULE "1" EMIT);
+	ck_assert_uint_eq(rules.info.sums, 2);
+	ck_assert_uint_eq(rules.info.denies, 1);
+	ck_assert_uint_eq(rules.info.kinds[BL_EVENT_EXEC], 2);
+	ck_assert(bl_sensor_sums(rules.bin.data));
 	ck_assert_int_eq(action_of(HEX "0", "/a"), BL_ACTION_DENY);
 	ck_assert_int_eq(action_of(HEX "1", "/b"), BL_ACTION_EMIT);
 	ck_assert_int_eq(action_of(HEX "2", "/a"), -1);
@@ -84,7 +62,8 @@ END_TEST
 
 START_TEST(a_digest_beats_a_path_and_reporting_lifts_no_refusal)
 {
-	compile("{\"event\":\"exec\",\"path\":\"/a\",\"action\":\"ignore\"},"
+	rules_compile(
+		"{\"event\":\"exec\",\"path\":\"/a\",\"action\":\"ignore\"},"
 		"{\"event\":\"exec\",\"prefix\":\"/tmp/\",\"action\":\"deny\"}," RULE
 		"0" DENY "," RULE "1" EMIT "," RULE "2" CLEAR);
 	ck_assert_int_eq(action_of(HEX "0", "/a"), BL_ACTION_DENY);
@@ -97,10 +76,11 @@ END_TEST
 
 START_TEST(content_without_digests_asks_for_none)
 {
-	compile("{\"event\":\"exec\",\"path\":\"/a\",\"action\":\"emit\"}");
-	ck_assert(!bl_sensor_sums(bin.data));
+	rules_compile(
+		"{\"event\":\"exec\",\"path\":\"/a\",\"action\":\"emit\"}");
+	ck_assert(!bl_sensor_sums(rules.bin.data));
 	ck_assert(!bl_sensor_sums(NULL));
-	ck_assert_uint_eq(info.sums, 0);
+	ck_assert_uint_eq(rules.info.sums, 0);
 }
 END_TEST
 
@@ -138,15 +118,16 @@ START_TEST(a_rule_that_could_match_nothing_is_refused)
 
 	snprintf(rule, sizeof(rule), "{%s,\"action\":\"emit\"}",
 		 mistakes[_i].rule);
-	ck_assert_int_eq(try(rule), -EBADMSG);
-	ck_assert_str_eq(err.text, mistakes[_i].why);
+	ck_assert_int_eq(rules_try(rule), -EBADMSG);
+	ck_assert_str_eq(rules.err.text, mistakes[_i].why);
 }
 END_TEST
 
 START_TEST(the_same_digest_twice_is_refused)
 {
-	ck_assert_int_eq(try(RULE "0" DENY ",\n" RULE "0" EMIT), -EBADMSG);
-	ck_assert_str_eq(err.text,
+	ck_assert_int_eq(rules_try(RULE "0" DENY ",\n" RULE "0" EMIT),
+			 -EBADMSG);
+	ck_assert_str_eq(rules.err.text,
 			 "c:3: rules[1]: matches the same as rules[0]");
 }
 END_TEST
@@ -253,9 +234,11 @@ START_TEST(of_the_sensor_those_that_hash_are_harmless)
 		bl_path("%s/bpf/sensor.bpf.o", BL_TEST_BUILD_DIR);
 	struct bl_object o = { 0 };
 
-	ck_assert_msg(!bl_file_read(path, 1 << 22, &bin, &err), "%s", err.text);
-	ck_assert_msg(!bl_object_open("s", bin.data, bin.len, &o, &err), "%s",
-		      err.text);
+	ck_assert_msg(!bl_file_read(path, 1 << 22, &rules.bin, &rules.err),
+		      "%s", rules.err.text);
+	ck_assert_msg(!bl_object_open("s", rules.bin.data, rules.bin.len, &o,
+				      &rules.err),
+		      "%s", rules.err.text);
 	ck_assert(harmless_in_sensor(&o, "bl_sum_fill"));
 	ck_assert(harmless_in_sensor(&o, "bl_sum_fill_in"));
 	ck_assert(!harmless_in_sensor(&o, "bl_sum_deny"));
@@ -266,7 +249,7 @@ END_TEST
 
 static void teardown(void)
 {
-	bl_buf_free(&bin);
+	rules_done();
 }
 
 Suite *bl_test_suite(void)
