@@ -2,6 +2,7 @@
 #include "tests/support/rules.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,15 @@ void rules_compile(const char *members)
 					       rules.bin.len, &rules.info,
 					       &rules.err),
 		      "%s", rules.err.text);
+}
+
+void rules_refused(const char *rule, const char *why)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "{%s,\"action\":\"emit\"}", rule);
+	ck_assert_int_eq(rules_try(text), -EBADMSG);
+	ck_assert_str_eq(rules.err.text, why);
 }
 
 void rules_done(void)

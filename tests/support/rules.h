@@ -21,6 +21,8 @@ extern struct rules rules;
 int rules_try(const char *members);
 /* The same for what must be right, and must be so as bytes, too. */
 void rules_compile(const char *members);
+/* @rule, JSON without its action, is refused and told why. */
+void rules_refused(const char *rule, const char *why);
 void rules_done(void);
 
 #endif
