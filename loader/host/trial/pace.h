@@ -19,9 +19,11 @@
 
 #include "loader/kern/ops.h"
 
-#define BL_PACE_INTERVALS     64  /* the newest are kept */
-#define BL_PACE_MIN_RUNS      8	  /* in an interval; fewer go into the next */
-#define BL_PACE_MIN_INTERVALS 5	  /* before anybody is called slow */
+#define BL_PACE_INTERVALS     64 /* the newest are kept */
+#define BL_PACE_MIN_RUNS      8	 /* in an interval; fewer go into the next */
+#define BL_PACE_MIN_INTERVALS 5	 /* before anybody is called slow */
+/* The same when the trial is over: one alone may be nothing but a pause. */
+#define BL_PACE_END_INTERVALS 2
 #define BL_PACE_MIN_MS	      100 /* shorter says nothing about a share */
 
 /* Zero-initialise when the trial starts. */

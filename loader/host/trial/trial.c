@@ -141,9 +141,11 @@ static enum bl_verdict overlooks(struct judge *j)
 static enum bl_verdict slow(struct judge *j)
 {
 	const struct bl_pace *p = j->facts->pace;
+	const unsigned least = j->over ? BL_PACE_END_INTERVALS
+				       : BL_PACE_MIN_INTERVALS;
 	uint64_t ns;
 
-	if (p->count < BL_PACE_MIN_INTERVALS && !j->over)
+	if (p->count < least)
 		return BL_VERDICT_GO_ON;
 	if (!bl_pace_median(p, &ns) || ns <= j->limits->max_ns_per_event)
 		return BL_VERDICT_GO_ON;
